@@ -1,0 +1,34 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Config is the `train` section.
+type Config struct {
+	// Epochs is the number of passes over the training set, >= 1.
+	Epochs int `yaml:"epochs"`
+	// BatchSize is the number of images a step, >= 1; the last batch of an epoch may be smaller.
+	BatchSize int `yaml:"batch_size"`
+	// EarlyStop ends the run after so many epochs without a better validation mIoU; 0 turns it off.
+	EarlyStop int `yaml:"early_stop"`
+}
+
+// DefaultConfig is 10 epochs of batches of 8.
+func DefaultConfig() Config { return Config{Epochs: 10, BatchSize: 8} }
+
+// Validate reports every value out of range.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Epochs < 1 {
+		errs = append(errs, fmt.Errorf("train.epochs = %d, want >= 1", c.Epochs))
+	}
+	if c.BatchSize < 1 {
+		errs = append(errs, fmt.Errorf("train.batch_size = %d, want >= 1", c.BatchSize))
+	}
+	if c.EarlyStop < 0 {
+		errs = append(errs, fmt.Errorf("train.early_stop = %d, want >= 0", c.EarlyStop))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,2 @@
+// Package train is the optimizer loop.
+package train

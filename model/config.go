@@ -1,0 +1,57 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Config is the `model` section: the architecture of the UNet.
+type Config struct {
+	// BaseChannels is the number of channels at full resolution, >= 1; each level down doubles it.
+	BaseChannels int `yaml:"base_channels"`
+	// Depth is the number of 2x2 poolings, 1 to 8; image sides must be multiples of 2^Depth.
+	Depth int `yaml:"depth"`
+	// Norm is "batch" (convolutions without bias, batch norm) or "none" (convolutions with bias).
+	Norm string `yaml:"norm"`
+	// Up is "transpose" (2x2 stride-2 transposed convolution) or "nearest" (nearest neighbour, then a 3x3 convolution).
+	Up string `yaml:"up"`
+	// Dropout is the probability of dropping a value of the bottleneck's output, [0, 1); 0 turns it off.
+	Dropout float64 `yaml:"dropout"`
+}
+
+// DefaultConfig is the UNet of base 32 and depth 4: 7,763,140 parameters for 3 channels and 4 classes.
+func DefaultConfig() Config {
+	return Config{BaseChannels: 32, Depth: 4, Norm: "batch", Up: "transpose"}
+}
+
+// Validate reports every value out of range.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.BaseChannels < 1 || c.BaseChannels > 1024 {
+		bad("model.base_channels = %d, want 1..1024", c.BaseChannels)
+	}
+	if c.Depth < 1 || c.Depth > 8 {
+		bad("model.depth = %d, want 1..8", c.Depth)
+	}
+	if c.Norm != "batch" && c.Norm != "none" {
+		bad("model.norm = %q, want batch or none", c.Norm)
+	}
+	if c.Up != "transpose" && c.Up != "nearest" {
+		bad("model.up = %q, want transpose or nearest", c.Up)
+	}
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
+		bad("model.dropout = %v, want 0 <= dropout < 1", c.Dropout)
+	}
+	return errors.Join(errs...)
+}
+
+// CheckSize reports whether images of h x w pixels pass through the poolings
+// of the net without a remainder.
+func (c Config) CheckSize(h, w int) error {
+	step := 1 << c.Depth
+	if h < step || w < step || h%step != 0 || w%step != 0 {
+		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (2^model.depth)", h, w, step)
+	}
+	return nil
+}
