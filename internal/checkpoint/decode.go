@@ -1,0 +1,313 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// Read reads the file at path. The error names the file and what is wrong
+// with it.
+func Read(path string) (*Checkpoint, error) { return readFile(path, true) }
+
+// check reads the file at path without keeping the tensors' data.
+func check(path string) error {
+	_, err := readFile(path, false)
+	return err
+}
+
+func readFile(path string, keep bool) (*Checkpoint, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		return nil, fmt.Errorf("checkpoint: %s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	defer f.Close()
+	c, err := decode(f, info.Size(), keep)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Decode reads a safetensors file of the given size in bytes from r. It
+// accepts F32 tensors only and is strict: names are unique, the tensors tile
+// the file to its end, checksums that are present hold. It uses memory in
+// proportion to size.
+func Decode(r io.Reader, size int64) (*Checkpoint, error) {
+	c, err := decode(r, size, true)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	return c, nil
+}
+
+func decode(r io.Reader, size int64, keep bool) (*Checkpoint, error) {
+	var prefix [8]byte
+	if size < int64(len(prefix)) {
+		return nil, fmt.Errorf("not a safetensors file: %d bytes, want at least %d", size, len(prefix))
+	}
+	if err := readFull(r, prefix[:]); err != nil {
+		return nil, err
+	}
+	length, rest := binary.LittleEndian.Uint64(prefix[:]), size-int64(len(prefix))
+	if length > maxHeader {
+		return nil, fmt.Errorf("not a safetensors file: header of %d bytes, want at most %d", length, maxHeader)
+	}
+	if int64(length) > rest {
+		return nil, fmt.Errorf("truncated: header of %d bytes, but %d bytes are left", length, rest)
+	}
+	header := make([]byte, length)
+	if err := readFull(r, header); err != nil {
+		return nil, err
+	}
+	c, err := parseHeader(header, rest-int64(length))
+	if err != nil {
+		return nil, err
+	}
+	if want, ok := c.Meta[headerDigest]; ok && want != digestHeader(c.Meta, c.Tensors) {
+		return nil, errors.New("damaged: the header's checksum does not hold")
+	}
+	digest := sha256.New()
+	if err := c.readData(io.TeeReader(r, digest), keep); err != nil {
+		return nil, err
+	}
+	if want, ok := c.Meta[dataDigest]; ok && want != hex.EncodeToString(digest.Sum(nil)) {
+		return nil, errors.New("damaged: the tensors' checksum does not hold")
+	}
+	return c, nil
+}
+
+func readFull(r io.Reader, b []byte) error {
+	_, err := io.ReadFull(r, b)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errors.New("truncated: the file ends early")
+	}
+	return err
+}
+
+func (c *Checkpoint) readData(r io.Reader, keep bool) error {
+	buf := make([]byte, chunk)
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		left, _ := elements(t.Shape)
+		if keep {
+			t.Data = make([]float32, left)
+		}
+		for data := t.Data; left > 0; {
+			n := min(left, chunk/bytesPerValue)
+			if err := readFull(r, buf[:bytesPerValue*n]); err != nil {
+				return err
+			}
+			if keep {
+				for j := range data[:n] {
+					data[j] = math.Float32frombits(binary.LittleEndian.Uint32(buf[bytesPerValue*j:]))
+				}
+				data = data[n:]
+			}
+			left -= n
+		}
+	}
+	return nil
+}
+
+// parseHeader reads the JSON of a file with size bytes of data. The tensors
+// come in the order of their data, which they do not have yet.
+func parseHeader(header []byte, size int64) (*Checkpoint, error) {
+	if !bytes.HasPrefix(header, []byte("{")) {
+		return nil, errors.New("not a safetensors file: the header does not begin with {")
+	}
+	if !utf8.Valid(header) {
+		return nil, errors.New("header: not valid UTF-8")
+	}
+	p := headerParser{json.NewDecoder(bytes.NewReader(header))}
+	p.UseNumber()
+	c := &Checkpoint{Meta: map[string]string{}}
+	var ranges []dataRange
+	err := p.object(func(name string) (err error) {
+		if name == metadataKey {
+			err := p.object(func(key string) (err error) {
+				c.Meta[key], err = p.text()
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", metadataKey, err)
+			}
+			return nil
+		}
+		r, err := p.tensor()
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		r.tensor.Name = name
+		ranges = append(ranges, r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	if _, err := p.Token(); err != io.EOF {
+		return nil, errors.New("header: more after the closing }")
+	}
+	slices.SortStableFunc(ranges, func(a, b dataRange) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
+	})
+	var end int64
+	for _, r := range ranges {
+		if r.begin != end {
+			return nil, fmt.Errorf("header: tensor %q begins at byte %d of the data, want %d: no hole and no overlap", r.tensor.Name, r.begin, end)
+		}
+		end = r.end
+		c.Tensors = append(c.Tensors, r.tensor)
+	}
+	if end != size {
+		return nil, fmt.Errorf("the tensors need %d bytes of data, the file has %d", end, size)
+	}
+	return c, nil
+}
+
+// dataRange is a tensor without its data and the bytes where they are.
+type dataRange struct {
+	tensor     Tensor
+	begin, end int64
+}
+
+// headerParser reads JSON token by token: encoding/json's own decoding would
+// take doubled keys and unknown ones.
+type headerParser struct{ *json.Decoder }
+
+func (p headerParser) tensor() (dataRange, error) {
+	var r dataRange
+	var dtype string
+	var offsets []int64
+	err := p.object(func(key string) (err error) {
+		switch key {
+		case "dtype":
+			dtype, err = p.text()
+		case "shape":
+			err = p.list(func(n int64) error {
+				if n > math.MaxInt {
+					return fmt.Errorf("dimension %d is too large", n)
+				}
+				r.tensor.Shape = append(r.tensor.Shape, int(n))
+				return nil
+			})
+		case "data_offsets":
+			err = p.list(func(n int64) error {
+				offsets = append(offsets, n)
+				return nil
+			})
+		default:
+			err = errors.New("want dtype, shape and data_offsets only")
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return r, err
+	}
+	if dtype != "F32" {
+		return r, fmt.Errorf("dtype %q, want F32", dtype)
+	}
+	if len(offsets) != 2 {
+		return r, fmt.Errorf("%d data_offsets, want 2", len(offsets))
+	}
+	r.begin, r.end = offsets[0], offsets[1]
+	n, ok := elements(r.tensor.Shape)
+	if !ok {
+		return r, fmt.Errorf("shape %d is too large", r.tensor.Shape)
+	}
+	if r.end-r.begin != int64(n)*bytesPerValue {
+		return r, fmt.Errorf("data_offsets [%d, %d] hold %d bytes, shape %d needs %d", r.begin, r.end, r.end-r.begin, r.tensor.Shape, int64(n)*bytesPerValue)
+	}
+	return r, nil
+}
+
+// object reads {...}; value is called at each key to read what belongs to it.
+func (p headerParser) object(value func(key string) error) error {
+	if err := p.delim('{'); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for p.More() {
+		key, err := p.text()
+		if err != nil {
+			return err
+		}
+		if seen[key] {
+			return fmt.Errorf("key %q twice", key)
+		}
+		seen[key] = true
+		if err := value(key); err != nil {
+			return err
+		}
+	}
+	return p.delim('}')
+}
+
+// list reads an array of whole numbers >= 0.
+func (p headerParser) list(add func(n int64) error) error {
+	if err := p.delim('['); err != nil {
+		return err
+	}
+	for p.More() {
+		token, err := p.Token()
+		if err != nil {
+			return err
+		}
+		number, ok := token.(json.Number)
+		if !ok {
+			return fmt.Errorf("%v, want a whole number >= 0", token)
+		}
+		n, err := strconv.ParseUint(number.String(), 10, 63)
+		if err != nil {
+			return fmt.Errorf("%v, want a whole number >= 0", number)
+		}
+		if err := add(int64(n)); err != nil {
+			return err
+		}
+	}
+	return p.delim(']')
+}
+
+func (p headerParser) text() (string, error) {
+	token, err := p.Token()
+	if err != nil {
+		return "", err
+	}
+	s, ok := token.(string)
+	if !ok {
+		return "", fmt.Errorf("%v, want a string", token)
+	}
+	return s, nil
+}
+
+func (p headerParser) delim(want json.Delim) error {
+	token, err := p.Token()
+	if err != nil {
+		return err
+	}
+	if token != want {
+		return fmt.Errorf("%v, want %v", token, want)
+	}
+	return nil
+}

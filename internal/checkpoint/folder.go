@@ -1,0 +1,216 @@
+package checkpoint
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"github.com/google/renameio/v2"
+)
+
+// Folder is a run's folder of checkpoints: step-00000123.safetensors,
+// last.safetensors and best.safetensors. Only one process may save to it.
+type Folder struct {
+	Dir  string
+	Keep int // step files to keep, >= 1
+}
+
+const (
+	lastName = "last.safetensors"
+	bestName = "best.safetensors"
+)
+
+var (
+	stepName = regexp.MustCompile(`^step-(\d{8,18})\.safetensors$`)
+	// What a killed process leaves behind: the final name with a dot before it
+	// and a number after it.
+	staleName = regexp.MustCompile(`^\.(step-\d{8,18}|last|best)\.safetensors\d+$`)
+)
+
+// Write replaces the file at path: a temporary file in the same folder is
+// written, synced and renamed, then the folder is synced.
+func Write(path string, c *Checkpoint) error {
+	if err := write(path, c); err != nil {
+		return fmt.Errorf("checkpoint: write %s: %w", path, err)
+	}
+	return nil
+}
+
+func write(path string, c *Checkpoint) (err error) {
+	dir := filepath.Dir(path)
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithPermissions(0o644))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Cleanup()) }()
+	if err := c.Encode(f); err != nil {
+		return err
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes renames in a folder survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	// Some file systems cannot sync a folder and say so with EINVAL.
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// Save writes c as the checkpoint of a step, as the last one and, if best, as
+// the best one. When all of these are durable and the new file has been read
+// back, it removes the older step files beyond Keep. Steps above this one (of
+// a run that was taken up again from further back) are left alone.
+func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
+	if err := f.create(); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := f.removeStale(); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	path := filepath.Join(f.Dir, fmt.Sprintf("step-%08d.safetensors", step))
+	if err := Write(path, c); err != nil {
+		return err
+	}
+	if err := check(path); err != nil {
+		return err
+	}
+	names := []string{lastName}
+	if best {
+		names = append(names, bestName)
+	}
+	for _, name := range names {
+		if err := f.link(path, name, c); err != nil {
+			return err
+		}
+	}
+	return f.prune(step)
+}
+
+// create makes the folder, and its name in the parent durable.
+func (f Folder) create() error {
+	if _, err := os.Stat(f.Dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(f.Dir))
+}
+
+func (f Folder) removeStale() error {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if staleName.MatchString(e.Name()) {
+			if err := os.Remove(filepath.Join(f.Dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// link gives the file at path a second name, or writes c again where the file
+// system has no hard links.
+func (f Folder) link(path, name string, c *Checkpoint) error {
+	target, temp := filepath.Join(f.Dir, name), filepath.Join(f.Dir, "."+name+"0")
+	if os.Link(path, temp) != nil {
+		return Write(target, c)
+	}
+	if err := os.Rename(temp, target); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := syncDir(f.Dir); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+func (f Folder) prune(step int64) error {
+	steps, err := f.steps()
+	if err != nil {
+		return err
+	}
+	steps = slices.DeleteFunc(steps, func(s stepFile) bool { return s.step > step })
+	for _, s := range steps[min(len(steps), max(1, f.Keep)):] {
+		if err := os.Remove(s.path); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+	}
+	return nil
+}
+
+type stepFile struct {
+	step int64
+	path string
+}
+
+// steps lists the step files, newest first.
+func (f Folder) steps() ([]stepFile, error) {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	var steps []stepFile
+	for _, e := range entries {
+		if m := stepName.FindStringSubmatch(e.Name()); m != nil {
+			step, err := strconv.ParseInt(m[1], 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("checkpoint: %s: %w", e.Name(), err)
+			}
+			steps = append(steps, stepFile{step, filepath.Join(f.Dir, e.Name())})
+		}
+	}
+	slices.SortFunc(steps, func(a, b stepFile) int { return cmp.Compare(b.step, a.step) })
+	return steps, nil
+}
+
+// Last finds the checkpoint to resume from: last.safetensors if it is whole,
+// otherwise the newest whole step file. skipped says what is wrong with those
+// that were passed over. path is empty when the folder holds no checkpoint;
+// checkpoints of which none is whole are an error.
+func (f Folder) Last() (path string, skipped []error, err error) {
+	steps, err := f.steps()
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	paths := []string{filepath.Join(f.Dir, lastName)}
+	for _, s := range steps {
+		paths = append(paths, s.path)
+	}
+	for _, path := range paths {
+		err := check(path)
+		if err == nil {
+			return path, skipped, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			skipped = append(skipped, err)
+		}
+	}
+	if len(skipped) > 0 {
+		return "", nil, errors.Join(skipped...)
+	}
+	return "", nil, nil
+}
