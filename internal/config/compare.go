@@ -1,0 +1,60 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// fixed are the keys that a resumed run must keep: the shapes and the meaning
+// of the parameters, and the kind of the optimizer's state.
+var fixed = []string{
+	"data.classes", "model.base_channels", "model.depth", "model.norm", "model.up", "optimizer.name",
+}
+
+// Difference is a key whose value differs between two configurations.
+type Difference struct {
+	Key, Old, New string // values in YAML
+}
+
+// String is "train.epochs 10 -> 20".
+func (d Difference) String() string { return fmt.Sprintf("%s %s -> %s", d.Key, d.Old, d.New) }
+
+// Compare lists what differs between the configuration of a checkpoint and the
+// one it shall be resumed with: refused, where the checkpoint would not fit, and
+// changed, where it may. Both are sorted by key.
+func Compare(old, resumed Config) (refused, changed []Difference) {
+	s := newSchema()
+	a, b := reflect.ValueOf(old), reflect.ValueOf(resumed)
+	for _, key := range s.keys() {
+		if !s[key].leaf {
+			continue
+		}
+		d := Difference{key, text(a.FieldByIndex(s[key].index)), text(b.FieldByIndex(s[key].index))}
+		switch {
+		case d.Old == d.New:
+		case slices.Contains(fixed, key):
+			refused = append(refused, d)
+		default:
+			changed = append(changed, d)
+		}
+	}
+	return refused, changed
+}
+
+// text is a value as one line of YAML.
+func text(v reflect.Value) string {
+	var n yaml.Node
+	if err := n.Encode(v.Interface()); err != nil {
+		panic(err) // a Config holds only numbers, strings and lists
+	}
+	flowLists(&n)
+	b, err := yaml.Marshal(&n)
+	if err != nil {
+		panic(err) // as above
+	}
+	return strings.TrimSpace(string(b))
+}

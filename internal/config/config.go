@@ -1,0 +1,203 @@
+// Package config gathers the program's configuration from its five origins
+// and checks it as a whole. Later origins win:
+//
+//	default < file < environment < --set < dedicated flags
+//
+// The Config is made of the Config types that the packages own; their yaml
+// tags are the keys. A value from the environment (UNET_DATA_VAL_FRACTION=0.2
+// for data.val_fraction) or from --set is written as in the file, in YAML. An
+// unknown or doubled key, a wrong type and a value out of range are errors that
+// name the key, where it was given, and the value; all of them are reported at once.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/model"
+)
+
+// Config is the whole configuration of a run.
+type Config struct {
+	// Seed is the origin of every random number: weights, data order, augmentation, synthetic images.
+	Seed uint64 `yaml:"seed"`
+	// Out is the run folder.
+	Out string `yaml:"out"`
+	// Threads is the number of threads of the ops, >= 0; 0 is one a core.
+	Threads int `yaml:"threads"`
+	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic".
+	Kernel     string                `yaml:"kernel"`
+	Data       data.Config           `yaml:"data"`
+	Model      model.Config          `yaml:"model"`
+	Loss       loss.Config           `yaml:"loss"`
+	Optimizer  solver.Config         `yaml:"optimizer"`
+	Schedule   solver.ScheduleConfig `yaml:"schedule"`
+	Train      train.Config          `yaml:"train"`
+	Checkpoint checkpoint.Config     `yaml:"checkpoint"`
+}
+
+// Default is the configuration of a run for which nothing is given.
+func Default() Config {
+	return Config{
+		Seed:       42,
+		Out:        "runs/unet",
+		Kernel:     "auto",
+		Data:       data.DefaultConfig(),
+		Model:      model.DefaultConfig(),
+		Loss:       loss.DefaultConfig(),
+		Optimizer:  solver.DefaultConfig(),
+		Schedule:   solver.DefaultScheduleConfig(),
+		Train:      train.DefaultConfig(),
+		Checkpoint: checkpoint.DefaultConfig(),
+	}
+}
+
+// Validate reports every value out of range and every pair of values that do not fit each other.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Out == "" {
+		errs = append(errs, errors.New(`out = "", want the run folder`))
+	}
+	if c.Threads < 0 || c.Threads > 1024 {
+		errs = append(errs, fmt.Errorf("threads = %d, want 0 (all cores) to 1024", c.Threads))
+	}
+	switch c.Kernel {
+	case "auto", "avx512", "avx2", "generic":
+	default:
+		errs = append(errs, fmt.Errorf("kernel = %q, want auto, avx512, avx2 or generic", c.Kernel))
+	}
+	errs = append(errs, c.Data.Validate(), c.Model.Validate(), c.Loss.Validate(len(c.Data.Classes)),
+		c.Optimizer.Validate(), c.Schedule.Validate(), c.Train.Validate(), c.Checkpoint.Validate())
+	if c.Model.Validate() == nil && c.Data.Size[0] > 0 && c.Data.Size[1] > 0 {
+		errs = append(errs, c.Model.CheckSize(c.Data.Size[0], c.Data.Size[1]))
+	}
+	return errors.Join(errs...)
+}
+
+// YAML is the configuration with every key; Parse reads it back to the same Config.
+func (c Config) YAML() []byte {
+	var doc yaml.Node
+	err := doc.Encode(c)
+	flowLists(&doc)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err = errors.Join(err, enc.Encode(&doc), enc.Close()); err != nil {
+		panic(err) // a Config holds only numbers, strings and lists
+	}
+	return b.Bytes()
+}
+
+// flowLists writes lists on one line: size: [128, 128].
+func flowLists(n *yaml.Node) {
+	if n.Kind == yaml.SequenceNode {
+		n.Style = yaml.FlowStyle
+	}
+	for _, child := range n.Content {
+		flowLists(child)
+	}
+}
+
+// Options says where values come from besides the defaults.
+type Options struct {
+	// File is the --config argument, looked up as FindFile does; empty for none.
+	File string
+	// Environ holds NAME=value pairs as os.Environ returns them; only names beginning with UNET_ are
+	// looked at, and an empty value stands for an unset variable.
+	Environ []string
+	// Set holds the key=value arguments of --set, in order.
+	Set []string
+	// Flags holds the dedicated flags that were given.
+	Flags []Flag
+}
+
+// Flag is a dedicated flag that sets a key, such as --epochs for train.epochs.
+type Flag struct {
+	Name, Key string
+	Value     any // of the key's type, taken as it is
+}
+
+// Load merges the origins and validates the whole.
+func Load(o Options) (Config, error) {
+	m := newMerge()
+	var errs []error
+	if o.File != "" {
+		path, err := FindFile(o.File)
+		if err != nil {
+			return Config{}, err
+		}
+		doc, err := readFile(path)
+		if err != nil {
+			return Config{}, err
+		}
+		errs = append(errs, m.file(path, doc))
+	}
+	for _, pair := range o.Environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && value != "" && strings.HasPrefix(name, envPrefix) {
+			errs = append(errs, m.env(name, value))
+		}
+	}
+	for _, pair := range o.Set {
+		errs = append(errs, m.set(pair))
+	}
+	for _, f := range o.Flags {
+		errs = append(errs, m.flag(f))
+	}
+	// Values that could not be read keep their former value, so the rest can still be validated.
+	c, err := m.config()
+	return c, errors.Join(append(errs, err)...)
+}
+
+// Parse reads a configuration stored as YAML, such as a checkpoint's; name stands for it in errors.
+func Parse(name string, doc []byte) (Config, error) {
+	m := newMerge()
+	errFile := m.file(name, doc)
+	c, err := m.config()
+	return c, errors.Join(errFile, err)
+}
+
+// FindFile is the path of the configuration file that name stands for: name
+// itself, or name in configs/, with or without .yaml.
+func FindFile(name string) (string, error) {
+	candidates := []string{name, filepath.Join("configs", name), filepath.Join("configs", name+".yaml")}
+	if filepath.IsAbs(name) {
+		candidates = candidates[:1]
+	}
+	for _, path := range candidates {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("config %s: no such file; looked at %s", name, strings.Join(candidates, ", "))
+}
+
+// maxFile bounds a configuration file, in bytes.
+const maxFile = 1 << 20
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	doc, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if len(doc) > maxFile {
+		return nil, fmt.Errorf("config %s: more than %d bytes, that is no configuration file", path, maxFile)
+	}
+	return doc, nil
+}
