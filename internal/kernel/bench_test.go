@@ -1,0 +1,110 @@
+package kernel_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+)
+
+// The convolutions of a UNet of base 16 or 32 and depth 4 on 128x128 images,
+// batch 8: (H = W, In, Out). Base 16 has the half of the channels.
+var layers = []struct{ size, in, out int }{
+	{128, 3, 32}, {128, 32, 32}, {64, 64, 64}, {32, 128, 128}, {16, 256, 256}, {8, 512, 512}, {128, 64, 32},
+}
+
+// benchmarkKernels runs f for each instruction set of this CPU on all cores.
+// flop is the number of floating point operations of one call (0: report
+// bytes instead).
+func benchmarkKernels(b *testing.B, name string, flop, bytes float64, f func(e *kernel.Engine)) {
+	for _, set := range []string{"avx512", "avx2", "generic"} {
+		e, err := kernel.NewEngine(0, set)
+		if err != nil {
+			continue
+		}
+		b.Run(fmt.Sprintf("%s/%s", name, set), func(b *testing.B) {
+			f(e)
+			for b.Loop() {
+				f(e)
+			}
+			seconds := b.Elapsed().Seconds()
+			if flop > 0 {
+				b.ReportMetric(flop*float64(b.N)/seconds/1e9, "GFLOP/s")
+			}
+			if bytes > 0 {
+				b.ReportMetric(bytes*float64(b.N)/seconds/1e9, "GB/s")
+			}
+		})
+	}
+}
+
+func BenchmarkConv(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, base := range []int{16, 32} {
+		for _, l := range layers {
+			s := kernel.ConvShape{N: 8, H: l.size, W: l.size, In: l.in, Out: l.out * base / 32, Kernel: 3}
+			if l.in > 3 {
+				s.In = l.in * base / 32
+			}
+			pixels := s.N * s.H * s.W
+			x, y, w := random(rng, pixels*s.In), random(rng, pixels*s.Out), random(rng, 9*s.In*s.Out)
+			name := fmt.Sprintf("%dx%d/%d-%d/", l.size, l.size, s.In, s.Out)
+			flop := 2 * float64(pixels) * 9 * float64(s.In) * float64(s.Out)
+			benchmarkKernels(b, name+"forward", flop, 0, func(e *kernel.Engine) { e.Conv(s, y, x, w, nil) })
+			if l.in > 3 {
+				benchmarkKernels(b, name+"gradInput", flop, 0, func(e *kernel.Engine) { e.ConvGradInput(s, x, y, w) })
+			}
+			benchmarkKernels(b, name+"gradWeights", flop, 0, func(e *kernel.Engine) { e.ConvGradWeights(s, w, x, y) })
+		}
+	}
+}
+
+func BenchmarkUpConv(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, l := range []struct{ size, in int }{{8, 512}, {16, 256}, {32, 128}, {64, 64}} {
+		s := kernel.UpConvShape{N: 8, H: l.size, W: l.size, In: l.in, Out: l.in / 2}
+		pixels := s.N * s.H * s.W
+		x, y, w := random(rng, pixels*s.In), random(rng, pixels*4*s.Out), random(rng, 4*s.In*s.Out)
+		name := fmt.Sprintf("%dx%d/%d-%d/", l.size, l.size, s.In, s.Out)
+		flop := 2 * float64(pixels) * 4 * float64(s.In) * float64(s.Out)
+		benchmarkKernels(b, name+"forward", flop, 0, func(e *kernel.Engine) { e.UpConv(s, y, x, w, nil) })
+		benchmarkKernels(b, name+"gradInput", flop, 0, func(e *kernel.Engine) { e.UpConvGradInput(s, x, y, w) })
+		benchmarkKernels(b, name+"gradWeights", flop, 0, func(e *kernel.Engine) { e.UpConvGradWeights(s, w, x, y) })
+	}
+}
+
+// The memory-bound operations on the tensor of the first level, (8,128,128,32).
+func BenchmarkRows(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	const n, h, w, c = 8, 128, 128, 32
+	const size = n * h * w * c
+	x, y, dx := random(rng, size), random(rng, size), random(rng, size)
+	which := make([]uint8, size/4)
+	ch := func() []float32 { return random(rng, c) }
+	gamma, beta, mean, variance, dgamma, dbeta := ch(), ch(), ch(), ch(), ch(), ch()
+	joined := make([]float32, 2*size)
+	head, logp := random(rng, n*h*w*4), random(rng, n*h*w*4)
+	for _, tt := range []struct {
+		name  string
+		bytes float64
+		f     func(e *kernel.Engine)
+	}{
+		{"BatchNorm", 3, func(e *kernel.Engine) { e.BatchNorm(y, x, gamma, beta, mean, variance, 1e-5, true) }},
+		{"BatchNormGrad", 5, func(e *kernel.Engine) {
+			e.BatchNormGrad(dx, dgamma, dbeta, y, x, gamma, beta, mean, variance, 1e-5, true)
+		}},
+		{"ScaleShift", 2, func(e *kernel.Engine) { e.ScaleShift(y, x, gamma, beta, true) }},
+		{"ReLU", 2, func(e *kernel.Engine) { e.ReLU(y, x) }},
+		{"ReLUGrad", 3, func(e *kernel.Engine) { e.ReLUGrad(dx, x, y) }},
+		{"MaxPool", 1.3125, func(e *kernel.Engine) { e.MaxPool(n, h, w, c, y, which, x) }},
+		{"MaxPoolGrad", 1.3125, func(e *kernel.Engine) { e.MaxPoolGrad(n, h, w, c, dx, y, which) }},
+		{"Concat", 4, func(e *kernel.Engine) { e.Concat(joined, x, c, y, c) }},
+		{"Slice", 2, func(e *kernel.Engine) { e.Slice(x, c, joined, 2*c, 0) }},
+		{"SumRows", 1, func(e *kernel.Engine) { e.SumRows(dbeta, x) }},
+		{"LogSoftmax", 2 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmax(logp, head, 4) }},
+		{"LogSoftmaxGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmaxGrad(head, head, logp, 4) }},
+	} {
+		benchmarkKernels(b, tt.name, 0, tt.bytes*size*4, tt.f)
+	}
+}

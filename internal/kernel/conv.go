@@ -1,0 +1,300 @@
+package kernel
+
+// ConvShape is a convolution x (N, H, W, In) -> y (N, H, W, Out) of stride 1
+// with zero padding Kernel/2; Kernel is 1 or 3. Its weights are
+// w (Kernel, Kernel, In, Out):
+//
+//	y[n,h,w,o] = bias[o] + sum over i, j, c of x[n, h+i-Kernel/2, w+j-Kernel/2, c] * w[i,j,c,o]
+type ConvShape struct{ N, H, W, In, Out, Kernel int }
+
+// Sizes of the blocks that are worked on at once, in floats and rows.
+const (
+	bandFloats = 96 << 10 // a band of padded rows: well inside the second cache
+	bandPixels = 96       // ... but at least so many pixels, to reuse the weights
+	sumPixels  = 192      // pixels summed into a tile of a weight gradient at once
+)
+
+// Conv computes y from x, w and bias (Out), which may be nil.
+func (e *Engine) Conv(s ConvShape, y, x, w, bias []float32) {
+	k := s.Kernel * s.Kernel * s.In
+	b := e.packWeights(k, s.Out, func(dst []float32, first, cols, width int) {
+		packPanel(dst, width, cols, k, w[first:], s.Out, 1)
+	})
+	e.correlate(s, y, x, b, bias)
+}
+
+// ConvGradInput computes dx (N, H, W, In), overwriting it: the correlation of
+// dy (N, H, W, Out) with the flipped, transposed weights.
+func (e *Engine) ConvGradInput(s ConvShape, dx, dy, w []float32) {
+	taps := s.Kernel * s.Kernel
+	b := e.packWeights(taps*s.Out, s.In, func(dst []float32, first, cols, width int) {
+		for t := range taps {
+			tap := w[(taps-1-t)*s.In*s.Out:]
+			packPanel(dst[t*s.Out*width:], width, cols, s.Out, tap[first*s.Out:], 1, s.Out)
+		}
+	})
+	s.In, s.Out = s.Out, s.In
+	e.correlate(s, dx, dy, b, nil)
+}
+
+// packWeights packs a right operand of k rows and n columns; pack fills one panel.
+func (e *Engine) packWeights(k, n int, pack func(dst []float32, first, cols, width int)) []float32 {
+	b := grow(&e.weights, e.isa.packedSize(k, n))
+	e.Parallel(e.isa.panels(n), func(_, lo, hi int) {
+		for p := lo; p < hi; p++ {
+			first, cols, width := e.isa.panel(n, p)
+			pack(b[first*k:][:k*width], first, cols, width)
+		}
+	})
+	return b
+}
+
+// setPanel points t at panel p of the n columns packed in b, k rows deep.
+func (s *instructionSet) setPanel(t *tile, b []float32, k, n, p int) (first int) {
+	first, t.cols, t.width = s.panel(n, p)
+	t.b = b[first*k:]
+	return first
+}
+
+// setInitial makes t begin from bias[first:], or from zero without a bias.
+func (t *tile) setInitial(bias []float32, first int) {
+	t.iRow = 0
+	if t.i = zeros[:]; bias != nil {
+		t.i = bias[first:]
+	}
+}
+
+// correlate computes y from x and the packed weights b.
+func (e *Engine) correlate(s ConvShape, y, x, b, bias []float32) {
+	if s.Kernel == 1 {
+		e.correlatePixels(s, y, x, b, bias)
+		return
+	}
+	in := x[:s.N*s.H*s.W*s.In]
+	out := y[:s.N*s.H*s.W*s.Out]
+	wide := (s.W + 2) * s.In // floats of a padded row
+	k := 9 * s.In
+	rows := s.bandRows()
+	e.Parallel(s.N*s.H, func(part, lo, hi int) {
+		scratch := &e.parts[part]
+		t := &scratch.tile
+		*t = tile{cRow: s.Out, aRow: s.In, aStep: 1, aJump: wide, js: 3, ks: 3 * s.In}
+		for lo < hi {
+			end := min(lo+rows, hi)
+			band, top := s.padRows(&scratch.band, in, lo, end)
+			for p := range e.isa.panels(s.Out) {
+				first := e.isa.setPanel(t, b, k, s.Out, p)
+				for r := lo; r < end; r++ {
+					t.setInitial(bias, first)
+					t.a = band[(s.paddedRow(r)-top)*wide:]
+					t.c = out[r*s.W*s.Out+first:]
+					e.isa.multiply(t, s.W)
+				}
+			}
+			lo = end
+		}
+	})
+}
+
+// correlatePixels is the 1x1 convolution: a plain matrix product.
+func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32) {
+	pixels := s.N * s.H * s.W
+	in, out := x[:pixels*s.In], y[:pixels*s.Out]
+	block := max(bandPixels, bandFloats/s.In)
+	e.Parallel(pixels, func(part, lo, hi int) {
+		t := &e.parts[part].tile
+		*t = tile{cRow: s.Out, aRow: s.In, aStep: 1, js: 1, ks: s.In}
+		for lo < hi {
+			end := min(lo+block, hi)
+			for p := range e.isa.panels(s.Out) {
+				first := e.isa.setPanel(t, b, s.In, s.Out, p)
+				t.setInitial(bias, first)
+				t.a, t.c = in[lo*s.In:], out[lo*s.Out+first:]
+				e.isa.multiply(t, end-lo)
+			}
+			lo = end
+		}
+	})
+}
+
+// bandRows is the number of image rows that are padded and worked on at once.
+func (s ConvShape) bandRows() int {
+	wide := (s.W + 2) * s.In
+	return max(1, bandFloats/wide-2, bandPixels/s.W)
+}
+
+// paddedRow is the first of the three rows around image row r (n*H+h), counted
+// in the padded images (N, H+2, W+2, In).
+func (s ConvShape) paddedRow(r int) int { return r + r/s.H*2 }
+
+// padRows copies the padded rows around the image rows lo..hi (n*H+h) of x and
+// returns them with the number of the first, counted as paddedRow does.
+func (s ConvShape) padRows(buf *[]float32, x []float32, lo, hi int) (band []float32, top int) {
+	wide, row := (s.W+2)*s.In, s.W*s.In
+	top = s.paddedRow(lo)
+	end := s.paddedRow(hi-1) + 3
+	band = grow(buf, (end-top)*wide)
+	for v := top; v < end; v++ {
+		dst := band[(v-top)*wide:][:wide]
+		n, h := v/(s.H+2), v%(s.H+2)-1
+		if h < 0 || h == s.H {
+			clear(dst)
+			continue
+		}
+		clear(dst[:s.In])
+		copy(dst[s.In:], x[(n*s.H+h)*row:][:row])
+		clear(dst[s.In+row:])
+	}
+	return band, top
+}
+
+// ConvGradWeights computes dw (Kernel, Kernel, In, Out), overwriting it, from
+// x (N, H, W, In) and dy (N, H, W, Out).
+func (e *Engine) ConvGradWeights(s ConvShape, dw, x, dy []float32) {
+	if s.Kernel == 1 {
+		s.N, s.H, s.W = 1, 1, s.N*s.H*s.W
+		e.sumPixelProducts(pixelProducts{
+			pixels: s.W, in: s.In, out: s.Out, halves: 1, row: s.W,
+			stride: s.Out,
+		}, dw, x, dy)
+		return
+	}
+	wide, out := (s.W+2)*s.In, s.W*s.Out
+	rows := max(1, bandFloats/wide-2)
+	chunk := max(1, sumPixels/s.W)
+	e.sumParts(dw[:9*s.In*s.Out], s.N*s.H, e.isa.panels(s.Out), func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
+		scratch := &e.parts[part]
+		t := &scratch.tile
+		*t = tile{cRow: s.Out, aRow: 1, aStep: s.In, aJump: wide}
+		fresh := true
+		for lo < hi {
+			end := min(lo+rows, hi, (lo/s.H+1)*s.H) // a band stays within its image
+			band, _ := s.padRows(&scratch.band, x, lo, end)
+			for r := lo; r < end; r += chunk {
+				count := min(chunk, end-r)
+				t.js, t.ks = count, s.W
+				panel := grow(&scratch.panel, count*s.W*e.isa.wide)
+				for p := panelLo; p < panelHi; p++ {
+					first, cols, width := e.isa.panel(s.Out, p)
+					packPanel(panel, width, cols, count*s.W, dy[r*out+first:], s.Out, 1)
+					t.cols, t.width = cols, width
+					for kh := range 3 {
+						t.b = panel
+						t.a = band[(r-lo+kh)*wide:]
+						t.accumulate(dw[kh*3*s.In*s.Out+first:], fresh)
+						e.isa.multiply(t, 3*s.In)
+					}
+				}
+				fresh = false
+			}
+			lo = end
+		}
+	})
+}
+
+// accumulate makes t add to c, or overwrite it if it is fresh.
+func (t *tile) accumulate(c []float32, fresh bool) {
+	t.c = c
+	if fresh {
+		t.setInitial(nil, 0)
+	} else {
+		t.i, t.iRow = c, t.cRow
+	}
+}
+
+// sumParts computes dw by f, which writes to its dw the sum over rows lo..hi of
+// the columns in panels panelLo..panelHi. With panels enough for all threads
+// these are shared out; otherwise the rows are, and the parts' sums are added
+// in the order of the parts.
+func (e *Engine) sumParts(dw []float32, rows, panels int, f func(part int, dw []float32, lo, hi, panelLo, panelHi int)) {
+	if panels >= e.threads {
+		e.Parallel(panels, func(part, lo, hi int) { f(part, dw, 0, rows, lo, hi) })
+		return
+	}
+	size := len(dw)
+	pieces := e.pieces(rows)
+	partial := grow(&e.partial, (pieces-1)*size)
+	e.Parallel(rows, func(part, lo, hi int) {
+		to := dw
+		if part > 0 {
+			to = partial[(part-1)*size:][:size]
+		}
+		f(part, to, lo, hi, 0, panels)
+	})
+	if pieces == 1 {
+		return
+	}
+	e.Parallel(size, func(_, lo, hi int) {
+		sum := dw[lo:hi]
+		for p := range pieces - 1 {
+			for i, v := range partial[p*size+lo : p*size+hi] {
+				sum[i] += v
+			}
+		}
+	})
+}
+
+// pixelProducts describes dw[i, g, o] = sum over pixels p of x[p, i] * dy[p, g, o],
+// where x is (pixels, in), dw is (in, halves, out), and dy has rows of row
+// pixels: (pixels/row, halves, row, stride) with stride >= out.
+type pixelProducts struct {
+	pixels, in, out, halves, row, stride int
+}
+
+func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
+	panels := e.isa.panels(s.out)
+	columns := s.halves * s.out
+	e.sumParts(dw[:s.in*columns], s.pixels, s.halves*panels, func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
+		scratch := &e.parts[part]
+		t := &scratch.tile
+		*t = tile{cRow: columns, aRow: 1, aStep: s.in, js: 1}
+		fresh := true
+		for lo < hi {
+			end := min(lo+sumPixels, hi)
+			panel := grow(&scratch.panel, (end-lo)*e.isa.wide)
+			t.ks = end - lo
+			for p := panelLo; p < panelHi; p++ {
+				half := p / panels
+				first, cols, width := e.isa.panel(s.out, p%panels)
+				for from := lo; from < end; { // one row of dy at a time
+					r, at := from/s.row, from%s.row
+					count := min(s.row-at, end-from)
+					packPanel(panel[(from-lo)*width:], width, cols, count,
+						dy[((r*s.halves+half)*s.row+at)*s.stride+first:], s.stride, 1)
+					from += count
+				}
+				t.b, t.cols, t.width = panel, cols, width
+				t.a = x[lo*s.in:]
+				t.accumulate(dw[half*s.out+first:], fresh)
+				e.isa.multiply(t, s.in)
+			}
+			fresh = false
+			lo = end
+		}
+	})
+}
+
+// SumRows computes db (C) = the sum of the rows of dy (M, C), C = len(db): the
+// gradient of a bias. Sums are kept in float64.
+func (e *Engine) SumRows(db, dy []float32) {
+	c := len(db)
+	m := len(dy) / c
+	pieces := e.pieces(m)
+	sums := grow(&e.sums, pieces*c)
+	clear(sums)
+	e.Parallel(m, func(part, lo, hi int) {
+		sum := sums[part*c:][:c]
+		for r := lo; r < hi; r++ {
+			for i, v := range dy[r*c:][:len(sum)] {
+				sum[i] += float64(v)
+			}
+		}
+	})
+	for i := range db {
+		var total float64
+		for p := range pieces {
+			total += sums[p*c+i]
+		}
+		db[i] = float32(total)
+	}
+}

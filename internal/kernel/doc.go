@@ -1,0 +1,21 @@
+// Package kernel is the arithmetic under the graph's operations: loops over
+// flat float32 slices, parallel over cores, with the instruction set chosen at
+// run time. It knows nothing of Gorgonia.
+//
+// Tensors are NHWC and row-major: element (n, h, w, c) of an (N, H, W, C)
+// tensor is at ((n*H+h)*W+w)*C + c. A matrix (M, C) is such a tensor whose
+// first three axes have been merged. A slice must have the length its shape
+// says; a shorter one panics. Outputs must not overlap inputs unless the
+// method's comment says so.
+//
+// Every convolution and all of its gradients are one matrix product (see
+// tile), after the scheme of Goto and van de Geijn, "Anatomy of
+// High-Performance Matrix Multiplication", 2008: the right operand is packed
+// in panels as wide as a register tile and the left one is read in place with
+// strides. A row of a zero-padded NHWC image holds the (kw, ci) neighbourhood
+// of each pixel as 3*In consecutive floats, so a 3x3 convolution needs no
+// im2col.
+//
+// NaN and infinities pass through as IEEE 754 says. Results are bit for bit
+// the same from run to run with the same thread count and instruction set.
+package kernel

@@ -1,0 +1,109 @@
+package kernel
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// Engine holds what the operations of a graph share: the number of threads,
+// the instruction set and the scratch memory, which grows to the largest need
+// and is then reused. It must not be used by two goroutines at once.
+type Engine struct {
+	threads int
+	isa     *instructionSet
+	parts   []part    // scratch of each piece of Parallel
+	weights []float32 // packed right operand, read by all pieces
+	partial []float32 // sums of the pieces before they are added
+	sums    []float64 // per piece and channel
+	rows    []float32 // per channel
+}
+
+// part is the scratch of one piece of work.
+type part struct {
+	tile  tile
+	band  []float32 // zero-padded rows of an image
+	panel []float32 // packed right operand of this piece alone
+}
+
+// NewEngine returns an engine for the given number of threads (0: all cores)
+// and instruction set: "auto" (the best this CPU has), "avx512", "avx2" or
+// "generic". It is an error to ask for one the CPU does not have.
+func NewEngine(threads int, kernel string) (*Engine, error) {
+	if threads < 0 {
+		return nil, fmt.Errorf("kernel: threads = %d, want >= 0 (0: all cores)", threads)
+	}
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	isa, err := chooseInstructionSet(kernel)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{threads: threads, isa: isa, parts: make([]part, threads)}, nil
+}
+
+func chooseInstructionSet(name string) (*instructionSet, error) {
+	names := []string{"auto"}
+	for _, set := range instructionSets() { // best first
+		if set.name != name && name != "auto" {
+			names = append(names, set.name)
+			continue
+		}
+		if set.missing == "" {
+			return set, nil
+		}
+		if name != "auto" {
+			return nil, fmt.Errorf("kernel: %q needs a CPU with %s, which this one has not; want auto or generic", name, set.missing)
+		}
+	}
+	return nil, fmt.Errorf("kernel: unknown kernel %q, want %s", name, strings.Join(names, ", "))
+}
+
+// Threads is the largest number of pieces that run at once.
+func (e *Engine) Threads() int { return e.threads }
+
+// Kernel is the name of the chosen instruction set: avx512, avx2 or generic.
+func (e *Engine) Kernel() string { return e.isa.name }
+
+// Parallel cuts 0..n into at most Threads() contiguous pieces, which depend on
+// n and Threads() only, and runs f(part, lo, hi) for each of them at once. It
+// returns when all have ended; if a piece panicked, the panic of the lowest
+// one goes on in the caller.
+func (e *Engine) Parallel(n int, f func(part, lo, hi int)) {
+	pieces := min(n, e.threads)
+	if pieces <= 1 {
+		if n > 0 {
+			f(0, 0, n)
+		}
+		return
+	}
+	panics := make([]any, pieces)
+	run := func(p int) {
+		defer func() { panics[p] = recover() }()
+		f(p, n*p/pieces, n*(p+1)/pieces)
+	}
+	var wg sync.WaitGroup
+	for p := 1; p < pieces; p++ {
+		wg.Go(func() { run(p) })
+	}
+	run(0)
+	wg.Wait()
+	for _, v := range panics {
+		if v != nil {
+			panic(v)
+		}
+	}
+}
+
+// pieces is the number of pieces that Parallel makes of 0..n.
+func (e *Engine) pieces(n int) int { return max(1, min(n, e.threads)) }
+
+// grow returns *buf with length n and undefined contents, enlarged if need be.
+func grow[T any](buf *[]T, n int) []T {
+	if cap(*buf) < n {
+		*buf = make([]T, n)
+	}
+	return (*buf)[:n]
+}

@@ -1,0 +1,357 @@
+package kernel_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+)
+
+// engines gives one engine for each instruction set of this CPU, with one and
+// with three threads.
+func engines(t testing.TB) []*kernel.Engine {
+	var all []*kernel.Engine
+	for _, name := range []string{"avx512", "avx2", "generic"} {
+		for _, threads := range []int{1, 3} {
+			e, err := kernel.NewEngine(threads, name)
+			if err != nil {
+				if name == "generic" {
+					t.Fatal(err)
+				}
+				t.Logf("not tested here: %v", err)
+				continue
+			}
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// random gives n standard normal numbers. There is one more behind them, in
+// the slice's capacity, to show writes past the end: see checkGuard.
+func random(rng *rand.Rand, n int) []float32 {
+	v := make([]float32, n, n+guard)
+	for i := range v {
+		v[i] = float32(rng.NormFloat64())
+	}
+	return v
+}
+
+const guard = 64 // floats behind a result that nothing may write to
+
+// result gives a slice of n NaNs, all of which must be overwritten, with the
+// guard behind them.
+func result(n int) []float32 {
+	v := make([]float32, n+guard)
+	for i := range v {
+		v[i] = float32(math.NaN())
+	}
+	return v[:n]
+}
+
+// check compares got with want, a sum of terms terms of size about one.
+func check(t *testing.T, what string, got []float32, want []float64, terms int) {
+	t.Helper()
+	tolerance := 2e-6 * math.Sqrt(float64(terms)+1) * 4
+	for i, w := range want {
+		if d := math.Abs(float64(got[i]) - w); !(d <= tolerance*(1+math.Abs(w))) {
+			t.Fatalf("%s[%d] = %g, want %g (off by %g, tolerance %g)", what, i, got[i], w, d, tolerance)
+		}
+	}
+	for i, v := range got[len(got):cap(got)] {
+		if v == v {
+			t.Fatalf("%s: wrote %g at %d past the end", what, v, i)
+		}
+	}
+}
+
+// reference convolution and its gradients, element by element in float64
+type convRef struct{ y, dx, dw []float64 }
+
+func referenceConv(s kernel.ConvShape, x, dy, w, bias []float32) convRef {
+	r := convRef{
+		y:  make([]float64, s.N*s.H*s.W*s.Out),
+		dx: make([]float64, len(x)),
+		dw: make([]float64, len(w)),
+	}
+	pad := s.Kernel / 2
+	for n := range s.N {
+		for h := range s.H {
+			for p := range s.W {
+				for o := range s.Out {
+					at := ((n*s.H+h)*s.W+p)*s.Out + o
+					if bias != nil {
+						r.y[at] = float64(bias[o])
+					}
+					for i := range s.Kernel {
+						for j := range s.Kernel {
+							hh, ww := h+i-pad, p+j-pad
+							if hh < 0 || hh >= s.H || ww < 0 || ww >= s.W {
+								continue
+							}
+							for c := range s.In {
+								xi := ((n*s.H+hh)*s.W+ww)*s.In + c
+								wi := ((i*s.Kernel+j)*s.In+c)*s.Out + o
+								r.y[at] += float64(x[xi]) * float64(w[wi])
+								r.dx[xi] += float64(dy[at]) * float64(w[wi])
+								r.dw[wi] += float64(dy[at]) * float64(x[xi])
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	return r
+}
+
+func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	pixels, size := s.N*s.H*s.W, s.Kernel*s.Kernel*s.In*s.Out
+	x, dy := random(rng, pixels*s.In), random(rng, pixels*s.Out)
+	w, bias := random(rng, size), random(rng, s.Out)
+	if seed%2 == 1 {
+		bias = nil
+	}
+	want := referenceConv(s, x, dy, w, bias)
+	for _, e := range engines(t) {
+		name := fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), e.Threads())
+		y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
+		e.Conv(s, y, x, w, bias)
+		check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
+		e.ConvGradInput(s, dx, dy, w)
+		check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
+		e.ConvGradWeights(s, dw, x, dy)
+		check(t, name+"dw", dw, want.dw, pixels)
+	}
+}
+
+func TestConv(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		shape kernel.ConvShape
+	}{
+		{"one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 1, Out: 1, Kernel: 3}},
+		{"one pixel, batch", kernel.ConvShape{N: 3, H: 1, W: 1, In: 5, Out: 7, Kernel: 3}},
+		{"one row", kernel.ConvShape{N: 2, H: 1, W: 17, In: 3, Out: 16, Kernel: 3}},
+		{"one column", kernel.ConvShape{N: 2, H: 13, W: 1, In: 16, Out: 3, Kernel: 3}},
+		{"image to 32", kernel.ConvShape{N: 2, H: 12, W: 20, In: 3, Out: 32, Kernel: 3}},
+		{"several panels", kernel.ConvShape{N: 2, H: 8, W: 8, In: 40, Out: 81, Kernel: 3}},
+		{"several bands", kernel.ConvShape{N: 1, H: 40, W: 40, In: 96, Out: 8, Kernel: 3}},
+		{"head", kernel.ConvShape{N: 2, H: 16, W: 15, In: 32, Out: 4, Kernel: 1}},
+		{"head of one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 33, Out: 4, Kernel: 1}},
+		{"1x1 wide", kernel.ConvShape{N: 1, H: 20, W: 21, In: 7, Out: 100, Kernel: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { checkConv(t, tt.shape, 2) })
+	}
+}
+
+// Every channel count and width up to beyond the widest tile.
+func TestConvTails(t *testing.T) {
+	for i := range 33 {
+		for _, k := range []int{1, 3} {
+			checkConv(t, kernel.ConvShape{N: 1 + i%3, H: 1 + i%5, W: 1 + i%17, In: 1 + i*7%33, Out: 1 + i, Kernel: k}, uint64(i))
+		}
+	}
+}
+
+func FuzzConv(f *testing.F) {
+	f.Add(uint8(0), uint8(4), uint8(16), uint8(32), uint8(31), true, uint64(1))
+	f.Add(uint8(2), uint8(0), uint8(0), uint8(2), uint8(15), false, uint64(2))
+	f.Fuzz(func(t *testing.T, n, h, w, in, out uint8, three bool, seed uint64) {
+		s := kernel.ConvShape{N: int(n)%3 + 1, H: int(h)%9 + 1, W: int(w)%40 + 1, In: int(in)%40 + 1, Out: int(out)%70 + 1, Kernel: 1}
+		if three {
+			s.Kernel = 3
+		}
+		checkConv(t, s, seed)
+	})
+}
+
+func checkUpConv(t *testing.T, s kernel.UpConvShape, seed uint64) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	pixels := s.N * s.H * s.W
+	x, dy := random(rng, pixels*s.In), random(rng, 4*pixels*s.Out)
+	w, bias := random(rng, s.In*4*s.Out), random(rng, s.Out)
+	if seed%2 == 1 {
+		bias = nil
+	}
+	y, dx, dw := make([]float64, len(dy)), make([]float64, len(x)), make([]float64, len(w))
+	for n := range s.N {
+		for h := range s.H {
+			for p := range s.W {
+				for i := range 2 {
+					for j := range 2 {
+						for o := range s.Out {
+							at := ((n*2*s.H+2*h+i)*2*s.W+2*p+j)*s.Out + o
+							if bias != nil {
+								y[at] = float64(bias[o])
+							}
+							for c := range s.In {
+								xi := ((n*s.H+h)*s.W+p)*s.In + c
+								wi := ((c*2+i)*2+j)*s.Out + o
+								y[at] += float64(x[xi]) * float64(w[wi])
+								dx[xi] += float64(dy[at]) * float64(w[wi])
+								dw[wi] += float64(dy[at]) * float64(x[xi])
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, e := range engines(t) {
+		name := fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), e.Threads())
+		gotY, gotX, gotW := result(len(y)), result(len(dx)), result(len(dw))
+		e.UpConv(s, gotY, x, w, bias)
+		check(t, name+"y", gotY, y, s.In)
+		e.UpConvGradInput(s, gotX, dy, w)
+		check(t, name+"dx", gotX, dx, 4*s.Out)
+		e.UpConvGradWeights(s, gotW, x, dy)
+		check(t, name+"dw", gotW, dw, pixels)
+	}
+}
+
+func TestUpConv(t *testing.T) {
+	for i := range 33 {
+		checkUpConv(t, kernel.UpConvShape{N: 1 + i%3, H: 1 + i%5, W: 1 + i*5%17, In: 1 + i*7%33, Out: 1 + i}, uint64(i))
+	}
+	checkUpConv(t, kernel.UpConvShape{N: 2, H: 16, W: 16, In: 64, Out: 32}, 0)
+	checkUpConv(t, kernel.UpConvShape{N: 1, H: 31, W: 30, In: 20, Out: 65}, 0)
+}
+
+func TestSumRows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, shape := range [][2]int{{1, 1}, {2, 33}, {100, 4}, {131072, 3}} {
+		m, c := shape[0], shape[1]
+		dy := random(rng, m*c)
+		want := make([]float64, c)
+		for i, v := range dy {
+			want[i%c] += float64(v)
+		}
+		for _, e := range engines(t) {
+			db := result(c)
+			e.SumRows(db, dy)
+			check(t, fmt.Sprintf("%v %s/%d", shape, e.Kernel(), e.Threads()), db, want, 0)
+		}
+	}
+}
+
+// The same bits from run to run, also when the scratch has held other things.
+func TestDeterministic(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	s := kernel.ConvShape{N: 2, H: 9, W: 11, In: 13, Out: 17, Kernel: 3}
+	pixels := s.N * s.H * s.W
+	x, dy, w := random(rng, pixels*s.In), random(rng, pixels*s.Out), random(rng, 9*s.In*s.Out)
+	for _, e := range engines(t) {
+		run := func() []float32 {
+			y, dx, dw := result(len(dy)), result(len(x)), result(len(w))
+			e.Conv(s, y, x, w, nil)
+			e.ConvGradInput(s, dx, dy, w)
+			e.ConvGradWeights(s, dw, x, dy)
+			return append(append(y, dx...), dw...)
+		}
+		first := run()
+		big := kernel.ConvShape{N: 1, H: 20, W: 20, In: 30, Out: 30, Kernel: 3}
+		v := random(rng, 12000)
+		e.Conv(big, make([]float32, 12000), v, random(rng, 9*900), nil)
+		e.ConvGradWeights(big, make([]float32, 9*900), v, v)
+		for i, v := range run() {
+			if math.Float32bits(v) != math.Float32bits(first[i]) {
+				t.Fatalf("%s/%d: value %d is %g, was %g", e.Kernel(), e.Threads(), i, v, first[i])
+			}
+		}
+	}
+}
+
+func TestConvNaN(t *testing.T) {
+	s := kernel.ConvShape{N: 1, H: 5, W: 5, In: 2, Out: 3, Kernel: 3}
+	x, w := make([]float32, 50), make([]float32, 54)
+	x[(0*5+0)*2] = float32(math.NaN())
+	for _, e := range engines(t) {
+		y := make([]float32, 75)
+		e.Conv(s, y, x, w, nil)
+		for i, v := range y {
+			h, p := i/15, i/3%5
+			if near := h <= 1 && p <= 1; near != (v != v) {
+				t.Fatalf("%s: y at pixel (%d, %d) is %g; a NaN weight times zero is NaN, and only near pixel (0, 0)", e.Kernel(), h, p, v)
+			}
+		}
+	}
+}
+
+func TestNoAllocationPerElement(t *testing.T) {
+	e, err := kernel.NewEngine(1, "auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := kernel.ConvShape{N: 1, H: 16, W: 16, In: 16, Out: 16, Kernel: 3}
+	x, y, w := make([]float32, 4096), make([]float32, 4096), make([]float32, 2304)
+	got := testing.AllocsPerRun(5, func() {
+		e.Conv(s, y, x, w, nil)
+		e.ConvGradInput(s, x, y, w)
+		e.ConvGradWeights(s, w, x, y)
+	})
+	if got > 20 {
+		t.Errorf("%g allocations a step, want a few closures only", got)
+	}
+}
+
+func TestParallel(t *testing.T) {
+	e, err := kernel.NewEngine(3, "generic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 2, 3, 4, 100} {
+		seen := make([]int, n)
+		e.Parallel(n, func(part, lo, hi int) {
+			if part < 0 || part >= 3 || lo >= hi {
+				t.Errorf("n = %d: part %d is %d..%d", n, part, lo, hi)
+			}
+			for i := lo; i < hi; i++ {
+				seen[i]++
+			}
+		})
+		for i, v := range seen {
+			if v != 1 {
+				t.Errorf("n = %d: %d was visited %d times, want once", n, i, v)
+			}
+		}
+	}
+	ended := make([]bool, 3)
+	defer func() {
+		if v := recover(); v != "first" {
+			t.Errorf("recovered %v, want the panic of the lowest piece", v)
+		}
+		if !ended[2] {
+			t.Error("the last piece had not ended")
+		}
+	}()
+	e.Parallel(3, func(part, _, _ int) {
+		defer func() { ended[part] = true }()
+		switch part {
+		case 0:
+			panic("first")
+		case 1:
+			panic("second")
+		}
+	})
+}
+
+func TestNewEngineErrors(t *testing.T) {
+	if _, err := kernel.NewEngine(-1, "auto"); err == nil {
+		t.Error("threads = -1 was taken")
+	}
+	if _, err := kernel.NewEngine(1, "sse"); err == nil {
+		t.Error(`kernel "sse" was taken`)
+	} else if want := `kernel: unknown kernel "sse", want auto, avx512, avx2, generic`; err.Error() != want {
+		t.Errorf("error is %q, want %q", err, want)
+	}
+	e, err := kernel.NewEngine(0, "auto")
+	if err != nil || e.Threads() < 1 {
+		t.Errorf("threads = 0 gave %v, %v", e, err)
+	}
+}

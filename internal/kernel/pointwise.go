@@ -1,0 +1,91 @@
+package kernel
+
+import "math"
+
+// ReLU computes y = max(0, x). y may be x.
+func (e *Engine) ReLU(y, x []float32) {
+	e.Parallel(len(x), func(_, lo, hi int) {
+		to := y[lo:hi]
+		for i, v := range x[lo:hi] {
+			if v < 0 {
+				v = 0
+			}
+			to[i] = v
+		}
+	})
+}
+
+// ReLUGrad computes dx = dy where y > 0, else 0. dx may be dy.
+func (e *Engine) ReLUGrad(dx, dy, y []float32) {
+	e.Parallel(len(y), func(_, lo, hi int) {
+		to, g := dx[lo:hi], dy[lo:hi]
+		for i, v := range y[lo:hi] {
+			d := g[i]
+			if v <= 0 {
+				d = 0
+			}
+			to[i] = d
+		}
+	})
+}
+
+// Softmax computes p = exp(x) / sum(exp(x)) over each row of c logits. p may
+// be logits.
+func (e *Engine) Softmax(p, logits []float32, c int) {
+	e.Parallel(len(logits)/c, func(_, lo, hi int) {
+		for r := lo; r < hi; r++ {
+			to, row := p[r*c:][:c], logits[r*c:][:c]
+			logSum := logSumExp(row)
+			for i, v := range row {
+				to[i] = float32(math.Exp(float64(v) - logSum))
+			}
+		}
+	})
+}
+
+// LogSoftmax computes logp = x - log(sum(exp(x))) over each row of c logits.
+// logp may be logits.
+func (e *Engine) LogSoftmax(logp, logits []float32, c int) {
+	e.Parallel(len(logits)/c, func(_, lo, hi int) {
+		for r := lo; r < hi; r++ {
+			to, row := logp[r*c:][:c], logits[r*c:][:c]
+			logSum := logSumExp(row)
+			for i, v := range row {
+				to[i] = float32(float64(v) - logSum)
+			}
+		}
+	})
+}
+
+// logSumExp is log(sum(exp(x))), shifted by the maximum so that it does not
+// overflow.
+func logSumExp(row []float32) float64 {
+	top := row[0]
+	for _, v := range row[1:] {
+		if v > top {
+			top = v
+		}
+	}
+	var sum float64
+	for _, v := range row {
+		sum += math.Exp(float64(v) - float64(top))
+	}
+	return float64(top) + math.Log(sum)
+}
+
+// LogSoftmaxGrad computes dlogits = dlogp - exp(logp) * sum(dlogp) over each
+// row of c. dlogits may be dlogp.
+func (e *Engine) LogSoftmaxGrad(dlogits, dlogp, logp []float32, c int) {
+	e.Parallel(len(logp)/c, func(_, lo, hi int) {
+		for r := lo; r < hi; r++ {
+			to, g, row := dlogits[r*c:][:c], dlogp[r*c:][:c], logp[r*c:][:c]
+			var sum float64
+			for _, v := range g {
+				sum += float64(v)
+			}
+			for i, v := range row {
+				to[i] = float32(float64(g[i]) - math.Exp(float64(v))*sum)
+			}
+		}
+	})
+}

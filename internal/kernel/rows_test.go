@@ -1,0 +1,317 @@
+package kernel_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func nan() float32 { return float32(math.NaN()) }
+
+func TestMaxPool(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, c := range []int{1, 3, 4, 8, 16, 17, 33} {
+		n, h, w := 2, 6, 4+2*(c%3)
+		x := random(rng, n*h*w*c)
+		for i := range x { // make ties
+			x[i] = float32(math.Round(float64(x[i])*2) / 2)
+		}
+		x[5] = nan()
+		dy := random(rng, len(x)/4)
+		wantY, wantWhich, wantX := make([]float32, len(dy)), make([]uint8, len(dy)), make([]float64, len(x))
+		for p := range n * h / 2 * w / 2 {
+			for i := range c {
+				row, col := p/(w/2), p%(w/2)
+				best := -1
+				for k := range 4 {
+					at := ((2*row+k/2)*w+2*col+k%2)*c + i
+					if best >= 0 && (x[at] <= wantY[p*c+i] || wantY[p*c+i] != wantY[p*c+i]) {
+						continue
+					}
+					best = at
+					wantY[p*c+i], wantWhich[p*c+i] = x[at], uint8(k)
+				}
+				wantX[best] = float64(dy[p*c+i])
+			}
+		}
+		for _, e := range engines(t) {
+			name := fmt.Sprintf("C=%d %s/%d", c, e.Kernel(), e.Threads())
+			y, dx, which := result(len(dy)), result(len(x)), make([]uint8, len(dy))
+			e.MaxPool(n, h, w, c, y, which, x)
+			for i, v := range wantY {
+				if math.Float32bits(y[i]) != math.Float32bits(v) && (y[i] == y[i] || v == v) {
+					t.Fatalf("%s: y[%d] = %g, want %g", name, i, y[i], v)
+				}
+			}
+			if !slices.Equal(which, wantWhich) {
+				t.Fatalf("%s: which = %v, want %v", name, which, wantWhich)
+			}
+			e.MaxPoolGrad(n, h, w, c, dx, dy, which)
+			check(t, name, dx, wantX, 0)
+		}
+	}
+}
+
+func TestUpsample(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, c := range []int{1, 3, 16, 33} {
+		n, h, w := 2, 3, 5
+		x, dy := random(rng, n*h*w*c), random(rng, 4*n*h*w*c)
+		y, dx := make([]float64, len(dy)), make([]float64, len(x))
+		for at := range dy {
+			i, col, row := at%c, at/c%(2*w), at/c/(2*w)
+			from := (row/2*w+col/2)*c + i
+			y[at] = float64(x[from])
+			dx[from] += float64(dy[at])
+		}
+		for _, e := range engines(t) {
+			gotY, gotX := result(len(y)), result(len(x))
+			e.Upsample(n, h, w, c, gotY, x)
+			check(t, "y", gotY, y, 0)
+			e.UpsampleGrad(n, h, w, c, gotX, dy)
+			check(t, "dx", gotX, dx, 0)
+		}
+	}
+}
+
+func TestConcatSlice(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, shape := range [][3]int{{1, 1, 1}, {5, 3, 4}, {100, 16, 32}, {7, 33, 2}} {
+		m, ca, cb := shape[0], shape[1], shape[2]
+		a, b := random(rng, m*ca), random(rng, m*cb)
+		for _, e := range engines(t) {
+			y, backA, backB := result(m*(ca+cb)), result(m*ca), result(m*cb)
+			e.Concat(y, a, ca, b, cb)
+			for i, v := range y {
+				r, col := i/(ca+cb), i%(ca+cb)
+				want := float32(0)
+				if col < ca {
+					want = a[r*ca+col]
+				} else {
+					want = b[r*cb+col-ca]
+				}
+				if v != want {
+					t.Fatalf("%v: y[%d] = %g, want %g", shape, i, v, want)
+				}
+			}
+			e.Slice(backA, ca, y, ca+cb, 0)
+			e.Slice(backB, cb, y, ca+cb, ca)
+			if !slices.Equal(backA, a) || !slices.Equal(backB, b) {
+				t.Fatalf("%v: slices differ from what was joined", shape)
+			}
+		}
+	}
+}
+
+func TestBatchNorm(t *testing.T) {
+	const epsilon = 1e-5
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, tt := range []struct {
+		name string
+		m, c int
+		mean float64 // of the input
+		relu bool
+	}{
+		{"one row", 1, 5, 0, false},
+		{"small", 7, 3, 0, true},
+		{"tail", 50, 33, 1, true},
+		{"one vector", 64, 16, 1, true},
+		{"no relu", 50, 40, -1, false},
+		{"large and off centre", 131072, 2, 30, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, c := tt.m, tt.c
+			x, dy, gamma, beta := random(rng, m*c), random(rng, m*c), random(rng, c), random(rng, c)
+			for i := range x {
+				x[i] += float32(tt.mean)
+			}
+			mean, variance := make([]float64, c), make([]float64, c)
+			y, dx, dgamma, dbeta := make([]float64, m*c), make([]float64, m*c), make([]float64, c), make([]float64, c)
+			for i, v := range x {
+				mean[i%c] += float64(v) / float64(m)
+			}
+			for i, v := range x {
+				variance[i%c] += (float64(v) - mean[i%c]) * (float64(v) - mean[i%c]) / float64(m)
+			}
+			for i, v := range x {
+				k := i % c
+				hat := (float64(v) - mean[k]) / math.Sqrt(variance[k]+epsilon)
+				y[i] = float64(gamma[k])*hat + float64(beta[k])
+				if tt.relu && math.Abs(y[i]) < 1e-5 {
+					t.Fatalf("y[%d] = %g is too near the kink for this test; take another seed", i, y[i])
+				}
+				if tt.relu && y[i] <= 0 {
+					y[i] = 0
+					continue
+				}
+				dbeta[k] += float64(dy[i])
+				dgamma[k] += float64(dy[i]) * hat
+			}
+			for i, v := range x {
+				k := i % c
+				inverse := 1 / math.Sqrt(variance[k]+epsilon)
+				g := float64(dy[i])
+				if tt.relu && y[i] == 0 {
+					g = 0
+				}
+				dx[i] = float64(gamma[k]) * inverse * (g - dbeta[k]/float64(m) - (float64(v)-mean[k])*inverse*dgamma[k]/float64(m))
+			}
+			for _, e := range engines(t) {
+				gotMean, gotVariance, gotY := result(c), result(c), result(m*c)
+				e.BatchNorm(gotY, x, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				name := fmt.Sprintf("%s/%d ", e.Kernel(), e.Threads())
+				check(t, name+"mean", gotMean, mean, 0)
+				check(t, name+"variance", gotVariance, variance, 0)
+				terms := int(tt.mean * tt.mean)
+				check(t, name+"y", gotY, y, terms)
+				gotX, gotGamma, gotBeta := result(m*c), result(c), result(c)
+				e.BatchNormGrad(gotX, gotGamma, gotBeta, dy, x, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				check(t, name+"dx", gotX, dx, terms)
+				check(t, name+"dgamma", gotGamma, dgamma, m)
+				check(t, name+"dbeta", gotBeta, dbeta, m)
+
+				inPlace := slices.Clone(x)
+				e.BatchNorm(inPlace, inPlace, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				if !slices.Equal(inPlace, gotY) {
+					t.Errorf("%sin place differs", name)
+				}
+			}
+		})
+	}
+}
+
+// The mask that BatchNormGrad recomputes is the one that BatchNorm applied.
+func TestBatchNormMask(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	const m, c = 1000, 24
+	x, gamma, beta := random(rng, m*c), random(rng, c), random(rng, c)
+	for i := range x {
+		x[i] = x[i]*1e-3 + 100
+	}
+	dy := make([]float32, m*c)
+	for i := range dy {
+		dy[i] = 1
+	}
+	for _, e := range engines(t) {
+		mean, variance, y := result(c), result(c), result(m*c)
+		e.BatchNorm(y, x, gamma, beta, mean, variance, 1e-5, true)
+		dgamma, dbeta := result(c), result(c)
+		e.BatchNormGrad(result(m*c), dgamma, dbeta, dy, x, gamma, beta, mean, variance, 1e-5, true)
+		for k := range c {
+			var live float32
+			for r := range m {
+				if y[r*c+k] > 0 {
+					live++
+				}
+			}
+			if dbeta[k] != live {
+				t.Errorf("%s: channel %d has %g live values, its dbeta says %g", e.Kernel(), k, live, dbeta[k])
+			}
+		}
+	}
+}
+
+func TestBatchNormNaN(t *testing.T) {
+	for _, e := range engines(t) {
+		x := []float32{1, 2, nan(), 4, 5, 6}
+		y, mean, variance := result(6), result(2), result(2)
+		e.BatchNorm(y, x, []float32{1, 1}, []float32{0, 0}, mean, variance, 1e-5, true)
+		for i, v := range y {
+			if (v != v) != (i%2 == 0) {
+				t.Errorf("%s: y = %v, want NaN in the first channel only", e.Kernel(), y)
+				break
+			}
+		}
+	}
+}
+
+func TestScaleShift(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, c := range []int{1, 4, 16, 19, 33} {
+		x, scale, shift := random(rng, 37*c), random(rng, c), random(rng, c)
+		for _, relu := range []bool{false, true} {
+			want := make([]float64, len(x))
+			for i, v := range x {
+				want[i] = float64(v)*float64(scale[i%c]) + float64(shift[i%c])
+				if relu {
+					want[i] = max(0, want[i])
+				}
+			}
+			for _, e := range engines(t) {
+				y := result(len(x))
+				e.ScaleShift(y, x, scale, shift, relu)
+				check(t, "y", y, want, 0)
+			}
+		}
+	}
+}
+
+func TestReLU(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, n := range []int{1, 2, 7, 16, 33, 100, 1001} {
+		x, dy := random(rng, n), random(rng, n)
+		x[n/2] = nan()
+		x[n/3] = 0
+		for _, e := range engines(t) {
+			y, dx := result(n), result(n)
+			e.ReLU(y, x)
+			e.ReLUGrad(dx, dy, y)
+			for i, v := range x {
+				wantY, wantX := v, dy[i]
+				if v <= 0 {
+					wantY, wantX = 0, 0
+				}
+				if (y[i] != wantY && v == v) || (v != v && y[i] == y[i]) || dx[i] != wantX {
+					t.Fatalf("n = %d: x %g, dy %g gave y %g, dx %g; want %g, %g", n, v, dy[i], y[i], dx[i], wantY, wantX)
+				}
+			}
+			if past := y[:n+1][n]; past == past {
+				t.Fatalf("n = %d: wrote past the end", n)
+			}
+		}
+	}
+}
+
+func TestSoftmax(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, tt := range []struct {
+		name   string
+		c      int
+		offset float32
+	}{
+		{"one class", 1, 0}, {"two", 2, 0}, {"four", 4, 0}, {"many", 19, 3},
+		{"large logits", 4, 1e4}, {"very negative", 4, -1e4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const m = 29
+			x, g := random(rng, m*tt.c), random(rng, m*tt.c)
+			for i := range x {
+				x[i] = x[i]*3 + tt.offset
+			}
+			p, logp, dx := make([]float64, len(x)), make([]float64, len(x)), make([]float64, len(x))
+			for r := range m {
+				var sum, gsum float64
+				for i := range tt.c {
+					sum += math.Exp(float64(x[r*tt.c+i]) - float64(tt.offset))
+					gsum += float64(g[r*tt.c+i])
+				}
+				for i := r * tt.c; i < (r+1)*tt.c; i++ {
+					logp[i] = float64(x[i]) - float64(tt.offset) - math.Log(sum)
+					p[i] = math.Exp(logp[i])
+					dx[i] = float64(g[i]) - p[i]*gsum
+				}
+			}
+			for _, e := range engines(t) {
+				gotP, gotLog, gotX := result(len(x)), result(len(x)), result(len(x))
+				e.Softmax(gotP, x, tt.c)
+				check(t, "p", gotP, p, 0)
+				e.LogSoftmax(gotLog, x, tt.c)
+				check(t, "logp", gotLog, logp, 0)
+				e.LogSoftmaxGrad(gotX, g, gotLog, tt.c)
+				check(t, "dlogits", gotX, dx, 4)
+			}
+		})
+	}
+}
