@@ -1,0 +1,127 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Config says where the labelled images are and how they are brought to the net.
+type Config struct {
+	Source      string          `yaml:"source"`       // synthetic, folder or npy
+	Train       string          `yaml:"train"`        // folder: has images/ and masks/; npy: has images.npy and masks.npy
+	Val         string          `yaml:"val"`          // as Train; empty: val_fraction of Train is split off
+	Test        string          `yaml:"test"`         // as Train; may be empty
+	ValFraction float64         `yaml:"val_fraction"` // (0, 1)
+	Size        [2]int          `yaml:"size"`         // height, width
+	Classes     []string        `yaml:"classes"`      // names, in class order; 2 to 255
+	Palette     [][3]int        `yaml:"palette"`      // empty: masks hold class indices. Else masks are read by colour: one [r, g, b] a class, and perhaps one more for ignored pixels
+	MaxPixels   int64           `yaml:"max_pixels"`   // larger images are refused before they are decoded
+	IgnoreIndex int             `yaml:"ignore_index"` // the value of ignored pixels in mask files, 0..255, not a class
+	Cache       string          `yaml:"cache"`        // auto (ram if the split takes at most CacheLimit bytes), ram, off
+	Synthetic   SyntheticConfig `yaml:"synthetic"`
+	Augment     AugmentConfig   `yaml:"augment"`
+}
+
+// SyntheticConfig is the number of images in each split of the synthetic source.
+type SyntheticConfig struct {
+	Train int `yaml:"train"`
+	Val   int `yaml:"val"` // also the size of the test split
+}
+
+// CacheLimit is the largest split, in bytes at Config.Size, which cache: auto keeps in memory.
+const CacheLimit = 1 << 30
+
+// maxClasses leaves 255 for Void.
+const maxClasses = 255
+
+// DefaultConfig is the synthetic data set at 128x128.
+func DefaultConfig() Config {
+	return Config{
+		Source:      "synthetic",
+		ValFraction: 0.1,
+		Size:        [2]int{128, 128},
+		Classes:     []string{"background", "disc", "square", "triangle"},
+		MaxPixels:   100_000_000,
+		IgnoreIndex: 255,
+		Cache:       "auto",
+		Synthetic:   SyntheticConfig{Train: 256, Val: 64},
+		Augment:     AugmentConfig{FlipHorizontal: 0.5, Scale: [2]float64{1, 1}},
+	}
+}
+
+// Validate reports every value out of range, one line each.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	switch c.Source {
+	case "folder", "npy":
+		if c.Train == "" {
+			bad(`data.train = "", want the folder of the training set`)
+		}
+	case "synthetic":
+		for _, p := range []struct{ key, value string }{{"train", c.Train}, {"val", c.Val}, {"test", c.Test}} {
+			if p.value != "" {
+				bad("data.%s = %q, want it empty with data.source = synthetic (or data.source = folder or npy)", p.key, p.value)
+			}
+		}
+		if len(c.Classes) != syntheticClasses {
+			bad("data.classes has %d names, want %d with data.source = synthetic: background, disc, square, triangle", len(c.Classes), syntheticClasses)
+		}
+		if c.Synthetic.Train < 1 {
+			bad("data.synthetic.train = %d, want >= 1", c.Synthetic.Train)
+		}
+		if c.Synthetic.Val < 1 {
+			bad("data.synthetic.val = %d, want >= 1", c.Synthetic.Val)
+		}
+	default:
+		bad("data.source = %q, want synthetic, folder or npy", c.Source)
+	}
+	if !(c.ValFraction > 0 && c.ValFraction < 1) {
+		bad("data.val_fraction = %v, want > 0 and < 1", c.ValFraction)
+	}
+	if c.MaxPixels < 1 {
+		bad("data.max_pixels = %d, want >= 1", c.MaxPixels)
+	}
+	if c.Size[0] < 1 || c.Size[1] < 1 {
+		bad("data.size = %v, want height and width >= 1", c.Size)
+	} else if c.MaxPixels >= 1 && tooLarge(c.Size[0], c.Size[1], c.MaxPixels) {
+		bad("data.size = %v, want at most data.max_pixels = %d pixels", c.Size, c.MaxPixels)
+	}
+	if n := len(c.Classes); n < 2 || n > maxClasses {
+		bad("data.classes has %d names, want 2..%d", n, maxClasses)
+	}
+	for i, name := range c.Classes {
+		if name == "" {
+			bad("data.classes[%d] is empty, want a name", i)
+		} else if j := slices.Index(c.Classes, name); j < i {
+			bad("data.classes[%d] = %q, which is classes[%d] too, want names that differ", i, name, j)
+		}
+	}
+	if n := len(c.Palette); n != 0 && n != len(c.Classes) && n != len(c.Classes)+1 {
+		bad("data.palette has %d colours, want %d (one a class), %d (the last for ignored pixels) or none", n, len(c.Classes), len(c.Classes)+1)
+	}
+	for i, rgb := range c.Palette {
+		if slices.Min(rgb[:]) < 0 || slices.Max(rgb[:]) > 255 {
+			bad("data.palette[%d] = %v, want three values in 0..255", i, rgb)
+		} else if j := slices.Index(c.Palette, rgb); j < i {
+			bad("data.palette[%d] = %v, which is palette[%d] too, want colours that differ", i, rgb, j)
+		}
+	}
+	if c.IgnoreIndex < 0 || c.IgnoreIndex > 255 {
+		bad("data.ignore_index = %d, want 0..255", c.IgnoreIndex)
+	} else if c.IgnoreIndex < len(c.Classes) {
+		bad("data.ignore_index = %d is the class %q, want %d..255", c.IgnoreIndex, c.Classes[c.IgnoreIndex], len(c.Classes))
+	}
+	switch c.Cache {
+	case "auto", "ram", "off":
+	default:
+		bad("data.cache = %q, want auto, ram or off", c.Cache)
+	}
+	errs = append(errs, c.Augment.Validate())
+	return errors.Join(errs...)
+}
+
+// tooLarge tells whether h*w > limit, without overflow. h and w are positive.
+func tooLarge(h, w int, limit int64) bool { return int64(h) > limit/int64(w) }

@@ -1,0 +1,16 @@
+// Package data turns labelled images into batches for semantic segmentation.
+//
+// A [Source] reads image and mask pairs at their own sizes: a folder of image
+// files, a pair of npy arrays, or shapes drawn from a seed. [Open] makes a
+// [Split] of it, which brings every sample to one size and keeps the samples in
+// memory when they fit. A [Loader] decodes and augments samples in parallel
+// ahead of its reader and delivers batches in order.
+//
+// Images are (H,W,3) float32 in 0..1 (a byte is divided by 255). Masks are (H,W)
+// class indices, with [Void] for pixels that count nowhere; in a batch they are
+// one-hot (N,H,W,C), and a void pixel is all zero. Pixels in error messages are
+// (x, y), counted from the upper left corner.
+//
+// Nothing here depends on time, on the number of workers or on a shared random
+// stream: order and augmentation come from (seed, epoch, sample).
+package data

@@ -1,0 +1,272 @@
+package data
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/jpeg" // decoders by magic number
+	_ "image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/tiff"
+	_ "golang.org/x/image/webp"
+)
+
+// Image is a decoded picture.
+type Image struct {
+	Pix  []float32 // (H,W,3) red, green, blue in 0..1
+	H, W int
+}
+
+// extensions of the image files that are read, in lower case.
+var extensions = []string{".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+func isImageName(name string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+}
+
+func stem(path string) string {
+	name := filepath.Base(path)
+	return strings.TrimSuffix(name, filepath.Ext(name))
+}
+
+// ReadImage decodes a PNG, JPEG, BMP, TIFF or WebP file. Grey becomes three equal
+// channels; an alpha channel is dropped; a JPEG photo is turned upright by its
+// EXIF orientation. An image of more than maxPixels pixels is refused before it
+// is decoded.
+func ReadImage(path string, maxPixels int64) (Image, error) {
+	f, err := decode(path, maxPixels)
+	if err != nil {
+		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
+	}
+	return upright(toRGB(f.image), f.orientation), nil
+}
+
+// ImageFiles is path itself if it is a file, and the image files in it, sorted
+// by name, if it is a folder. Two images with one stem (a.jpg, a.png) are an
+// error, since what is made of them would have one name.
+func ImageFiles(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	var files []string
+	var errs []error
+	seen := map[string]string{}
+	for _, e := range entries {
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || !isImageName(e.Name()) {
+			continue
+		}
+		file := filepath.Join(path, e.Name())
+		if other, ok := seen[stem(file)]; ok {
+			errs = append(errs, fmt.Errorf("data: %s and %s have one stem, want names that differ before the extension", other, file))
+			continue
+		}
+		seen[stem(file)] = file
+		files = append(files, file)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("data: %s has no image (%s)", path, strings.Join(extensions, " "))
+	}
+	return files, errors.Join(errs...)
+}
+
+// decoded is an image file in memory.
+type decoded struct {
+	image       image.Image
+	header      imageHeader
+	orientation int // EXIF, 1..8
+}
+
+// imageHeader is what an image file says of itself before its pixels.
+type imageHeader struct {
+	format      string // png, jpeg, bmp, tiff, webp
+	h, w        int    // upright
+	orientation int    // EXIF, 1..8
+	greyBits    int    // bits of a grey pixel in the file, 1, 2, 4 or 8, for image.Gray
+	bytes       int64
+}
+
+// decodeHeader reads the size of an image and checks it.
+func decodeHeader(path string, maxPixels int64) (imageHeader, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return imageHeader{}, err
+	}
+	defer f.Close()
+	return readHeader(f, maxPixels)
+}
+
+func decode(path string, maxPixels int64) (decoded, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return decoded{}, err
+	}
+	defer f.Close()
+	h, err := readHeader(f, maxPixels)
+	if err != nil {
+		return decoded{}, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return decoded{}, bare(err)
+	}
+	img, err := decodePixels(f)
+	if err != nil {
+		return decoded{}, err
+	}
+	if b := img.Bounds(); int64(b.Dx())*int64(b.Dy()) != int64(h.w)*int64(h.h) {
+		return decoded{}, fmt.Errorf("decodes to %dx%d pixels, its header says %dx%d", b.Dx(), b.Dy(), h.w, h.h)
+	}
+	return decoded{img, h, h.orientation}, nil
+}
+
+// openRegular refuses what would block or is no file: a pipe, a device, a folder.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	f, err := os.Open(path)
+	return f, bare(err)
+}
+
+// bare takes operation and path off an error of package os; the caller names the file.
+func bare(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func readHeader(f *os.File, maxPixels int64) (h imageHeader, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("is damaged: %v", r)
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return h, bare(err)
+	}
+	cfg, format, err := image.DecodeConfig(bufio.NewReader(f))
+	if err != nil {
+		return h, decodeError(err)
+	}
+	h = imageHeader{format: format, h: cfg.Height, w: cfg.Width, orientation: 1, greyBits: 8, bytes: info.Size()}
+	if h.h < 1 || h.w < 1 {
+		return h, fmt.Errorf("is %dx%d pixels, want at least 1x1", h.w, h.h)
+	}
+	if tooLarge(h.h, h.w, maxPixels) {
+		return h, fmt.Errorf("is %dx%d pixels, want at most data.max_pixels = %d", h.w, h.h, maxPixels)
+	}
+	if format == "png" {
+		// signature 8, chunk length and type 8, width and height 8, bit depth, colour type
+		var b [26]byte
+		if _, err := f.ReadAt(b[:], 0); err != nil {
+			return h, decodeError(err)
+		}
+		if depth, grey := int(b[24]), b[25] == 0; grey && depth < 8 {
+			h.greyBits = depth
+		}
+	}
+	if format == "jpeg" {
+		h.orientation = exifOrientation(io.NewSectionReader(f, 0, info.Size()))
+		if h.orientation > 4 {
+			h.h, h.w = h.w, h.h
+		}
+	}
+	return h, nil
+}
+
+func decodePixels(r io.Reader) (img image.Image, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("is damaged: %v", r)
+		}
+	}()
+	img, _, err = image.Decode(bufio.NewReader(r))
+	return img, decodeError(err)
+}
+
+func decodeError(err error) error {
+	switch {
+	case errors.Is(err, image.ErrFormat):
+		return errors.New("is not a PNG, JPEG, BMP, TIFF or WebP image")
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return fmt.Errorf("is truncated: %w", err)
+	}
+	return err
+}
+
+// toRGB drops alpha and scales to 0..1.
+func toRGB(img image.Image) Image {
+	b := img.Bounds()
+	out := Image{H: b.Dy(), W: b.Dx()}
+	out.Pix = make([]float32, out.H*out.W*3)
+	switch img := img.(type) {
+	case *image.RGBA:
+		if img.Opaque() {
+			bytesToRGB(out, img.Pix, img.Stride, 4)
+			return out
+		}
+	case *image.NRGBA:
+		bytesToRGB(out, img.Pix, img.Stride, 4)
+		return out
+	case *image.Gray:
+		for y := range out.H {
+			for x, v := range img.Pix[y*img.Stride:][:out.W] {
+				f := float32(v) / 255
+				p := out.Pix[(y*out.W+x)*3:][:3]
+				p[0], p[1], p[2] = f, f, f
+			}
+		}
+		return out
+	case *image.YCbCr:
+		for y := range out.H {
+			for x := range out.W {
+				yi, ci := img.YOffset(b.Min.X+x, b.Min.Y+y), img.COffset(b.Min.X+x, b.Min.Y+y)
+				r, g, bl := color.YCbCrToRGB(img.Y[yi], img.Cb[ci], img.Cr[ci])
+				p := out.Pix[(y*out.W+x)*3:][:3]
+				p[0], p[1], p[2] = float32(r)/255, float32(g)/255, float32(bl)/255
+			}
+		}
+		return out
+	}
+	for y := range out.H {
+		for x := range out.W {
+			c := color.NRGBA64Model.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA64)
+			p := out.Pix[(y*out.W+x)*3:][:3]
+			p[0], p[1], p[2] = float32(c.R)/65535, float32(c.G)/65535, float32(c.B)/65535
+		}
+	}
+	return out
+}
+
+func bytesToRGB(out Image, pix []uint8, stride, channels int) {
+	for y := range out.H {
+		row := pix[y*stride:]
+		for x := range out.W {
+			c := row[x*channels:][:3]
+			p := out.Pix[(y*out.W+x)*3:][:3]
+			p[0], p[1], p[2] = float32(c[0])/255, float32(c[1])/255, float32(c[2])/255
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// Batch is what one training step sees.
+type Batch struct {
+	Images     []float32 // (N,H,W,3) in 0..1
+	Targets    []float32 // (N,H,W,C) one-hot; a void pixel is all zero
+	N, H, W, C int
+	Names      []string // of the N samples
+	First      int      // position of the first sample in the epoch's order
+}
+
+// LoaderConfig says how samples become batches.
+type LoaderConfig struct {
+	BatchSize int // >= 1
+	Workers   int // samples decoded at once; 0: one a core
+	Shuffle   bool
+	Augment   AugmentConfig
+	Seed      uint64
+}
+
+// Loader delivers a split in batches. It is safe for concurrent use.
+type Loader struct {
+	split *Split
+	cfg   LoaderConfig
+}
+
+// NewLoader makes a loader; reading starts with Epoch.
+func NewLoader(s *Split, cfg LoaderConfig) *Loader {
+	if cfg.Workers < 1 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	return &Loader{s, cfg}
+}
+
+// Epoch yields the batches of an epoch from position fromSample of its order on.
+// Order and augmentation depend on (seed, epoch, sample) only, so a stopped
+// epoch goes on where it stopped, with any batch size. The last batch may be
+// smaller. A batch is valid until the next iteration: its memory is used again.
+//
+// Workers decode ahead of the reader; at most two batches, or as many as keep
+// all workers busy, wait for it. The first error of a batch, in order, ends the
+// sequence, as does the end of ctx. When the loop is left, all workers have ended.
+func (l *Loader) Epoch(ctx context.Context, epoch, fromSample int) iter.Seq2[*Batch, error] {
+	return func(yield func(*Batch, error) bool) {
+		if err := l.check(fromSample); err != nil {
+			yield(nil, err)
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer cancel()
+
+		ahead := 1 + (l.cfg.Workers+l.cfg.BatchSize-1)/l.cfg.BatchSize
+		free := make(chan *pending, ahead+1) // batches to be filled
+		for range ahead + 1 {
+			free <- l.newPending()
+		}
+		batches := make(chan *pending, ahead+1) // in order, filled or being filled
+		samples := make(chan place)
+		running.Go(func() {
+			defer close(samples)
+			defer close(batches)
+			l.plan(ctx, l.order(epoch), fromSample, free, batches, samples)
+		})
+		for range l.cfg.Workers {
+			running.Go(func() {
+				for p := range samples {
+					p.batch.errs[p.slot] = l.fill(p, epoch)
+					if p.batch.missing.Add(-1) == 0 {
+						p.batch.full <- struct{}{}
+					}
+				}
+			})
+		}
+		for p := range batches {
+			select {
+			case <-p.full:
+			case <-ctx.Done():
+				yield(nil, fmt.Errorf("data: epoch %d: %w", epoch, context.Cause(ctx)))
+				return
+			}
+			for _, err := range p.errs[:p.batch.N] {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+			}
+			if !yield(&p.batch, nil) {
+				return
+			}
+			free <- p
+		}
+		if err := ctx.Err(); err != nil {
+			yield(nil, fmt.Errorf("data: epoch %d: %w", epoch, context.Cause(ctx)))
+		}
+	}
+}
+
+func (l *Loader) check(fromSample int) error {
+	var errs []error
+	if l.cfg.BatchSize < 1 {
+		errs = append(errs, fmt.Errorf("data: batch size %d, want >= 1", l.cfg.BatchSize))
+	}
+	if n := l.split.Len(); fromSample < 0 || fromSample > n {
+		errs = append(errs, fmt.Errorf("data: epoch from sample %d, want 0..%d", fromSample, n))
+	}
+	return errors.Join(errs...)
+}
+
+// order is the sequence of samples of an epoch.
+func (l *Loader) order(epoch int) []int {
+	n := l.split.Len()
+	if l.cfg.Shuffle {
+		return random(l.cfg.Seed, forOrder, uint64(epoch)).Perm(n)
+	}
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+// pending is a batch whose samples are being decoded.
+type pending struct {
+	batch   Batch
+	masks   []uint8 // (N,H,W)
+	errs    []error // per sample
+	missing atomic.Int32
+	full    chan struct{} // one message when no sample is missing
+}
+
+func (l *Loader) newPending() *pending {
+	n, h, w, c := min(l.cfg.BatchSize, l.split.Len()), l.split.h, l.split.w, l.split.classes
+	return &pending{
+		batch: Batch{
+			Images:  make([]float32, n*h*w*3),
+			Targets: make([]float32, n*h*w*c),
+			H:       h, W: w, C: c,
+			Names: make([]string, n),
+		},
+		masks: make([]uint8, n*h*w),
+		errs:  make([]error, n),
+		full:  make(chan struct{}, 1),
+	}
+}
+
+// resize gives the batch n samples, within its capacity.
+func (p *pending) resize(first, n int) {
+	b := &p.batch
+	b.N, b.First = n, first
+	b.Images = b.Images[:n*b.H*b.W*3]
+	b.Targets = b.Targets[:n*b.H*b.W*b.C]
+	b.Names = b.Names[:n]
+	p.missing.Store(int32(n))
+}
+
+// place is where a sample goes.
+type place struct {
+	batch  *pending
+	slot   int
+	sample int // in the split
+}
+
+// plan hands out the samples in order as batches become free.
+func (l *Loader) plan(ctx context.Context, order []int, from int, free <-chan *pending, batches chan<- *pending, samples chan<- place) {
+	for first := from; first < len(order); first += l.cfg.BatchSize {
+		var p *pending
+		select {
+		case p = <-free:
+		case <-ctx.Done():
+			return
+		}
+		n := min(l.cfg.BatchSize, len(order)-first)
+		p.resize(first, n)
+		batches <- p // has room for all batches
+		for slot := range n {
+			select {
+			case samples <- place{p, slot, order[first+slot]}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// fill decodes and varies one sample.
+func (l *Loader) fill(p place, epoch int) error {
+	s, err := l.split.Load(p.sample)
+	if err != nil {
+		return err
+	}
+	b := &p.batch.batch
+	pixels := b.H * b.W
+	image := b.Images[p.slot*pixels*3:][:pixels*3]
+	mask := p.batch.masks[p.slot*pixels:][:pixels]
+	l.cfg.Augment.draw(random(l.cfg.Seed, forAugment, uint64(epoch), uint64(p.sample))).apply(image, mask, s)
+	b.Names[p.slot] = l.split.Name(p.sample)
+	oneHot(b.Targets[p.slot*pixels*b.C:][:pixels*b.C], mask, b.C)
+	return nil
+}
+
+// oneHot writes mask (H,W) as target (H,W,C).
+func oneHot(target []float32, mask []uint8, classes int) {
+	clear(target)
+	for i, c := range mask {
+		if c != Void {
+			target[i*classes+int(c)] = 1
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package data
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+)
+
+// maskFormat is how class indices stand in mask files.
+type maskFormat struct {
+	classes   int
+	ignore    int                // index of ignored pixels
+	colours   map[[3]uint8]uint8 // class or Void by colour; nil: masks hold indices
+	maxPixels int64
+}
+
+func newMaskFormat(cfg Config) maskFormat {
+	f := maskFormat{classes: len(cfg.Classes), ignore: cfg.IgnoreIndex, maxPixels: cfg.MaxPixels}
+	if len(cfg.Palette) == 0 {
+		return f
+	}
+	f.colours = map[[3]uint8]uint8{}
+	for c, rgb := range cfg.Palette {
+		if c == f.classes {
+			c = Void
+		}
+		f.colours[[3]uint8{uint8(rgb[0]), uint8(rgb[1]), uint8(rgb[2])}] = uint8(c)
+	}
+	return f
+}
+
+// class of an index in a file; ok is false where it is neither a class nor ignored.
+func (f maskFormat) class(v int) (c uint8, ok bool) {
+	switch {
+	case v >= 0 && v < f.classes:
+		return uint8(v), true
+	case v == f.ignore:
+		return Void, true
+	}
+	return 0, false
+}
+
+// read decodes a mask file: (H,W) class indices. Without a palette the file is
+// grey or paletted and its stored values are the classes. With one, masks of
+// every kind, paletted ones too, are read by the colours that a viewer shows.
+func (f maskFormat) read(path string) (mask []uint8, h, w int, err error) {
+	file, err := decode(path, f.maxPixels)
+	if err == nil {
+		err = lossless(file)
+	}
+	if err == nil {
+		if f.colours != nil {
+			mask, err = f.fromColours(file.image)
+		} else {
+			mask, err = f.fromIndices(file)
+		}
+	}
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("data: mask %s: %w", path, err)
+	}
+	b := file.image.Bounds()
+	return mask, b.Dy(), b.Dx(), nil
+}
+
+func (f maskFormat) check(path string) (imageHeader, error) {
+	h, err := decodeHeader(path, f.maxPixels)
+	if err == nil {
+		err = losslessFormat(h.format)
+	}
+	if err != nil {
+		return h, fmt.Errorf("data: mask %s: %w", path, err)
+	}
+	return h, nil
+}
+
+func losslessFormat(format string) error {
+	if format == "jpeg" {
+		return errors.New("is a JPEG, whose compression changes class values; want PNG, BMP, TIFF or lossless WebP")
+	}
+	return nil
+}
+
+func lossless(d decoded) error {
+	switch d.image.(type) {
+	case *image.YCbCr, *image.NYCbCrA:
+		if d.header.format != "jpeg" {
+			return fmt.Errorf("is a lossy %s, whose compression changes class values; want PNG, BMP, TIFF or lossless WebP", d.header.format)
+		}
+	}
+	return losslessFormat(d.header.format)
+}
+
+func (f maskFormat) fromIndices(d decoded) ([]uint8, error) {
+	b := d.image.Bounds()
+	h, w := b.Dy(), b.Dx()
+	var at func(x, y int) int
+	switch img := d.image.(type) {
+	case *image.Paletted:
+		at = func(x, y int) int { return int(img.Pix[y*img.Stride+x]) }
+	case *image.Gray:
+		// The decoder stretches 1, 2 and 4 bit grey to 0..255: 1 becomes 255.
+		unit := 255 / (1<<d.header.greyBits - 1)
+		at = func(x, y int) int { return int(img.Pix[y*img.Stride+x]) / unit }
+	case *image.Gray16:
+		at = func(x, y int) int { return int(img.Gray16At(b.Min.X+x, b.Min.Y+y).Y) }
+	default:
+		return nil, errors.New("is in colour; want 8-bit grey or paletted class indices, or data.palette with the colour of each class")
+	}
+	mask := make([]uint8, h*w)
+	for y := range h {
+		for x := range w {
+			c, ok := f.class(at(x, y))
+			if !ok {
+				return nil, fmt.Errorf("pixel (%d, %d) has class %d, want 0..%d or ignore %d", x, y, at(x, y), f.classes-1, f.ignore)
+			}
+			mask[y*w+x] = c
+		}
+	}
+	return mask, nil
+}
+
+func (f maskFormat) fromColours(img image.Image) ([]uint8, error) {
+	b := img.Bounds()
+	h, w := b.Dy(), b.Dx()
+	mask := make([]uint8, h*w)
+	var strange struct {
+		x, y, pixels int
+		colour       color.NRGBA
+	}
+	for y := range h {
+		for x := range w {
+			c := color.NRGBAModel.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
+			class, ok := f.colours[[3]uint8{c.R, c.G, c.B}]
+			if !ok || c.A != 255 {
+				if strange.pixels == 0 {
+					strange.x, strange.y, strange.colour = x, y, c
+				}
+				strange.pixels++
+			}
+			mask[y*w+x] = class
+		}
+	}
+	if strange.pixels > 0 {
+		c := strange.colour
+		if c.A != 255 {
+			return nil, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want an opaque colour of data.palette; %d such pixels", strange.x, strange.y, c.R, c.G, c.B, c.A, strange.pixels)
+		}
+		return nil, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d], want a colour of data.palette; %d such pixels", strange.x, strange.y, c.R, c.G, c.B, strange.pixels)
+	}
+	return mask, nil
+}
+
+// WriteMask writes class indices (h,w) as an 8-bit paletted PNG, class c in
+// colour palette[c]. Void pixels become index 255, white. A class without a
+// colour is an error.
+func WriteMask(path string, mask []uint8, h, w int, palette color.Palette) error {
+	if len(mask) != h*w {
+		return fmt.Errorf("data: mask %s: has %d pixels, want %dx%d", path, len(mask), w, h)
+	}
+	for i, c := range mask {
+		if c == Void && len(palette) <= Void {
+			full := make(color.Palette, Void+1)
+			for j := range full {
+				full[j] = color.NRGBA{A: 255}
+			}
+			copy(full, palette)
+			full[Void] = color.NRGBA{255, 255, 255, 255}
+			palette = full
+		} else if int(c) >= len(palette) {
+			return fmt.Errorf("data: mask %s: pixel (%d, %d) has class %d, want 0..%d", path, i%w, i/w, c, len(palette)-1)
+		}
+	}
+	return writePNG(path, &image.Paletted{Pix: mask, Stride: w, Rect: image.Rect(0, 0, w, h), Palette: palette})
+}
+
+func writePNG(path string, img image.Image) error {
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		return fmt.Errorf("data: %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	return nil
+}
+
+// rgbImage is an image (H,W,3) in 0..1, rounded to bytes.
+func rgbImage(s Sample) *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, s.W, s.H))
+	for p := range s.H * s.W {
+		for i, v := range s.Image[p*3:][:3] {
+			img.Pix[p*4+i] = uint8(v*255 + 0.5)
+		}
+		img.Pix[p*4+3] = 255
+	}
+	return img
+}

@@ -1,0 +1,172 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"sync/atomic"
+)
+
+// Void marks a pixel without a class in a mask in memory, whatever ignore_index is in the files.
+const Void = 255
+
+// Sample is one labelled image.
+type Sample struct {
+	Image []float32 // (H,W,3) in 0..1
+	Mask  []uint8   // (H,W) class index, or Void
+	H, W  int
+}
+
+// Source is a list of labelled images at their own sizes. It is safe for
+// concurrent use, and its errors name the file.
+type Source interface {
+	Len() int
+	Name(i int) string // unique, without folder and extension
+	Load(i int) (Sample, error)
+}
+
+// source is a Source that can tell whether it changed between two runs.
+type source interface {
+	Source
+	identity(i int) string // what a changed sample would change: its name and file sizes
+}
+
+// Split is a part of a data set (train, val or test) at one size. It is safe
+// for concurrent use.
+type Split struct {
+	src     source
+	index   []int // the samples of src that belong to the split
+	kind    string
+	h, w    int
+	classes int
+	cached  []atomic.Pointer[Sample] // nil: no cache
+}
+
+// Open lists the samples of a split: train, val or test. Without data.val,
+// val_fraction of the training samples, drawn by seed and at least one, are the
+// validation split and the others the training split. Everything that is wrong
+// with the list of files is reported at once.
+func Open(cfg Config, seed uint64, split string) (*Split, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], classes: len(cfg.Classes)}
+	var dir string
+	switch split {
+	case "train":
+		dir = cfg.Train
+	case "val":
+		dir = cfg.Val
+		if dir == "" {
+			dir = cfg.Train
+		}
+	case "test":
+		dir = cfg.Test
+	default:
+		return nil, fmt.Errorf("data: split %q, want train, val or test", split)
+	}
+	if dir == "" && cfg.Source != "synthetic" {
+		return nil, fmt.Errorf("data: there is no %s split: set data.%s to its folder", split, split)
+	}
+	var err error
+	switch cfg.Source {
+	case "synthetic":
+		n := cfg.Synthetic.Val
+		if split == "train" {
+			n = cfg.Synthetic.Train
+		}
+		s.src = newSynthetic(cfg.Size, n, seed, split)
+	case "folder":
+		s.src, err = openFolder(cfg, dir)
+	case "npy":
+		s.src, err = openNPY(cfg, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.index = make([]int, s.src.Len())
+	for i := range s.index {
+		s.index[i] = i
+	}
+	if cfg.Source != "synthetic" && cfg.Val == "" && split != "test" {
+		val, train, err := divide(len(s.index), cfg.ValFraction, seed)
+		if err != nil {
+			return nil, fmt.Errorf("data: %s: %w", dir, err)
+		}
+		s.index = train
+		if split == "val" {
+			s.index = val
+		}
+	}
+	if cfg.Cache == "ram" || cfg.Cache == "auto" && s.fits(CacheLimit) {
+		s.cached = make([]atomic.Pointer[Sample], len(s.index))
+	}
+	return s, nil
+}
+
+// divide draws round(n*fraction) of n samples for validation, at least one, and
+// leaves at least one for training. Both lists are ascending.
+func divide(n int, fraction float64, seed uint64) (val, train []int, err error) {
+	if n < 2 {
+		return nil, nil, fmt.Errorf("has %d image, too few to split off validation images: set data.val, or add images", n)
+	}
+	order := random(seed, forValidation).Perm(n)
+	k := min(max(int(math.Round(float64(n)*fraction)), 1), n-1)
+	val, train = order[:k:k], order[k:]
+	slices.Sort(val)
+	slices.Sort(train)
+	return val, train, nil
+}
+
+// fits tells whether all samples together take at most limit bytes.
+func (s *Split) fits(limit int64) bool {
+	const perPixel = 3*4 + 1
+	return int64(s.h) <= limit/perPixel/int64(s.w)/int64(max(len(s.index), 1))
+}
+
+// Len is the number of samples.
+func (s *Split) Len() int { return len(s.index) }
+
+// Name is the name of sample i, without folder and extension.
+func (s *Split) Name(i int) string { return s.src.Name(s.index[i]) }
+
+// Size is the height and width of all samples.
+func (s *Split) Size() (h, w int) { return s.h, s.w }
+
+// Load reads sample i at the split's size. The sample may be shared with other
+// callers: it is read only.
+func (s *Split) Load(i int) (Sample, error) {
+	if s.cached != nil {
+		if p := s.cached[i].Load(); p != nil {
+			return *p, nil
+		}
+	}
+	smp, err := s.src.Load(s.index[i])
+	if err != nil {
+		return Sample{}, err
+	}
+	smp = Sample{
+		Image: Resize(smp.Image, smp.H, smp.W, 3, s.h, s.w),
+		Mask:  resizeMask(smp.Mask, smp.H, smp.W, s.h, s.w),
+		H:     s.h,
+		W:     s.w,
+	}
+	if s.cached != nil {
+		s.cached[i].Store(&smp)
+	}
+	return smp, nil
+}
+
+// Fingerprint is the SHA-256, in hex, of the kind of source, the size, and the
+// names and file sizes of all samples in order.
+func (s *Split) Fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %dx%d %d\n", s.kind, s.h, s.w, len(s.index))
+	for _, i := range s.index {
+		io.WriteString(h, s.src.identity(i)+"\n")
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
