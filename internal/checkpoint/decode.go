@@ -169,7 +169,7 @@ func parseHeader(header []byte, size int64) (*Checkpoint, error) {
 	slices.SortStableFunc(ranges, func(a, b dataRange) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
 	})
-	var end int64
+	end := 0
 	for _, r := range ranges {
 		if r.begin != end {
 			return nil, fmt.Errorf("header: tensor %q begins at byte %d of the data, want %d: no hole and no overlap", r.tensor.Name, r.begin, end)
@@ -177,16 +177,19 @@ func parseHeader(header []byte, size int64) (*Checkpoint, error) {
 		end = r.end
 		c.Tensors = append(c.Tensors, r.tensor)
 	}
-	if end != size {
+	if int64(end) != size {
 		return nil, fmt.Errorf("the tensors need %d bytes of data, the file has %d", end, size)
 	}
 	return c, nil
 }
 
+// maxDimensions bounds the memory that a short text can ask for.
+const maxDimensions = 32
+
 // dataRange is a tensor without its data and the bytes where they are.
 type dataRange struct {
 	tensor     Tensor
-	begin, end int64
+	begin, end int
 }
 
 // headerParser reads JSON token by token: encoding/json's own decoding would
@@ -196,24 +199,15 @@ type headerParser struct{ *json.Decoder }
 func (p headerParser) tensor() (dataRange, error) {
 	var r dataRange
 	var dtype string
-	var offsets []int64
+	var offsets []int
 	err := p.object(func(key string) (err error) {
 		switch key {
 		case "dtype":
 			dtype, err = p.text()
 		case "shape":
-			err = p.list(func(n int64) error {
-				if n > math.MaxInt {
-					return fmt.Errorf("dimension %d is too large", n)
-				}
-				r.tensor.Shape = append(r.tensor.Shape, int(n))
-				return nil
-			})
+			r.tensor.Shape, err = p.list(maxDimensions)
 		case "data_offsets":
-			err = p.list(func(n int64) error {
-				offsets = append(offsets, n)
-				return nil
-			})
+			offsets, err = p.list(2)
 		default:
 			err = errors.New("want dtype, shape and data_offsets only")
 		}
@@ -228,6 +222,9 @@ func (p headerParser) tensor() (dataRange, error) {
 	if dtype != "F32" {
 		return r, fmt.Errorf("dtype %q, want F32", dtype)
 	}
+	if r.tensor.Shape == nil {
+		return r, errors.New("no shape")
+	}
 	if len(offsets) != 2 {
 		return r, fmt.Errorf("%d data_offsets, want 2", len(offsets))
 	}
@@ -236,8 +233,8 @@ func (p headerParser) tensor() (dataRange, error) {
 	if !ok {
 		return r, fmt.Errorf("shape %d is too large", r.tensor.Shape)
 	}
-	if r.end-r.begin != int64(n)*bytesPerValue {
-		return r, fmt.Errorf("data_offsets [%d, %d] hold %d bytes, shape %d needs %d", r.begin, r.end, r.end-r.begin, r.tensor.Shape, int64(n)*bytesPerValue)
+	if r.end-r.begin != n*bytesPerValue {
+		return r, fmt.Errorf("data_offsets [%d, %d] hold %d bytes, shape %d needs %d", r.begin, r.end, r.end-r.begin, r.tensor.Shape, n*bytesPerValue)
 	}
 	return r, nil
 }
@@ -264,33 +261,35 @@ func (p headerParser) object(value func(key string) error) error {
 	return p.delim('}')
 }
 
-// list reads an array of whole numbers >= 0.
-func (p headerParser) list(add func(n int64) error) error {
+// list reads an array of at most limit whole numbers >= 0.
+func (p headerParser) list(limit int) ([]int, error) {
 	if err := p.delim('['); err != nil {
-		return err
+		return nil, err
 	}
+	numbers := []int{}
 	for p.More() {
-		token, err := p.Token()
+		token, err := p.next()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		number, ok := token.(json.Number)
 		if !ok {
-			return fmt.Errorf("%v, want a whole number >= 0", token)
+			return nil, fmt.Errorf("%v, want a whole number >= 0", token)
 		}
-		n, err := strconv.ParseUint(number.String(), 10, 63)
+		n, err := strconv.ParseUint(number.String(), 10, strconv.IntSize-1)
 		if err != nil {
-			return fmt.Errorf("%v, want a whole number >= 0", number)
+			return nil, fmt.Errorf("%v, want a whole number >= 0", number)
 		}
-		if err := add(int64(n)); err != nil {
-			return err
+		if len(numbers) == limit {
+			return nil, fmt.Errorf("more than %d numbers", limit)
 		}
+		numbers = append(numbers, int(n))
 	}
-	return p.delim(']')
+	return numbers, p.delim(']')
 }
 
 func (p headerParser) text() (string, error) {
-	token, err := p.Token()
+	token, err := p.next()
 	if err != nil {
 		return "", err
 	}
@@ -302,7 +301,7 @@ func (p headerParser) text() (string, error) {
 }
 
 func (p headerParser) delim(want json.Delim) error {
-	token, err := p.Token()
+	token, err := p.next()
 	if err != nil {
 		return err
 	}
@@ -310,4 +309,12 @@ func (p headerParser) delim(want json.Delim) error {
 		return fmt.Errorf("%v, want %v", token, want)
 	}
 	return nil
+}
+
+func (p headerParser) next() (json.Token, error) {
+	token, err := p.Token()
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return nil, errors.New("the JSON ends early")
+	}
+	return token, err
 }

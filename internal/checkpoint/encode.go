@@ -19,6 +19,13 @@ import (
 // them and once to write them. The error lists every name, text or shape that
 // cannot be written; then nothing has been written.
 func (c *Checkpoint) Encode(w io.Writer) error {
+	if err := c.encode(w); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+func (c *Checkpoint) encode(w io.Writer) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
@@ -46,7 +53,7 @@ func (c *Checkpoint) validate() error {
 	var errs []error
 	text := func(what, s string) {
 		if !utf8.ValidString(s) {
-			errs = append(errs, fmt.Errorf("checkpoint: %s is not valid UTF-8: %q", what, s))
+			errs = append(errs, fmt.Errorf("%s is not valid UTF-8: %q", what, s))
 		}
 	}
 	for key, value := range c.Meta {
@@ -57,11 +64,11 @@ func (c *Checkpoint) validate() error {
 	for _, t := range c.Tensors {
 		text("tensor name", t.Name)
 		if seen[t.Name] {
-			errs = append(errs, fmt.Errorf("checkpoint: tensor name %q is taken", t.Name))
+			errs = append(errs, fmt.Errorf("tensor name %q is taken", t.Name))
 		}
 		seen[t.Name] = true
-		if n, ok := elements(t.Shape); !ok || n != len(t.Data) {
-			errs = append(errs, fmt.Errorf("checkpoint: tensor %q has shape %d and %d values", t.Name, t.Shape, len(t.Data)))
+		if n, ok := elements(t.Shape); !ok || n != len(t.Data) || len(t.Shape) > maxDimensions {
+			errs = append(errs, fmt.Errorf("tensor %q has shape %d and %d values", t.Name, t.Shape, len(t.Data)))
 		}
 	}
 	return errors.Join(errs...)
@@ -98,7 +105,7 @@ func (c *Checkpoint) header(meta map[string]string) ([]byte, error) {
 	}
 	length := b.Len() - 8
 	if length > maxHeader {
-		return nil, fmt.Errorf("checkpoint: header has %d bytes, want at most %d", length, maxHeader)
+		return nil, fmt.Errorf("header has %d bytes, want at most %d", length, maxHeader)
 	}
 	binary.LittleEndian.PutUint64(b.Bytes(), uint64(length))
 	return b.Bytes(), nil

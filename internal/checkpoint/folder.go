@@ -50,7 +50,7 @@ func write(path string, c *Checkpoint) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Cleanup()) }()
-	if err := c.Encode(f); err != nil {
+	if err := c.encode(f); err != nil {
 		return err
 	}
 	if err := f.CloseAtomicallyReplace(); err != nil {
@@ -210,7 +210,7 @@ func (f Folder) Last() (path string, skipped []error, err error) {
 		}
 	}
 	if len(skipped) > 0 {
-		return "", nil, errors.Join(skipped...)
+		return "", nil, fmt.Errorf("checkpoint: %s holds no whole checkpoint:\n%w", f.Dir, errors.Join(skipped...))
 	}
 	return "", nil, nil
 }
