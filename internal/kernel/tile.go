@@ -103,15 +103,11 @@ func (s *instructionSet) multiply(t *tile, m int) {
 var zeros [64]float32
 
 // generic is the plain Go tile, and what the others are tested against.
-var generic = &instructionSet{name: "generic", rows: 3, wide: 4, narrow: 4, run: tileGeneric}
+var generic = &instructionSet{name: "generic", rows: 2, wide: 4, narrow: 4, run: tileGeneric}
 
 func tileGeneric(t *tile) {
-	if t.rows == 3 && t.cols == 4 {
-		if t.aStep == 1 {
-			tile3x4Rows(t)
-		} else {
-			tile3x4(t)
-		}
+	if t.rows == 2 && t.cols == 4 {
+		tile2x4(t)
 		return
 	}
 	for m := range t.rows {
@@ -134,87 +130,37 @@ func tileGeneric(t *tile) {
 	}
 }
 
-// tile3x4Rows is a full tile with aStep 1: twelve sums, kept in registers.
-func tile3x4Rows(t *tile) {
-	i0, i1, i2 := t.i[:4], t.i[t.iRow:t.iRow+4], t.i[2*t.iRow:2*t.iRow+4]
+// tile2x4 is a full tile: eight sums, which fit the registers of amd64 with
+// their operands. The bounds checks in the loop stay on purpose: they keep the
+// compiler from doing all products before all sums and spilling them.
+func tile2x4(t *tile) {
+	i0, i1 := t.i[:4], t.i[t.iRow:t.iRow+4]
 	s00, s01, s02, s03 := i0[0], i0[1], i0[2], i0[3]
 	s10, s11, s12, s13 := i1[0], i1[1], i1[2], i1[3]
-	s20, s21, s22, s23 := i2[0], i2[1], i2[2], i2[3]
-	b := t.b
-	for j := range t.js {
-		at := j * t.aJump
-		a0 := t.a[at:][:t.ks]
-		a1 := t.a[at+t.aRow:][:len(a0)]
-		a2 := t.a[at+2*t.aRow:][:len(a0)]
-		bj := b[j*t.ks*4:]
-		for k := range a0 {
-			if len(bj) < 4 {
-				break
-			}
-			x0, x1, x2 := a0[k], a1[k], a2[k]
-			v := bj[0]
-			s00 += x0 * v
-			s10 += x1 * v
-			s20 += x2 * v
-			v = bj[1]
-			s01 += x0 * v
-			s11 += x1 * v
-			s21 += x2 * v
-			v = bj[2]
-			s02 += x0 * v
-			s12 += x1 * v
-			s22 += x2 * v
-			v = bj[3]
-			s03 += x0 * v
-			s13 += x1 * v
-			s23 += x2 * v
-			bj = bj[4:]
-		}
-	}
-	c0, c1, c2 := t.c[:4], t.c[t.cRow:t.cRow+4], t.c[2*t.cRow:2*t.cRow+4]
-	c0[0], c0[1], c0[2], c0[3] = s00, s01, s02, s03
-	c1[0], c1[1], c1[2], c1[3] = s10, s11, s12, s13
-	c2[0], c2[1], c2[2], c2[3] = s20, s21, s22, s23
-}
-
-// tile3x4 is a full tile with any strides.
-func tile3x4(t *tile) {
-	i0, i1, i2 := t.i[:4], t.i[t.iRow:t.iRow+4], t.i[2*t.iRow:2*t.iRow+4]
-	s00, s01, s02, s03 := i0[0], i0[1], i0[2], i0[3]
-	s10, s11, s12, s13 := i1[0], i1[1], i1[2], i1[3]
-	s20, s21, s22, s23 := i2[0], i2[1], i2[2], i2[3]
-	b := t.b
-	step := t.aStep
+	b, step := t.b, t.aStep
 	for j := range t.js {
 		a0 := t.a[j*t.aJump:]
 		a1 := a0[t.aRow:]
-		a2 := a1[t.aRow:]
-		at := 0
 		bj := b[j*t.ks*4:][:t.ks*4]
-		for len(bj) >= 4 {
-			x0, x1, x2 := a0[at], a1[at], a2[at]
-			at += step
-			v := bj[0]
+		at := 0
+		for k := 0; k < len(bj); k += 4 {
+			x0, x1 := a0[at], a1[at]
+			v := bj[k]
 			s00 += x0 * v
 			s10 += x1 * v
-			s20 += x2 * v
-			v = bj[1]
+			v = bj[k+1]
 			s01 += x0 * v
 			s11 += x1 * v
-			s21 += x2 * v
-			v = bj[2]
+			v = bj[k+2]
 			s02 += x0 * v
 			s12 += x1 * v
-			s22 += x2 * v
-			v = bj[3]
+			v = bj[k+3]
 			s03 += x0 * v
 			s13 += x1 * v
-			s23 += x2 * v
-			bj = bj[4:]
+			at += step
 		}
 	}
-	c0, c1, c2 := t.c[:4], t.c[t.cRow:t.cRow+4], t.c[2*t.cRow:2*t.cRow+4]
+	c0, c1 := t.c[:4], t.c[t.cRow:t.cRow+4]
 	c0[0], c0[1], c0[2], c0[3] = s00, s01, s02, s03
 	c1[0], c1[1], c1[2], c1[3] = s10, s11, s12, s13
-	c2[0], c2[1], c2[2], c2[3] = s20, s21, s22, s23
 }
