@@ -78,6 +78,9 @@ func syncDir(dir string) error {
 // back, it removes the older step files beyond Keep. Steps above this one (of
 // a run that was taken up again from further back) are left alone.
 func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
+	if step < 0 {
+		return fmt.Errorf("checkpoint: step = %d, want >= 0", step)
+	}
 	if err := f.create(); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}

@@ -1,12 +1,11 @@
 package metric
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"strings"
-	"text/tabwriter"
 	"unicode/utf8"
 )
 
@@ -93,20 +92,18 @@ func (r Report) Table(w io.Writer) error {
 	for _, class := range r.Classes {
 		width = max(width, utf8.RuneCountInString(class.Name))
 	}
-	// The writer aligns all cells to the right; names are padded beforehand.
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(name string, cells ...string) {
-		fmt.Fprintf(t, "%-*s\t%s\t\n", width, name, strings.Join(cells, "\t"))
+	var b bytes.Buffer
+	row := func(name string, cells ...any) {
+		fmt.Fprintf(&b, "%-*s", width, name)
+		fmt.Fprintf(&b, "  %6s  %6s  %9s  %6s  %11s  %9s\n", cells...)
 	}
 	row("class", "IoU", "Dice", "precision", "recall", "true pixels", "predicted")
 	for _, class := range r.Classes {
 		row(class.Name, class.IoU.cell(), class.Dice.cell(), class.Precision.cell(), class.Recall.cell(),
 			share(class.Pixels, r.Pixels), share(class.PredictedPixels, r.Pixels))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "mIoU %s  mean Dice %s  pixel accuracy %s\n", r.MeanIoU.cell(), r.MeanDice.cell(), r.PixelAccuracy.cell())
+	fmt.Fprintf(&b, "mIoU %s  mean Dice %s  pixel accuracy %s\n", r.MeanIoU.cell(), r.MeanDice.cell(), r.PixelAccuracy.cell())
+	_, err := b.WriteTo(w)
 	return err
 }
 
