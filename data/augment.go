@@ -49,15 +49,16 @@ type variation struct {
 // draw takes the same number of values from r whatever is switched on, so that
 // one setting does not change what another draws.
 func (a AugmentConfig) draw(r *rand.Rand) variation {
-	if a.Scale == [2]float64{} {
-		a.Scale = [2]float64{1, 1}
+	lo, hi := a.Scale[0], a.Scale[1]
+	if lo == 0 && hi == 0 {
+		lo, hi = 1, 1
 	}
 	around := func(spread float64) float64 { return spread * (2*r.Float64() - 1) }
 	return variation{
 		mirror:     r.Float64() < a.FlipHorizontal,
 		flip:       r.Float64() < a.FlipVertical,
 		angle:      around(a.Rotate) * math.Pi / 180,
-		scale:      a.Scale[0] + (a.Scale[1]-a.Scale[0])*r.Float64(),
+		scale:      lo + (hi-lo)*r.Float64(),
 		brightness: float32(1 + around(a.Brightness)),
 		contrast:   float32(1 + around(a.Contrast)),
 	}

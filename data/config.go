@@ -15,7 +15,7 @@ type Config struct {
 	ValFraction float64         `yaml:"val_fraction"` // (0, 1)
 	Size        [2]int          `yaml:"size"`         // height, width
 	Classes     []string        `yaml:"classes"`      // names, in class order; 2 to 255
-	Palette     [][3]int        `yaml:"palette"`      // empty: masks hold class indices. Else masks are read by colour: one [r, g, b] a class, and perhaps one more for ignored pixels
+	Palette     [][3]int        `yaml:"palette"`      // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] a class, and perhaps one more for ignored pixels
 	MaxPixels   int64           `yaml:"max_pixels"`   // larger images are refused before they are decoded
 	IgnoreIndex int             `yaml:"ignore_index"` // the value of ignored pixels in mask files, 0..255, not a class
 	Cache       string          `yaml:"cache"`        // auto (ram if the split takes at most CacheLimit bytes), ram, off

@@ -43,45 +43,50 @@ func exifOrientation(r io.Reader) int {
 			return 1
 		}
 		if tiff, ok := bytes.CutPrefix(segment, []byte("Exif\x00\x00")); ok {
-			return tiffOrientation(tiff)
+			const orientation = 0x0112
+			if o := tiffShort(bytes.NewReader(tiff), orientation, 1); o >= 1 && o <= 8 {
+				return o
+			}
+			return 1
 		}
 	}
 	return 1
 }
 
-// tiffOrientation finds tag 0x0112 in the first directory of a TIFF header.
-func tiffOrientation(b []byte) int {
-	if len(b) < 8 {
-		return 1
+// tiffShort is the first value of a 16-bit tag in the first directory of a TIFF
+// file, and otherwise where it is missing or cannot be read (TIFF 6.0, section 2).
+func tiffShort(r io.ReaderAt, tag uint16, otherwise int) int {
+	var head [8]byte
+	if _, err := r.ReadAt(head[:], 0); err != nil {
+		return otherwise
 	}
 	var order binary.ByteOrder
-	switch string(b[:4]) {
+	switch string(head[:4]) {
 	case "II*\x00":
 		order = binary.LittleEndian
 	case "MM\x00*":
 		order = binary.BigEndian
 	default:
-		return 1
+		return otherwise
 	}
-	first := uint64(order.Uint32(b[4:]))
-	if first+2 > uint64(len(b)) {
-		return 1
+	at := int64(order.Uint32(head[4:]))
+	var count [2]byte
+	if _, err := r.ReadAt(count[:], at); err != nil {
+		return otherwise
 	}
-	entries := b[first+2:]
-	for range order.Uint16(b[first:]) {
-		if len(entries) < 12 {
-			return 1
+	at += 2
+	for range order.Uint16(count[:]) {
+		var entry [12]byte // tag, type, number of values, value or its offset
+		if _, err := r.ReadAt(entry[:], at); err != nil {
+			return otherwise
 		}
+		at += int64(len(entry))
 		const short = 3
-		if order.Uint16(entries) == 0x0112 && order.Uint16(entries[2:]) == short {
-			if o := int(order.Uint16(entries[8:])); o >= 1 && o <= 8 {
-				return o
-			}
-			return 1
+		if order.Uint16(entry[:]) == tag && order.Uint16(entry[2:]) == short {
+			return int(order.Uint16(entry[8:]))
 		}
-		entries = entries[12:]
 	}
-	return 1
+	return otherwise
 }
 
 // upright undoes an EXIF orientation. Orientations above 4 swap height and width.

@@ -9,8 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 )
 
 // folder is DIR/images and DIR/masks, paired by the names without extension.
@@ -54,15 +53,16 @@ func openFolder(cfg Config, dir string) (*folder, error) {
 	}
 	slices.SortFunc(f.pairs, func(a, b pair) int { return cmp.Compare(a.name, b.name) })
 	problems := make([]error, len(f.pairs))
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range f.pairs {
-		g.Go(func() error {
-			problems[i] = f.check(&f.pairs[i])
-			return nil
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for first := range workers {
+		wg.Go(func() {
+			for i := first; i < len(f.pairs); i += workers {
+				problems[i] = f.check(&f.pairs[i])
+			}
 		})
 	}
-	g.Wait() // the functions report through problems
+	wg.Wait()
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	if err := listed(append(errs, problems...)); err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ func ReadImage(path string, maxPixels int64) (Image, error) {
 	if err != nil {
 		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
 	}
-	return upright(toRGB(f.image), f.orientation), nil
+	return upright(toRGB(f.image), f.header.orientation), nil
 }
 
 // ImageFiles is path itself if it is a file, and the image files in it, sorted
@@ -87,9 +87,8 @@ func ImageFiles(path string) ([]string, error) {
 
 // decoded is an image file in memory.
 type decoded struct {
-	image       image.Image
-	header      imageHeader
-	orientation int // EXIF, 1..8
+	image  image.Image
+	header imageHeader
 }
 
 // imageHeader is what an image file says of itself before its pixels.
@@ -103,48 +102,50 @@ type imageHeader struct {
 
 // decodeHeader reads the size of an image and checks it.
 func decodeHeader(path string, maxPixels int64) (imageHeader, error) {
-	f, err := openRegular(path)
+	f, size, err := openRegular(path)
 	if err != nil {
 		return imageHeader{}, err
 	}
 	defer f.Close()
-	return readHeader(f, maxPixels)
+	return readHeader(f, size, maxPixels)
 }
 
 func decode(path string, maxPixels int64) (decoded, error) {
-	f, err := openRegular(path)
+	f, size, err := openRegular(path)
 	if err != nil {
 		return decoded{}, err
 	}
 	defer f.Close()
-	h, err := readHeader(f, maxPixels)
+	return decodeFrom(f, size, maxPixels)
+}
+
+// decodeFrom decodes an image file of size bytes.
+func decodeFrom(r io.ReaderAt, size, maxPixels int64) (decoded, error) {
+	h, err := readHeader(r, size, maxPixels)
 	if err != nil {
 		return decoded{}, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return decoded{}, bare(err)
-	}
-	img, err := decodePixels(f)
+	img, err := decodePixels(io.NewSectionReader(r, 0, size))
 	if err != nil {
 		return decoded{}, err
 	}
-	if b := img.Bounds(); int64(b.Dx())*int64(b.Dy()) != int64(h.w)*int64(h.h) {
+	if b := img.Bounds(); b.Dx()*b.Dy() != h.w*h.h {
 		return decoded{}, fmt.Errorf("decodes to %dx%d pixels, its header says %dx%d", b.Dx(), b.Dy(), h.w, h.h)
 	}
-	return decoded{img, h, h.orientation}, nil
+	return decoded{img, h}, nil
 }
 
 // openRegular refuses what would block or is no file: a pipe, a device, a folder.
-func openRegular(path string) (*os.File, error) {
+func openRegular(path string) (f *os.File, size int64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, bare(err)
+		return nil, 0, bare(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
+		return nil, 0, errors.New("is not a regular file")
 	}
-	f, err := os.Open(path)
-	return f, bare(err)
+	f, err = os.Open(path)
+	return f, info.Size(), bare(err)
 }
 
 // bare takes operation and path off an error of package os; the caller names the file.
@@ -156,39 +157,40 @@ func bare(err error) error {
 	return err
 }
 
-func readHeader(f *os.File, maxPixels int64) (h imageHeader, err error) {
+func readHeader(r io.ReaderAt, size, maxPixels int64) (h imageHeader, err error) {
 	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("is damaged: %v", r)
+		if p := recover(); p != nil {
+			err = fmt.Errorf("is damaged: %v", p)
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return h, bare(err)
-	}
-	cfg, format, err := image.DecodeConfig(bufio.NewReader(f))
+	cfg, format, err := image.DecodeConfig(bufio.NewReader(io.NewSectionReader(r, 0, size)))
 	if err != nil {
 		return h, decodeError(err)
 	}
-	h = imageHeader{format: format, h: cfg.Height, w: cfg.Width, orientation: 1, greyBits: 8, bytes: info.Size()}
+	h = imageHeader{format: format, h: cfg.Height, w: cfg.Width, orientation: 1, greyBits: 8, bytes: size}
 	if h.h < 1 || h.w < 1 {
 		return h, fmt.Errorf("is %dx%d pixels, want at least 1x1", h.w, h.h)
 	}
 	if tooLarge(h.h, h.w, maxPixels) {
 		return h, fmt.Errorf("is %dx%d pixels, want at most data.max_pixels = %d", h.w, h.h, maxPixels)
 	}
-	if format == "png" {
+	switch format {
+	case "png":
 		// signature 8, chunk length and type 8, width and height 8, bit depth, colour type
 		var b [26]byte
-		if _, err := f.ReadAt(b[:], 0); err != nil {
+		if _, err := r.ReadAt(b[:], 0); err != nil {
 			return h, decodeError(err)
 		}
 		if depth, grey := int(b[24]), b[25] == 0; grey && depth < 8 {
 			h.greyBits = depth
 		}
-	}
-	if format == "jpeg" {
-		h.orientation = exifOrientation(io.NewSectionReader(f, 0, info.Size()))
+	case "tiff":
+		const bitsPerSample = 258
+		if bits := tiffShort(r, bitsPerSample, 1); bits == 1 || bits == 2 || bits == 4 {
+			h.greyBits = bits
+		}
+	case "jpeg":
+		h.orientation = exifOrientation(io.NewSectionReader(r, 0, size))
 		if h.orientation > 4 {
 			h.h, h.w = h.w, h.h
 		}
@@ -198,8 +200,8 @@ func readHeader(f *os.File, maxPixels int64) (h imageHeader, err error) {
 
 func decodePixels(r io.Reader) (img image.Image, err error) {
 	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("is damaged: %v", r)
+		if p := recover(); p != nil {
+			err = fmt.Errorf("is damaged: %v", p)
 		}
 	}()
 	img, _, err = image.Decode(bufio.NewReader(r))

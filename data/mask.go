@@ -50,14 +50,7 @@ func (f maskFormat) class(v int) (c uint8, ok bool) {
 func (f maskFormat) read(path string) (mask []uint8, h, w int, err error) {
 	file, err := decode(path, f.maxPixels)
 	if err == nil {
-		err = lossless(file)
-	}
-	if err == nil {
-		if f.colours != nil {
-			mask, err = f.fromColours(file.image)
-		} else {
-			mask, err = f.fromIndices(file)
-		}
+		mask, err = f.convert(file)
 	}
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("data: mask %s: %w", path, err)
@@ -66,6 +59,18 @@ func (f maskFormat) read(path string) (mask []uint8, h, w int, err error) {
 	return mask, b.Dy(), b.Dx(), nil
 }
 
+// convert turns a decoded mask file into (H,W) class indices.
+func (f maskFormat) convert(d decoded) ([]uint8, error) {
+	if err := lossless(d); err != nil {
+		return nil, err
+	}
+	if f.colours != nil {
+		return f.fromColours(d.image)
+	}
+	return f.fromIndices(d)
+}
+
+// check reads the header of a mask file.
 func (f maskFormat) check(path string) (imageHeader, error) {
 	h, err := decodeHeader(path, f.maxPixels)
 	if err == nil {
@@ -79,17 +84,17 @@ func (f maskFormat) check(path string) (imageHeader, error) {
 
 func losslessFormat(format string) error {
 	if format == "jpeg" {
-		return errors.New("is a JPEG, whose compression changes class values; want PNG, BMP, TIFF or lossless WebP")
+		return errLossy
 	}
 	return nil
 }
 
+var errLossy = errors.New("is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP")
+
 func lossless(d decoded) error {
 	switch d.image.(type) {
 	case *image.YCbCr, *image.NYCbCrA:
-		if d.header.format != "jpeg" {
-			return fmt.Errorf("is a lossy %s, whose compression changes class values; want PNG, BMP, TIFF or lossless WebP", d.header.format)
-		}
+		return errLossy
 	}
 	return losslessFormat(d.header.format)
 }
@@ -108,7 +113,7 @@ func (f maskFormat) fromIndices(d decoded) ([]uint8, error) {
 	case *image.Gray16:
 		at = func(x, y int) int { return int(img.Gray16At(b.Min.X+x, b.Min.Y+y).Y) }
 	default:
-		return nil, errors.New("is in colour; want 8-bit grey or paletted class indices, or data.palette with the colour of each class")
+		return nil, errors.New("is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class")
 	}
 	mask := make([]uint8, h*w)
 	for y := range h {

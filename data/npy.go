@@ -61,9 +61,6 @@ func openNPY(cfg Config, dir string) (*npySource, error) {
 	if len(errs) == 0 && !slices.Equal(sh[:3], mh[:3]) {
 		errs = append(errs, fmt.Errorf("data: %s has shape %v and %s %v, want equal N, H and W", images.path, sh, masks.path, mh))
 	}
-	if len(cfg.Palette) > 0 {
-		errs = append(errs, errors.New("data.palette is set, want none with data.source = npy, whose masks hold classes"))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -71,20 +68,16 @@ func openNPY(cfg Config, dir string) (*npySource, error) {
 }
 
 func openNPYArray(path string) (npyArray, error) {
-	f, err := openRegular(path)
+	f, size, err := openRegular(path)
 	if err != nil {
 		return npyArray{}, fmt.Errorf("data: %s: %w", path, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return npyArray{}, fmt.Errorf("data: %s: %w", path, bare(err))
-	}
-	h, err := readNPYHeader(f, info.Size())
+	h, err := readNPYHeader(f, size)
 	if err != nil {
 		return npyArray{}, fmt.Errorf("data: %s: %w", path, err)
 	}
-	return npyArray{h, path, info.Size()}, nil
+	return npyArray{h, path, size}, nil
 }
 
 func (s *npySource) Len() int          { return s.n }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"sync/atomic"
 )
@@ -54,24 +55,10 @@ func Open(cfg Config, seed uint64, split string) (*Split, error) {
 		return nil, err
 	}
 	s := &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], classes: len(cfg.Classes)}
-	var dir string
-	switch split {
-	case "train":
-		dir = cfg.Train
-	case "val":
-		dir = cfg.Val
-		if dir == "" {
-			dir = cfg.Train
-		}
-	case "test":
-		dir = cfg.Test
-	default:
-		return nil, fmt.Errorf("data: split %q, want train, val or test", split)
+	dir, err := cfg.folder(split)
+	if err != nil {
+		return nil, err
 	}
-	if dir == "" && cfg.Source != "synthetic" {
-		return nil, fmt.Errorf("data: there is no %s split: set data.%s to its folder", split, split)
-	}
-	var err error
 	switch cfg.Source {
 	case "synthetic":
 		n := cfg.Synthetic.Val
@@ -105,6 +92,37 @@ func Open(cfg Config, seed uint64, split string) (*Split, error) {
 		s.cached = make([]atomic.Pointer[Sample], len(s.index))
 	}
 	return s, nil
+}
+
+// folder is where the files of a split are; the synthetic source has none.
+func (c Config) folder(split string) (string, error) {
+	key, dir := split, ""
+	switch split {
+	case "train":
+		dir = c.Train
+	case "val":
+		if dir = c.Val; dir == "" {
+			key, dir = "train", c.Train
+		}
+	case "test":
+		dir = c.Test
+	default:
+		return "", fmt.Errorf("data: split %q, want train, val or test", split)
+	}
+	if c.Source == "synthetic" {
+		return "", nil
+	}
+	if dir == "" {
+		return "", fmt.Errorf("data: there is no %s split: set data.%s to its folder", split, key)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", fmt.Errorf("data.%s = %q: %w", key, dir, bare(err))
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("data.%s = %q is a file, want a folder", key, dir)
+	}
+	return dir, nil
 }
 
 // divide draws round(n*fraction) of n samples for validation, at least one, and

@@ -88,11 +88,20 @@ type shape struct {
 
 func drawShapes(h, w int, triangle bool, r *rand.Rand) Sample {
 	side := float64(min(h, w))
+	var ground rgb
+	for i := range ground {
+		ground[i] = 0.3 + 0.4*r.Float64()
+	}
 	var shapes []shape
 	add := func(class uint8, base rgb, radius float64, inside func(x, y float64) bool) {
 		s := shape{class: class, inside: inside}
-		for i := range s.colour {
-			s.colour[i] = min(max(base[i]+0.5*(r.Float64()-0.5), 0), 1)
+		for range 10 { // tries to stand out from the ground
+			for i := range s.colour {
+				s.colour[i] = min(max(base[i]+0.5*(r.Float64()-0.5), 0), 1)
+			}
+			if distance(s.colour, ground) > 0.3 {
+				break
+			}
 		}
 		s.cx = radius + r.Float64()*(float64(w)-2*radius)
 		s.cy = radius + r.Float64()*(float64(h)-2*radius)
@@ -129,24 +138,24 @@ func drawShapes(h, w int, triangle bool, r *rand.Rand) Sample {
 			return true
 		})
 	}
-	return paint(h, w, shapes, r)
+	return paint(h, w, ground, shapes, r)
 }
 
-// paint draws the shapes, later ones on top, on a ground of two slow waves, and
+func distance(a, b rgb) float64 {
+	return math.Hypot(math.Hypot(a[0]-b[0], a[1]-b[1]), a[2]-b[2])
+}
+
+// paint draws the shapes, later ones on top, over a ground shaded by three slow waves, and
 // adds noise to every pixel. Values are whole bytes, so that a PNG holds them.
-func paint(h, w int, shapes []shape, r *rand.Rand) Sample {
+func paint(h, w int, ground rgb, shapes []shape, r *rand.Rand) Sample {
 	s := Sample{Image: make([]float32, h*w*3), Mask: make([]uint8, h*w), H: h, W: w}
-	var ground rgb
-	for i := range ground {
-		ground[i] = 0.3 + 0.4*r.Float64()
-	}
 	type wave struct{ fx, fy, phase, height float64 }
 	var waves [3]wave
 	for i := range waves {
 		frequency := func() float64 { return (r.Float64() - 0.5) * 16 * math.Pi / float64(min(h, w)) }
-		waves[i] = wave{frequency(), frequency(), r.Float64() * 2 * math.Pi, 0.03 + 0.07*r.Float64()}
+		waves[i] = wave{frequency(), frequency(), r.Float64() * 2 * math.Pi, 0.02 + 0.05*r.Float64()}
 	}
-	noise := 0.02 + 0.06*r.Float64()
+	noise := 0.02 + 0.05*r.Float64()
 	for y := range h {
 		for x := range w {
 			colour := ground
