@@ -1,0 +1,88 @@
+package op
+
+import (
+	"math/rand/v2"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// ReLU is max(x, 0). x: (N, H, W, C).
+func (g *Graph) ReLU(name string, x *G.Node) *G.Node {
+	if g.err != nil {
+		return nil
+	}
+	return g.Apply(Func{
+		Name:  name,
+		Shape: x.Shape(),
+		Run:   func(y []float32, in [][]float32) { g.Engine.ReLU(y, in[0]) },
+		Diff: func(y, dy *G.Node) []*G.Node {
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+				g.Engine.ReLUGrad(dx, in[0], in[1])
+			}}, dy, y)}
+		},
+	}, x)
+}
+
+// Softmax is exp(x_c) / sum_k exp(x_k) over the channels; it has no gradient. logits: (N, H, W, C).
+func (g *Graph) Softmax(name string, logits *G.Node) *G.Node {
+	_, _, _, c := g.shape4(name, logits)
+	if g.err != nil {
+		return nil
+	}
+	return g.Apply(Func{
+		Name:  name,
+		Shape: logits.Shape(),
+		Run:   func(p []float32, in [][]float32) { g.Engine.Softmax(p, in[0], c) },
+	}, logits)
+}
+
+// LogSoftmax is x_c - log(sum_k exp(x_k)) over the channels, computed without overflow. logits: (N, H, W, C).
+func (g *Graph) LogSoftmax(name string, logits *G.Node) *G.Node {
+	_, _, _, c := g.shape4(name, logits)
+	if g.err != nil {
+		return nil
+	}
+	return g.Apply(Func{
+		Name:  name,
+		Shape: logits.Shape(),
+		Run:   func(logp []float32, in [][]float32) { g.Engine.LogSoftmax(logp, in[0], c) },
+		Diff: func(logp, dlogp *G.Node) []*G.Node {
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: logits.Shape(), Run: func(dx []float32, in [][]float32) {
+				g.Engine.LogSoftmaxGrad(dx, in[0], in[1], c)
+			}}, dlogp, logp)}
+		},
+	}, logits)
+}
+
+// Dropout sets each value to zero with probability p, [0, 1), and scales the
+// others by 1/(1-p) (Srivastava et al. 2014). What is dropped depends on seed
+// and the graph's Step alone. x: (N, H, W, C).
+func (g *Graph) Dropout(name string, x *G.Node, p float64, seed uint64) *G.Node {
+	if g.err != nil {
+		return nil
+	}
+	factor := make([]float32, x.Shape().TotalSize())
+	multiply := func(y []float32, in [][]float32) {
+		for i, v := range in[0] {
+			y[i] = v * factor[i]
+		}
+	}
+	return g.Apply(Func{
+		Name:  name,
+		Shape: x.Shape(),
+		Run: func(y []float32, in [][]float32) {
+			rng := rand.New(rand.NewPCG(seed, g.Step))
+			for i := range factor {
+				factor[i] = 0
+				if rng.Float64() >= p {
+					factor[i] = float32(1 / (1 - p))
+				}
+			}
+			multiply(y, in)
+		},
+		Diff: func(y, dy *G.Node) []*G.Node {
+			// y is an input only so that the factors are those of this run.
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: x.Shape(), Run: multiply}, dy, y)}
+		},
+	}, x)
+}

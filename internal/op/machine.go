@@ -1,0 +1,142 @@
+package op
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// Memory is where the outputs of ops live: blocks that are used again once
+// every reader of what they held has run.
+type Memory struct{ blocks [][]float32 }
+
+// Bytes is the size of all blocks.
+func (m *Memory) Bytes() int64 {
+	var n int64
+	for _, b := range m.blocks {
+		n += 4 * int64(len(b))
+	}
+	return n
+}
+
+// Machine runs a compiled Graph.
+type Machine struct{ vm G.VM }
+
+// Compile plans the memory of the graph's ops and makes it ready to run. The
+// values of the kept nodes outlast a run; those of all others may not.
+func (g *Graph) Compile(keep ...*G.Node) (m *Machine, err error) {
+	if g.err != nil {
+		return nil, g.err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("op: compile: %v", r)
+		}
+	}()
+	if err := g.checkDistinct(); err != nil {
+		return nil, err
+	}
+	if err := g.planMemory(keep); err != nil {
+		return nil, err
+	}
+	return &Machine{vm: G.NewTapeMachine(g.ExprGraph)}, nil
+}
+
+// Run computes all nodes once. Not for use by two goroutines at once.
+func (m *Machine) Run() error {
+	defer m.vm.Reset()
+	if err := m.vm.RunAll(); err != nil {
+		return fmt.Errorf("op: run: %w", err)
+	}
+	return nil
+}
+
+// checkDistinct makes sure that no two nodes have equal hashes, by which Gorgonia would mistake them for one.
+func (g *Graph) checkDistinct() error {
+	seen := map[uint32]*G.Node{}
+	for _, n := range g.AllNodes() {
+		if other, ok := seen[n.Hashcode()]; ok {
+			return fmt.Errorf("op: nodes %v and %v have the same hash", n, other)
+		}
+		seen[n.Hashcode()] = n
+	}
+	return nil
+}
+
+// planMemory gives each op a block for its output, in the order in which the
+// tape machine will run them, and takes it back after its last reader.
+func (g *Graph) planMemory(keep []*G.Node) error {
+	order, err := G.Sort(g.ExprGraph)
+	if err != nil {
+		return fmt.Errorf("op: sort the graph: %w", err)
+	}
+	slices.Reverse(order)
+
+	// ends[i] is the position of the last op that reads what node i computed.
+	position := make(map[*G.Node]int, len(order))
+	for i, n := range order {
+		position[n] = i
+	}
+	ends := make([]int, len(order))
+	for i := len(order) - 1; i >= 0; i-- {
+		n := order[i]
+		end := i
+		if slices.Contains(keep, n) {
+			end = math.MaxInt
+		}
+		readers := g.To(n.ID())
+		for readers.Next() {
+			reader := readers.Node().(*G.Node)
+			r := position[reader]
+			end = max(end, r)
+			// Gorgonia's own elementwise ops may write their result over an input.
+			if _, ours := reader.Op().(*function); !ours {
+				end = max(end, ends[r])
+			}
+		}
+		ends[i] = end
+	}
+
+	type lease struct{ block, end int }
+	var taken []lease
+	free := make([]int, len(g.memory.blocks))
+	for i := range free {
+		free[i] = i
+	}
+	for i, n := range order {
+		f, ok := n.Op().(*function)
+		if !ok || f.placed {
+			continue
+		}
+		taken = slices.DeleteFunc(taken, func(l lease) bool {
+			if l.end < i {
+				free = append(free, l.block)
+				return true
+			}
+			return false
+		})
+		var block int
+		block, free = g.memory.take(free, f.size())
+		taken = append(taken, lease{block, ends[i]})
+		f.setMemory(g.memory.blocks[block][:f.size()])
+	}
+	return nil
+}
+
+// take picks the smallest free block of at least size values, or makes a new one.
+func (m *Memory) take(free []int, size int) (block int, rest []int) {
+	best := -1
+	for i, b := range free {
+		if n := len(m.blocks[b]); n >= size && (best < 0 || n < len(m.blocks[free[best]])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		m.blocks = append(m.blocks, make([]float32, size))
+		return len(m.blocks) - 1, free
+	}
+	block = free[best]
+	return block, slices.Delete(free, best, best+1)
+}

@@ -1,0 +1,77 @@
+package train
+
+import (
+	"context"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+)
+
+// Evaluator measures a net over splits.
+type Evaluator struct {
+	graphs *Graphs
+	built  map[int]*Evaluation // by batch size: the last batch may be smaller
+}
+
+// NewEvaluator makes an evaluator of the graphs' net.
+func NewEvaluator(graphs *Graphs) *Evaluator {
+	return &Evaluator{graphs, map[int]*Evaluation{}}
+}
+
+// Run passes all batches of the loader through the net in evaluation mode. The
+// confusion matrix and the loss are of the whole split: each image counts once,
+// whatever the batch size.
+func (e *Evaluator) Run(ctx context.Context, loader *data.Loader) (*metric.Confusion, float64, error) {
+	confusion := metric.NewConfusion(e.graphs.Params.Classes)
+	var total []float64
+	var truth, predicted []uint8
+	for batch, err := range loader.Epoch(ctx, 0, 0) {
+		if err != nil {
+			return nil, 0, err
+		}
+		graph := e.built[batch.N]
+		if graph == nil {
+			if graph, err = e.graphs.NewEvaluation(Shape{batch.N, batch.H, batch.W}); err != nil {
+				return nil, 0, err
+			}
+			e.built[batch.N] = graph
+		}
+		logits, sums, err := graph.Run(batch.Images, batch.Targets)
+		if err != nil {
+			return nil, 0, err
+		}
+		if total == nil {
+			total = make([]float64, len(sums))
+		}
+		for i, s := range sums {
+			total[i] += float64(s)
+		}
+		truth = Classes(truth[:0], batch.Targets, batch.C)
+		predicted = Classes(predicted[:0], logits, batch.C)
+		if err := confusion.Add(truth, predicted); err != nil {
+			return nil, 0, err
+		}
+	}
+	return confusion, e.graphs.Loss.Value(total), nil
+}
+
+// Classes appends to dst the class of each pixel, the first of the greatest of
+// its scores (logits, probabilities or one-hot); data.Void where all scores are
+// zero, as in the target of a void pixel. scores: (..., classes).
+func Classes(dst []uint8, scores []float32, classes int) []uint8 {
+	for i := 0; i < len(scores); i += classes {
+		best, void := 0, true
+		for c, s := range scores[i : i+classes] {
+			if s > scores[i+best] {
+				best = c
+			}
+			void = void && s == 0
+		}
+		if void {
+			dst = append(dst, data.Void)
+		} else {
+			dst = append(dst, uint8(best))
+		}
+	}
+	return dst
+}

@@ -1,0 +1,55 @@
+package train
+
+import (
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+)
+
+// A Recorder hears what happens in a run: a Started, then for each step a
+// Stepped, for each epoch an Evaluated, for each checkpoint a Saved. An error
+// ends the run.
+type Recorder interface{ Record(event any) error }
+
+// Started opens a run.
+type Started struct {
+	Epochs        int
+	StepsPerEpoch int
+	TrainImages   int
+	ValImages     int
+	Parameters    int   // trained values
+	Epoch         int   // the epoch the run goes on in, from 0
+	Step          int64 // steps done before
+	Batch         int   // batches of that epoch done before
+}
+
+// Stepped follows an update.
+type Stepped struct {
+	Epoch, Epochs   int   // Epoch from 0
+	Batch, Batches  int   // of the epoch; Batch from 1
+	Step            int64 // of the run, from 1
+	Images          int
+	Loss            float64 // before the update
+	LR              float64
+	GradNorm        float64 // before clipping
+	ImagesPerSecond float64
+}
+
+// Evaluated follows the validation at an epoch's end.
+type Evaluated struct {
+	Epoch, Epochs   int // Epoch from 0
+	Step            int64
+	LR              float64 // of the last step
+	TrainLoss       float64 // mean over the epoch's images
+	ValLoss         float64
+	Confusion       *metric.Confusion // of the validation split
+	Best            bool
+	ImagesPerSecond float64 // while training, without the validation
+	Duration        time.Duration
+}
+
+// Saved follows a checkpoint.
+type Saved struct {
+	Step int64
+	Best bool
+}

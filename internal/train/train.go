@@ -1,0 +1,243 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
+	"github.com/unet-gorgonia/unet-gorgonia/model"
+)
+
+// ErrInterrupted is returned when the context ended and the run was saved.
+var ErrInterrupted = errors.New("interrupted")
+
+// Setup is all that a run depends on.
+type Setup struct {
+	Seed       uint64
+	Config     Config
+	Model      model.Config
+	Optimizer  solver.Config
+	Schedule   solver.ScheduleConfig
+	Checkpoint checkpoint.Config
+	Augment    data.AugmentConfig
+
+	Engine     *kernel.Engine
+	Train, Val *data.Split
+	Classes    int
+	Loss       Loss
+	Folder     checkpoint.Folder
+	Resume     *checkpoint.Checkpoint // nil starts anew
+	Recorder   Recorder
+
+	// What checkpoints carry along.
+	ConfigYAML   []byte
+	ClassCounts  []int64
+	ClassWeights []float64
+}
+
+// Result is where a run ended.
+type Result struct {
+	Confusion *metric.Confusion // of the last validation; nil if there was none
+	ValLoss   float64
+	Epoch     int // of that validation, from 0
+	BestIoU   float64
+	BestEpoch int  // from 0
+	Stopped   bool // early, for validation no longer got better
+}
+
+// run is a training run under way.
+type run struct {
+	Setup
+	graphs    *Graphs
+	solver    *solver.Solver
+	steps     map[int]*Step // by batch size: an epoch's last batch may be smaller
+	evaluator *Evaluator
+	loader    *data.Loader
+	valLoader *data.Loader
+
+	at     position
+	result Result
+}
+
+// Run trains until the last epoch, an early stop, an error or the end of ctx.
+// At the end of ctx it finishes the step, saves and returns ErrInterrupted.
+func Run(ctx context.Context, s Setup) (Result, error) {
+	r, err := newRun(s)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := r.Recorder.Record(Started{
+		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(s.Train.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
+		Parameters: r.graphs.Params.Count(), Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
+	}); err != nil {
+		return r.result, err
+	}
+	for r.at.epoch < s.Config.Epochs && !r.stopEarly() {
+		err := r.epoch(ctx)
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			if err := r.save(false); err != nil {
+				return r.result, err
+			}
+			return r.result, ErrInterrupted
+		}
+		if err != nil {
+			return r.result, err
+		}
+	}
+	r.result.Stopped = r.at.epoch < s.Config.Epochs
+	r.result.BestIoU, r.result.BestEpoch = r.at.bestIoU, r.at.bestEpoch
+	return r.result, nil
+}
+
+func newRun(s Setup) (*run, error) {
+	const channels = 3
+	params, err := model.NewParameters(s.Model, channels, s.Classes, rand.New(rand.NewPCG(s.Seed, 0)))
+	if err != nil {
+		return nil, err
+	}
+	var trained []solver.Param
+	for _, p := range params.All() {
+		if p.Trained() {
+			trained = append(trained, solver.Param{Name: p.Name, Value: p.Value, Grad: p.Grad})
+		}
+	}
+	r := &run{
+		Setup:     s,
+		graphs:    &Graphs{Engine: s.Engine, Params: params, Loss: s.Loss, Seed: s.Seed},
+		steps:     map[int]*Step{},
+		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.Config.BatchSize, Shuffle: true, Augment: s.Augment, Seed: s.Seed}),
+		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.Config.BatchSize}),
+		at:        position{bestIoU: math.NaN(), bestEpoch: -1},
+	}
+	r.evaluator = NewEvaluator(r.graphs)
+	if r.solver, err = solver.New(s.Optimizer, trained, s.Engine.Threads()); err != nil {
+		return nil, err
+	}
+	if s.Resume != nil {
+		if err := r.restore(s.Resume); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// epoch trains on the rest of the epoch, validates and saves.
+func (r *run) epoch(ctx context.Context) error {
+	start, first := time.Now(), r.at.sample
+	for batch, err := range r.loader.Epoch(ctx, r.at.epoch, r.at.sample) {
+		if err != nil {
+			return err
+		}
+		if err := r.step(batch); err != nil {
+			return err
+		}
+		if every := int64(r.Checkpoint.EverySteps); every > 0 && r.at.step%every == 0 && r.at.sample < r.Train.Len() {
+			if err := r.save(false); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	trained := time.Since(start)
+
+	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader)
+	if err != nil {
+		return err
+	}
+	iou := confusion.MeanIoU()
+	best := r.at.bestEpoch < 0 || iou > r.at.bestIoU || math.IsNaN(r.at.bestIoU) && !math.IsNaN(iou)
+	if best {
+		r.at.bestIoU, r.at.bestEpoch = iou, r.at.epoch
+	}
+	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.epoch}
+	// Recorded first: a row of an epoch that was not saved is made again, a missing one is not.
+	if err := r.Recorder.Record(Evaluated{
+		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: r.at.step, LR: r.learningRate(),
+		TrainLoss: r.at.lossSum / float64(r.at.sample), ValLoss: valLoss, Confusion: confusion, Best: best,
+		ImagesPerSecond: float64(r.at.sample-first) / trained.Seconds(), Duration: time.Since(start),
+	}); err != nil {
+		return err
+	}
+	r.at.epoch, r.at.sample, r.at.lossSum = r.at.epoch+1, 0, 0
+	return r.save(best)
+}
+
+// step is one update: forward and backward, check finite, clip, update, record.
+func (r *run) step(batch *data.Batch) error {
+	start := time.Now()
+	graph, err := r.graph(batch)
+	if err != nil {
+		return err
+	}
+	number := r.at.step + 1
+	loss, err := graph.Run(batch.Images, batch.Targets, number)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", number, err)
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("step %d (epoch %d): the loss is %v; a lower optimizer.lr or optimizer.clip_norm may keep it finite", number, r.at.epoch+1, loss)
+	}
+	lr := r.learningRate()
+	norm, err := r.solver.Step(lr) // clips
+	if err != nil {
+		return fmt.Errorf("step %d (epoch %d): %w", number, r.at.epoch+1, err)
+	}
+	graph.UpdateStatistics()
+
+	r.at.step = number
+	r.at.sample = batch.First + batch.N
+	r.at.lossSum += loss * float64(batch.N)
+	return r.Recorder.Record(Stepped{
+		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: number,
+		Batch: r.batchesIn(r.at.sample), Batches: r.batchesIn(r.Train.Len()),
+		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / time.Since(start).Seconds(),
+	})
+}
+
+// graph is the training graph for a batch of that size.
+func (r *run) graph(batch *data.Batch) (*Step, error) {
+	if r.steps[batch.N] == nil {
+		step, err := r.graphs.NewStep(Shape{batch.N, batch.H, batch.W})
+		if err != nil {
+			return nil, err
+		}
+		r.steps[batch.N] = step
+	}
+	return r.steps[batch.N], nil
+}
+
+// learningRate is that of the next step: a function of the position in epochs, so
+// that it survives a changed batch size.
+func (r *run) learningRate() float64 {
+	position := float64(r.at.epoch) + float64(r.at.sample)/float64(r.Train.Len())
+	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Config.Epochs))
+}
+
+// save writes a checkpoint of where the run stands.
+func (r *run) save(best bool) error {
+	if err := r.Folder.Save(r.capture(), r.at.step, best); err != nil {
+		return err
+	}
+	return r.Recorder.Record(Saved{Step: r.at.step, Best: best})
+}
+
+// batchesIn is the number of batches that so many images make.
+func (r *run) batchesIn(images int) int {
+	return (images + r.Config.BatchSize - 1) / r.Config.BatchSize
+}
+
+// stopEarly reports whether the last early_stop epochs brought no better validation.
+func (r *run) stopEarly() bool {
+	patience := r.Config.EarlyStop
+	return patience > 0 && r.at.bestEpoch >= 0 && r.at.epoch-1-r.at.bestEpoch >= patience
+}

@@ -1,0 +1,266 @@
+package loss
+
+import (
+	"math"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
+)
+
+// Loss is the configured loss with its class weights.
+type Loss struct {
+	cfg     Config
+	weights []float32
+}
+
+// New makes the loss of a validated config; weights has one number a class, as Weights gives them.
+func New(cfg Config, weights []float64) *Loss {
+	l := &Loss{cfg: cfg, weights: make([]float32, len(weights))}
+	for c, w := range weights {
+		l.weights[c] = float32(w)
+	}
+	return l
+}
+
+// Nodes adds the loss to a graph. logits, target: (N, H, W, C). value is the
+// scalar loss; sums, a vector, is what Value takes, added up over batches.
+// A training graph counts per_batch weights from its own batch, an evaluation
+// weights by the training set, for its result must not depend on the batch size.
+func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error) {
+	var logp *G.Node
+	if l.cfg.Kind == "weighted_cce_probabilities" {
+		logp = logOfProbabilities(g, expOf(g, g.LogSoftmax("log_softmax", logits)))
+	} else {
+		logp = g.LogSoftmax("log_softmax", logits)
+	}
+	if g.Err() != nil {
+		return nil, nil, g.Err()
+	}
+	var weights *G.Node
+	if training && l.cfg.ClassWeights.Scheme == "per_batch" {
+		weights = batchWeights(g, target)
+	} else {
+		weights = g.Constant("class_weights", l.weights)
+	}
+	sums = l.sumsNode(g, logp, target, weights)
+	value = l.valueNode(g, sums)
+	return value, sums, g.Err()
+}
+
+// Value is the loss of pixels whose sums are given: those of one batch, or of many added up.
+func (l *Loss) Value(sums []float64) float64 {
+	v, _ := l.combine(sums)
+	return v
+}
+
+// combine computes the loss from the sums, and its derivative by each of them.
+func (l *Loss) combine(sums []float64) (value float64, grad []float64) {
+	s := layout(len(l.weights))
+	grad = make([]float64, s.size())
+	share := 1 - l.cfg.Dice
+	if d := sums[s.denominator()]; d != 0 {
+		value = share * sums[s.numerator()] / d
+		grad[s.numerator()] = share / d
+		grad[s.denominator()] = -share * sums[s.numerator()] / (d * d)
+	}
+	if l.cfg.Dice == 0 {
+		return value, grad
+	}
+	const smooth = 1
+	classes := float64(len(l.weights))
+	value += l.cfg.Dice
+	for c := range l.weights {
+		overlap, predicted, labelled := sums[s.overlap(c)], sums[s.predicted(c)], sums[s.labelled(c)]
+		above, below := 2*overlap+smooth, predicted+labelled+smooth
+		value -= l.cfg.Dice * above / below / classes
+		grad[s.overlap(c)] = -l.cfg.Dice * 2 / below / classes
+		grad[s.predicted(c)] = l.cfg.Dice * above / (below * below) / classes
+	}
+	return value, grad
+}
+
+// layout is where the sums of so many classes stand in their vector.
+type layout int
+
+func (s layout) size() int           { return 2 + 3*int(s) }
+func (s layout) numerator() int      { return 0 }           // sum of W l
+func (s layout) denominator() int    { return 1 }           // sum of W, labelled pixels, or images
+func (s layout) overlap(c int) int   { return 2 + 3*c }     // sum of p_c y_c
+func (s layout) predicted(c int) int { return 2 + 3*c + 1 } // sum of p_c over labelled pixels
+func (s layout) labelled(c int) int  { return 2 + 3*c + 2 } // sum of y_c
+
+// valueNode computes the scalar loss from the sums.
+func (l *Loss) valueNode(g *op.Graph, sums *G.Node) *G.Node {
+	return g.Apply(op.Func{
+		Name: "loss",
+		Run: func(out []float32, in [][]float32) {
+			value, _ := l.combine(widen(in[0]))
+			out[0] = float32(value)
+		},
+		Diff: func(_, dloss *G.Node) []*G.Node {
+			return []*G.Node{g.Apply(op.Func{Name: "loss.grad", Shape: sums.Shape(), Run: func(dsums []float32, in [][]float32) {
+				_, grad := l.combine(widen(in[1]))
+				for i, d := range grad {
+					dsums[i] = in[0][0] * float32(d)
+				}
+			}}, dloss, sums)}
+		},
+	}, sums)
+}
+
+// sumsNode adds up over all pixels, in float64, what the loss is a function of.
+// logp, target: (N, H, W, C); weights: (C).
+func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node) *G.Node {
+	if g.Err() != nil {
+		return nil
+	}
+	classes := len(l.weights)
+	s := layout(classes)
+	images := logp.Shape()[0]
+	pixels := logp.Shape().TotalSize() / classes
+	partial := make([][]float64, g.Engine.Threads())
+	for i := range partial {
+		partial[i] = make([]float64, s.size())
+	}
+	return g.Apply(op.Func{
+		Name:  "loss.sums",
+		Shape: []int{s.size()},
+		Run: func(out []float32, in [][]float32) {
+			for _, p := range partial {
+				clear(p)
+			}
+			g.Engine.Parallel(pixels, func(part, from, to int) {
+				for i := from; i < to; i++ {
+					l.addPixel(partial[part], in[0][i*classes:][:classes], in[1][i*classes:][:classes], in[2])
+				}
+			})
+			total := make([]float64, s.size())
+			for _, p := range partial {
+				for i, v := range p {
+					total[i] += v
+				}
+			}
+			if l.cfg.Reduction == "sum_per_image" {
+				total[s.denominator()] = float64(images)
+			}
+			for i, v := range total {
+				out[i] = float32(v)
+			}
+		},
+		Diff: func(_, dsums *G.Node) []*G.Node {
+			return []*G.Node{g.Apply(op.Func{Name: "loss.sums.grad", Shape: logp.Shape(), Run: func(dlogp []float32, in [][]float32) {
+				g.Engine.Parallel(pixels, func(_, from, to int) {
+					for i := from; i < to; i++ {
+						l.gradPixel(dlogp[i*classes:][:classes], in[0], in[1][i*classes:][:classes], in[2][i*classes:][:classes], in[3])
+					}
+				})
+			}}, dsums, logp, target, weights), nil, nil}
+		},
+	}, logp, target, weights)
+}
+
+// pixel is the loss, the weight and the sum of the target of one pixel; a void
+// pixel has labelled 0. logp, y, w: (C).
+func (l *Loss) pixel(logp, y, w []float32) (cost, weight, labelled float64) {
+	for c, t := range y {
+		if t != 0 {
+			labelled += float64(t)
+			cost += float64(t) * l.cost(float64(logp[c]))
+			weight += float64(t) * float64(w[c])
+		}
+	}
+	if l.cfg.WeightBy == "prediction" && labelled != 0 {
+		weight = 0
+		for c := range logp {
+			weight += math.Exp(float64(logp[c])) * float64(w[c])
+		}
+	}
+	return cost, weight, labelled
+}
+
+// addPixel adds one pixel to the sums. logp, y, w: (C).
+func (l *Loss) addPixel(sums []float64, logp, y, w []float32) {
+	s := layout(len(w))
+	cost, weight, labelled := l.pixel(logp, y, w)
+	if labelled == 0 {
+		return
+	}
+	sums[s.numerator()] += weight * cost
+	switch l.cfg.Reduction {
+	case "weighted_mean":
+		sums[s.denominator()] += weight
+	case "mean":
+		sums[s.denominator()] += labelled
+	}
+	if l.cfg.Dice == 0 {
+		return
+	}
+	for c, t := range y {
+		p := math.Exp(float64(logp[c]))
+		sums[s.overlap(c)] += p * float64(t)
+		sums[s.predicted(c)] += p
+		sums[s.labelled(c)] += float64(t)
+	}
+}
+
+// gradPixel computes the gradient of one pixel's part in the sums. dlogp, logp, y, w: (C).
+func (l *Loss) gradPixel(dlogp, dsums, logp, y, w []float32) {
+	clear(dlogp)
+	s := layout(len(w))
+	cost, weight, labelled := l.pixel(logp, y, w)
+	if labelled == 0 {
+		return
+	}
+	dnumerator := float64(dsums[s.numerator()])
+	for c, t := range y {
+		if t != 0 {
+			dlogp[c] = float32(dnumerator * weight * float64(t) * l.costSlope(float64(logp[c])))
+		}
+	}
+	prediction := l.cfg.WeightBy == "prediction"
+	if !prediction && l.cfg.Dice == 0 {
+		return
+	}
+	dweight := 0.0 // only a weight by prediction depends on logp
+	if prediction {
+		dweight = dnumerator * cost
+		if l.cfg.Reduction == "weighted_mean" {
+			dweight += float64(dsums[s.denominator()])
+		}
+	}
+	for c, t := range y {
+		p := math.Exp(float64(logp[c]))
+		d := dweight*float64(w[c]) + float64(dsums[s.overlap(c)])*float64(t) + float64(dsums[s.predicted(c)])
+		dlogp[c] += float32(p * d)
+	}
+}
+
+// cost is -(1-p)^gamma log p, for log p <= 0.
+func (l *Loss) cost(logp float64) float64 {
+	if l.cfg.FocalGamma == 0 {
+		return -logp
+	}
+	return -math.Pow(-math.Expm1(logp), l.cfg.FocalGamma) * logp
+}
+
+// costSlope is the derivative of cost by log p.
+func (l *Loss) costSlope(logp float64) float64 {
+	gamma := l.cfg.FocalGamma
+	if gamma == 0 {
+		return -1
+	}
+	rest := -math.Expm1(logp) // 1-p
+	if rest <= 0 {
+		return 0 // the limit for p -> 1: -(1-p)^gamma - gamma (1-p)^gamma
+	}
+	return gamma*math.Pow(rest, gamma-1)*math.Exp(logp)*logp - math.Pow(rest, gamma)
+}
+
+func widen(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}

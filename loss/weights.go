@@ -1,0 +1,99 @@
+package loss
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Weights turns class counts over the training set into one weight a class.
+//
+// pixels[c] counts the labelled pixels of class c, imagePixels[c] the labelled
+// pixels of the images in which c occurs, names[c] is its name. With p_c =
+// pixels_c / sum(pixels) the schemes are
+//
+//	dataset             1 / p_c
+//	balanced            1 / (C p_c)
+//	median_frequency    median(f) / f_c, f_c = pixels_c / imagePixels_c   (Eigen and Fergus 2015)
+//	enet                1 / ln(1.02 + p_c)                                (Paszke et al. 2016)
+//	effective_number    (1-b) / (1-b^pixels_c), scaled to sum to C        (Cui et al. 2019)
+//	none                1
+//	per_batch           as dataset: what an evaluation weights by; in training each batch counts its own
+//
+// A class without a pixel is an error that names it, or has weight 0 when
+// cfg.AllowAbsentClasses is set.
+func Weights(cfg Config, pixels, imagePixels []int64, names []string) ([]float64, error) {
+	classes := len(pixels)
+	if v := cfg.ClassWeights.Values; v != nil {
+		if len(v) != classes {
+			return nil, fmt.Errorf("loss.class_weights has %d numbers, want %d", len(v), classes)
+		}
+		return slices.Clone(v), nil
+	}
+
+	var total int64
+	var errs []error
+	var present []int
+	for c, n := range pixels {
+		total += n
+		if n > 0 {
+			present = append(present, c)
+		} else if !cfg.AllowAbsentClasses {
+			errs = append(errs, fmt.Errorf("loss: class %d (%s) has no pixel in the training set, so it has no weight: correct data.classes or the masks, or set loss.allow_absent_classes: true to give it weight 0", c, names[c]))
+		}
+	}
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	if total == 0 {
+		return nil, errors.New("loss: the training set has no labelled pixel")
+	}
+
+	share := func(c int) float64 { return float64(pixels[c]) / float64(total) }
+	var weight func(c int) float64
+	switch cfg.ClassWeights.Scheme {
+	case "dataset", "per_batch":
+		weight = func(c int) float64 { return float64(total) / float64(pixels[c]) }
+	case "balanced":
+		weight = func(c int) float64 { return float64(total) / (float64(classes) * float64(pixels[c])) }
+	case "median_frequency":
+		frequency := func(c int) float64 { return float64(pixels[c]) / float64(imagePixels[c]) }
+		var all []float64
+		for _, c := range present {
+			all = append(all, frequency(c))
+		}
+		m := median(all)
+		weight = func(c int) float64 { return m / frequency(c) }
+	case "enet":
+		weight = func(c int) float64 { return 1 / math.Log(1.02+share(c)) }
+	case "effective_number":
+		// 1-b^n by expm1 and log1p: b^n rounds to 1 for b near 1 and small n.
+		effective := func(c int) float64 {
+			return (1 - cfg.Beta) / -math.Expm1(float64(pixels[c])*math.Log(cfg.Beta))
+		}
+		sum := 0.0
+		for _, c := range present {
+			sum += effective(c)
+		}
+		weight = func(c int) float64 { return effective(c) * float64(classes) / sum }
+	case "none":
+		weight = func(int) float64 { return 1 }
+	default:
+		return nil, fmt.Errorf("loss.class_weights = %q, want one of %v", cfg.ClassWeights.Scheme, Schemes())
+	}
+	weights := make([]float64, classes)
+	for _, c := range present {
+		weights[c] = weight(c)
+	}
+	return weights, nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	n := len(v)
+	if n%2 == 1 {
+		return v[n/2]
+	}
+	return (v[n/2-1] + v[n/2]) / 2
+}
