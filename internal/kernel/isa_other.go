@@ -1,3 +1,5 @@
+//go:build !amd64
+
 package kernel
 
 // instructionSets lists what this program knows, best first.

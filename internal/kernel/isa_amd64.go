@@ -1,0 +1,62 @@
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run ./asm -out tile_amd64.s -stubs tile_amd64.go -pkg kernel
+
+// instructionSets lists what this program knows, best first.
+func instructionSets() []*instructionSet {
+	x := &cpu.X86
+	return []*instructionSet{
+		{
+			name:    "avx512",
+			missing: missing(x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2, "AVX-512 F, DQ, VL and BW, and BMI2"),
+			rows:    12, wide: 32, narrow: 16,
+			run: func(t *tile) {
+				if t.width == 32 {
+					avx512Wide[t.rows-1](t)
+				} else {
+					avx512Narrow[t.rows-1](t)
+				}
+			},
+		},
+		{
+			name:    "avx2",
+			missing: missing(x.HasAVX2 && x.HasFMA, "AVX2 and FMA"),
+			rows:    6, wide: 16, narrow: 8,
+			run: func(t *tile) {
+				if t.width == 16 {
+					avx2Wide[t.rows-1](t)
+				} else {
+					avx2Narrow[t.rows-1](t)
+				}
+			},
+		},
+		generic,
+	}
+}
+
+func missing(has bool, features string) string {
+	if has {
+		return ""
+	}
+	return features
+}
+
+// The tiles by their number of rows less one.
+var (
+	avx512Wide = [12]func(*tile){
+		tileAVX512w32r1, tileAVX512w32r2, tileAVX512w32r3, tileAVX512w32r4, tileAVX512w32r5, tileAVX512w32r6,
+		tileAVX512w32r7, tileAVX512w32r8, tileAVX512w32r9, tileAVX512w32r10, tileAVX512w32r11, tileAVX512w32r12,
+	}
+	avx512Narrow = [12]func(*tile){
+		tileAVX512w16r1, tileAVX512w16r2, tileAVX512w16r3, tileAVX512w16r4, tileAVX512w16r5, tileAVX512w16r6,
+		tileAVX512w16r7, tileAVX512w16r8, tileAVX512w16r9, tileAVX512w16r10, tileAVX512w16r11, tileAVX512w16r12,
+	}
+	avx2Wide = [6]func(*tile){
+		tileAVX2w16r1, tileAVX2w16r2, tileAVX2w16r3, tileAVX2w16r4, tileAVX2w16r5, tileAVX2w16r6,
+	}
+	avx2Narrow = [6]func(*tile){
+		tileAVX2w8r1, tileAVX2w8r2, tileAVX2w8r3, tileAVX2w8r4, tileAVX2w8r5, tileAVX2w8r6,
+	}
+)
