@@ -85,19 +85,19 @@ func TestMeasures(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := confusion(t, test.classes, test.truth, test.predicted)
 			for class := range test.classes {
-				close(t, "IoU", c.IoU(class), test.want.iou[class])
-				close(t, "Dice", c.Dice(class), test.want.dice[class])
-				close(t, "precision", c.Precision(class), test.want.precision[class])
-				close(t, "recall", c.Recall(class), test.want.recall[class])
+				near(t, "IoU", c.IoU(class), test.want.iou[class])
+				near(t, "Dice", c.Dice(class), test.want.dice[class])
+				near(t, "precision", c.Precision(class), test.want.precision[class])
+				near(t, "recall", c.Recall(class), test.want.recall[class])
 			}
-			close(t, "mean IoU", c.MeanIoU(), test.meanIoU)
-			close(t, "mean Dice", c.MeanDice(), test.meanDice)
-			close(t, "pixel accuracy", c.PixelAccuracy(), test.pixels)
+			near(t, "mean IoU", c.MeanIoU(), test.meanIoU)
+			near(t, "mean Dice", c.MeanDice(), test.meanDice)
+			near(t, "pixel accuracy", c.PixelAccuracy(), test.pixels)
 		})
 	}
 }
 
-func close(t *testing.T, what string, got, want float64) {
+func near(t *testing.T, what string, got, want float64) {
 	t.Helper()
 	if math.IsNaN(got) != math.IsNaN(want) || math.Abs(got-want) > 1e-15 {
 		t.Errorf("%s = %v, want %v", what, got, want)
@@ -128,7 +128,7 @@ func TestCounts(t *testing.T) {
 
 func TestMostClasses(t *testing.T) {
 	c := confusion(t, 255, []uint8{254, 255, 0}, []uint8{254, 255, 254})
-	close(t, "IoU of class 254", c.IoU(254), 0.5)
+	near(t, "IoU of class 254", c.IoU(254), 0.5)
 }
 
 func TestAddRefuses(t *testing.T) {
