@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
@@ -46,8 +47,8 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader) (*metric.Confu
 		for i, s := range sums {
 			total[i] += float64(s)
 		}
-		truth = Classes(truth[:0], batch.Targets, batch.C)
-		predicted = Classes(predicted[:0], logits, batch.C)
+		truth = labels(truth[:0], batch.Targets, batch.C)
+		predicted = Argmax(predicted[:0], logits, batch.C)
 		if err := confusion.Add(truth, predicted); err != nil {
 			return nil, 0, err
 		}
@@ -55,23 +56,30 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader) (*metric.Confu
 	return confusion, e.graphs.Loss.Value(total), nil
 }
 
-// Classes appends to dst the class of each pixel, the first of the greatest of
-// its scores (logits, probabilities or one-hot); data.Void where all scores are
-// zero, as in the target of a void pixel. scores: (..., classes).
-func Classes(dst []uint8, scores []float32, classes int) []uint8 {
+// Argmax appends to dst the class of each pixel, the first of the greatest of
+// its scores (logits or probabilities). scores: (..., classes).
+func Argmax(dst []uint8, scores []float32, classes int) []uint8 {
 	for i := 0; i < len(scores); i += classes {
-		best, void := 0, true
+		best := 0
 		for c, s := range scores[i : i+classes] {
 			if s > scores[i+best] {
 				best = c
 			}
-			void = void && s == 0
 		}
-		if void {
-			dst = append(dst, data.Void)
-		} else {
-			dst = append(dst, uint8(best))
+		dst = append(dst, uint8(best))
+	}
+	return dst
+}
+
+// labels appends to dst the class of each pixel of a one-hot target, data.Void
+// where it is all zero. targets: (..., classes).
+func labels(dst []uint8, targets []float32, classes int) []uint8 {
+	for i := 0; i < len(targets); i += classes {
+		class := slices.Index(targets[i:i+classes], 1)
+		if class < 0 {
+			class = data.Void
 		}
+		dst = append(dst, uint8(class))
 	}
 	return dst
 }
