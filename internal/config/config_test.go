@@ -173,7 +173,7 @@ func TestErrors(t *testing.T) {
 		{name: "two documents", file: "seed: 1\n---\nseed: 2\n",
 			want: []string{"FILE: more than one YAML document, want one"}},
 		{name: "key with a dot", file: "train.epochs: 1\n",
-			want: []string{"FILE:1: key train.epochs with a dot, want a section: train: epochs: ..."}},
+			want: []string{"FILE:1: key train.epochs with a dot, want it nested: train: epochs"}},
 		{name: "class weights", file: "loss: {class_weights: [1, x]}\n",
 			want: []string{`FILE:1: loss.class_weights = [1, "x"], want one of dataset, balanced, median_frequency, enet, effective_number, none, per_batch, or a list of numbers`}},
 		{name: "unknown scheme", file: "loss: {class_weights: datasets}\n",

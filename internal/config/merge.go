@@ -156,7 +156,7 @@ func (m *merge) read(key string, n *yaml.Node, at func(*yaml.Node) string, put f
 		case name.Kind != yaml.ScalarNode || name.Value == "":
 			errs = append(errs, fmt.Errorf("%s: %s is no key", at(name), show(name)))
 		case known && strings.Contains(name.Value, "."):
-			errs = append(errs, fmt.Errorf("%s: key %s with a dot, want a section: %s: ...", at(name), child, strings.ReplaceAll(child, ".", ": ")))
+			errs = append(errs, fmt.Errorf("%s: key %s with a dot, want it nested: %s", at(name), child, strings.ReplaceAll(child, ".", ": ")))
 		case !known:
 			errs = append(errs, fmt.Errorf("%s: unknown key %.60s%s", at(name), child, didYouMean(child, m.schema.keys())))
 		case before != nil:
@@ -197,7 +197,7 @@ func Problems(err error) []error {
 		return nil
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
+	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
 		return []error{err}
 	}
 	var all []error

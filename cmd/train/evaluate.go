@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/model"
+)
+
+func (p *program) evaluate() *cobra.Command {
+	var path, split, dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "evaluate --checkpoint FILE",
+		Short: "Measure a checkpoint on a split of its data",
+		Long: `Measure a checkpoint on a split: IoU, Dice, precision and recall of each class,
+from one confusion matrix over all images. Net, data and loss are those of the
+configuration in the checkpoint.`,
+		Example: "  train evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "checkpoint"); err != nil {
+				return err
+			}
+			if split != "train" && split != "val" && split != "test" {
+				return usagef("--split %s: want val, train or test", split)
+			}
+			return p.runEvaluate(cmd.Context(), path, split, dir, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
+	cmd.Flags().StringVar(&split, "split", "val", "val, train or test")
+	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (p *program) runEvaluate(ctx context.Context, path, split, dir string, asJSON bool) error {
+	ckpt, cfg, err := readCheckpoint(path)
+	if err != nil {
+		return err
+	}
+	if dir != "" {
+		useFolder(&cfg.Data, split, dir)
+	}
+	set, err := data.Open(cfg.Data, cfg.Seed, split)
+	if err != nil {
+		return err
+	}
+	engine, params, err := loadNet(ckpt, cfg)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var weights []float64
+	if err := json.Unmarshal([]byte(ckpt.Meta["class_weights"]), &weights); err != nil || len(weights) != len(cfg.Data.Classes) {
+		return fmt.Errorf("%s: class_weights = %q, want a list of %d numbers", path, ckpt.Meta["class_weights"], len(cfg.Data.Classes))
+	}
+	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
+	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
+	confusion, value, err := train.NewEvaluator(graphs).Run(ctx, loader)
+	if err != nil {
+		return err
+	}
+	r := confusion.Report(cfg.Data.Classes)
+	r.Checkpoint, r.Split, r.Images = path, split, set.Len()
+	r.Loss = metric.Number(value)
+	if asJSON {
+		return writeJSON(p.stdout, r)
+	}
+	fmt.Fprintf(p.stdout, "%s, %d images of %s, loss %.4f\n", path, set.Len(), split, value)
+	return r.Table(p.stdout)
+}
+
+// useFolder makes dir the folder of a split, as npy or folder source.
+func useFolder(cfg *data.Config, split, dir string) {
+	cfg.Source = "folder"
+	if _, err := os.Stat(filepath.Join(dir, "images.npy")); err == nil {
+		cfg.Source = "npy"
+	}
+	switch split {
+	case "val":
+		cfg.Val = dir
+	case "test":
+		cfg.Test = dir
+	}
+	if split == "train" || cfg.Train == "" { // a folder source has a training set
+		cfg.Train = dir
+	}
+}
+
+// loadNet makes the net of a checkpoint. It runs on all cores by the best
+// instruction set there is: those of the configuration belong to the machine
+// that trained.
+func loadNet(ckpt *checkpoint.Checkpoint, cfg config.Config) (*kernel.Engine, *model.Parameters, error) {
+	engine, err := kernel.NewEngine(0, "auto")
+	if err != nil {
+		return nil, nil, err
+	}
+	params, err := newParameters(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return engine, params, train.LoadWeights(params, ckpt)
+}
+
+// newParameters makes the net of a configuration with its first weights.
+func newParameters(cfg config.Config) (*model.Parameters, error) {
+	const channels = 3
+	return model.NewParameters(cfg.Model, channels, len(cfg.Data.Classes), rand.New(rand.NewPCG(cfg.Seed, 0)))
+}
+
+// writeJSON prints v indented.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

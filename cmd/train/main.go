@@ -1,0 +1,115 @@
+// Command train trains a UNet for semantic segmentation and works with what it
+// has learnt: evaluate, predict, weights, synth, inspect, export and bench.
+//
+// Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted (a
+// training saves a checkpoint first).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal stops at once
+	os.Exit(run(ctx, os.Args[1:], &program{
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())),
+		environ:  os.Environ(),
+	}))
+}
+
+// program is the world of a command.
+type program struct {
+	stdout   io.Writer // results
+	stderr   io.Writer // progress and errors
+	terminal bool      // stderr is a terminal
+	environ  []string
+}
+
+// Exit codes.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as of a program that SIGINT ended
+)
+
+// run executes a command line and returns its exit code; errors are written to stderr, one a line.
+func run(ctx context.Context, args []string, p *program) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(p.stderr, "train: internal error: %v\n", r)
+			code = exitFailed
+		}
+	}()
+	cmd := p.root()
+	cmd.SetArgs(args)
+	cmd.SetOut(p.stdout)
+	cmd.SetErr(p.stderr)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	for line := range strings.Lines(err.Error()) { // several problems are several lines
+		fmt.Fprintf(p.stderr, "train: %s\n", strings.TrimRight(line, "\n"))
+	}
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+// usageError is a mistake in the command line or the configuration.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usage marks err as a mistake in the command line or the configuration.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
+
+// noArguments refuses arguments that are no flags.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(", did you mean %s?", near[0])
+	}
+	return usagef("unknown argument %q of %s%s", args[0], cmd.CommandPath(), hint)
+}
+
+// required reports the flags that must be given and are not.
+func required(cmd *cobra.Command, names ...string) error {
+	var errs []error
+	for _, name := range names {
+		if f := cmd.Flag(name); f.Value.String() == "" {
+			errs = append(errs, fmt.Errorf("%s: --%s is missing: %s", cmd.CommandPath(), name, f.Usage))
+		}
+	}
+	return usage(errors.Join(errs...))
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/loss"
+)
+
+// root is `train`, which trains.
+func (p *program) root() *cobra.Command {
+	var settings settings
+	var out, resume string
+	var epochs int
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:   "train --config FILE",
+		Short: "Train a UNet for semantic segmentation",
+		Long: `Train a UNet for semantic segmentation.
+
+The configuration comes from the defaults, the file, environment variables
+(UNET_TRAIN_EPOCHS for train.epochs), --set and the other flags; later ones win.
+The run folder gets config.yaml, metrics.csv, log.jsonl and checkpoints/. An
+interrupted training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
+		Example: `  train --config unet.yaml
+  train --config camvid --set data.train=DIR/train --set data.val=DIR/val --out runs/camvid
+  train --config unet.yaml --resume auto --epochs 20`,
+		Args:          noArguments,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "config"); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("out") {
+				settings.flags = append(settings.flags, config.Flag{Name: "out", Key: "out", Value: out})
+			}
+			if cmd.Flags().Changed("epochs") {
+				settings.flags = append(settings.flags, config.Flag{Name: "epochs", Key: "train.epochs", Value: epochs})
+			}
+			cfg, err := p.load(settings)
+			if err != nil {
+				return err
+			}
+			return p.train(cmd.Context(), cfg, resume, p.console(quiet))
+		},
+	}
+	settings.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&out, "out", "", "run folder, overrides out")
+	flags.StringVar(&resume, "resume", "", "go on from a checkpoint `FILE`, or from the last one of the run folder with auto")
+	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides train.epochs")
+	flags.BoolVar(&quiet, "quiet", false, "no progress")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%s: %w", cmd.CommandPath(), err) })
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.AddCommand(p.evaluate(), p.predict(), p.weights(), p.synth(), p.inspect(), p.export(), p.bench())
+	return cmd
+}
+
+// settings are the flags that make a configuration.
+type settings struct {
+	file  string
+	set   []string
+	flags []config.Flag
+}
+
+func (s *settings) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.file, "config", "", "configuration `FILE`, as given or in configs/")
+	cmd.Flags().StringArrayVar(&s.set, "set", nil, "set a configuration key: `KEY=VALUE`, may be repeated")
+}
+
+func (p *program) load(s settings) (config.Config, error) {
+	cfg, err := config.Load(config.Options{File: s.file, Environ: p.environ, Set: s.set, Flags: s.flags})
+	return cfg, usage(err)
+}
+
+func (p *program) console(quiet bool) *report.Console {
+	c := &report.Console{W: p.stderr, Terminal: p.terminal, Now: time.Now}
+	if quiet {
+		c.W, c.Terminal = io.Discard, false
+	}
+	return c
+}
+
+func (p *program) train(ctx context.Context, cfg config.Config, resume string, console *report.Console) error {
+	engine, err := kernel.NewEngine(cfg.Threads, cfg.Kernel)
+	if err != nil {
+		return usage(err)
+	}
+	folder := checkpoint.Folder{Dir: filepath.Join(cfg.Out, "checkpoints"), Keep: cfg.Checkpoint.Keep}
+	from, err := resumeFrom(folder, resume, console.W)
+	if err != nil {
+		return err
+	}
+	trainSet, err := data.Open(cfg.Data, cfg.Seed, "train")
+	if err != nil {
+		return err
+	}
+	valSet, err := data.Open(cfg.Data, cfg.Seed, "val")
+	if err != nil {
+		return err
+	}
+	var start *checkpoint.Checkpoint // nil: anew
+	if from != "" {
+		var old config.Config
+		if start, old, err = readCheckpoint(from); err != nil {
+			return err
+		}
+		if err := compare(from, old, cfg, console.W); err != nil {
+			return err
+		}
+		if fingerprint := start.Meta["data_fingerprint"]; fingerprint != trainSet.Fingerprint() {
+			fmt.Fprintf(console.W, "the training set is not the one of %s\n", from)
+		}
+	}
+	counts, weights, err := classWeights(ctx, cfg, trainSet, console)
+	if err != nil {
+		return err
+	}
+
+	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(filepath.Join(cfg.Out, "config.yaml"), cfg.YAML(), 0o644); err != nil {
+		return err
+	}
+	result, err := train.Run(ctx, train.Setup{
+		Seed: cfg.Seed, Config: cfg.Train, Model: cfg.Model, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
+		Checkpoint: cfg.Checkpoint, Augment: cfg.Data.Augment,
+		Engine: engine, Train: trainSet, Val: valSet, Classes: len(cfg.Data.Classes), Loss: loss.New(cfg.Loss, weights),
+		Folder: folder, Resume: start,
+		Recorder: report.Recorders{
+			console,
+			&report.Table{Path: filepath.Join(cfg.Out, "metrics.csv"), Classes: cfg.Data.Classes},
+			&report.Log{Path: filepath.Join(cfg.Out, "log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
+		},
+		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights,
+	})
+	console.Close()
+	switch {
+	case errors.Is(err, train.ErrInterrupted):
+		return fmt.Errorf("%w: saved to %s, --resume auto goes on from there", err, folder.Dir)
+	case err != nil:
+		return err
+	case result.Confusion == nil:
+		fmt.Fprintf(console.W, "nothing to train: %s has all %d epochs; --epochs gives it more\n", from, cfg.Train.Epochs)
+		return nil
+	case result.Stopped:
+		fmt.Fprintf(console.W, "stopped early: no better validation in %d epochs\n", cfg.Train.EarlyStop)
+	}
+	if err := result.Confusion.Report(cfg.Data.Classes).Table(p.stdout); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "best mIoU %.4f after epoch %d: %s\n", result.BestIoU, result.BestEpoch+1, filepath.Join(folder.Dir, "best.safetensors"))
+	return err
+}
+
+// resumeFrom is the checkpoint that --resume stands for, or "" to start anew,
+// which is refused in a folder that holds a run already.
+func resumeFrom(folder checkpoint.Folder, resume string, notes io.Writer) (path string, err error) {
+	if resume != "" && resume != "auto" {
+		return resume, nil
+	}
+	path, skipped, err := folder.Last()
+	if resume == "" && (path != "" || err != nil) {
+		return "", usagef("%s holds checkpoints already: go on with --resume auto, or choose another folder with --out", folder.Dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, err := range skipped {
+		fmt.Fprintf(notes, "passed over: %v\n", err)
+	}
+	if path != "" {
+		fmt.Fprintf(notes, "resuming from %s\n", path)
+	}
+	return path, nil
+}
+
+// compare refuses a checkpoint which does not fit the configuration and reports what else differs.
+func compare(path string, old, resumed config.Config, notes io.Writer) error {
+	refused, changed := config.Compare(old, resumed)
+	var errs []error
+	for _, d := range refused {
+		errs = append(errs, fmt.Errorf("%s does not fit the configuration: %v", path, d))
+	}
+	for _, d := range changed {
+		fmt.Fprintf(notes, "changed since the checkpoint: %v\n", d)
+	}
+	return usage(errors.Join(errs...))
+}
+
+// classWeights counts the classes of the training set and weighs them.
+func classWeights(ctx context.Context, cfg config.Config, trainSet *data.Split, console *report.Console) (data.Counts, []float64, error) {
+	counts, err := data.CountClasses(ctx, trainSet, cfg.Threads, console.Progress("counting classes"))
+	console.Close()
+	if err != nil {
+		return counts, nil, err
+	}
+	weights, err := loss.Weights(cfg.Loss, counts.Pixels, counts.ImagePixels, cfg.Data.Classes)
+	return counts, weights, err
+}
+
+// readCheckpoint reads a checkpoint of this program and the configuration in it.
+func readCheckpoint(path string) (*checkpoint.Checkpoint, config.Config, error) {
+	c, err := checkpoint.Read(path)
+	if err != nil {
+		return nil, config.Config{}, err
+	}
+	if format := c.Meta["format"]; format != train.Format {
+		return nil, config.Config{}, fmt.Errorf("%s: format = %s, want a checkpoint of this program (%s)", path, strconv.Quote(format), train.Format)
+	}
+	cfg, err := config.Parse(path+": config", []byte(c.Meta["config"]))
+	return c, cfg, err
+}

@@ -1,0 +1,66 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+// Log appends every event to log.jsonl as one line of JSON, with its time and
+// kind. Epochs count from 1. A resumed run adds to
+// the lines of the one before.
+type Log struct {
+	Path string
+	// Now is the clock, time.Now outside of tests.
+	Now     func() time.Time
+	Classes []string
+}
+
+// Record takes all events of package train.
+func (l *Log) Record(event any) (err error) {
+	line := struct {
+		Time  string `json:"time"`
+		Event string `json:"event"`
+		Data  any    `json:"data"`
+	}{Time: l.Now().UTC().Format(time.RFC3339Nano)}
+	switch e := event.(type) {
+	case train.Started:
+		line.Event, line.Data = "started", map[string]any{
+			"epochs": e.Epochs, "steps_per_epoch": e.StepsPerEpoch, "train_images": e.TrainImages, "val_images": e.ValImages,
+			"parameters": e.Parameters, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
+		}
+	case train.Stepped:
+		line.Event, line.Data = "step", map[string]any{
+			"epoch": e.Epoch + 1, "step": e.Step, "loss": metric.Number(e.Loss), "lr": metric.Number(e.LR),
+			"grad_norm": metric.Number(e.GradNorm), "images_per_second": metric.Number(e.ImagesPerSecond),
+		}
+	case train.Evaluated:
+		line.Event, line.Data = "epoch", map[string]any{
+			"epoch": e.Epoch + 1, "step": e.Step, "lr": metric.Number(e.LR), "train_loss": metric.Number(e.TrainLoss),
+			"val_loss": metric.Number(e.ValLoss), "val_miou": metric.Number(e.Confusion.MeanIoU()), "best": e.Best,
+			"classes": e.Confusion.Report(l.Classes).Classes, "seconds": metric.Number(e.Duration.Seconds()),
+		}
+	case train.Saved:
+		line.Event, line.Data = "saved", map[string]any{"step": e.Step, "best": e.Best}
+	default:
+		return fmt.Errorf("report: unknown event %T", event)
+	}
+	text, err := json.Marshal(line)
+	if err != nil {
+		return fmt.Errorf("report: %s: %w", l.Path, err)
+	}
+	f, err := os.OpenFile(l.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(append(text, '\n')); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+// Table writes metrics.csv, one row an epoch:
+//
+//	epoch,step,lr,train_loss,val_loss,val_miou,val_pixel_accuracy,iou_<class>...,images_per_second,seconds
+//
+// Epochs count from 1. A value that is undefined is an empty cell. A resumed run drops the rows
+// after the step at which it goes on.
+type Table struct {
+	Path    string
+	Classes []string
+}
+
+const stepColumn = 1
+
+// Record takes train.Started and train.Evaluated.
+func (t *Table) Record(event any) error {
+	switch e := event.(type) {
+	case train.Started:
+		return t.start(e.Step)
+	case train.Evaluated:
+		return t.add(e)
+	}
+	return nil
+}
+
+func (t *Table) header() []string {
+	row := []string{"epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy"}
+	for _, class := range t.Classes {
+		row = append(row, "iou_"+class)
+	}
+	return append(row, "images_per_second", "seconds")
+}
+
+// start writes the header and what is kept of an earlier run's rows.
+func (t *Table) start(step int64) error {
+	rows := [][]string{t.header()}
+	if step > 0 {
+		old, err := t.read()
+		if err != nil {
+			return err
+		}
+		for _, row := range old {
+			if at, err := strconv.ParseInt(row[stepColumn], 10, 64); err == nil && at <= step {
+				rows = append(rows, row)
+			}
+		}
+	}
+	if err := renameio.WriteFile(t.Path, encode(rows), 0o644); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+// read is the rows of an earlier run that are whole: a kill may have cut the last one off.
+func (t *Table) read() ([][]string, error) {
+	text, err := os.ReadFile(t.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	r := csv.NewReader(bytes.NewReader(text))
+	r.FieldsPerRecord = -1
+	rows, err := r.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("report: %s: %w", t.Path, err)
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	if !slices.Equal(rows[0], t.header()) {
+		return nil, fmt.Errorf("report: %s has the columns %v, want %v; move the file away to go on", t.Path, rows[0], t.header())
+	}
+	return slices.DeleteFunc(rows[1:], func(row []string) bool { return len(row) != len(rows[0]) }), nil
+}
+
+func (t *Table) add(e train.Evaluated) (err error) {
+	row := []string{strconv.Itoa(e.Epoch + 1), strconv.FormatInt(e.Step, 10), number(e.LR), number(e.TrainLoss), number(e.ValLoss),
+		number(e.Confusion.MeanIoU()), number(e.Confusion.PixelAccuracy())}
+	for class := range t.Classes {
+		row = append(row, number(e.Confusion.IoU(class)))
+	}
+	row = append(row, fmt.Sprintf("%.2f", e.ImagesPerSecond), fmt.Sprintf("%.1f", e.Duration.Seconds()))
+	f, err := os.OpenFile(t.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(encode([][]string{row})); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+func encode(rows [][]string) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	w.WriteAll(rows) // to memory: cannot fail
+	return b.Bytes()
+}
+
+// number has six significant digits; NaN and infinities are empty.
+func number(x float64) string {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return ""
+	}
+	return strconv.FormatFloat(x, 'g', 6, 64)
+}
