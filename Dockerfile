@@ -1,0 +1,16 @@
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/train ./cmd/train && mkdir -p /out/work/data /out/work/runs
+
+FROM scratch
+COPY --from=build /out/train /train
+COPY --from=build --chown=65532:65532 /out/work /work
+COPY configs /work/configs
+USER 65532:65532
+WORKDIR /work
+VOLUME ["/work/data", "/work/runs"]
+ENTRYPOINT ["/train"]
+CMD ["--config", "configs/unet.yaml"]
