@@ -1,0 +1,93 @@
+package data_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+)
+
+func TestDefaultConfigIsValid(t *testing.T) {
+	if err := data.DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(c *data.Config)
+		want   string
+	}{
+		{"source", func(c *data.Config) { c.Source = "zip" }, `data.source = "zip", want synthetic, folder or npy`},
+		{"no train", func(c *data.Config) { c.Source = "folder" }, `data.train = "", want the folder of the training set`},
+		{"train of synthetic", func(c *data.Config) { c.Train = "x" }, `data.train = "x", want it empty with data.source = synthetic (or data.source = folder or npy)`},
+		{"classes of synthetic", func(c *data.Config) { c.Classes = c.Classes[:3] }, `data.classes has 3 names, want 4 with data.source = synthetic: background, disc, square, triangle`},
+		{"synthetic train", func(c *data.Config) { c.Synthetic.Train = 0 }, `data.synthetic.train = 0, want >= 1`},
+		{"synthetic val", func(c *data.Config) { c.Synthetic.Val = -1 }, `data.synthetic.val = -1, want >= 1`},
+		{"val fraction", func(c *data.Config) { c.ValFraction = 1 }, `data.val_fraction = 1, want > 0 and < 1`},
+		{"size", func(c *data.Config) { c.Size = [2]int{0, 128} }, `data.size = [0 128], want height and width >= 1`},
+		{"size over max_pixels", func(c *data.Config) { c.MaxPixels = 128*128 - 1 }, `data.size = [128 128], want at most data.max_pixels = 16383 pixels`},
+		{"size overflows", func(c *data.Config) { c.Size = [2]int{1 << 62, 4} }, `data.size = [4611686018427387904 4], want at most data.max_pixels = 100000000 pixels`},
+		{"max pixels", func(c *data.Config) { c.MaxPixels = 0 }, `data.max_pixels = 0, want >= 1`},
+		{"empty class", func(c *data.Config) { c.Classes[1] = "" }, `data.classes[1] is empty, want a name`},
+		{"class twice", func(c *data.Config) { c.Classes[3] = "disc" }, `data.classes[3] = "disc", which is classes[1] too, want names that differ`},
+		{"palette length", func(c *data.Config) { c.Palette = make([][3]int, 1) }, `data.palette has 1 colours, want 4 (one a class), 5 (the last for ignored pixels) or none`},
+		{"palette value", func(c *data.Config) { c.Palette = [][3]int{{1}, {2}, {3}, {0, 256}} }, `data.palette[3] = [0 256 0], want three values in 0..255`},
+		{"colour twice", func(c *data.Config) { c.Palette = [][3]int{{1}, {2}, {3}, {2}} }, `data.palette[3] = [2 0 0], which is palette[1] too, want colours that differ`},
+		{"ignore index", func(c *data.Config) { c.IgnoreIndex = 256 }, `data.ignore_index = 256, want 0..255`},
+		{"ignore index is a class", func(c *data.Config) { c.IgnoreIndex = 1 }, `data.ignore_index = 1 is the class "disc", want 4..255`},
+		{"cache", func(c *data.Config) { c.Cache = "disk" }, `data.cache = "disk", want auto, ram or off`},
+		{"flip", func(c *data.Config) { c.Augment.FlipVertical = -0.5 }, `data.augment.flip_vertical = -0.5, want 0..1`},
+		{"rotate", func(c *data.Config) { c.Augment.Rotate = 181 }, `data.augment.rotate = 181, want 0..180`},
+		{"scale", func(c *data.Config) { c.Augment.Scale = [2]float64{2, 1} }, `data.augment.scale = [2, 1], want lowest and highest factor, 0.1 <= lowest <= highest <= 10`},
+		{"all at once", func(c *data.Config) { c.Cache, c.Augment.Contrast, c.MaxPixels = "", 2, 0 }, "data.max_pixels = 0, want >= 1\ndata.cache = \"\", want auto, ram or off\ndata.augment.contrast = 2, want 0..1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := data.DefaultConfig()
+			tt.change(&c)
+			if got := message(c.Validate()); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			if _, err := data.Open(c, 1, "train"); err == nil {
+				t.Error("Open took it")
+			}
+		})
+	}
+}
+
+func TestTooManyClasses(t *testing.T) {
+	c := data.DefaultConfig()
+	c.Source, c.Train = "folder", "."
+	c.Classes = nil
+	for i := range 256 {
+		c.Classes = append(c.Classes, strings.Repeat("x", i+1))
+	}
+	c.IgnoreIndex = 255
+	want := "data.classes has 256 names, want 2..255\ndata.ignore_index = 255 is the class \"" + c.Classes[255] + "\", want 256..255"
+	if got := message(c.Validate()); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestColors(t *testing.T) {
+	c := data.DefaultConfig()
+	c.Classes = make([]string, 255)
+	p := data.Colors(c)
+	if len(p) != 255 {
+		t.Fatalf("%d colours, want 255", len(p))
+	}
+	for i, a := range p {
+		if j := slices.Index(p[:i], a); j >= 0 {
+			t.Errorf("classes %d and %d have one colour %v", j, i, a)
+		}
+	}
+	c.Classes = c.Classes[:2]
+	c.Palette = [][3]int{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}
+	p = data.Colors(c)
+	if r, g, b, a := p[1].RGBA(); len(p) != 2 || r>>8 != 4 || g>>8 != 5 || b>>8 != 6 || a>>8 != 255 {
+		t.Errorf("colours %v, want those of data.palette", p)
+	}
+}
