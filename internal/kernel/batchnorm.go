@@ -13,35 +13,16 @@ import "math"
 func (e *Engine) BatchNorm(y, x, gamma, beta []float32, mean, variance []float32, epsilon float32, relu bool) {
 	c := len(mean)
 	m := len(x) / c
-	pieces := e.pieces(m)
-	sums := grow(&e.sums, pieces*2*c)
-	clear(sums)
-	e.Parallel(m, func(part, lo, hi int) {
-		sum := sums[part*2*c:][:c]
-		squares := sums[part*2*c+c:][:c]
-		for r := lo; r < hi; r++ {
-			row := x[r*c:][:c]
-			for i := range row {
-				v := float64(row[i])
-				sum[i] += v
-				squares[i] += v * v
-			}
-		}
-	})
+	sums, squares := e.sumColumns(m, &columns{x: x, stride: c}, moments)
 	for i := range c {
-		var sum, squares float64
-		for p := range pieces {
-			sum += sums[p*2*c+i]
-			squares += sums[p*2*c+c+i]
-		}
-		mu := sum / float64(m)
-		v := squares/float64(m) - mu*mu
+		mu := sums[i] / float64(m)
+		v := squares[i]/float64(m) - mu*mu
 		if v < 0 {
 			v = 0 // rounding of equal values
 		}
 		mean[i], variance[i] = float32(mu), float32(v)
 	}
-	e.affine(y, x, mean, e.inverseScale(gamma, variance, epsilon), beta, relu)
+	e.scaleRows(y, x, mean, e.inverseScale(gamma, variance, epsilon), beta, relu)
 }
 
 // inverseScale gives gamma / sqrt(variance + epsilon) in e.rows.
@@ -58,27 +39,36 @@ func (e *Engine) inverseScale(gamma, variance []float32, epsilon float32) []floa
 func (e *Engine) ScaleShift(y, x, scale, shift []float32, relu bool) {
 	centre := grow(&e.rows, len(scale))
 	clear(centre)
-	e.affine(y, x, centre, scale, shift, relu)
+	e.scaleRows(y, x, centre, scale, shift, relu)
 }
 
-// affine computes y = (x-centre[c])*scale[c] + shift[c]. The difference is
+// scaleRows computes y = (x-centre[c])*scale[c] + shift[c]. The difference is
 // taken first because x*scale - centre*scale would lose the digits that a large
 // mean shares with x.
-func (e *Engine) affine(y, x, centre, scale, shift []float32, relu bool) {
-	c := len(scale)
-	centre, shift = centre[:c], shift[:c]
-	e.Parallel(len(x)/c, func(_, lo, hi int) {
-		for r := lo; r < hi; r++ {
-			to, row := y[r*c:][:c], x[r*c:][:c]
-			for i, s := range scale {
-				v := (row[i]-centre[i])*s + shift[i]
-				if relu && v < 0 {
-					v = 0
-				}
-				to[i] = v
-			}
-		}
+func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
+	whole := &columns{y: y, x: x, centre: centre, scale: scale, shift: shift, floor: floor(relu), stride: len(scale)}
+	e.Parallel(len(x)/len(scale), func(part, lo, hi int) { e.overRows(part, whole, lo, hi, affine) })
+}
+
+// sumColumns runs moments or gradMoments over m rows of c: the sums of each
+// piece are added in the order of the pieces.
+func (e *Engine) sumColumns(m int, c *columns, loop int) (sum, product []float64) {
+	size := padded(c.stride)
+	pieces := e.pieces(m)
+	sums := grow(&e.sums, pieces*2*size)
+	clear(sums)
+	e.Parallel(m, func(part, lo, hi int) {
+		whole := *c
+		whole.sum, whole.product = sums[part*2*size:][:size], sums[part*2*size+size:][:size]
+		e.overRows(part, &whole, lo, hi, loop)
 	})
+	total := sums[:2*size]
+	for p := 1; p < pieces; p++ {
+		for i, v := range sums[p*2*size:][:2*size] {
+			total[i] += v
+		}
+	}
+	return total[:size], total[size:]
 }
 
 // BatchNormGrad computes the gradients of BatchNorm, overwriting dx (M, C),
@@ -93,51 +83,18 @@ func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, vari
 	c := len(mean)
 	m := len(x) / c
 	scale := e.inverseScale(gamma, variance, epsilon)
-	pieces := e.pieces(m)
-	sums := grow(&e.sums, pieces*2*c)
-	clear(sums)
-	e.Parallel(m, func(part, lo, hi int) {
-		sum := sums[part*2*c:][:c]
-		products := sums[part*2*c+c:][:c]
-		for r := lo; r < hi; r++ {
-			row, g := x[r*c:][:c], dy[r*c:][:c]
-			for i, v := range row {
-				v -= mean[i]
-				if relu && v*scale[i]+beta[i] <= 0 {
-					continue
-				}
-				sum[i] += float64(g[i])
-				products[i] += float64(g[i]) * float64(v)
-			}
-		}
-	})
-	// dx = scale*g + slope*(x-mean) + offset
-	rest := e.rows[c : 3*c]
-	slope, offset := rest[:c], rest[c:]
-	for i := range c {
-		var sum, products float64
-		for p := range pieces {
-			sum += sums[p*2*c+i]
-			products += sums[p*2*c+c+i]
-		}
-		inverse := 1 / math.Sqrt(float64(variance[i])+float64(epsilon))
-		dbeta[i] = float32(sum)
-		dgamma[i] = float32(products * inverse)
-		s := float64(gamma[i]) * inverse / float64(m)
-		slope[i] = float32(-s * products * inverse * inverse)
-		offset[i] = float32(-s * sum)
+	whole := &columns{
+		y: dx, x: x, g: dy, centre: mean, scale: scale, shift: beta, floor: floor(relu), stride: c,
+		slope: e.rows[c : 2*c], offset: e.rows[2*c : 3*c],
 	}
-	e.Parallel(m, func(_, lo, hi int) {
-		for r := lo; r < hi; r++ {
-			to, row, g := dx[r*c:][:c], x[r*c:][:c], dy[r*c:][:c]
-			for i, v := range row {
-				v -= mean[i]
-				d := g[i]
-				if relu && v*scale[i]+beta[i] <= 0 {
-					d = 0
-				}
-				to[i] = scale[i]*d + (slope[i]*v + offset[i])
-			}
-		}
-	})
+	sums, products := e.sumColumns(m, whole, gradMoments)
+	for i := range c {
+		inverse := 1 / math.Sqrt(float64(variance[i])+float64(epsilon))
+		dbeta[i] = float32(sums[i])
+		dgamma[i] = float32(products[i] * inverse)
+		s := float64(gamma[i]) * inverse / float64(m)
+		whole.slope[i] = float32(-s * products[i] * inverse * inverse)
+		whole.offset[i] = float32(-s * sums[i])
+	}
+	e.Parallel(m, func(part, lo, hi int) { e.overRows(part, whole, lo, hi, gradInput) })
 }

@@ -277,24 +277,8 @@ func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
 // SumRows computes db (C) = the sum of the rows of dy (M, C), C = len(db): the
 // gradient of a bias. Sums are kept in float64.
 func (e *Engine) SumRows(db, dy []float32) {
-	c := len(db)
-	m := len(dy) / c
-	pieces := e.pieces(m)
-	sums := grow(&e.sums, pieces*c)
-	clear(sums)
-	e.Parallel(m, func(part, lo, hi int) {
-		sum := sums[part*c:][:c]
-		for r := lo; r < hi; r++ {
-			for i, v := range dy[r*c:][:len(sum)] {
-				sum[i] += float64(v)
-			}
-		}
-	})
+	sums, _ := e.sumColumns(len(dy)/len(db), &columns{x: dy, stride: len(db)}, moments)
 	for i := range db {
-		var total float64
-		for p := range pieces {
-			total += sums[p*c+i]
-		}
-		db[i] = float32(total)
+		db[i] = float32(sums[i])
 	}
 }

@@ -22,9 +22,10 @@ type Engine struct {
 
 // part is the scratch of one piece of work.
 type part struct {
-	tile  tile
-	band  []float32 // zero-padded rows of an image
-	panel []float32 // packed right operand of this piece alone
+	tile    tile
+	columns columns
+	band    []float32 // zero-padded rows of an image
+	panel   []float32 // packed right operand of this piece alone
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)

@@ -2,7 +2,7 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run ./asm -out tile_amd64.s -stubs tile_amd64.go -pkg kernel
+//go:generate go run ./asm -out simd_amd64.s -stubs simd_amd64.go -pkg kernel
 
 // instructionSets lists what this program knows, best first.
 func instructionSets() []*instructionSet {
@@ -19,6 +19,10 @@ func instructionSets() []*instructionSet {
 					avx512Narrow[t.rows-1](t)
 				}
 			},
+			loops: columnLoops{lanes: 16, run: [loopCount]func(*columns){
+				affine: affineAVX512, moments: momentsAVX512, gradMoments: gradMomentsAVX512, gradInput: gradInputAVX512,
+				reluGrad: reluGradAVX512, maxPool: maxPoolAVX512, maxPoolGrad: maxPoolGradAVX512,
+			}},
 		},
 		{
 			name:    "avx2",
@@ -31,6 +35,10 @@ func instructionSets() []*instructionSet {
 					avx2Narrow[t.rows-1](t)
 				}
 			},
+			loops: columnLoops{lanes: 8, whole: true, run: [loopCount]func(*columns){
+				affine: affineAVX2, moments: momentsAVX2, gradMoments: gradMomentsAVX2, gradInput: gradInputAVX2,
+				reluGrad: reluGradAVX2, maxPool: maxPoolAVX2, maxPoolGrad: maxPoolGradAVX2,
+			}},
 		},
 		generic,
 	}

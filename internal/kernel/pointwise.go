@@ -4,29 +4,32 @@ import "math"
 
 // ReLU computes y = max(0, x). y may be x.
 func (e *Engine) ReLU(y, x []float32) {
-	e.Parallel(len(x), func(_, lo, hi int) {
-		to := y[lo:hi]
-		for i, v := range x[lo:hi] {
-			if v < 0 {
-				v = 0
-			}
-			to[i] = v
-		}
-	})
+	e.flat(len(x), affine, columns{y: y, x: x, centre: zeros[:], scale: ones[:], shift: zeros[:]})
 }
 
 // ReLUGrad computes dx = dy where y > 0, else 0. dx may be dy.
 func (e *Engine) ReLUGrad(dx, dy, y []float32) {
-	e.Parallel(len(y), func(_, lo, hi int) {
-		to, g := dx[lo:hi], dy[lo:hi]
-		for i, v := range y[lo:hi] {
-			d := g[i]
-			if v <= 0 {
-				d = 0
-			}
-			to[i] = d
-		}
-	})
+	e.flat(len(y), reluGrad, columns{y: dx, g: dy, x: y})
+}
+
+var ones = func() (v [maxLanes]float32) {
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}()
+
+// flat runs a loop on n floats as rows of one vector, and the rest as one
+// shorter row.
+func (e *Engine) flat(n, loop int, c columns) {
+	rows := n / maxLanes
+	c.stride = maxLanes
+	e.Parallel(rows, func(part, lo, hi int) { e.overRows(part, &c, lo, hi, loop) })
+	if done := rows * maxLanes; done < n {
+		c.stride = n - done
+		c.y, c.x, c.g = span(c.y, done, n), span(c.x, done, n), span(c.g, done, n)
+		e.overRows(0, &c, 0, 1, loop)
+	}
 }
 
 // Softmax computes p = exp(x) / sum(exp(x)) over each row of c logits. p may

@@ -5,51 +5,40 @@ package kernel
 // window, 0..3 in row-major order; the first of equal ones wins. A NaN in the
 // window gives NaN.
 func (e *Engine) MaxPool(n, h, w, c int, y []float32, which []uint8, x []float32) {
-	half := w / 2
-	e.Parallel(n*h/2, func(_, lo, hi int) {
-		for r := lo; r < hi; r++ {
-			top := x[2*r*w*c:][:w*c]
-			bottom := x[(2*r+1)*w*c:][:w*c]
-			for p := range half {
-				at := (r*half + p) * c
-				maxPoolPixel(y[at:][:c], which[at:][:c], top[2*p*c:][:c], top[(2*p+1)*c:][:c],
-					bottom[2*p*c:][:c], bottom[(2*p+1)*c:][:c])
-			}
-		}
+	e.overWindows(n*h/2, w, c, maxPool, func(b *columns, r int) {
+		b.y, b.which = y[r*w/2*c:], which[r*w/2*c:]
+		b.x, b.x2 = x[2*r*w*c:], x[(2*r+1)*w*c:]
 	})
-}
-
-func maxPoolPixel(y []float32, which []uint8, x0, x1, x2, x3 []float32) {
-	which, x0, x1, x2, x3 = which[:len(y)], x0[:len(y)], x1[:len(y)], x2[:len(y)], x3[:len(y)]
-	for i := range y {
-		best, at := x0[i], uint8(0)
-		if v := x1[i]; !(v <= best) && best == best {
-			best, at = v, 1
-		}
-		if v := x2[i]; !(v <= best) && best == best {
-			best, at = v, 2
-		}
-		if v := x3[i]; !(v <= best) && best == best {
-			best, at = v, 3
-		}
-		y[i], which[i] = best, at
-	}
 }
 
 // MaxPoolGrad computes dx (N, H, W, C), overwriting it, from dy and which
 // (N, H/2, W/2, C): dy where the maximum was, 0 elsewhere.
 func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8) {
-	half := w / 2
-	e.Parallel(n*h/2, func(_, lo, hi int) {
+	e.overWindows(n*h/2, w, c, maxPoolGrad, func(b *columns, r int) {
+		b.g, b.which = dy[r*w/2*c:], which[r*w/2*c:]
+		b.y, b.y2 = dx[2*r*w*c:], dx[(2*r+1)*w*c:]
+	})
+}
+
+// overWindows runs a pooling loop over pairs of rows of w pixels and c
+// channels; set points the block at the beginning of pair r.
+func (e *Engine) overWindows(pairs, w, c, loop int, set func(b *columns, r int)) {
+	windows := w / 2
+	e.Parallel(pairs, func(part, lo, hi int) {
+		b := &e.parts[part].columns
 		for r := lo; r < hi; r++ {
-			clear(dx[2*r*w*c:][:2*w*c])
-			for p := range half {
-				at := (r*half + p) * c
-				places := [4]int{(2*r*w + 2*p) * c, (2*r*w + 2*p + 1) * c, ((2*r+1)*w + 2*p) * c, ((2*r+1)*w + 2*p + 1) * c}
-				g, win := dy[at:][:c], which[at:][:c]
-				for i, place := range win {
-					dx[places[place&3]+i] = g[i]
+			for col := 0; col < c; col += b.cols {
+				*b = columns{rows: windows, stride: c}
+				set(b, r)
+				run := e.columnBlock(b, col, loop)
+				pooled, row := (windows-1)*c+col+b.cols, (2*windows-1)*c+col+b.cols
+				b.which = b.which[col:pooled]
+				if loop == maxPool {
+					b.y, b.x, b.x2 = b.y[col:pooled], b.x[col:row], b.x2[col:row]
+				} else {
+					b.g, b.y, b.y2 = b.g[col:pooled], b.y[col:row], b.y2[col:row]
 				}
+				run(b)
 			}
 		}
 	})

@@ -26,6 +26,7 @@ type instructionSet struct {
 	wide    int    // columns of a panel
 	narrow  int    // columns of the last panel, where that many are enough
 	run     func(*tile)
+	loops   columnLoops
 }
 
 // panels is the number of panels that n columns are packed into. All but the
@@ -103,7 +104,7 @@ func (s *instructionSet) multiply(t *tile, m int) {
 var zeros [64]float32
 
 // generic is the plain Go tile, and what the others are tested against.
-var generic = &instructionSet{name: "generic", rows: 2, wide: 4, narrow: 4, run: tileGeneric}
+var generic = &instructionSet{name: "generic", rows: 2, wide: 4, narrow: 4, run: tileGeneric, loops: plainLoops}
 
 func tileGeneric(t *tile) {
 	if t.rows == 2 && t.cols == 4 {
