@@ -206,6 +206,7 @@ func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		why := errors.New("stopped by hand")
 		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
 		batches, last := 0, error(nil)
 		for _, err := range data.NewLoader(s, data.LoaderConfig{BatchSize: 2, Workers: 2}).Epoch(ctx, 4, 0) {
 			if last != nil {
@@ -339,20 +340,20 @@ func TestFingerprint(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := folderConfig(8, 8)
-	print := func() string {
+	fingerprint := func() string {
 		s, err := data.Open(c, 1, "train")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s.Fingerprint()
 	}
-	first := print()
-	if len(first) != 64 || print() != first {
-		t.Errorf("fingerprint %q, then %q, want 64 equal digits", first, print())
+	first := fingerprint()
+	if len(first) != 64 || fingerprint() != first {
+		t.Errorf("fingerprint %q, then %q, want 64 equal digits", first, fingerprint())
 	}
 	seen := map[string]string{first: "the first"}
 	changed := func(what string) {
-		p := print()
+		p := fingerprint()
 		if seen[p] != "" {
 			t.Errorf("%s has the fingerprint of %s", what, seen[p])
 		}

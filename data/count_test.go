@@ -1,0 +1,142 @@
+package data_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+)
+
+func TestCountClasses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	masks := [][]uint8{
+		{0, 0, 0, 1, 1, 255},       // 5 labelled
+		{0, 3, 255, 255, 255, 255}, // 2 labelled
+		{3, 3, 3, 3, 3, 3},         // 6 labelled
+	}
+	for i, m := range masks {
+		write(t, fmt.Sprintf("images/%d.png", i), encode(t, ".png", rgb(2, 3)))
+		write(t, fmt.Sprintf("masks/%d.png", i), encode(t, ".png", grey(2, 3, m...)))
+	}
+	c := folderConfig(2, 3)
+	c.Augment = everything // must not matter
+	s, err := data.Open(c, 1, "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := data.Counts{Images: 3, Pixels: []int64{4, 2, 0, 7}, ImagePixels: []int64{7, 5, 0, 8}, Ignored: 5} // by hand
+	for workers := range 5 {
+		var seen []string
+		got, err := data.CountClasses(t.Context(), s, workers, func(done, total int) { seen = append(seen, fmt.Sprint(done, total)) })
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d workers: got %+v, %v, want %+v", workers, got, err, want)
+		}
+		if p := strings.Join(seen, ", "); p != "1 3, 2 3, 3 3" {
+			t.Errorf("progress %s", p)
+		}
+	}
+}
+
+func TestCountClassesReportsAllBadMasks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for i := range 5 {
+		write(t, fmt.Sprintf("images/%d.png", i), encode(t, ".png", rgb(1, 1)))
+		write(t, fmt.Sprintf("masks/%d.png", i), encode(t, ".png", grey(1, 1, uint8(i*2))))
+	}
+	s, err := data.Open(folderConfig(1, 1), 1, "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `data: mask masks/2.png: pixel (0, 0) has class 4, want 0..3 or ignore 255
+data: mask masks/3.png: pixel (0, 0) has class 6, want 0..3 or ignore 255
+data: mask masks/4.png: pixel (0, 0) has class 8, want 0..3 or ignore 255`
+	if _, err := data.CountClasses(t.Context(), s, 2, nil); message(err) != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestCountClassesStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := shapes(t, 50, "off")
+	last := 0
+	_, err := data.CountClasses(ctx, s, 2, func(done, total int) {
+		last = done
+		if done == 3 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || last > 4 {
+		t.Errorf("stopped after %d of 50 with %v", last, err)
+	}
+}
+
+// The rare class is below 1 % and there, for every seed and size.
+func TestSyntheticClasses(t *testing.T) {
+	c := data.DefaultConfig()
+	for seed := range uint64(4) {
+		for _, size := range [][2]int{{128, 128}, {64, 96}, {32, 32}} {
+			c.Size, c.Synthetic.Train = size, 64
+			s, err := data.Open(c, seed, "train")
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts, err := data.CountClasses(t.Context(), s, 0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			total := float64(64 * size[0] * size[1])
+			share := func(class int) float64 { return float64(counts.Pixels[class]) / total }
+			if share(3) < 0.002 || share(3) > 0.009 || share(1) < 0.04 || share(2) < 0.04 || share(0) < 0.6 || counts.Ignored != 0 {
+				t.Errorf("seed %d, size %v: shares %.4f %.4f %.4f %.4f, %d void", seed, size, share(0), share(1), share(2), share(3), counts.Ignored)
+			}
+		}
+	}
+}
+
+// Sample i depends on seed, split and i, not on how many there are.
+func TestSyntheticSamples(t *testing.T) {
+	open := func(seed uint64, n int, split string) one {
+		c := data.DefaultConfig()
+		c.Size, c.Synthetic = [2]int{16, 16}, data.SyntheticConfig{Train: n, Val: n}
+		s, err := data.Open(c, seed, split)
+		if err != nil {
+			t.Fatal(err)
+		}
+		smp, err := s.Load(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return one{s.Name(2), smp.Image, nil}
+	}
+	first := open(1, 3, "train")
+	if same([]one{first}, []one{open(1, 30, "train")}) != nil {
+		t.Error("sample 2 of 3 and of 30 differ")
+	}
+	for name, other := range map[string]one{"seed": open(2, 3, "train"), "val": open(1, 3, "val"), "test": open(1, 3, "test")} {
+		other.name = first.name
+		if same([]one{first}, []one{other}) == nil {
+			t.Errorf("another %s gives the same sample", name)
+		}
+	}
+}
+
+func TestWriteSyntheticRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "old/masks/a.png", nil)
+	for _, tt := range []struct {
+		dir  string
+		n    int
+		want string
+	}{
+		{"old", 1, "data: old/masks is not empty, want a new folder"},
+		{"new", 0, "data: 0 images of 8x8, want at least 1 of at least 1x1"},
+	} {
+		if err := data.WriteSynthetic(tt.dir, [2]int{8, 8}, tt.n, 1); message(err) != tt.want {
+			t.Errorf("got  %v\nwant %s", err, tt.want)
+		}
+	}
+}
