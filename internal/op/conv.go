@@ -23,6 +23,7 @@ func (g *Graph) Conv(name string, x, w, bias *G.Node) *G.Node {
 	s := kernel.ConvShape{N: n, H: h, W: wd, In: in, Out: out, Kernel: k}
 	inputs := []*G.Node{x, w}
 	if bias != nil {
+		g.checkVector(name, "bias", bias, out)
 		inputs = append(inputs, bias)
 	}
 	return g.Apply(Func{

@@ -120,7 +120,16 @@ func (f *function) SymDiff(_ G.Nodes, output, grad *G.Node) (G.Nodes, error) {
 		return nil, fmt.Errorf("op: %s has no gradient", f.Name)
 	}
 	grads := f.Diff(output, grad)
-	return grads, f.graph.err
+	if f.graph.err != nil {
+		return nil, f.graph.err
+	}
+	// Gorgonia would dereference the missing node.
+	for i, d := range f.differentiable {
+		if d && (i >= len(grads) || grads[i] == nil) {
+			return nil, fmt.Errorf("op: %s gives no gradient for input %d", f.Name, i)
+		}
+	}
+	return grads, nil
 }
 
 func (f *function) DiffWRT(int) []bool { return f.differentiable }

@@ -62,7 +62,7 @@ func (g *Graph) Input(name string, values []float32, shape ...int) *G.Node {
 		return nil
 	}
 	if tensor.Shape(shape).TotalSize() != len(values) {
-		g.Fail(fmt.Errorf("op: input %s: %d values for shape %v", name, len(values), shape))
+		g.Fail(fmt.Errorf("op: input %s: %d values for shape %v", name, len(values), tensor.Shape(shape)))
 		return nil
 	}
 	value := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))
@@ -125,4 +125,14 @@ func (g *Graph) shape4(name string, x *G.Node) (n, h, w, c int) {
 		return
 	}
 	return s[0], s[1], s[2], s[3]
+}
+
+// checkVector makes it the graph's error when v has another shape than (channels).
+func (g *Graph) checkVector(name, what string, v *G.Node, channels int) {
+	if g.err != nil {
+		return
+	}
+	if s := v.Shape(); len(s) != 1 || s[0] != channels {
+		g.Fail(fmt.Errorf("op: %s: %s has shape %v, want (%d)", name, what, s, channels))
+	}
 }

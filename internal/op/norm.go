@@ -21,6 +21,8 @@ type BatchStatistics struct {
 // at zero from below. x: (N, H, W, C); gamma, beta: (C). Result: (N, H, W, C).
 func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.Node, *BatchStatistics) {
 	n, h, w, c := g.shape4(name, x)
+	g.checkVector(name, "gamma", gamma, c)
+	g.checkVector(name, "beta", beta, c)
 	if g.err != nil {
 		return nil, nil
 	}
@@ -53,6 +55,10 @@ func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.No
 // gradient. x: (N, H, W, C); gamma, beta, mean, variance: (C). Result: (N, H, W, C).
 func (g *Graph) BatchNormInference(name string, x, gamma, beta, mean, variance *G.Node, relu bool) *G.Node {
 	_, _, _, c := g.shape4(name, x)
+	g.checkVector(name, "gamma", gamma, c)
+	g.checkVector(name, "beta", beta, c)
+	g.checkVector(name, "mean", mean, c)
+	g.checkVector(name, "variance", variance, c)
 	if g.err != nil {
 		return nil
 	}

@@ -20,6 +20,7 @@ func (g *Graph) UpConv(name string, x, w, bias *G.Node) *G.Node {
 		g.Fail(fmt.Errorf("op: %s: weights have shape %v, want (%d, 2, 2, O)", name, w.Shape(), in))
 		return nil
 	}
+	g.checkVector(name, "bias", bias, out)
 	s := kernel.UpConvShape{N: n, H: h, W: wd, In: in, Out: out}
 	return g.Apply(Func{
 		Name:  name,
