@@ -1,0 +1,227 @@
+package op_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
+)
+
+// chain is a deep net with skips: at each of the levels down a convolution,
+// batch norm and pool, then back up with concatenations.
+type chain struct {
+	g      *op.Graph
+	x      []float32
+	params []*G.Node
+	grads  [][]float32 // where the gradients are placed
+	loss   *G.Node
+}
+
+const levels = 3
+
+func newChain(t testing.TB, memory *op.Memory, s image) *chain {
+	t.Helper()
+	engine, err := kernel.NewEngine(2, "auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := op.NewGraph(engine, memory)
+	c := &chain{g: g, x: make([]float32, s.size())}
+	rng := rand.New(rand.NewPCG(1, 0))
+	normal(rng, c.x)
+	parameter := func(name string, shape ...int) *G.Node {
+		size := 1
+		for _, n := range shape {
+			size *= n
+		}
+		values := make([]float32, size)
+		nearOne(rng, values)
+		for i := range values {
+			if len(shape) == 4 {
+				values[i] = (values[i] - 1) / 2
+			}
+		}
+		n := g.Parameter(name, values, shape...)
+		c.params = append(c.params, n)
+		c.grads = append(c.grads, make([]float32, size))
+		return n
+	}
+	x := g.Input("x", c.x, s.shape()...)
+	block := func(name string, x *G.Node) *G.Node {
+		if g.Err() != nil {
+			t.Fatal(g.Err())
+		}
+		x = g.Conv(name+".conv", x, parameter(name+".w", 3, 3, x.Shape()[3], s.c), nil)
+		y, _ := g.BatchNorm(name+".bn", x, parameter(name+".gamma", s.c), parameter(name+".beta", s.c), true)
+		return g.Dropout(name+".dropout", y, 0.1, 1)
+	}
+	var skips []*G.Node
+	for i := range levels {
+		x = block(fmt.Sprint("down", i), x)
+		skips = append(skips, x)
+		x = g.MaxPool(fmt.Sprint("pool", i), x)
+	}
+	x = block("deepest", x)
+	for i := levels - 1; i >= 0; i-- {
+		up := g.UpConv(fmt.Sprint("up", i), x, parameter(fmt.Sprint("up.w", i), x.Shape()[3], 2, 2, s.c), parameter(fmt.Sprint("up.b", i), s.c))
+		x = g.ReLU(fmt.Sprint("relu", i), g.Concat(fmt.Sprint("join", i), skips[i], up))
+		x = g.Concat(fmt.Sprint("again", i), block(fmt.Sprint("back", i), x), x) // x has two readers
+	}
+	x = g.LogSoftmax("logp", g.Conv("head", x, parameter("head.w", 1, 1, x.Shape()[3], 3), parameter("head.b", 3)))
+	weights := make([]float32, x.Shape().TotalSize())
+	normal(rng, weights)
+	c.loss = weightedSum(g, "loss", x, weights)
+	grads, err := g.Grad(c.loss, c.params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, grad := range grads {
+		g.Place(grad, c.grads[i])
+	}
+	return c
+}
+
+// result is the loss and all gradients.
+func (c *chain) result() []float32 {
+	all := append([]float32(nil), op.Values(c.loss)...)
+	for _, g := range c.grads {
+		all = append(all, g...)
+	}
+	return all
+}
+
+// With memory used again a net computes what it does when every output has a
+// block of its own, and in less of it.
+func TestPlannedMemory(t *testing.T) {
+	s := image{2, 16, 8, 4}
+	var planned, kept op.Memory
+	a, b := newChain(t, &planned, s), newChain(t, &kept, s)
+	machine := compile(t, a.g, a.loss)
+	run(t, machine)
+	run(t, compile(t, b.g, b.g.AllNodes()...))
+	want := b.result()
+	if !equal(a.result(), want) {
+		t.Error("loss or gradients differ from those with every output kept")
+	}
+	for i, v := range want[1:] {
+		if v != 0 {
+			break
+		}
+		if i == len(want)-2 {
+			t.Error("all gradients are zero: the test shows nothing")
+		}
+	}
+	if planned.Bytes()*2 > kept.Bytes() {
+		t.Errorf("planned memory is %d bytes, want less than half of the %d with every output kept", planned.Bytes(), kept.Bytes())
+	}
+	for i := range a.grads {
+		clear(a.grads[i])
+	}
+	run(t, machine)
+	if !equal(a.result(), want) {
+		t.Error("a second run gave other values")
+	}
+}
+
+// The values of kept nodes are those of the end of a run.
+func TestKeptNodes(t *testing.T) {
+	s := image{2, 16, 8, 4}
+	all, some := newChain(t, &op.Memory{}, s), newChain(t, &op.Memory{}, s)
+	node := func(c *chain, name string) *G.Node {
+		for _, n := range c.g.AllNodes() {
+			if n.Op() != nil && n.Op().String() == name {
+				return n
+			}
+		}
+		t.Fatalf("no node %s", name)
+		return nil
+	}
+	names := []string{"down0.conv", "down1.bn", "pool2", "join1", "logp"}
+	var keep []*G.Node
+	for _, name := range names {
+		keep = append(keep, node(some, name))
+	}
+	run(t, compile(t, all.g, all.g.AllNodes()...))
+	run(t, compile(t, some.g, keep...))
+	for i, name := range names {
+		if !equal(op.Values(keep[i]), op.Values(node(all, name))) {
+			t.Errorf("%s was overwritten", name)
+		}
+	}
+}
+
+// Graphs of several sizes that take turns in one memory compute what they do alone.
+func TestSharedMemory(t *testing.T) {
+	sizes := []image{{1, 8, 8, 4}, {2, 16, 8, 4}, {3, 8, 8, 2}}
+	var shared op.Memory
+	var graphs []*chain
+	var machines []*op.Machine
+	var want [][]float32
+	var alone int64
+	for _, s := range sizes {
+		var memory op.Memory
+		c := newChain(t, &memory, s)
+		run(t, compile(t, c.g, c.loss))
+		want = append(want, c.result())
+		alone += memory.Bytes()
+
+		c = newChain(t, &shared, s)
+		graphs = append(graphs, c)
+		machines = append(machines, compile(t, c.g, c.loss))
+	}
+	for round := range 3 {
+		for i, c := range graphs {
+			for _, g := range c.grads {
+				clear(g)
+			}
+			run(t, machines[i])
+			if !equal(c.result(), want[i]) {
+				t.Errorf("round %d: the graph of %v differs from what it computes alone", round, sizes[i])
+			}
+		}
+	}
+	if shared.Bytes() >= alone {
+		t.Errorf("shared memory is %d bytes, want less than the %d of three of their own", shared.Bytes(), alone)
+	}
+}
+
+// A step leaves the heap as it was, and what it allocates in passing does not
+// grow with the tensors.
+func TestStepsDoNotAllocate(t *testing.T) {
+	const steps = 50
+	perStep := func(s image) (allocated, grown int64) {
+		var memory op.Memory
+		c := newChain(t, &memory, s)
+		m := compile(t, c.g, c.loss)
+		run(t, m)
+		run(t, m)
+		var before, after runtime.MemStats
+		runtime.GC() // twice: a tape machine has a finalizer
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range steps {
+			run(t, m)
+		}
+		runtime.ReadMemStats(&after)
+		allocated = int64(after.TotalAlloc-before.TotalAlloc) / steps
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(m)
+		return allocated, int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	}
+	small, smallGrown := perStep(image{1, 8, 8, 4})
+	large, largeGrown := perStep(image{2, 48, 64, 4}) // 96 times the pixels; one activation is 98 kB
+	t.Logf("bytes a step: %d small, %d large; heap grown by %d, %d", small, large, smallGrown, largeGrown)
+	// The tape machine takes about 1 kB an op.
+	if large > 128<<10 || large > small+16<<10 {
+		t.Errorf("a step allocates %d bytes for large tensors and %d for small ones, want as many, and less than 128 KiB", large, small)
+	}
+	if max(smallGrown, largeGrown) > 64<<10 {
+		t.Errorf("%d steps grew the heap by %d and %d bytes", steps, smallGrown, largeGrown)
+	}
+}
