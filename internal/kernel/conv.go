@@ -176,7 +176,11 @@ func (e *Engine) ConvGradWeights(s ConvShape, dw, x, dy []float32) {
 				panel := grow(&scratch.panel, count*s.W*e.isa.wide)
 				for p := panelLo; p < panelHi; p++ {
 					first, cols, width := e.isa.panel(s.Out, p)
-					packPanel(panel, width, cols, count*s.W, dy[r*out+first:], s.Out, 1)
+					if width == s.Out {
+						panel = dy[r*out:] // is packed as it stands
+					} else {
+						packPanel(panel, width, cols, count*s.W, dy[r*out+first:], s.Out, 1)
+					}
 					t.cols, t.width = cols, width
 					for kh := range 3 {
 						t.b = panel

@@ -29,10 +29,9 @@ func engines(t testing.TB) []*kernel.Engine {
 	return all
 }
 
-// random gives n standard normal numbers. There is one more behind them, in
-// the slice's capacity, to show writes past the end: see checkGuard.
+// random gives n standard normal numbers.
 func random(rng *rand.Rand, n int) []float32 {
-	v := make([]float32, n, n+guard)
+	v := make([]float32, n)
 	for i := range v {
 		v[i] = float32(rng.NormFloat64())
 	}
@@ -51,7 +50,8 @@ func result(n int) []float32 {
 	return v[:n]
 }
 
-// check compares got with want, a sum of terms terms of size about one.
+// check compares got with want, which is a sum of that many terms of size about
+// one, and looks at the guard behind got.
 func check(t *testing.T, what string, got []float32, want []float64, terms int) {
 	t.Helper()
 	tolerance := 2e-6 * math.Sqrt(float64(terms)+1) * 4

@@ -12,13 +12,13 @@ func nan() float32 { return float32(math.NaN()) }
 
 func TestMaxPool(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
-	for _, c := range []int{1, 3, 4, 8, 16, 17, 33} {
-		n, h, w := 2, 6, 4+2*(c%3)
+	for c := 1; c <= 33; c++ {
+		n, h, w := 1+c%3, 2+4*(c%2), 2+2*(c%5)
 		x := random(rng, n*h*w*c)
 		for i := range x { // make ties
 			x[i] = float32(math.Round(float64(x[i])*2) / 2)
 		}
-		x[5] = nan()
+		x[len(x)/3] = nan()
 		dy := random(rng, len(x)/4)
 		wantY, wantWhich, wantX := make([]float32, len(dy)), make([]uint8, len(dy)), make([]float64, len(x))
 		for p := range n * h / 2 * w / 2 {
@@ -38,7 +38,7 @@ func TestMaxPool(t *testing.T) {
 		}
 		for _, e := range engines(t) {
 			name := fmt.Sprintf("C=%d %s/%d", c, e.Kernel(), e.Threads())
-			y, dx, which := result(len(dy)), result(len(x)), make([]uint8, len(dy))
+			y, dx, which := result(len(dy)), result(len(x)), make([]uint8, len(dy), len(dy)+guard)
 			e.MaxPool(n, h, w, c, y, which, x)
 			for i, v := range wantY {
 				if math.Float32bits(y[i]) != math.Float32bits(v) && (y[i] == y[i] || v == v) {
@@ -108,19 +108,24 @@ func TestConcatSlice(t *testing.T) {
 func TestBatchNorm(t *testing.T) {
 	const epsilon = 1e-5
 	rng := rand.New(rand.NewPCG(1, 0))
-	for _, tt := range []struct {
+	type row struct {
 		name string
 		m, c int
 		mean float64 // of the input
 		relu bool
-	}{
+	}
+	rows := []row{
 		{"one row", 1, 5, 0, false},
 		{"small", 7, 3, 0, true},
 		{"tail", 50, 33, 1, true},
 		{"one vector", 64, 16, 1, true},
 		{"no relu", 50, 40, -1, false},
 		{"large and off centre", 131072, 2, 30, false},
-	} {
+	}
+	for c := 1; c <= 33; c++ {
+		rows = append(rows, row{fmt.Sprintf("%d channels", c), 5 + c%7, c, 0.5, c%2 == 0})
+	}
+	for _, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
 			m, c := tt.m, tt.c
 			x, dy, gamma, beta := random(rng, m*c), random(rng, m*c), random(rng, c), random(rng, c)

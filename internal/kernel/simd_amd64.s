@@ -2042,24 +2042,23 @@ l75:
 	MOVQ DI, R9
 
 l76:
-	VMOVUPS      (CX), Z1
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x40, CX
-	ADDQ         BX, DX
-	DECQ         R9
-	JNZ          l76
-	ADDQ         SI, DX
-	DECQ         R8
-	JNZ          l75
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l77
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	JMP          l78
+	VMOVUPS          (CX), Z1
+	VFMADD231PS.BCST (DX), Z1, Z0
+	ADDQ             $0x40, CX
+	ADDQ             BX, DX
+	DECQ             R9
+	JNZ              l76
+	ADDQ             SI, DX
+	DECQ             R8
+	JNZ              l75
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l77
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	JMP              l78
 
 l77:
 	MOVQ    $-1, DX
@@ -2119,27 +2118,25 @@ l81:
 	MOVQ DI, R10
 
 l82:
-	VMOVUPS      (CX), Z2
-	VBROADCASTSS (R9), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (R9)(DX*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	DECQ         R10
-	JNZ          l82
-	ADDQ         SI, R9
-	DECQ         R8
-	JNZ          l81
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l83
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	JMP          l84
+	VMOVUPS          (CX), Z2
+	VFMADD231PS.BCST (R9), Z2, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z2, Z1
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	DECQ             R10
+	JNZ              l82
+	ADDQ             SI, R9
+	DECQ             R8
+	JNZ              l81
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l83
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	JMP              l84
 
 l83:
 	MOVQ    $-1, DX
@@ -2202,30 +2199,27 @@ l87:
 	MOVQ DI, R10
 
 l88:
-	VMOVUPS      (CX), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (R9)(DX*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (R9)(DX*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	DECQ         R10
-	JNZ          l88
-	ADDQ         SI, R9
-	DECQ         R8
-	JNZ          l87
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l89
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	JMP          l90
+	VMOVUPS          (CX), Z3
+	VFMADD231PS.BCST (R9), Z3, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z3, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z3, Z2
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	DECQ             R10
+	JNZ              l88
+	ADDQ             SI, R9
+	DECQ             R8
+	JNZ              l87
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l89
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	JMP              l90
 
 l89:
 	MOVQ    $-1, DX
@@ -2297,37 +2291,33 @@ l93:
 	MOVQ DI, R11
 
 l94:
-	VMOVUPS      (CX), Z4
-	VBROADCASTSS (R9), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (R9)(DX*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (R9)(DX*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (R10), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         R11
-	JNZ          l94
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	DECQ         R8
-	JNZ          l93
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l95
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	JMP          l96
+	VMOVUPS          (CX), Z4
+	VFMADD231PS.BCST (R9), Z4, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z4, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z4, Z2
+	VFMADD231PS.BCST (R10), Z4, Z3
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	DECQ             R11
+	JNZ              l94
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	DECQ             R8
+	JNZ              l93
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l95
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	JMP              l96
 
 l95:
 	MOVQ    $-1, DX
@@ -2404,40 +2394,35 @@ l99:
 	MOVQ DI, R11
 
 l100:
-	VMOVUPS      (CX), Z5
-	VBROADCASTSS (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (R9)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (R9)(DX*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (R10), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (R10)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         R11
-	JNZ          l100
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	DECQ         R8
-	JNZ          l99
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l101
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	JMP          l102
+	VMOVUPS          (CX), Z5
+	VFMADD231PS.BCST (R9), Z5, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z5, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z5, Z2
+	VFMADD231PS.BCST (R10), Z5, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z5, Z4
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	DECQ             R11
+	JNZ              l100
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	DECQ             R8
+	JNZ              l99
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l101
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	JMP              l102
 
 l101:
 	MOVQ    $-1, DX
@@ -2517,43 +2502,37 @@ l105:
 	MOVQ DI, R11
 
 l106:
-	VMOVUPS      (CX), Z6
-	VBROADCASTSS (R9), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (R9)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (R9)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (R10), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (R10)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (R10)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         R11
-	JNZ          l106
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	DECQ         R8
-	JNZ          l105
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l107
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	VMOVUPS      Z5, (CX)(AX*2)
-	JMP          l108
+	VMOVUPS          (CX), Z6
+	VFMADD231PS.BCST (R9), Z6, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z6, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z6, Z2
+	VFMADD231PS.BCST (R10), Z6, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z6, Z4
+	VFMADD231PS.BCST (R10)(DX*2), Z6, Z5
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	DECQ             R11
+	JNZ              l106
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	DECQ             R8
+	JNZ              l105
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l107
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	VMOVUPS          Z5, (CX)(AX*2)
+	JMP              l108
 
 l107:
 	MOVQ    $-1, DX
@@ -2642,50 +2621,43 @@ l111:
 	MOVQ DI, R12
 
 l112:
-	VMOVUPS      (CX), Z7
-	VBROADCASTSS (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (R9)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (R9)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (R10), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (R10)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (R10)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R11), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	ADDQ         BX, R11
-	DECQ         R12
-	JNZ          l112
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         SI, R11
-	DECQ         R8
-	JNZ          l111
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l113
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	VMOVUPS      Z5, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z6, (CX)
-	JMP          l114
+	VMOVUPS          (CX), Z7
+	VFMADD231PS.BCST (R9), Z7, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z7, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z7, Z2
+	VFMADD231PS.BCST (R10), Z7, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z7, Z4
+	VFMADD231PS.BCST (R10)(DX*2), Z7, Z5
+	VFMADD231PS.BCST (R11), Z7, Z6
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	ADDQ             BX, R11
+	DECQ             R12
+	JNZ              l112
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	ADDQ             SI, R11
+	DECQ             R8
+	JNZ              l111
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l113
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	VMOVUPS          Z5, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z6, (CX)
+	JMP              l114
 
 l113:
 	MOVQ    $-1, DX
@@ -2779,53 +2751,45 @@ l117:
 	MOVQ DI, R12
 
 l118:
-	VMOVUPS      (CX), Z8
-	VBROADCASTSS (R9), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (R9)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (R9)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (R10), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (R10)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (R10)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (R11), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R11)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	ADDQ         BX, R11
-	DECQ         R12
-	JNZ          l118
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         SI, R11
-	DECQ         R8
-	JNZ          l117
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l119
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	VMOVUPS      Z5, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z6, (CX)
-	VMOVUPS      Z7, (CX)(AX*1)
-	JMP          l120
+	VMOVUPS          (CX), Z8
+	VFMADD231PS.BCST (R9), Z8, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z8, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z8, Z2
+	VFMADD231PS.BCST (R10), Z8, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z8, Z4
+	VFMADD231PS.BCST (R10)(DX*2), Z8, Z5
+	VFMADD231PS.BCST (R11), Z8, Z6
+	VFMADD231PS.BCST (R11)(DX*1), Z8, Z7
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	ADDQ             BX, R11
+	DECQ             R12
+	JNZ              l118
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	ADDQ             SI, R11
+	DECQ             R8
+	JNZ              l117
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l119
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	VMOVUPS          Z5, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z6, (CX)
+	VMOVUPS          Z7, (CX)(AX*1)
+	JMP              l120
 
 l119:
 	MOVQ    $-1, DX
@@ -2922,56 +2886,47 @@ l123:
 	MOVQ DI, R12
 
 l124:
-	VMOVUPS      (CX), Z9
-	VBROADCASTSS (R9), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (R9)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (R9)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (R10), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (R10)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (R10)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R11), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R11)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R11)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	ADDQ         BX, R11
-	DECQ         R12
-	JNZ          l124
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         SI, R11
-	DECQ         R8
-	JNZ          l123
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l125
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	VMOVUPS      Z5, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z6, (CX)
-	VMOVUPS      Z7, (CX)(AX*1)
-	VMOVUPS      Z8, (CX)(AX*2)
-	JMP          l126
+	VMOVUPS          (CX), Z9
+	VFMADD231PS.BCST (R9), Z9, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z9, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z9, Z2
+	VFMADD231PS.BCST (R10), Z9, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z9, Z4
+	VFMADD231PS.BCST (R10)(DX*2), Z9, Z5
+	VFMADD231PS.BCST (R11), Z9, Z6
+	VFMADD231PS.BCST (R11)(DX*1), Z9, Z7
+	VFMADD231PS.BCST (R11)(DX*2), Z9, Z8
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	ADDQ             BX, R11
+	DECQ             R12
+	JNZ              l124
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	ADDQ             SI, R11
+	DECQ             R8
+	JNZ              l123
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l125
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	VMOVUPS          Z5, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z6, (CX)
+	VMOVUPS          Z7, (CX)(AX*1)
+	VMOVUPS          Z8, (CX)(AX*2)
+	JMP              l126
 
 l125:
 	MOVQ    $-1, DX
@@ -3077,63 +3032,53 @@ l129:
 	MOVQ DI, R13
 
 l130:
-	VMOVUPS      (CX), Z10
-	VBROADCASTSS (R9), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (R9)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS (R9)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (R10), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS (R10)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (R10)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS (R11), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R11)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS (R11)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R12), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	ADDQ         BX, R11
-	ADDQ         BX, R12
-	DECQ         R13
-	JNZ          l130
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         SI, R11
-	ADDQ         SI, R12
-	DECQ         R8
-	JNZ          l129
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l131
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	VMOVUPS      Z5, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z6, (CX)
-	VMOVUPS      Z7, (CX)(AX*1)
-	VMOVUPS      Z8, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z9, (CX)
-	JMP          l132
+	VMOVUPS          (CX), Z10
+	VFMADD231PS.BCST (R9), Z10, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z10, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z10, Z2
+	VFMADD231PS.BCST (R10), Z10, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z10, Z4
+	VFMADD231PS.BCST (R10)(DX*2), Z10, Z5
+	VFMADD231PS.BCST (R11), Z10, Z6
+	VFMADD231PS.BCST (R11)(DX*1), Z10, Z7
+	VFMADD231PS.BCST (R11)(DX*2), Z10, Z8
+	VFMADD231PS.BCST (R12), Z10, Z9
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	ADDQ             BX, R11
+	ADDQ             BX, R12
+	DECQ             R13
+	JNZ              l130
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	ADDQ             SI, R11
+	ADDQ             SI, R12
+	DECQ             R8
+	JNZ              l129
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l131
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	VMOVUPS          Z5, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z6, (CX)
+	VMOVUPS          Z7, (CX)(AX*1)
+	VMOVUPS          Z8, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z9, (CX)
+	JMP              l132
 
 l131:
 	MOVQ    $-1, DX
@@ -3244,66 +3189,55 @@ l135:
 	MOVQ DI, R13
 
 l136:
-	VMOVUPS      (CX), Z11
-	VBROADCASTSS (R9), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (R9)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (R9)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (R10), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (R10)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (R10)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R11), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R11)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R11)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R12), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R12)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	ADDQ         BX, R11
-	ADDQ         BX, R12
-	DECQ         R13
-	JNZ          l136
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         SI, R11
-	ADDQ         SI, R12
-	DECQ         R8
-	JNZ          l135
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l137
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	VMOVUPS      Z5, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z6, (CX)
-	VMOVUPS      Z7, (CX)(AX*1)
-	VMOVUPS      Z8, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z9, (CX)
-	VMOVUPS      Z10, (CX)(AX*1)
-	JMP          l138
+	VMOVUPS          (CX), Z11
+	VFMADD231PS.BCST (R9), Z11, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z11, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z11, Z2
+	VFMADD231PS.BCST (R10), Z11, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z11, Z4
+	VFMADD231PS.BCST (R10)(DX*2), Z11, Z5
+	VFMADD231PS.BCST (R11), Z11, Z6
+	VFMADD231PS.BCST (R11)(DX*1), Z11, Z7
+	VFMADD231PS.BCST (R11)(DX*2), Z11, Z8
+	VFMADD231PS.BCST (R12), Z11, Z9
+	VFMADD231PS.BCST (R12)(DX*1), Z11, Z10
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	ADDQ             BX, R11
+	ADDQ             BX, R12
+	DECQ             R13
+	JNZ              l136
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	ADDQ             SI, R11
+	ADDQ             SI, R12
+	DECQ             R8
+	JNZ              l135
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l137
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	VMOVUPS          Z5, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z6, (CX)
+	VMOVUPS          Z7, (CX)(AX*1)
+	VMOVUPS          Z8, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z9, (CX)
+	VMOVUPS          Z10, (CX)(AX*1)
+	JMP              l138
 
 l137:
 	MOVQ    $-1, DX
@@ -3417,69 +3351,57 @@ l141:
 	MOVQ DI, R13
 
 l142:
-	VMOVUPS      (CX), Z12
-	VBROADCASTSS (R9), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (R9)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS (R9)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (R10), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS (R10)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (R10)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS (R11), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R11)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS (R11)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R12), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS (R12)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R12)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         $0x40, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	ADDQ         BX, R11
-	ADDQ         BX, R12
-	DECQ         R13
-	JNZ          l142
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         SI, R11
-	ADDQ         SI, R12
-	DECQ         R8
-	JNZ          l141
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x10
-	JNE          l143
-	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, (CX)(AX*1)
-	VMOVUPS      Z2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z3, (CX)
-	VMOVUPS      Z4, (CX)(AX*1)
-	VMOVUPS      Z5, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z6, (CX)
-	VMOVUPS      Z7, (CX)(AX*1)
-	VMOVUPS      Z8, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
-	VMOVUPS      Z9, (CX)
-	VMOVUPS      Z10, (CX)(AX*1)
-	VMOVUPS      Z11, (CX)(AX*2)
-	JMP          l144
+	VMOVUPS          (CX), Z12
+	VFMADD231PS.BCST (R9), Z12, Z0
+	VFMADD231PS.BCST (R9)(DX*1), Z12, Z1
+	VFMADD231PS.BCST (R9)(DX*2), Z12, Z2
+	VFMADD231PS.BCST (R10), Z12, Z3
+	VFMADD231PS.BCST (R10)(DX*1), Z12, Z4
+	VFMADD231PS.BCST (R10)(DX*2), Z12, Z5
+	VFMADD231PS.BCST (R11), Z12, Z6
+	VFMADD231PS.BCST (R11)(DX*1), Z12, Z7
+	VFMADD231PS.BCST (R11)(DX*2), Z12, Z8
+	VFMADD231PS.BCST (R12), Z12, Z9
+	VFMADD231PS.BCST (R12)(DX*1), Z12, Z10
+	VFMADD231PS.BCST (R12)(DX*2), Z12, Z11
+	ADDQ             $0x40, CX
+	ADDQ             BX, R9
+	ADDQ             BX, R10
+	ADDQ             BX, R11
+	ADDQ             BX, R12
+	DECQ             R13
+	JNZ              l142
+	ADDQ             SI, R9
+	ADDQ             SI, R10
+	ADDQ             SI, R11
+	ADDQ             SI, R12
+	DECQ             R8
+	JNZ              l141
+	MOVQ             160(AX), CX
+	CMPQ             CX, $0x10
+	JNE              l143
+	MOVQ             (AX), CX
+	MOVQ             96(AX), AX
+	SHLQ             $0x02, AX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, (CX)(AX*1)
+	VMOVUPS          Z2, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z3, (CX)
+	VMOVUPS          Z4, (CX)(AX*1)
+	VMOVUPS          Z5, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z6, (CX)
+	VMOVUPS          Z7, (CX)(AX*1)
+	VMOVUPS          Z8, (CX)(AX*2)
+	LEAQ             (CX)(AX*2), CX
+	ADDQ             AX, CX
+	VMOVUPS          Z9, (CX)
+	VMOVUPS          Z10, (CX)(AX*1)
+	VMOVUPS          Z11, (CX)(AX*2)
+	JMP              l144
 
 l143:
 	MOVQ    $-1, DX

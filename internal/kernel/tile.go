@@ -62,17 +62,24 @@ func packPanel(dst []float32, width, cols, count int, src []float32, rowStride, 
 		}
 		return
 	}
-	const block = 16 // rows at a time, so that both sides stay in the first cache
-	for from := 0; from < count; from += block {
-		to := min(from+block, count)
-		for n := range cols {
-			for k := from; k < to; k++ {
-				dst[k*width+n] = src[k*rowStride+n*colStride]
-			}
+	// A few columns at a time: their rows in src may lie a power of two apart,
+	// and more of them would not fit the ways of the first cache.
+	n := 0
+	for ; n+4 <= cols && rowStride == 1; n += 4 {
+		s0, s1 := src[n*colStride:][:count], src[(n+1)*colStride:][:count]
+		s2, s3 := src[(n+2)*colStride:][:count], src[(n+3)*colStride:][:count]
+		for k := range s0 {
+			to := dst[k*width+n:][:4]
+			to[0], to[1], to[2], to[3] = s0[k], s1[k], s2[k], s3[k]
 		}
-		for k := from; k < to; k++ {
-			clear(dst[k*width+cols : (k+1)*width])
+	}
+	for ; n < cols; n++ {
+		for k := range count {
+			dst[k*width+n] = src[k*rowStride+n*colStride]
 		}
+	}
+	for k := range count {
+		clear(dst[k*width+cols : (k+1)*width])
 	}
 }
 

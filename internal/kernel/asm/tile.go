@@ -30,6 +30,9 @@ type vectors struct {
 	// tile.cols columns.
 	load  func(masked bool, v int, from Mem, to reg.VecVirtual)
 	store func(masked bool, v int, from reg.VecVirtual, to Mem)
+	// broadcast adds to sum the product of one number in memory and right; nil
+	// if there is no such instruction.
+	broadcast func(left Mem, right, sum reg.VecVirtual)
 	// mask prepares for masked load and store.
 	mask func(cols reg.GPVirtual)
 }
@@ -40,6 +43,9 @@ func avx512Tile(rows, width int) {
 	tile(name, rows, width, vectors{
 		bytes: 64,
 		reg:   ZMM,
+		broadcast: func(left Mem, right, sum reg.VecVirtual) {
+			VFMADD231PS_BCST(left, right, sum)
+		},
 		mask: func(cols reg.GPVirtual) {
 			masks = nil
 			bits := GP64()
@@ -200,6 +206,10 @@ func tile(name string, rows, width int, s vectors) {
 		at := Mem{Base: a[m/3]}
 		if m%3 != 0 {
 			at.Index, at.Scale = aRow, uint8(m%3)
+		}
+		if count == 1 && s.broadcast != nil { // the register would be used once only
+			s.broadcast(at, right[0], sums[m][0])
+			continue
 		}
 		left := s.reg()
 		VBROADCASTSS(at, left)

@@ -1,0 +1,83 @@
+package kernel_test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+)
+
+// fenced gives n elements that end, or with front begin, at a page which may
+// not be touched: a read or write beyond them ends the test with a fault.
+func fenced[T float32 | uint8](t *testing.T, n int, front bool) []T {
+	t.Helper()
+	page := syscall.Getpagesize()
+	size := n * int(unsafe.Sizeof(*new(T)))
+	pages := (size + page - 1) / page * page
+	raw, err := syscall.Mmap(-1, 0, pages+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(raw) })
+	for _, fence := range [][]byte{raw[:page], raw[page+pages:]} {
+		if err := syscall.Mprotect(fence, syscall.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside := raw[page : page+pages]
+	if !front {
+		inside = inside[pages-size:]
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(&inside[0])), n)
+}
+
+// No kernel touches anything outside of its arguments.
+func TestFence(t *testing.T) {
+	for i, shape := range [][5]int{ // N, H, W, In, Out; H and W even for the pool
+		{1, 2, 2, 1, 1}, {1, 2, 2, 3, 4}, {2, 4, 6, 5, 16}, {1, 2, 14, 16, 17}, {1, 6, 26, 8, 33}, {3, 2, 2, 31, 32}, {1, 16, 16, 33, 20},
+	} {
+		t.Run(fmt.Sprint(shape), func(t *testing.T) {
+			n, h, w, in, out := shape[0], shape[1], shape[2], shape[3], shape[4]
+			f := func(size int) []float32 { return fenced[float32](t, size, i%2 == 1) }
+			pixels := n * h * w
+			x, y, bias, joined := f(pixels*in), f(pixels*out), f(out), f(pixels*(in+out))
+			half, which := f(pixels/4*in), fenced[uint8](t, pixels/4*in, i%2 == 1)
+			up, upWeights := f(4*pixels*out), f(4*in*out)
+			perIn := [6][]float32{f(in), f(in), f(in), f(in), f(in), f(in)}
+			z := f(pixels * in)
+			for _, e := range engines(t) {
+				for _, k := range []int{1, 3} {
+					s := kernel.ConvShape{N: n, H: h, W: w, In: in, Out: out, Kernel: k}
+					weights := f(k * k * in * out)
+					e.Conv(s, y, x, weights, bias)
+					e.ConvGradInput(s, x, y, weights)
+					e.ConvGradWeights(s, weights, x, y)
+				}
+				s := kernel.UpConvShape{N: n, H: h, W: w, In: in, Out: out}
+				e.UpConv(s, up, x, upWeights, bias)
+				e.UpConvGradInput(s, x, up, upWeights)
+				e.UpConvGradWeights(s, upWeights, x, up)
+				e.SumRows(bias, y)
+				e.MaxPool(n, h, w, in, half, which, x)
+				e.MaxPoolGrad(n, h, w, in, x, half, which)
+				e.Upsample(n, h/2, w/2, in, x, half)
+				e.UpsampleGrad(n, h/2, w/2, in, half, x)
+				e.Concat(joined, x, in, y, out)
+				e.Slice(y, out, joined, in+out, in)
+				gamma, beta, mean, variance, dgamma, dbeta := perIn[0], perIn[1], perIn[2], perIn[3], perIn[4], perIn[5]
+				for _, relu := range []bool{false, true} {
+					e.BatchNorm(z, x, gamma, beta, mean, variance, 1e-5, relu)
+					e.BatchNormGrad(z, dgamma, dbeta, z, x, gamma, beta, mean, variance, 1e-5, relu)
+					e.ScaleShift(z, x, gamma, beta, relu)
+				}
+				e.ReLU(z, x)
+				e.ReLUGrad(z, x, z)
+				e.Softmax(y, y, out)
+				e.LogSoftmax(y, y, out)
+				e.LogSoftmaxGrad(y, y, y, out)
+			}
+		})
+	}
+}
