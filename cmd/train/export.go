@@ -45,10 +45,12 @@ func (p *program) runExport(path, out string) error {
 			return usagef("--out %s: is the checkpoint itself", out)
 		}
 	}
-	c.Tensors = slices.DeleteFunc(c.Tensors, func(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, "optimizer.") })
+	c.Tensors = slices.DeleteFunc(c.Tensors, isOptimizerState)
 	if err := checkpoint.Write(out, c); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.stdout, "%d tensors written to %s\n", len(c.Tensors), out)
 	return err
 }
+
+func isOptimizerState(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, "optimizer.") }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
@@ -47,6 +48,9 @@ const (
 	exitInterrupted = 130 // as of a program that SIGINT ended
 )
 
+// maxLines bounds the problems that are shown at once.
+const maxLines = 25
+
 // run executes a command line and returns its exit code; errors are written to stderr, one a line.
 func run(ctx context.Context, args []string, p *program) (code int) {
 	defer func() {
@@ -63,8 +67,12 @@ func run(ctx context.Context, args []string, p *program) (code int) {
 	if err == nil {
 		return 0
 	}
-	for line := range strings.Lines(err.Error()) { // several problems are several lines
-		fmt.Fprintf(p.stderr, "train: %s\n", strings.TrimRight(line, "\n"))
+	lines := strings.Split(err.Error(), "\n") // several problems are several lines
+	for _, line := range lines[:min(len(lines), maxLines)] {
+		fmt.Fprintf(p.stderr, "train: %s\n", line)
+	}
+	if more := len(lines) - maxLines; more > 0 {
+		fmt.Fprintf(p.stderr, "train: and %d more\n", more)
 	}
 	var usage usageError
 	switch {
@@ -96,11 +104,15 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := ""
+	if !cmd.HasSubCommands() {
+		return usagef("%s: unknown argument %q", cmd.CommandPath(), args[0])
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	hint := "; see --help"
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = fmt.Sprintf(", did you mean %s?", near[0])
 	}
-	return usagef("unknown argument %q of %s%s", args[0], cmd.CommandPath(), hint)
+	return usagef("unknown command %q%s", args[0], hint)
 }
 
 // required reports the flags that must be given and are not.
@@ -108,7 +120,8 @@ func required(cmd *cobra.Command, names ...string) error {
 	var errs []error
 	for _, name := range names {
 		if f := cmd.Flag(name); f.Value.String() == "" {
-			errs = append(errs, fmt.Errorf("%s: --%s is missing: %s", cmd.CommandPath(), name, f.Usage))
+			what, about := pflag.UnquoteUsage(f)
+			errs = append(errs, fmt.Errorf("--%s %s is missing: %s", name, what, about))
 		}
 	}
 	return usage(errors.Join(errs...))

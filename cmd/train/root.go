@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -66,7 +67,7 @@ interrupted training (Ctrl-C) saves a checkpoint and goes on with --resume auto.
 	flags.StringVar(&resume, "resume", "", "go on from a checkpoint `FILE`, or from the last one of the run folder with auto")
 	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides train.epochs")
 	flags.BoolVar(&quiet, "quiet", false, "no progress")
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%s: %w", cmd.CommandPath(), err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.AddCommand(p.evaluate(), p.predict(), p.weights(), p.synth(), p.inspect(), p.export(), p.bench())
 	return cmd
@@ -124,16 +125,18 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		if err := compare(from, old, cfg, console.W); err != nil {
 			return err
 		}
+		if !slices.ContainsFunc(start.Tensors, isOptimizerState) && (cfg.Optimizer.Name != "sgd" || cfg.Optimizer.Momentum > 0) {
+			return usagef("%s holds no optimizer state, as exported files do: a training cannot go on from it", from)
+		}
 		if fingerprint := start.Meta["data_fingerprint"]; fingerprint != trainSet.Fingerprint() {
 			fmt.Fprintf(console.W, "the training set is not the one of %s\n", from)
 		}
 	}
+	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
+		return fmt.Errorf("out: %w", err)
+	}
 	counts, weights, err := classWeights(ctx, cfg, trainSet, console)
 	if err != nil {
-		return err
-	}
-
-	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
 		return err
 	}
 	if err := renameio.WriteFile(filepath.Join(cfg.Out, "config.yaml"), cfg.YAML(), 0o644); err != nil {

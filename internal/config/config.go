@@ -171,9 +171,12 @@ func Parse(name string, doc []byte) (Config, error) {
 // FindFile is the path of the configuration file that name stands for: name
 // itself, or name in configs/, with or without .yaml.
 func FindFile(name string) (string, error) {
-	candidates := []string{name, filepath.Join("configs", name), filepath.Join("configs", name+".yaml")}
-	if filepath.IsAbs(name) {
-		candidates = candidates[:1]
+	candidates := []string{name}
+	if !filepath.IsAbs(name) {
+		candidates = append(candidates, filepath.Join("configs", name))
+		if filepath.Ext(name) == "" {
+			candidates = append(candidates, filepath.Join("configs", name+".yaml"))
+		}
 	}
 	for _, path := range candidates {
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {

@@ -30,6 +30,9 @@ func (c *Console) Record(event any) error {
 	switch e := event.(type) {
 	case train.Started:
 		c.last = c.Now()
+		if e.Epoch >= e.Epochs {
+			return nil
+		}
 		if e.Step > 0 {
 			return c.line("resuming at step %d, epoch %d of %d", e.Step, e.Epoch+1, e.Epochs)
 		}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/unet-gorgonia/unet-gorgonia/"
+
+// arrows are the packages of this module that each package may import. They go
+// down only; the list is in the order of the layers, the highest first.
+var arrows = []struct{ from, to string }{
+	{"cmd/train", "internal/config internal/report internal/train data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
+	{"internal/config", "internal/train data model loss internal/solver internal/checkpoint"},
+	{"internal/report", "internal/train data internal/metric"},
+	{"internal/train", "data model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
+	{"model", "internal/op"},
+	{"loss", "internal/op"},
+	{"internal/op", "internal/kernel"},
+	{"internal/kernel", ""},
+	{"internal/kernel/asm", ""}, // generates assembly
+	{"internal/solver", ""},
+	{"internal/metric", ""},
+	{"internal/checkpoint", ""},
+	{"data", ""},
+}
+
+// only are libraries that few packages may import.
+var only = []struct{ library, users string }{
+	{"github.com/spf13/viper", "internal/config"},
+	{"github.com/spf13/cobra", "cmd/train"},
+	{"gorgonia.org/gorgonia", "internal/op internal/train model loss cmd/train"},
+	{"gorgonia.org/tensor", "internal/op"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	CgoFiles   []string
+}
+
+func list(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports,CgoFiles"}, args...)...)
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	var all []goPackage
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var p goPackage
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func TestArrows(t *testing.T) {
+	level := map[string]int{}
+	for i, a := range arrows {
+		level[a.from] = i
+	}
+	for i, a := range arrows {
+		for _, to := range strings.Fields(a.to) {
+			if below, ok := level[to]; !ok || below <= i {
+				t.Errorf("the arrow %s -> %s does not go down", a.from, to)
+			}
+		}
+	}
+	seen := 0
+	for _, p := range list(t, "./...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		i, ok := level[name]
+		if !ok {
+			t.Errorf("package %s has no place in the arrows", name)
+			continue
+		}
+		seen++
+		for _, path := range p.Imports {
+			if to, ours := strings.CutPrefix(path, module); ours && !slices.Contains(strings.Fields(arrows[i].to), to) {
+				t.Errorf("%s imports %s, against the arrows", name, to)
+			}
+			for _, o := range only {
+				if path == o.library && !slices.Contains(strings.Fields(o.users), name) {
+					t.Errorf("%s imports %s, which only %s may", name, path, o.users)
+				}
+			}
+		}
+	}
+	if seen != len(arrows) {
+		t.Errorf("%d packages found, the arrows have %d", seen, len(arrows))
+	}
+}
+
+func TestNoCgo(t *testing.T) {
+	for _, p := range list(t, "-deps", "./cmd/train") {
+		if !p.Standard && len(p.CgoFiles) > 0 {
+			t.Errorf("%s needs cgo", p.ImportPath)
+		}
+	}
+}

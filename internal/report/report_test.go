@@ -1,0 +1,211 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+// confusion has IoU 1/2 for class 0 and 2/3 for class 1; class 2 is absent.
+func confusion(t *testing.T) *metric.Confusion {
+	t.Helper()
+	c := metric.NewConfusion(3)
+	if err := c.Add([]uint8{0, 0, 1, 1}, []uint8{0, 1, 1, 1}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func evaluated(t *testing.T, epoch int, step int64) train.Evaluated {
+	return train.Evaluated{
+		Epoch: epoch, Epochs: 4, Step: step, LR: 0.001, TrainLoss: 1.5, ValLoss: math.NaN(),
+		Confusion: confusion(t), Best: true, ImagesPerSecond: 12.345, Duration: 2 * time.Second,
+	}
+}
+
+func record(t *testing.T, r train.Recorder, events ...any) {
+	t.Helper()
+	for _, e := range events {
+		if err := r.Record(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const header = "epoch,step,lr,train_loss,val_loss,val_miou,val_pixel_accuracy,iou_a,\"iou_b,c\",iou_d,images_per_second,seconds\n"
+
+func row(epoch, step string) string {
+	return epoch + "," + step + ",0.001,1.5,,0.583333,0.75,0.5,0.666667,,12.35,2.0\n"
+}
+
+func TestTable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.csv")
+	classes := []string{"a", "b,c", "d"}
+	check := func(what, want string) {
+		t.Helper()
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("%s:\n%swant\n%s", what, got, want)
+		}
+	}
+	record(t, &report.Table{Path: path, Classes: classes}, train.Started{}, evaluated(t, 0, 10), evaluated(t, 1, 20), evaluated(t, 2, 30))
+	check("three epochs", header+row("1", "10")+row("2", "20")+row("3", "30"))
+
+	// A kill cut the last row off; the run goes on after step 20.
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, "4,40,0.00"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	record(t, &report.Table{Path: path, Classes: classes}, train.Started{Step: 20}, evaluated(t, 2, 30))
+	check("resumed after step 20", header+row("1", "10")+row("2", "20")+row("3", "30"))
+
+	err = (&report.Table{Path: path, Classes: classes[:2]}).Record(train.Started{Step: 20})
+	if err == nil || !strings.Contains(err.Error(), "move the file away") {
+		t.Errorf("other classes: got %v, want an error that says what to do", err)
+	}
+
+	record(t, &report.Table{Path: path, Classes: classes}, train.Started{})
+	check("started anew", header)
+}
+
+func TestLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	l := &report.Log{Path: path, Now: func() time.Time { return time.Unix(0, 0) }, Classes: []string{"a", "b", "c"}}
+	record(t, l, train.Started{}, train.Stepped{Loss: math.Inf(1)}, evaluated(t, 0, 10), train.Saved{Step: 10, Best: true})
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []string
+	for line := range strings.Lines(string(text)) {
+		var v struct {
+			Time, Event string
+			Data        map[string]any
+		}
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if v.Time != "1970-01-01T00:00:00Z" {
+			t.Errorf("time = %s, want the clock's", v.Time)
+		}
+		events = append(events, v.Event)
+	}
+	if got := strings.Join(events, " "); got != "started step epoch saved" {
+		t.Errorf("events are %s", got)
+	}
+	if err := l.Record(3); err == nil {
+		t.Error("an unknown event is no error")
+	}
+}
+
+func TestConsole(t *testing.T) {
+	events := []any{
+		train.Started{Epochs: 4, StepsPerEpoch: 5, TrainImages: 40, ValImages: 8, Parameters: 123},
+		train.Stepped{Epoch: 0, Epochs: 4, Batch: 1, Batches: 5, Step: 1, Loss: 2, ImagesPerSecond: 10},
+		evaluated(t, 0, 5),
+	}
+	for _, tc := range []struct {
+		name     string
+		terminal bool
+		want     []string
+		bar      bool
+	}{
+		{"plain lines", false, []string{
+			"training on 40 images, validating on 8; 123 parameters; 4 epochs of 5 steps\n",
+			"epoch 1/4  train loss 1.5000  val loss NaN  mIoU 0.5833  pixel accuracy 0.7500  lr 0.001  12.3 images/s  2 s  best\n",
+		}, false},
+		{"terminal", true, []string{"mIoU 0.5833"}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var b bytes.Buffer
+			record(t, &report.Console{W: &b, Terminal: tc.terminal, Now: func() time.Time { return time.Unix(0, 0) }}, events...)
+			for _, want := range tc.want {
+				if !strings.Contains(b.String(), want) {
+					t.Errorf("got %q, want it to contain %q", b.String(), want)
+				}
+			}
+			if bar := strings.Contains(b.String(), "\r"); bar != tc.bar {
+				t.Errorf("bar is %v, want %v: %q", bar, tc.bar, b.String())
+			}
+		})
+	}
+}
+
+// A plain console is silent within an epoch, but not for long.
+func TestConsolePlainLines(t *testing.T) {
+	var b bytes.Buffer
+	now := time.Unix(0, 0)
+	c := &report.Console{W: &b, Now: func() time.Time { return now }}
+	record(t, c, train.Started{Epochs: 1})
+	b.Reset()
+	for range 61 {
+		record(t, c, train.Stepped{Epochs: 1})
+		now = now.Add(time.Second)
+	}
+	if n := strings.Count(b.String(), "\n"); n != 3 {
+		t.Errorf("%d lines in a minute, want 3:\n%s", n, b.String())
+	}
+}
+
+type recorderFunc func(event any) error
+
+func (f recorderFunc) Record(event any) error { return f(event) }
+
+func TestRecorders(t *testing.T) {
+	heard := 0
+	bad := errors.New("disk full")
+	err := report.Recorders{
+		recorderFunc(func(any) error { heard++; return bad }),
+		recorderFunc(func(any) error { heard++; return nil }),
+	}.Record(train.Saved{})
+	if !errors.Is(err, bad) || heard != 2 {
+		t.Errorf("got %v from %d recorders, want %v from 2", err, heard, bad)
+	}
+}
+
+func TestPictures(t *testing.T) {
+	palette := color.Palette{color.Black, color.NRGBA{200, 100, 0, 255}}
+	img := data.Image{H: 1, W: 3, Pix: []float32{1, 1, 1, 0, 0.5, 1, 0, 0, 0}}
+	mask := []uint8{0, 1, data.Void}
+	over := report.Overlay(img, mask, palette)
+	for x, want := range []color.RGBA{
+		{255, 255, 255, 255}, // class 0: as it is
+		{100, 114, 128, 255}, // the means of (0, 128, 255) and (200, 100, 0), rounded
+		{0, 0, 0, 255},       // void: as it is
+	} {
+		if got := over.RGBAAt(x, 0); got != want {
+			t.Errorf("overlay pixel %d is %v, want %v", x, got, want)
+		}
+	}
+	m := report.MaskPicture(mask, 1, 3, palette)
+	for x, want := range []color.RGBA{{0, 0, 0, 255}, {200, 100, 0, 255}, {128, 128, 128, 255}} {
+		if got := m.RGBAAt(x, 0); got != want {
+			t.Errorf("mask pixel %d is %v, want %v", x, got, want)
+		}
+	}
+	both := report.SideBySide(report.Picture(img), m)
+	if b := both.Bounds(); b.Dx() != 3+4+3 || b.Dy() != 1 {
+		t.Errorf("side by side is %v, want 10x1", b)
+	}
+	if got := both.RGBAAt(8, 0); got != (color.RGBA{200, 100, 0, 255}) {
+		t.Errorf("side by side has %v in the second picture", got)
+	}
+}
