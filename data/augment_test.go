@@ -124,7 +124,7 @@ func TestFlips(t *testing.T) {
 }
 
 // The step from the middle to a pixel four to its right is in the source 4/scale
-// long and turned by the angle.
+// long and turned by the angle; the step down stands at a right angle to it.
 func TestRotateAndScaleRanges(t *testing.T) {
 	s := ramp(t)
 	var angles, scales []float64
@@ -134,6 +134,10 @@ func TestRotateAndScaleRanges(t *testing.T) {
 		x1, y1 := got.position(rampW/2+4, rampH/2)
 		if math.Hypot(x0-rampW/2, y0-rampH/2) > 1e-3 {
 			t.Fatalf("the middle comes from (%v, %v)", x0, y0)
+		}
+		x2, y2 := got.position(rampW/2, rampH/2+4)
+		if math.Hypot((x2-x0)+(y1-y0), (y2-y0)-(x1-x0)) > 1e-3 {
+			t.Fatalf("epoch %d: right comes from (%v, %v) and down from (%v, %v)", epoch, x1-x0, y1-y0, x2-x0, y2-y0)
 		}
 		angles = append(angles, math.Atan2(y1-y0, x1-x0)*180/math.Pi)
 		scales = append(scales, 4/math.Hypot(x1-x0, y1-y0))

@@ -320,6 +320,9 @@ func TestValIsSplitOff(t *testing.T) {
 	if all := slices.Sorted(slices.Values(append(slices.Clone(train), val...))); len(slices.Compact(all)) != 20 {
 		t.Errorf("%v and %v share images", train, val)
 	}
+	if !slices.IsSorted(train) || !slices.IsSorted(val) {
+		t.Errorf("%v and %v are not in the order of the names", train, val)
+	}
 	if !slices.Equal(val, names("val", 1)) || slices.Equal(val, names("val", 2)) {
 		t.Error("the validation images do not depend on the seed alone")
 	}
