@@ -113,11 +113,7 @@ func affinePlain(c *columns) {
 	for r := range c.rows {
 		y, x := c.y[r*c.stride:][:c.cols], c.x[r*c.stride:][:c.cols]
 		for i, v := range x {
-			v = (v-centre[i])*scale[i] + shift[i]
-			if v < c.floor {
-				v = c.floor
-			}
-			y[i] = v
+			y[i] = max((v-centre[i])*scale[i]+shift[i], c.floor)
 		}
 	}
 }
@@ -140,10 +136,7 @@ func gradMomentsPlain(c *columns) {
 		x, g := c.x[r*c.stride:][:c.cols], c.g[r*c.stride:][:c.cols]
 		for i, v := range x {
 			v -= centre[i]
-			d := g[i]
-			if v*scale[i]+shift[i] <= c.floor {
-				d = 0
-			}
+			d := keep(g[i], v*scale[i]+shift[i], c.floor)
 			sum[i] += float64(d)
 			product[i] += float64(d) * float64(v)
 		}
@@ -157,24 +150,27 @@ func gradInputPlain(c *columns) {
 		y, x, g := c.y[r*c.stride:][:c.cols], c.x[r*c.stride:][:c.cols], c.g[r*c.stride:][:c.cols]
 		for i, v := range x {
 			v -= centre[i]
-			d := g[i]
-			if v*scale[i]+shift[i] <= c.floor {
-				d = 0
-			}
+			d := keep(g[i], v*scale[i]+shift[i], c.floor)
 			y[i] = scale[i]*d + (slope[i]*v + offset[i])
 		}
 	}
+}
+
+// keep is g, or 0 where y <= floor. The choice is made between integers, which
+// the compiler does without a branch that signs at random would mislead.
+func keep(g, y, floor float32) float32 {
+	bits := math.Float32bits(g)
+	if y <= floor {
+		bits = 0
+	}
+	return math.Float32frombits(bits)
 }
 
 func reluGradPlain(c *columns) {
 	for r := range c.rows {
 		y, x, g := c.y[r*c.stride:][:c.cols], c.x[r*c.stride:][:c.cols], c.g[r*c.stride:][:c.cols]
 		for i, v := range x {
-			d := g[i]
-			if v <= c.floor {
-				d = 0
-			}
-			y[i] = d
+			y[i] = keep(g[i], v, c.floor)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (e *Engine) Softmax(p, logits []float32, c int) {
 			to, row := p[r*c:][:c], logits[r*c:][:c]
 			logSum := logSumExp(row)
 			for i, v := range row {
-				to[i] = float32(math.Exp(float64(v) - logSum))
+				to[i] = float32(exp(float64(v) - logSum))
 			}
 		}
 	})
@@ -71,7 +71,7 @@ func logSumExp(row []float32) float64 {
 	}
 	var sum float64
 	for _, v := range row {
-		sum += math.Exp(float64(v) - float64(top))
+		sum += exp(float64(v) - float64(top))
 	}
 	return float64(top) + math.Log(sum)
 }
@@ -87,8 +87,21 @@ func (e *Engine) LogSoftmaxGrad(dlogits, dlogp, logp []float32, c int) {
 				sum += float64(v)
 			}
 			for i, v := range row {
-				to[i] = float32(float64(g[i]) - math.Exp(float64(v))*sum)
+				to[i] = float32(float64(g[i]) - exp(float64(v))*sum)
 			}
 		}
 	})
+}
+
+// exp is e**x to within 1e-8 of its value, enough for results in float32:
+// 2**k times a polynomial in x - k*ln(2), which is within ln(2)/2 of 0.
+func exp(x float64) float64 {
+	if !(-700 < x && x < 700) {
+		return math.Exp(x)
+	}
+	const round = 3 << 51 // its sum with a small number has that, rounded, in its low bits
+	t := x*math.Log2E + round
+	r := x - (t-round)*math.Ln2
+	p := 1 + r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720+r*(1./5040)))))))
+	return p * math.Float64frombits((math.Float64bits(t)+1023)<<52)
 }

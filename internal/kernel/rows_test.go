@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 func nan() float32 { return float32(math.NaN()) }
@@ -318,5 +320,42 @@ func TestSoftmax(t *testing.T) {
 				check(t, "dlogits", gotX, dx, 4)
 			}
 		})
+	}
+}
+
+// Logits of every size, and the ones that are no numbers.
+func TestSoftmaxExtremes(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, tt := range []struct {
+		name   string
+		logits [2]float32
+		want   [2]float64 // by hand
+	}{
+		{"far apart", [2]float32{1e30, -1e30}, [2]float64{1, 0}},
+		{"excluded", [2]float32{3, -inf}, [2]float64{1, 0}},
+		{"infinite", [2]float32{inf, 0}, [2]float64{math.NaN(), math.NaN()}}, // Inf - Inf, as PyTorch has it
+		{"NaN", [2]float32{1, nan()}, [2]float64{math.NaN(), math.NaN()}},
+	} {
+		for _, e := range engines(t) {
+			p := result(2)
+			e.Softmax(p, tt.logits[:], 2)
+			for i, w := range tt.want {
+				if math.Float64bits(float64(p[i])) != math.Float64bits(w) && (p[i] == p[i] || w == w) {
+					t.Errorf("%s: p = %v, want %v", tt.name, p, tt.want)
+				}
+			}
+		}
+	}
+	for x := float32(-100); x <= 0; x += 0.0371 {
+		e, err := kernel.NewEngine(1, "generic")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := result(2)
+		e.Softmax(p, []float32{0, x}, 2)
+		want := 1 / (1 + math.Exp(-float64(x)))
+		if d := math.Abs(float64(p[1])/want - 1); d > 1e-6 && want > 1e-37 {
+			t.Errorf("softmax(0, %g) = %g, want %g", x, p[1], want)
+		}
 	}
 }

@@ -1,4 +1,7 @@
 // Command asm writes the SIMD loops of package kernel as Go assembly.
+//
+// It takes the layout of the arguments from the package itself, which must
+// compile for that: declare a new function by hand before it is generated.
 package main
 
 import (
