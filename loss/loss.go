@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"fmt"
 	"math"
 
 	G "gorgonia.org/gorgonia"
@@ -28,6 +29,12 @@ func New(cfg Config, weights []float64) *Loss {
 // A training graph counts per_batch weights from its own batch, an evaluation
 // weights by the training set, for its result must not depend on the batch size.
 func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error) {
+	if g.Err() != nil {
+		return nil, nil, g.Err()
+	}
+	if s := logits.Shape(); len(s) != 4 || s[3] != len(l.weights) || !s.Eq(target.Shape()) {
+		return nil, nil, fmt.Errorf("loss: logits have shape %v and the target %v, want (N, H, W, %d) of both, one channel a class weight", s, target.Shape(), len(l.weights))
+	}
 	var logp *G.Node
 	if l.cfg.Kind == "weighted_cce_probabilities" {
 		logp = logOfProbabilities(g, expOf(g, g.LogSoftmax("log_softmax", logits)))
