@@ -5,9 +5,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
@@ -479,5 +481,35 @@ func TestWeightsAreConstants(t *testing.T) {
 				t.Errorf("%s, training %v: class_weights are %v, want %v", scheme, training, op.Values(found), want)
 			}
 		}
+	}
+}
+
+func TestNodesErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		logits, target []int
+		weights        []float64
+	}{
+		{"a weight too few", []int{1, 2, 2, 3}, []int{1, 2, 2, 3}, []float64{1, 2}},
+		{"a class more in the target", []int{1, 2, 2, 3}, []int{1, 2, 2, 4}, []float64{1, 2, 3}},
+		{"another size", []int{1, 2, 4, 3}, []int{1, 4, 2, 3}, []float64{1, 2, 3}},
+		{"three axes", []int{2, 2, 3}, []int{2, 2, 3}, []float64{1, 2, 3}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			engine, err := kernel.NewEngine(1, "auto")
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := op.NewGraph(engine, &op.Memory{})
+			input := func(name string, shape []int) *G.Node {
+				return g.Input(name, make([]float32, tensor.Shape(shape).TotalSize()), shape...)
+			}
+			logits, target := input("logits", tt.logits), input("target", tt.target)
+			_, _, err = loss.New(loss.DefaultConfig(), tt.weights).Nodes(g, logits, target, true)
+			want := fmt.Sprintf("want (N, H, W, %d)", len(tt.weights))
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error is %v, want it to have %q", err, want)
+			}
+		})
 	}
 }

@@ -48,7 +48,8 @@ func TestGraphErrors(t *testing.T) {
 			g.UpConv("u", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 2, 2, 4), input(g, "b", 3))
 		}, "op: u: bias has shape (3), want (4)"},
 		{"upsample: a vector", func(g *op.Graph) { g.Upsample("u", input(g, "x", 4)) }, "want (N, H, W, C)"},
-		{"pool: odd", func(g *op.Graph) { g.MaxPool("p", input(g, "x", 1, 2, 3, 1)) }, "op: p: input is 2 x 3 pixels, want both even"},
+		{"pool: odd width", func(g *op.Graph) { g.MaxPool("p", input(g, "x", 1, 2, 3, 1)) }, "op: p: input is 2 x 3 pixels, want both even"},
+		{"pool: odd height", func(g *op.Graph) { g.MaxPool("p", input(g, "x", 1, 5, 2, 1)) }, "op: p: input is 5 x 2 pixels, want both even"},
 		{"concat: sizes", func(g *op.Graph) {
 			g.Concat("c", input(g, "a", 1, 2, 2, 1), input(g, "b", 1, 2, 4, 1))
 		}, "op: c: inputs have shapes (1, 2, 2, 1) and (1, 2, 4, 1)"},
