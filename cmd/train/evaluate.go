@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image/color"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -16,13 +17,14 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
 func (p *program) evaluate() *cobra.Command {
-	var path, split, dir string
+	var path, split, dir, pictures string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "evaluate --checkpoint FILE",
@@ -39,17 +41,18 @@ configuration in the checkpoint.`,
 			if split != "train" && split != "val" && split != "test" {
 				return usagef("--split %s: want val, train or test", split)
 			}
-			return p.runEvaluate(cmd.Context(), path, split, dir, asJSON)
+			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
 	cmd.Flags().StringVar(&split, "split", "val", "val, train or test")
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy")
+	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` to write a picture a sample to: image, mask and prediction side by side")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func (p *program) runEvaluate(ctx context.Context, path, split, dir string, asJSON bool) error {
+func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, asJSON bool) error {
 	ckpt, cfg, err := readCheckpoint(path)
 	if err != nil {
 		return err
@@ -71,7 +74,22 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir string, asJS
 	}
 	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
 	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
-	confusion, value, err := train.NewEvaluator(graphs).Run(ctx, loader)
+	if pictures != "" {
+		if err := os.MkdirAll(pictures, 0o755); err != nil {
+			return err
+		}
+	}
+	palette := data.Colors(cfg.Data)
+	console := p.console(false)
+	progress := console.Progress("evaluating")
+	confusion, value, err := train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
+		progress(batch.First+batch.N, set.Len())
+		if pictures == "" {
+			return nil
+		}
+		return writePictures(pictures, batch, predicted, palette)
+	})
+	console.Close()
 	if err != nil {
 		return err
 	}
@@ -83,6 +101,22 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir string, asJS
 	}
 	fmt.Fprintf(p.stdout, "%s, %d images of %s, loss %.4f\n", path, set.Len(), split, value)
 	return r.Table(p.stdout)
+}
+
+// writePictures writes NAME.png for each sample of a batch: image, mask and prediction.
+func writePictures(dir string, batch *data.Batch, predicted []uint8, palette color.Palette) error {
+	truth := train.Labels(nil, batch.Targets, batch.C)
+	pixels := batch.H * batch.W
+	for i, name := range batch.Names {
+		img := data.Image{Pix: batch.Images[i*pixels*3:][:pixels*3], H: batch.H, W: batch.W}
+		picture := report.SideBySide(report.Picture(img),
+			report.MaskPicture(truth[i*pixels:][:pixels], batch.H, batch.W, palette),
+			report.MaskPicture(predicted[i*pixels:][:pixels], batch.H, batch.W, palette))
+		if err := report.WritePNG(filepath.Join(dir, name+".png"), picture); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // useFolder makes dir the folder of a split, as npy or folder source.

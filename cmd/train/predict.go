@@ -13,6 +13,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 func (p *program) predict() *cobra.Command {
@@ -144,16 +145,7 @@ func predictImage(net *net, img data.Image, size [2]int, palette color.Palette, 
 	}
 	classes := len(palette)
 	own := data.Resize(probabilities, size[0], size[1], classes, img.H, img.W)
-	mask := make([]uint8, img.H*img.W)
-	for i := range mask {
-		best := 0
-		for c, v := range own[i*classes:][:classes] {
-			if v > own[i*classes+best] {
-				best = c
-			}
-		}
-		mask[i] = uint8(best)
-	}
+	mask := train.Argmax(nil, own, classes)
 	if err := data.WriteMask(target+".png", mask, img.H, img.W, palette); err != nil {
 		return err
 	}

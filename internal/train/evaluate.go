@@ -21,8 +21,9 @@ func NewEvaluator(graphs *Graphs) *Evaluator {
 
 // Run passes all batches of the loader through the net in evaluation mode. The
 // confusion matrix and the loss are of the whole split: each image counts once,
-// whatever the batch size.
-func (e *Evaluator) Run(ctx context.Context, loader *data.Loader) (*metric.Confusion, float64, error) {
+// whatever the batch size. seen, which may be nil, is shown each batch with the
+// predicted class of each pixel (N, H, W); both are overwritten by the next one.
+func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batch *data.Batch, predicted []uint8) error) (*metric.Confusion, float64, error) {
 	confusion := metric.NewConfusion(e.graphs.Params.Classes)
 	var total []float64
 	var truth, predicted []uint8
@@ -47,9 +48,15 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader) (*metric.Confu
 		for i, s := range sums {
 			total[i] += float64(s)
 		}
-		truth = labels(truth[:0], batch.Targets, batch.C)
+		truth = Labels(truth[:0], batch.Targets, batch.C)
 		predicted = Argmax(predicted[:0], logits, batch.C)
 		if err := confusion.Add(truth, predicted); err != nil {
+			return nil, 0, err
+		}
+		if seen == nil {
+			continue
+		}
+		if err := seen(batch, predicted); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -71,9 +78,9 @@ func Argmax(dst []uint8, scores []float32, classes int) []uint8 {
 	return dst
 }
 
-// labels appends to dst the class of each pixel of a one-hot target, data.Void
+// Labels appends to dst the class of each pixel of a one-hot target, data.Void
 // where it is all zero. targets: (..., classes).
-func labels(dst []uint8, targets []float32, classes int) []uint8 {
+func Labels(dst []uint8, targets []float32, classes int) []uint8 {
 	for i := 0; i < len(targets); i += classes {
 		class := slices.Index(targets[i:i+classes], 1)
 		if class < 0 {

@@ -150,7 +150,7 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	trained := time.Since(start)
 
-	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader)
+	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader, nil)
 	if err != nil {
 		return err
 	}

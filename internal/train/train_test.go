@@ -266,7 +266,7 @@ func TestEvaluationDoesNotDependOnTheBatchSize(t *testing.T) {
 				t.Fatal(err)
 			}
 			evaluate := func(batchSize int) ([][]int64, float64) {
-				confusion, value, err := NewEvaluator(r.graphs).Run(context.Background(), data.NewLoader(s.Val, data.LoaderConfig{BatchSize: batchSize}))
+				confusion, value, err := NewEvaluator(r.graphs).Run(context.Background(), data.NewLoader(s.Val, data.LoaderConfig{BatchSize: batchSize}), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
