@@ -17,28 +17,31 @@ const (
 // Conv computes y from x, w and bias (Out), which may be nil.
 func (e *Engine) Conv(s ConvShape, y, x, w, bias []float32) {
 	k := s.Kernel * s.Kernel * s.In
-	b := e.packWeights(k, s.Out, func(dst []float32, first, cols, width int) {
+	e.correlate(s, y, x, bias, func(dst []float32, first, cols, width int) {
 		packPanel(dst, width, cols, k, w[first:], s.Out, 1)
 	})
-	e.correlate(s, y, x, b, bias)
 }
 
 // ConvGradInput computes dx (N, H, W, In), overwriting it: the correlation of
 // dy (N, H, W, Out) with the flipped, transposed weights.
 func (e *Engine) ConvGradInput(s ConvShape, dx, dy, w []float32) {
 	taps := s.Kernel * s.Kernel
-	b := e.packWeights(taps*s.Out, s.In, func(dst []float32, first, cols, width int) {
+	in, out := s.In, s.Out
+	s.In, s.Out = out, in
+	e.correlate(s, dx, dy, nil, func(dst []float32, first, cols, width int) {
 		for t := range taps {
-			tap := w[(taps-1-t)*s.In*s.Out:]
-			packPanel(dst[t*s.Out*width:], width, cols, s.Out, tap[first*s.Out:], 1, s.Out)
+			tap := w[(taps-1-t)*in*out:]
+			packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
 		}
 	})
-	s.In, s.Out = s.Out, s.In
-	e.correlate(s, dx, dy, b, nil)
 }
 
-// packWeights packs a right operand of k rows and n columns; pack fills one panel.
-func (e *Engine) packWeights(k, n int, pack func(dst []float32, first, cols, width int)) []float32 {
+// A packer fills one panel of the weights (Kernel, Kernel, In, Out), which has
+// room for width columns, with the cols columns from first on.
+type packer func(dst []float32, first, cols, width int)
+
+// packWeights packs a right operand of k rows and n columns.
+func (e *Engine) packWeights(k, n int, pack packer) []float32 {
 	b := grow(&e.weights, e.isa.packedSize(k, n))
 	e.Parallel(e.isa.panels(n), func(_, lo, hi int) {
 		for p := lo; p < hi; p++ {
@@ -64,14 +67,19 @@ func (t *tile) setInitial(bias []float32, first int) {
 	}
 }
 
-// correlate computes y from x and the packed weights b.
-func (e *Engine) correlate(s ConvShape, y, x, b, bias []float32) {
-	if s.Kernel == 1 {
-		e.correlatePixels(s, y, x, b, bias)
-		return
-	}
+// correlate computes y from x and the weights that pack gives.
+func (e *Engine) correlate(s ConvShape, y, x, bias []float32, pack packer) {
 	in := x[:s.N*s.H*s.W*s.In]
 	out := y[:s.N*s.H*s.W*s.Out]
+	if e.prefersWinograd(s) {
+		e.winograd(s, out, in, bias, pack)
+		return
+	}
+	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, pack)
+	if s.Kernel == 1 {
+		e.correlatePixels(s, out, in, b, bias)
+		return
+	}
 	wide := (s.W + 2) * s.In // floats of a padded row
 	k := 9 * s.In
 	rows := s.bandRows()
@@ -99,7 +107,6 @@ func (e *Engine) correlate(s ConvShape, y, x, b, bias []float32) {
 // correlatePixels is the 1x1 convolution: a plain matrix product.
 func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32) {
 	pixels := s.N * s.H * s.W
-	in, out := x[:pixels*s.In], y[:pixels*s.Out]
 	block := max(bandPixels, bandFloats/s.In)
 	e.Parallel(pixels, func(part, lo, hi int) {
 		t := &e.parts[part].tile
@@ -109,7 +116,7 @@ func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32) {
 			for p := range e.isa.panels(s.Out) {
 				first := e.isa.setPanel(t, b, s.In, s.Out, p)
 				t.setInitial(bias, first)
-				t.a, t.c = in[lo*s.In:], out[lo*s.Out+first:]
+				t.a, t.c = x[lo*s.In:], y[lo*s.Out+first:]
 				e.isa.multiply(t, end-lo)
 			}
 			lo = end

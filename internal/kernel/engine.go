@@ -18,14 +18,20 @@ type Engine struct {
 	partial []float32 // sums of the pieces before they are added
 	sums    []float64 // per piece and channel
 	rows    []float32 // per channel
+
+	algorithm algorithm // how 3x3 convolutions are done
 }
 
 // part is the scratch of one piece of work.
 type part struct {
-	tile    tile
-	columns columns
-	band    []float32 // zero-padded rows of an image
-	panel   []float32 // packed right operand of this piece alone
+	tile      tile
+	columns   columns
+	transform transform
+	band      []float32 // zero-padded rows of an image, or a block of transformed tiles
+	panel     []float32 // packed right operand of this piece alone
+	taps      []float32 // ... before it is transformed
+	products  []float32 // of frequencies
+	patch     []float32 // tile at the border of an image
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)

@@ -60,6 +60,11 @@ func check(t *testing.T, what string, got []float32, want []float64, terms int) 
 			t.Fatalf("%s[%d] = %g, want %g (off by %g, tolerance %g)", what, i, got[i], w, d, tolerance)
 		}
 	}
+	checkGuard(t, what, got)
+}
+
+func checkGuard(t *testing.T, what string, got []float32) {
+	t.Helper()
 	for i, v := range got[len(got):cap(got)] {
 		if v == v {
 			t.Fatalf("%s: wrote %g at %d past the end", what, v, i)
@@ -118,16 +123,46 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 	}
 	want := referenceConv(s, x, dy, w, bias)
 	for _, e := range engines(t) {
-		name := fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), e.Threads())
-		y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
-		e.Conv(s, y, x, w, bias)
-		check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
-		e.ConvGradInput(s, dx, dy, w)
-		check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
-		e.ConvGradWeights(s, dw, x, dy)
-		check(t, name+"dw", dw, want.dw, pixels)
+		for _, algorithm := range algorithms {
+			algorithm.choose(e)
+			name := fmt.Sprintf("%+v %s/%d %s ", s, e.Kernel(), e.Threads(), algorithm.name)
+			y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
+			e.Conv(s, y, x, w, bias)
+			algorithm.check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
+			e.ConvGradInput(s, dx, dy, w)
+			algorithm.check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
+			e.ConvGradWeights(s, dw, x, dy)
+			algorithm.check(t, name+"dw", dw, want.dw, pixels)
+		}
 	}
 }
+
+// The two ways of a convolution, whichever an engine would choose.
+var algorithms = []struct {
+	name   string
+	choose func(*kernel.Engine)
+	check  func(t *testing.T, what string, got []float32, want []float64, terms int)
+}{
+	{"direct", kernel.Direct, check},
+	{"winograd", kernel.Winograd, checkLargest},
+}
+
+// checkLargest is check for sums of numbers larger than their result: errors
+// are relative to the largest result.
+func checkLargest(t *testing.T, what string, got []float32, want []float64, terms int) {
+	t.Helper()
+	largest := math.Sqrt(float64(terms)) // that many random terms
+	for _, w := range want {
+		largest = max(largest, math.Abs(w))
+	}
+	for i, w := range want {
+		if d := math.Abs(float64(got[i]) - w); !(d <= 1e-5*largest) {
+			t.Fatalf("%s[%d] = %g, want %g (off by %g, %g of the largest)", what, i, got[i], w, d, d/largest)
+		}
+	}
+	checkGuard(t, what, got)
+}
+
 
 func TestConv(t *testing.T) {
 	for _, tt := range []struct {

@@ -27,6 +27,8 @@ type instructionSet struct {
 	narrow  int    // columns of the last panel, where that many are enough
 	run     func(*tile)
 	loops   columnLoops
+
+	transforms []transformLoops // widest first; a plain loop does the rest
 }
 
 // panels is the number of panels that n columns are packed into. All but the

@@ -1,0 +1,152 @@
+package kernel
+
+// transform is one of the small products of Winograd's convolutions,
+//
+//	dst = L * src * Lᵀ
+//
+// for a constant matrix L, done for cols neighbouring channels at once: src is
+// a square of (i, j) at src[i*srcRow+j*srcCol:][:cols], and so is dst. The
+// assembly reads this struct by its field names.
+type transform struct {
+	dst, src       []float32
+	dstRow, dstCol int
+	srcRow, srcCol int
+	cols           int
+}
+
+// The transforms by the letters of Lavin and Gray.
+const (
+	imageTransform       = iota // Bᵀ x B: 6x6 pixels to 6x6 frequencies
+	resultTransform             // Aᵀ m A: 6x6 frequencies to 4x4 pixels
+	resultGradTransform         // A dy Aᵀ: 4x4 pixels to 6x6 frequencies
+	weightsTransform            // G w Gᵀ: 3x3 weights to 6x6 frequencies
+	weightsGradTransform        // Gᵀ du G: 6x6 frequencies to 3x3 weights
+	transformCount
+)
+
+// transforms gives, for each of them, the sides of src and dst and the product
+// of L with one column.
+var transforms = [transformCount]struct {
+	src, dst int
+	line     func(v *[6]float32)
+}{
+	imageTransform:       {6, 6, imageLine},
+	resultTransform:      {6, 4, resultLine},
+	resultGradTransform:  {4, 6, resultGradLine},
+	weightsTransform:     {3, 6, weightsLine},
+	weightsGradTransform: {6, 3, weightsGradLine},
+}
+
+// transformLoops are the transforms of an instruction set, which take a
+// multiple of lanes columns.
+type transformLoops struct {
+	lanes int
+	run   [transformCount]func(*transform)
+}
+
+// transform runs t, which it changes.
+func (s *instructionSet) transform(t *transform, kind int) {
+	shape := &transforms[kind]
+	cols := t.cols
+	t.src = t.src[:(shape.src-1)*(t.srcRow+t.srcCol)+cols]
+	t.dst = t.dst[:(shape.dst-1)*(t.dstRow+t.dstCol)+cols]
+	for i := range s.transforms {
+		loops := &s.transforms[i]
+		t.cols = cols / loops.lanes * loops.lanes
+		if t.cols == 0 {
+			continue
+		}
+		loops.run[kind](t)
+		if cols -= t.cols; cols == 0 {
+			return
+		}
+		t.src, t.dst = t.src[t.cols:], t.dst[t.cols:]
+	}
+	t.cols = cols
+	transformPlain(t, kind)
+}
+
+// transformPlain is the plain loop, and what the others are tested against.
+func transformPlain(t *transform, kind int) {
+	shape := &transforms[kind]
+	var half [6][6]float32 // [j][i]: L * src
+	for c := range t.cols {
+		src, dst := t.src[c:], t.dst[c:]
+		for j := range shape.src {
+			v := &half[j]
+			for i := range shape.src {
+				v[i] = src[i*t.srcRow+j*t.srcCol]
+			}
+			shape.line(v)
+		}
+		for i := range shape.dst {
+			v := [6]float32{half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]}
+			shape.line(&v)
+			for j := range shape.dst {
+				dst[i*t.dstRow+j*t.dstCol] = v[j]
+			}
+		}
+	}
+}
+
+// imageLine multiplies v by Bᵀ:
+//
+//	4  0 -5  0  1  0
+//	0 -4 -4  1  1  0
+//	0  4 -4 -1  1  0
+//	0 -2 -1  2  1  0
+//	0  2 -1 -2  1  0
+//	0  4  0 -5  0  1
+func imageLine(v *[6]float32) {
+	even, odd := v[4]-4*v[2], v[3]-4*v[1]
+	even2, odd2 := v[4]-v[2], 2*(v[3]-v[1])
+	v[0] = v[4] - 5*v[2] + 4*v[0]
+	v[5] = v[5] - 5*v[3] + 4*v[1]
+	v[1], v[2] = even+odd, even-odd
+	v[3], v[4] = even2+odd2, even2-odd2
+}
+
+// resultLine multiplies v by Aᵀ:
+//
+//	1  1  1  1  1  0
+//	0  1 -1  2 -2  0
+//	0  1  1  4  4  0
+//	0  1 -1  8 -8  1
+func resultLine(v *[6]float32) {
+	even, odd := v[1]+v[2], v[1]-v[2]
+	even2, odd2 := v[3]+v[4], v[3]-v[4]
+	v[0], v[1], v[2], v[3] = v[0]+even+even2, odd+2*odd2, even+4*even2, v[5]+odd+8*odd2
+}
+
+// resultGradLine multiplies the first four of v by A.
+func resultGradLine(v *[6]float32) {
+	even, odd := v[0]+v[2], v[1]+v[3]
+	even2, odd2 := v[0]+4*v[2], 2*(v[1]+4*v[3])
+	v[5] = v[3]
+	v[1], v[2] = even+odd, even-odd
+	v[3], v[4] = even2+odd2, even2-odd2
+}
+
+// weightsLine multiplies the first three of v by G:
+//
+//	 1/4    0     0
+//	-1/6  -1/6  -1/6
+//	-1/6   1/6  -1/6
+//	 1/24  1/12  1/6
+//	 1/24 -1/12  1/6
+//	  0     0     1
+func weightsLine(v *[6]float32) {
+	even, odd := (v[0]+v[2])*(-1./6), v[1]*(1./6)
+	even2, odd2 := v[0]*(1./24)+v[2]*(1./6), v[1]*(1./12)
+	v[5] = v[2]
+	v[0] *= 1. / 4
+	v[1], v[2] = even-odd, even+odd
+	v[3], v[4] = even2+odd2, even2-odd2
+}
+
+// weightsGradLine multiplies v by Gᵀ.
+func weightsGradLine(v *[6]float32) {
+	even, odd := v[1]+v[2], v[2]-v[1]
+	even2, odd2 := v[3]+v[4], v[3]-v[4]
+	v[0], v[1], v[2] = v[0]*(1./4)-even*(1./6)+even2*(1./24), odd*(1./6)+odd2*(1./12), (even2-even)*(1./6)+v[5]
+}

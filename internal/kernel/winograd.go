@@ -1,0 +1,236 @@
+package kernel
+
+// Winograd's convolution F(4x4, 3x3), after Lavin and Gray, "Fast Algorithms
+// for Convolutional Neural Networks", 2015. The image is cut into tiles of 4x4
+// results, and
+//
+//	y  = Aᵀ [(G w Gᵀ) . (Bᵀ x B)] A
+//	dw = Gᵀ [(Bᵀ x B) . (A dy Aᵀ)] G, summed over tiles
+//
+// for each tile with its neighbourhood of 6x6 pixels. The point is an
+// elementwise product between 36 frequencies, summed over channels or tiles,
+// so it is 36 matrix products, with a quarter of the multiplications that the
+// direct convolution needs.
+const (
+	tileSide    = 4
+	patchSide   = tileSide + 2
+	frequencies = patchSide * patchSide
+
+	// The column of Aᵀ for this frequency is all ones in both directions: what
+	// is added to it is added to every result of the tile.
+	constantFrequency = patchSide + 1
+
+	// Added to strides which would else be powers of two, and put everything
+	// into a few ways of the caches.
+	skew = 16
+)
+
+// Sizes of the blocks of tiles that are worked on at once.
+const (
+	tileBlockFloats = 128 << 10 // the frequencies of a block of tiles: half of the second cache
+	minTileBlock    = 24        // ... but at least so many tiles, to reuse the weights
+	maxTileBlock    = 96
+)
+
+func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
+func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
+func (s ConvShape) tiles() int     { return s.N * s.tilesHigh() * s.tilesWide() }
+
+// tileBlock is the number of tiles worked on at once, for that many channels.
+func tileBlock(channels int) int {
+	block := tileBlockFloats / tileStride(channels)
+	return min(max(block/12*12, minTileBlock), maxTileBlock)
+}
+
+// channelStride and tileStride are the distances of frequencies and of tiles
+// in the transformed image (tiles, 36, channels).
+func channelStride(channels int) int { return channels + skew }
+func tileStride(channels int) int    { return frequencies * channelStride(channels) }
+
+// square is a square of side pixels of an image (N, H, W, channels), which may
+// reach over its borders.
+type square struct {
+	image, row, col int // of its first pixel
+	side            int
+}
+
+// square gives the pixels of a tile with a border of so many pixels.
+func (s ConvShape) square(tile, border int) square {
+	wide := s.tilesWide()
+	row := tile / wide
+	high := s.tilesHigh()
+	return square{row / high, row%high*tileSide - border, tile%wide*tileSide - border, tileSide + 2*border}
+}
+
+// within tells whether all of q lies in its image.
+func (s ConvShape) within(q square) bool {
+	return q.row >= 0 && q.col >= 0 && q.row+q.side <= s.H && q.col+q.side <= s.W
+}
+
+// spans runs f for each row of pixels of q inside the image: its first pixel in
+// q, in the tensor, and how many there are.
+func (s ConvShape) spans(q square, f func(inSquare, inTensor, count int)) {
+	left, right := max(q.col, 0), min(q.col+q.side, s.W)
+	for row := max(q.row, 0); row < min(q.row+q.side, s.H); row++ {
+		f((row-q.row)*q.side+left-q.col, (q.image*s.H+row)*s.W+left, right-left)
+	}
+}
+
+// source makes t read the channels first.. of q from the tensor v, with zeros
+// outside of the image.
+func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels int, q square, first, cols int) {
+	t.cols = cols
+	if s.within(q) {
+		t.src = v[((q.image*s.H+q.row)*s.W+q.col)*channels+first:]
+		t.srcRow, t.srcCol = s.W*channels, channels
+		return
+	}
+	p := grow(patch, q.side*q.side*cols)
+	clear(p)
+	s.spans(q, func(to, from, count int) {
+		for i := range count {
+			copy(p[(to+i)*cols:][:cols], v[(from+i)*channels+first:])
+		}
+	})
+	t.src, t.srcRow, t.srcCol = p, q.side*cols, cols
+}
+
+// transformImage computes dst (tiles, 36, channels), by its strides, from tiles
+// lo..hi of x.
+func (e *Engine) transformImage(s ConvShape, part *part, dst, x []float32, lo, hi int) {
+	t := &part.transform
+	for tile := lo; tile < hi; tile++ {
+		s.source(t, &part.patch, x, s.In, s.square(tile, 1), 0, s.In)
+		t.dst = dst[(tile-lo)*tileStride(s.In):]
+		t.dstRow, t.dstCol = patchSide*channelStride(s.In), channelStride(s.In)
+		e.isa.transform(t, imageTransform)
+	}
+}
+
+// transformResults computes tiles lo..hi of the channels first.. of y from
+// products (tiles, 36, width).
+func (e *Engine) transformResults(s ConvShape, part *part, y, products []float32, lo, hi, first, cols, width int) {
+	t := &part.transform
+	for tile := lo; tile < hi; tile++ {
+		q := s.square(tile, 0)
+		whole := s.within(q)
+		if whole {
+			t.dst = y[((q.image*s.H+q.row)*s.W+q.col)*s.Out+first:]
+			t.dstRow, t.dstCol = s.W*s.Out, s.Out
+		} else {
+			t.dst = grow(&part.patch, tileSide*tileSide*cols)
+			t.dstRow, t.dstCol = tileSide*cols, cols
+		}
+		t.src = products[(tile-lo)*frequencies*width:]
+		t.srcRow, t.srcCol = patchSide*width, width
+		t.cols = cols
+		e.isa.transform(t, resultTransform)
+		if !whole {
+			p := part.patch
+			s.spans(q, func(from, to, count int) {
+				for i := range count {
+					copy(y[(to+i)*s.Out+first:][:cols], p[(from+i)*cols:])
+				}
+			})
+		}
+	}
+}
+
+// transformWeights packs one panel of weights and transforms it to
+// dst (36, k, width), by its stride.
+func (e *Engine) transformWeights(part *part, dst []float32, k, first, cols, width int, pack packer) {
+	taps := grow(&part.taps, 9*k*width)
+	pack(taps, first, cols, width)
+	t := &part.transform
+	t.src, t.srcRow, t.srcCol = taps, 3*k*width, k*width
+	t.dst, t.dstRow, t.dstCol = dst, patchSide*panelStride(k, width), panelStride(k, width)
+	t.cols = k * width
+	e.isa.transform(t, weightsTransform)
+}
+
+// panelStride is the distance of frequencies in a transformed panel.
+func panelStride(k, width int) int { return k*width + skew }
+
+// winograd computes y from x and the weights that pack gives. Of the image and
+// the weights, the smaller one is transformed as a whole first; the larger one
+// by pieces, each by the thread that uses it and just before it does.
+func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
+	tiles, panels := s.tiles(), e.isa.panels(s.Out)
+	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
+	block := tileBlock(s.In)
+	if tiles < s.Out {
+		image := grow(&e.weights, tiles*tileStride(s.In))
+		e.Parallel(tiles, func(p, lo, hi int) {
+			e.transformImage(s, &e.parts[p], image[lo*tileStride(s.In):], x, lo, hi)
+		})
+		e.Parallel(panels, func(p, lo, hi int) {
+			part := &e.parts[p]
+			weights := grow(&part.panel, panelFloats)
+			for panel := lo; panel < hi; panel++ {
+				first, cols, width := e.isa.panel(s.Out, panel)
+				e.transformWeights(part, weights, s.In, first, cols, width, pack)
+				for from := 0; from < tiles; from += block {
+					end := min(from+block, tiles)
+					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, from, end, panel)
+				}
+			}
+		})
+		return
+	}
+	weights := grow(&e.weights, panels*panelFloats)
+	e.Parallel(panels, func(p, lo, hi int) {
+		for panel := lo; panel < hi; panel++ {
+			first, cols, width := e.isa.panel(s.Out, panel)
+			e.transformWeights(&e.parts[p], weights[panel*panelFloats:], s.In, first, cols, width, pack)
+		}
+	})
+	e.Parallel(tiles, func(p, lo, hi int) {
+		part := &e.parts[p]
+		image := grow(&part.band, block*tileStride(s.In))
+		for lo < hi {
+			end := min(lo+block, hi)
+			e.transformImage(s, part, image, x, lo, end)
+			for panel := range panels {
+				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, lo, end, panel)
+			}
+			lo = end
+		}
+	})
+}
+
+// multiplyTiles computes tiles lo..hi of the columns in panel of y, from their
+// transformed image and the transformed weights of the panel.
+func (e *Engine) multiplyTiles(s ConvShape, part *part, y, image, weights, bias []float32, lo, hi, panel int) {
+	first, cols, width := e.isa.panel(s.Out, panel)
+	products := grow(&part.products, (hi-lo)*frequencies*width)
+	t := &part.tile
+	*t = tile{cRow: frequencies * width, aRow: tileStride(s.In), aStep: 1, js: 1, ks: s.In, cols: cols, width: width}
+	for f := range frequencies {
+		t.setInitial(nil, 0)
+		if f == constantFrequency {
+			t.setInitial(bias, first)
+		}
+		t.a = image[f*channelStride(s.In):]
+		t.b = weights[f*panelStride(s.In, width):]
+		t.c = products[f*width:]
+		e.isa.multiply(t, hi-lo)
+	}
+	e.transformResults(s, part, y, products, lo, hi, first, cols, width)
+}
+
+// algorithm is how a 3x3 convolution is done.
+type algorithm int
+
+const (
+	fastest algorithm = iota // the one of the others that is known to be faster
+	direct
+	winograd
+)
+
+// prefersWinograd chooses the algorithm of a convolution.
+func (e *Engine) prefersWinograd(s ConvShape) bool {
+	if s.Kernel != 3 || e.algorithm != fastest {
+		return s.Kernel == 3 && e.algorithm == winograd
+	}
+	return e.isa == generic && s.In >= 16 && s.Out >= 16
+}
