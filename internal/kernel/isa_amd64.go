@@ -10,7 +10,7 @@ func instructionSets() []*instructionSet {
 	return []*instructionSet{
 		{
 			name:    "avx512",
-			missing: missing(x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2, "AVX-512 F, DQ, VL and BW, and BMI2"),
+			missing: missing(x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2 && x.HasAVX2 && x.HasFMA, "AVX-512 F, DQ, VL and BW, and BMI2"),
 			rows:    12, wide: 32, narrow: 16,
 			run: func(t *tile) {
 				if t.width == 32 {
@@ -23,6 +23,7 @@ func instructionSets() []*instructionSet {
 				affine: affineAVX512, moments: momentsAVX512, gradMoments: gradMomentsAVX512, gradInput: gradInputAVX512,
 				reluGrad: reluGradAVX512, maxPool: maxPoolAVX512, maxPoolGrad: maxPoolGradAVX512,
 			}},
+			transforms: []transformLoops{avx512Transforms, avx2Transforms},
 		},
 		{
 			name:    "avx2",
@@ -39,6 +40,7 @@ func instructionSets() []*instructionSet {
 				affine: affineAVX2, moments: momentsAVX2, gradMoments: gradMomentsAVX2, gradInput: gradInputAVX2,
 				reluGrad: reluGradAVX2, maxPool: maxPoolAVX2, maxPoolGrad: maxPoolGradAVX2,
 			}},
+			transforms: []transformLoops{avx2Transforms},
 		},
 		generic,
 	}
@@ -50,6 +52,17 @@ func missing(has bool, features string) string {
 	}
 	return features
 }
+
+var (
+	avx512Transforms = transformLoops{16, [transformCount]func(*transform){
+		imageTransform: imageTransformAVX512, resultTransform: resultTransformAVX512, resultGradTransform: resultGradTransformAVX512,
+		weightsTransform: weightsTransformAVX512, weightsGradTransform: weightsGradTransformAVX512,
+	}}
+	avx2Transforms = transformLoops{8, [transformCount]func(*transform){
+		imageTransform: imageTransformAVX2, resultTransform: resultTransformAVX2, resultGradTransform: resultGradTransformAVX2,
+		weightsTransform: weightsTransformAVX2, weightsGradTransform: weightsGradTransformAVX2,
+	}}
+)
 
 // The tiles by their number of rows less one.
 var (

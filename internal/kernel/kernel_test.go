@@ -163,7 +163,6 @@ func checkLargest(t *testing.T, what string, got []float32, want []float64, term
 	checkGuard(t, what, got)
 }
 
-
 func TestConv(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -253,3 +253,53 @@ func maxPoolAVX2(c *columns)
 //
 //go:noescape
 func maxPoolGradAVX2(c *columns)
+
+// imageTransformAVX512 computes Bᵀ x B: 6x6 pixels to 6x6 frequencies, for whole vectors of columns.
+//
+//go:noescape
+func imageTransformAVX512(t *transform)
+
+// resultTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+//
+//go:noescape
+func resultTransformAVX512(t *transform)
+
+// resultGradTransformAVX512 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of columns.
+//
+//go:noescape
+func resultGradTransformAVX512(t *transform)
+
+// weightsTransformAVX512 computes G w Gᵀ: 3x3 weights to 6x6 frequencies, for whole vectors of columns.
+//
+//go:noescape
+func weightsTransformAVX512(t *transform)
+
+// weightsGradTransformAVX512 computes Gᵀ du G: 6x6 frequencies to 3x3 weights, for whole vectors of columns.
+//
+//go:noescape
+func weightsGradTransformAVX512(t *transform)
+
+// imageTransformAVX2 computes Bᵀ x B: 6x6 pixels to 6x6 frequencies, for whole vectors of columns.
+//
+//go:noescape
+func imageTransformAVX2(t *transform)
+
+// resultTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+//
+//go:noescape
+func resultTransformAVX2(t *transform)
+
+// resultGradTransformAVX2 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of columns.
+//
+//go:noescape
+func resultGradTransformAVX2(t *transform)
+
+// weightsTransformAVX2 computes G w Gᵀ: 3x3 weights to 6x6 frequencies, for whole vectors of columns.
+//
+//go:noescape
+func weightsTransformAVX2(t *transform)
+
+// weightsGradTransformAVX2 computes Gᵀ du G: 6x6 frequencies to 3x3 weights, for whole vectors of columns.
+//
+//go:noescape
+func weightsGradTransformAVX2(t *transform)

@@ -5408,3 +5408,2562 @@ l230:
 	JNZ       l230
 	VZEROUPPER
 	RET
+
+DATA constants<>+0(SB)/4, $0x40000000
+DATA constants<>+4(SB)/4, $0x40800000
+DATA constants<>+8(SB)/4, $0x40a00000
+DATA constants<>+12(SB)/4, $0x41000000
+DATA constants<>+16(SB)/4, $0x3e800000
+DATA constants<>+20(SB)/4, $0x3e2aaaab
+DATA constants<>+24(SB)/4, $0xbe2aaaab
+DATA constants<>+28(SB)/4, $0x3daaaaab
+DATA constants<>+32(SB)/4, $0x3d2aaaab
+GLOBL constants<>(SB), RODATA|NOPTR, $36
+
+// func imageTransformAVX512(t *transform)
+// Requires: AVX, AVX512F
+TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (BX)(BX*4), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	LEAQ         (R10)(R10*4), R12
+	MOVQ         80(AX), R13
+	VBROADCASTSS constants<>+0(SB), Z0
+	VBROADCASTSS constants<>+4(SB), Z1
+	VBROADCASTSS constants<>+8(SB), Z2
+
+l231:
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*4), Z3
+	VFNMADD231PS (AX)(BX*2), Z2, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  (AX), Z1, Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z4
+	VFNMADD231PS (AX)(BX*2), Z2, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  (AX), Z1, Z4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z5
+	VFNMADD231PS (AX)(BX*2), Z2, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  (AX), Z1, Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z6
+	VFNMADD231PS (AX)(BX*2), Z2, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  (AX), Z1, Z6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z7
+	VFNMADD231PS (AX)(BX*2), Z2, Z7
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  (AX), Z1, Z7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z8
+	VFNMADD231PS (AX)(BX*2), Z2, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  (AX), Z1, Z8
+	MOVQ         R8, AX
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z5, Z2, Z9
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z3, Z1, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVAPS      Z8, Z3
+	VFNMADD231PS Z6, Z2, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVAPS      Z7, Z3
+	VFNMADD231PS Z5, Z1, Z3
+	VMOVAPS      Z6, Z8
+	VFNMADD231PS Z4, Z1, Z8
+	VADDPS       Z8, Z3, Z9
+	VSUBPS       Z8, Z3, Z3
+	VMOVUPS      Z9, (AX)(R10*1)
+	VMOVUPS      Z3, (AX)(R10*2)
+	VSUBPS       Z5, Z7, Z3
+	VSUBPS       Z4, Z6, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z4, Z0, Z3
+	VMOVUPS      Z5, (AX)(R11*1)
+	VMOVUPS      Z3, (AX)(R10*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(DI*1), Z3
+	VFNMADD231PS (AX)(SI*1), Z2, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  (AX)(BX*1), Z1, Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Z4
+	VFNMADD231PS (AX)(SI*1), Z2, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  (AX)(BX*1), Z1, Z4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Z5
+	VFNMADD231PS (AX)(SI*1), Z2, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  (AX)(BX*1), Z1, Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Z6
+	VFNMADD231PS (AX)(SI*1), Z2, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  (AX)(BX*1), Z1, Z6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Z7
+	VFNMADD231PS (AX)(SI*1), Z2, Z7
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  (AX)(BX*1), Z1, Z7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Z8
+	VFNMADD231PS (AX)(SI*1), Z2, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  (AX)(BX*1), Z1, Z8
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z5, Z2, Z9
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z3, Z1, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVAPS      Z8, Z3
+	VFNMADD231PS Z6, Z2, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVAPS      Z7, Z3
+	VFNMADD231PS Z5, Z1, Z3
+	VMOVAPS      Z6, Z8
+	VFNMADD231PS Z4, Z1, Z8
+	VADDPS       Z8, Z3, Z9
+	VSUBPS       Z8, Z3, Z3
+	VMOVUPS      Z9, (AX)(R10*1)
+	VMOVUPS      Z3, (AX)(R10*2)
+	VSUBPS       Z5, Z7, Z3
+	VSUBPS       Z4, Z6, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z4, Z0, Z3
+	VMOVUPS      Z5, (AX)(R11*1)
+	VMOVUPS      Z3, (AX)(R10*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*4), Z3
+	VFNMADD231PS (AX)(BX*2), Z1, Z3
+	VMOVUPS      (AX)(SI*1), Z4
+	VFNMADD231PS (AX)(BX*1), Z1, Z4
+	VADDPS       Z4, Z3, Z5
+	VSUBPS       Z4, Z3, Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z4
+	VFNMADD231PS (AX)(BX*2), Z1, Z4
+	VMOVUPS      (AX)(SI*1), Z6
+	VFNMADD231PS (AX)(BX*1), Z1, Z6
+	VADDPS       Z6, Z4, Z7
+	VSUBPS       Z6, Z4, Z4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z6
+	VFNMADD231PS (AX)(BX*2), Z1, Z6
+	VMOVUPS      (AX)(SI*1), Z8
+	VFNMADD231PS (AX)(BX*1), Z1, Z8
+	VADDPS       Z8, Z6, Z9
+	VSUBPS       Z8, Z6, Z6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z8
+	VFNMADD231PS (AX)(BX*2), Z1, Z8
+	VMOVUPS      (AX)(SI*1), Z10
+	VFNMADD231PS (AX)(BX*1), Z1, Z10
+	VADDPS       Z10, Z8, Z11
+	VSUBPS       Z10, Z8, Z8
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z10
+	VFNMADD231PS (AX)(BX*2), Z1, Z10
+	VMOVUPS      (AX)(SI*1), Z12
+	VFNMADD231PS (AX)(BX*1), Z1, Z12
+	VADDPS       Z12, Z10, Z13
+	VSUBPS       Z12, Z10, Z10
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z12
+	VFNMADD231PS (AX)(BX*2), Z1, Z12
+	VMOVUPS      (AX)(SI*1), Z14
+	VFNMADD231PS (AX)(BX*1), Z1, Z14
+	VADDPS       Z14, Z12, Z15
+	VSUBPS       Z14, Z12, Z12
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	VMOVAPS      Z13, Z14
+	VFNMADD231PS Z9, Z2, Z14
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z5, Z1, Z14
+	VMOVUPS      Z14, (AX)
+	VMOVAPS      Z15, Z5
+	VFNMADD231PS Z11, Z2, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMOVUPS      Z5, (AX)(R12*1)
+	VMOVAPS      Z13, Z5
+	VFNMADD231PS Z9, Z1, Z5
+	VMOVAPS      Z11, Z14
+	VFNMADD231PS Z7, Z1, Z14
+	VADDPS       Z14, Z5, Z15
+	VSUBPS       Z14, Z5, Z5
+	VMOVUPS      Z15, (AX)(R10*1)
+	VMOVUPS      Z5, (AX)(R10*2)
+	VSUBPS       Z9, Z13, Z5
+	VSUBPS       Z7, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z7, Z0, Z5
+	VMOVUPS      Z9, (AX)(R11*1)
+	VMOVUPS      Z5, (AX)(R10*4)
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Z10, Z5
+	VFNMADD231PS Z6, Z2, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z3, Z1, Z5
+	VMOVUPS      Z5, (AX)
+	VMOVAPS      Z12, Z3
+	VFNMADD231PS Z8, Z2, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVAPS      Z10, Z3
+	VFNMADD231PS Z6, Z1, Z3
+	VMOVAPS      Z8, Z5
+	VFNMADD231PS Z4, Z1, Z5
+	VADDPS       Z5, Z3, Z7
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS      Z7, (AX)(R10*1)
+	VMOVUPS      Z3, (AX)(R10*2)
+	VSUBPS       Z6, Z10, Z3
+	VSUBPS       Z4, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z4, Z0, Z3
+	VMOVUPS      Z5, (AX)(R11*1)
+	VMOVUPS      Z3, (AX)(R10*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*4), Z3
+	VSUBPS       (AX)(BX*2), Z3, Z3
+	VMOVUPS      (AX)(SI*1), Z4
+	VSUBPS       (AX)(BX*1), Z4, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z4, Z0, Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z4
+	VSUBPS       (AX)(BX*2), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z6
+	VSUBPS       (AX)(BX*1), Z6, Z6
+	VMOVAPS      Z4, Z7
+	VFMADD231PS  Z6, Z0, Z7
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z6, Z0, Z4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z6
+	VSUBPS       (AX)(BX*2), Z6, Z6
+	VMOVUPS      (AX)(SI*1), Z8
+	VSUBPS       (AX)(BX*1), Z8, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  Z8, Z0, Z9
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z8, Z0, Z6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z8
+	VSUBPS       (AX)(BX*2), Z8, Z8
+	VMOVUPS      (AX)(SI*1), Z10
+	VSUBPS       (AX)(BX*1), Z10, Z10
+	VMOVAPS      Z8, Z11
+	VFMADD231PS  Z10, Z0, Z11
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z10, Z0, Z8
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z10
+	VSUBPS       (AX)(BX*2), Z10, Z10
+	VMOVUPS      (AX)(SI*1), Z12
+	VSUBPS       (AX)(BX*1), Z12, Z12
+	VMOVAPS      Z10, Z13
+	VFMADD231PS  Z12, Z0, Z13
+	VMOVAPS      Z10, Z10
+	VFNMADD231PS Z12, Z0, Z10
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Z12
+	VSUBPS       (AX)(BX*2), Z12, Z12
+	VMOVUPS      (AX)(SI*1), Z14
+	VSUBPS       (AX)(BX*1), Z14, Z14
+	VMOVAPS      Z12, Z15
+	VFMADD231PS  Z14, Z0, Z15
+	VMOVAPS      Z12, Z12
+	VFNMADD231PS Z14, Z0, Z12
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Z13, Z14
+	VFNMADD231PS Z9, Z2, Z14
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z5, Z1, Z14
+	VMOVUPS      Z14, (AX)
+	VMOVAPS      Z15, Z5
+	VFNMADD231PS Z11, Z2, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMOVUPS      Z5, (AX)(R12*1)
+	VMOVAPS      Z13, Z5
+	VFNMADD231PS Z9, Z1, Z5
+	VMOVAPS      Z11, Z14
+	VFNMADD231PS Z7, Z1, Z14
+	VADDPS       Z14, Z5, Z15
+	VSUBPS       Z14, Z5, Z5
+	VMOVUPS      Z15, (AX)(R10*1)
+	VMOVUPS      Z5, (AX)(R10*2)
+	VSUBPS       Z9, Z13, Z5
+	VSUBPS       Z7, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z7, Z0, Z5
+	VMOVUPS      Z9, (AX)(R11*1)
+	VMOVUPS      Z5, (AX)(R10*4)
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Z10, Z5
+	VFNMADD231PS Z6, Z2, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z3, Z1, Z5
+	VMOVUPS      Z5, (AX)
+	VMOVAPS      Z12, Z3
+	VFNMADD231PS Z8, Z2, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVAPS      Z10, Z3
+	VFNMADD231PS Z6, Z1, Z3
+	VMOVAPS      Z8, Z5
+	VFNMADD231PS Z4, Z1, Z5
+	VADDPS       Z5, Z3, Z7
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS      Z7, (AX)(R10*1)
+	VMOVUPS      Z3, (AX)(R10*2)
+	VSUBPS       Z6, Z10, Z3
+	VSUBPS       Z4, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z4, Z0, Z3
+	VMOVUPS      Z5, (AX)(R11*1)
+	VMOVUPS      Z3, (AX)(R10*4)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R13
+	JNZ          l231
+	VZEROUPPER
+	RET
+
+// func resultTransformAVX512(t *transform)
+// Requires: AVX, AVX512F
+TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (BX)(BX*4), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         80(AX), R12
+	VBROADCASTSS constants<>+0(SB), Z0
+	VBROADCASTSS constants<>+4(SB), Z1
+	VBROADCASTSS constants<>+12(SB), Z2
+
+l232:
+	MOVQ        CX, AX
+	VMOVUPS     (AX)(BX*1), Z3
+	VADDPS      (AX)(BX*2), Z3, Z3
+	VMOVUPS     (AX)(SI*1), Z4
+	VADDPS      (AX)(BX*4), Z4, Z4
+	VADDPS      (AX), Z3, Z5
+	VADDPS      Z4, Z5, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z1, Z3
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z4
+	VADDPS      (AX)(BX*2), Z4, Z4
+	VMOVUPS     (AX)(SI*1), Z6
+	VADDPS      (AX)(BX*4), Z6, Z6
+	VADDPS      (AX), Z4, Z7
+	VADDPS      Z6, Z7, Z7
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z1, Z4
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z6
+	VADDPS      (AX)(BX*2), Z6, Z6
+	VMOVUPS     (AX)(SI*1), Z8
+	VADDPS      (AX)(BX*4), Z8, Z8
+	VADDPS      (AX), Z6, Z9
+	VADDPS      Z8, Z9, Z9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z1, Z6
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z8
+	VADDPS      (AX)(BX*2), Z8, Z8
+	VMOVUPS     (AX)(SI*1), Z10
+	VADDPS      (AX)(BX*4), Z10, Z10
+	VADDPS      (AX), Z8, Z11
+	VADDPS      Z10, Z11, Z11
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z1, Z8
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z10
+	VADDPS      (AX)(BX*2), Z10, Z10
+	VMOVUPS     (AX)(SI*1), Z12
+	VADDPS      (AX)(BX*4), Z12, Z12
+	VADDPS      (AX), Z10, Z13
+	VADDPS      Z12, Z13, Z13
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z12
+	VADDPS      (AX)(BX*2), Z12, Z12
+	VMOVUPS     (AX)(SI*1), Z14
+	VADDPS      (AX)(BX*4), Z14, Z14
+	VADDPS      (AX), Z12, Z15
+	VADDPS      Z14, Z15, Z15
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z1, Z12
+	MOVQ        R8, AX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVUPS     Z5, (AX)
+	VMOVUPS     Z14, (AX)(R10*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVUPS     Z9, (AX)(R10*1)
+	VMOVUPS     Z5, (AX)(R11*1)
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVUPS     Z3, (AX)
+	VMOVUPS     Z5, (AX)(R10*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVUPS     Z5, (AX)(R10*1)
+	VMOVUPS     Z3, (AX)(R11*1)
+	MOVQ        CX, AX
+	VMOVUPS     (AX)(BX*1), Z3
+	VSUBPS      (AX)(BX*2), Z3, Z3
+	VMOVUPS     (AX)(SI*1), Z4
+	VSUBPS      (AX)(BX*4), Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      (AX)(DI*1), Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z4
+	VSUBPS      (AX)(BX*2), Z4, Z4
+	VMOVUPS     (AX)(SI*1), Z6
+	VSUBPS      (AX)(BX*4), Z6, Z6
+	VMOVAPS     Z4, Z7
+	VFMADD231PS Z6, Z0, Z7
+	VADDPS      (AX)(DI*1), Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z2, Z4
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z6
+	VSUBPS      (AX)(BX*2), Z6, Z6
+	VMOVUPS     (AX)(SI*1), Z8
+	VSUBPS      (AX)(BX*4), Z8, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VADDPS      (AX)(DI*1), Z6, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z2, Z6
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z8
+	VSUBPS      (AX)(BX*2), Z8, Z8
+	VMOVUPS     (AX)(SI*1), Z10
+	VSUBPS      (AX)(BX*4), Z10, Z10
+	VMOVAPS     Z8, Z11
+	VFMADD231PS Z10, Z0, Z11
+	VADDPS      (AX)(DI*1), Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z2, Z8
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z10
+	VSUBPS      (AX)(BX*2), Z10, Z10
+	VMOVUPS     (AX)(SI*1), Z12
+	VSUBPS      (AX)(BX*4), Z12, Z12
+	VMOVAPS     Z10, Z13
+	VFMADD231PS Z12, Z0, Z13
+	VADDPS      (AX)(DI*1), Z10, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z2, Z10
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z12
+	VSUBPS      (AX)(BX*2), Z12, Z12
+	VMOVUPS     (AX)(SI*1), Z14
+	VSUBPS      (AX)(BX*4), Z14, Z14
+	VMOVAPS     Z12, Z15
+	VFMADD231PS Z14, Z0, Z15
+	VADDPS      (AX)(DI*1), Z12, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z2, Z12
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVUPS     Z5, (AX)
+	VMOVUPS     Z14, (AX)(R10*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVUPS     Z9, (AX)(R10*1)
+	VMOVUPS     Z5, (AX)(R11*1)
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVUPS     Z3, (AX)
+	VMOVUPS     Z5, (AX)(R10*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVUPS     Z5, (AX)(R10*1)
+	VMOVUPS     Z3, (AX)(R11*1)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x10, R12
+	JNZ         l232
+	VZEROUPPER
+	RET
+
+// func resultGradTransformAVX512(t *transform)
+// Requires: AVX, AVX512F
+TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	MOVQ         (AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+	SHLQ         $0x02, R8
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	LEAQ         (R9)(R9*4), R11
+	MOVQ         80(AX), R12
+	VBROADCASTSS constants<>+0(SB), Z0
+	VBROADCASTSS constants<>+4(SB), Z1
+
+l233:
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Z2
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z4
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z5
+	MOVQ         DI, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z5, (AX)(R11*1)
+	VADDPS       Z4, Z2, Z6
+	VADDPS       Z5, Z3, Z7
+	VADDPS       Z7, Z6, Z8
+	VSUBPS       Z7, Z6, Z6
+	VMOVUPS      Z8, (AX)(R9*1)
+	VMOVUPS      Z6, (AX)(R9*2)
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z4, Z1, Z2
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z5, Z1, Z3
+	VMOVAPS      Z2, Z4
+	VFMADD231PS  Z3, Z0, Z4
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      Z4, (AX)(R10*1)
+	VMOVUPS      Z2, (AX)(R9*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(SI*1), Z2
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(SI*1), Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(SI*1), Z4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(SI*1), Z5
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z5, (AX)(R11*1)
+	VADDPS       Z4, Z2, Z6
+	VADDPS       Z5, Z3, Z7
+	VADDPS       Z7, Z6, Z8
+	VSUBPS       Z7, Z6, Z6
+	VMOVUPS      Z8, (AX)(R9*1)
+	VMOVUPS      Z6, (AX)(R9*2)
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z4, Z1, Z2
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z5, Z1, Z3
+	VMOVAPS      Z2, Z4
+	VFMADD231PS  Z3, Z0, Z4
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      Z4, (AX)(R10*1)
+	VMOVUPS      Z2, (AX)(R9*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Z2
+	VADDPS       (AX)(BX*2), Z2, Z2
+	VMOVUPS      (AX)(BX*1), Z3
+	VADDPS       (AX)(SI*1), Z3, Z3
+	VADDPS       Z3, Z2, Z4
+	VSUBPS       Z3, Z2, Z2
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z3
+	VADDPS       (AX)(BX*2), Z3, Z3
+	VMOVUPS      (AX)(BX*1), Z5
+	VADDPS       (AX)(SI*1), Z5, Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z5
+	VADDPS       (AX)(BX*2), Z5, Z5
+	VMOVUPS      (AX)(BX*1), Z7
+	VADDPS       (AX)(SI*1), Z7, Z7
+	VADDPS       Z7, Z5, Z8
+	VSUBPS       Z7, Z5, Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z7
+	VADDPS       (AX)(BX*2), Z7, Z7
+	VMOVUPS      (AX)(BX*1), Z9
+	VADDPS       (AX)(SI*1), Z9, Z9
+	VADDPS       Z9, Z7, Z10
+	VSUBPS       Z9, Z7, Z7
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z10, (AX)(R11*1)
+	VADDPS       Z8, Z4, Z9
+	VADDPS       Z10, Z6, Z11
+	VADDPS       Z11, Z9, Z12
+	VSUBPS       Z11, Z9, Z9
+	VMOVUPS      Z12, (AX)(R9*1)
+	VMOVUPS      Z9, (AX)(R9*2)
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z8, Z1, Z4
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z10, Z1, Z6
+	VMOVAPS      Z4, Z8
+	VFMADD231PS  Z6, Z0, Z8
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z6, Z0, Z4
+	VMOVUPS      Z8, (AX)(R10*1)
+	VMOVUPS      Z4, (AX)(R9*4)
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z7, (AX)(R11*1)
+	VADDPS       Z5, Z2, Z4
+	VADDPS       Z7, Z3, Z6
+	VADDPS       Z6, Z4, Z8
+	VSUBPS       Z6, Z4, Z4
+	VMOVUPS      Z8, (AX)(R9*1)
+	VMOVUPS      Z4, (AX)(R9*2)
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z5, Z1, Z2
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z7, Z1, Z3
+	VMOVAPS      Z2, Z4
+	VFMADD231PS  Z3, Z0, Z4
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      Z4, (AX)(R10*1)
+	VMOVUPS      Z2, (AX)(R9*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Z2
+	VFMADD231PS  (AX)(BX*2), Z1, Z2
+	VMOVUPS      (AX)(BX*1), Z3
+	VFMADD231PS  (AX)(SI*1), Z1, Z3
+	VMOVAPS      Z2, Z4
+	VFMADD231PS  Z3, Z0, Z4
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS Z3, Z0, Z2
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z3
+	VFMADD231PS  (AX)(BX*2), Z1, Z3
+	VMOVUPS      (AX)(BX*1), Z5
+	VFMADD231PS  (AX)(SI*1), Z1, Z5
+	VMOVAPS      Z3, Z6
+	VFMADD231PS  Z5, Z0, Z6
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z5, Z0, Z3
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z5
+	VFMADD231PS  (AX)(BX*2), Z1, Z5
+	VMOVUPS      (AX)(BX*1), Z7
+	VFMADD231PS  (AX)(SI*1), Z1, Z7
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z7, Z0, Z8
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z7, Z0, Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z7
+	VFMADD231PS  (AX)(BX*2), Z1, Z7
+	VMOVUPS      (AX)(BX*1), Z9
+	VFMADD231PS  (AX)(SI*1), Z1, Z9
+	VMOVAPS      Z7, Z10
+	VFMADD231PS  Z9, Z0, Z10
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z9, Z0, Z7
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z10, (AX)(R11*1)
+	VADDPS       Z8, Z4, Z9
+	VADDPS       Z10, Z6, Z11
+	VADDPS       Z11, Z9, Z12
+	VSUBPS       Z11, Z9, Z9
+	VMOVUPS      Z12, (AX)(R9*1)
+	VMOVUPS      Z9, (AX)(R9*2)
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z8, Z1, Z4
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z10, Z1, Z6
+	VMOVAPS      Z4, Z8
+	VFMADD231PS  Z6, Z0, Z8
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z6, Z0, Z4
+	VMOVUPS      Z8, (AX)(R10*1)
+	VMOVUPS      Z4, (AX)(R9*4)
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z7, (AX)(R11*1)
+	VADDPS       Z5, Z2, Z4
+	VADDPS       Z7, Z3, Z6
+	VADDPS       Z6, Z4, Z8
+	VSUBPS       Z6, Z4, Z4
+	VMOVUPS      Z8, (AX)(R9*1)
+	VMOVUPS      Z4, (AX)(R9*2)
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z5, Z1, Z2
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z7, Z1, Z3
+	VMOVAPS      Z2, Z4
+	VFMADD231PS  Z3, Z0, Z4
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      Z4, (AX)(R10*1)
+	VMOVUPS      Z2, (AX)(R9*4)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x10, R12
+	JNZ          l233
+	VZEROUPPER
+	RET
+
+// func weightsTransformAVX512(t *transform)
+// Requires: AVX, AVX512F
+TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	MOVQ         (AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	MOVQ         80(AX), R11
+	VBROADCASTSS constants<>+16(SB), Z0
+	VBROADCASTSS constants<>+20(SB), Z1
+	VBROADCASTSS constants<>+24(SB), Z2
+	VBROADCASTSS constants<>+28(SB), Z3
+	VBROADCASTSS constants<>+32(SB), Z4
+
+l234:
+	MOVQ         CX, AX
+	VMULPS       (AX), Z0, Z5
+	ADDQ         DX, AX
+	VMULPS       (AX), Z0, Z6
+	ADDQ         DX, AX
+	VMULPS       (AX), Z0, Z7
+	MOVQ         SI, AX
+	VMULPS       Z5, Z0, Z8
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z7, (AX)(R10*1)
+	VADDPS       Z7, Z5, Z8
+	VMULPS       Z8, Z2, Z8
+	VMOVAPS      Z8, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z6, Z2, Z8
+	VMOVUPS      Z9, (AX)(R8*1)
+	VMOVUPS      Z8, (AX)(R8*2)
+	VMULPS       Z5, Z4, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z6, Z3, Z7
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z6, Z3, Z5
+	VMOVUPS      Z7, (AX)(R9*1)
+	VMOVUPS      Z5, (AX)(R8*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*2), Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Z6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Z7
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Z5, Z0, Z8
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z7, (AX)(R10*1)
+	VADDPS       Z7, Z5, Z8
+	VMULPS       Z8, Z2, Z8
+	VMOVAPS      Z8, Z9
+	VFMADD231PS  Z6, Z2, Z9
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z6, Z2, Z8
+	VMOVUPS      Z9, (AX)(R8*1)
+	VMOVUPS      Z8, (AX)(R8*2)
+	VMULPS       Z5, Z4, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z6, Z3, Z7
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z6, Z3, Z5
+	VMOVUPS      Z7, (AX)(R9*1)
+	VMOVUPS      Z5, (AX)(R8*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Z5
+	VADDPS       (AX)(BX*2), Z5, Z5
+	VMULPS       Z5, Z2, Z5
+	VMOVAPS      Z5, Z6
+	VFMADD231PS  (AX)(BX*1), Z2, Z6
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS (AX)(BX*1), Z2, Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z7
+	VADDPS       (AX)(BX*2), Z7, Z7
+	VMULPS       Z7, Z2, Z7
+	VMOVAPS      Z7, Z8
+	VFMADD231PS  (AX)(BX*1), Z2, Z8
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS (AX)(BX*1), Z2, Z7
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Z9
+	VADDPS       (AX)(BX*2), Z9, Z9
+	VMULPS       Z9, Z2, Z9
+	VMOVAPS      Z9, Z10
+	VFMADD231PS  (AX)(BX*1), Z2, Z10
+	VMOVAPS      Z9, Z9
+	VFNMADD231PS (AX)(BX*1), Z2, Z9
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	VMULPS       Z6, Z0, Z11
+	VMOVUPS      Z11, (AX)
+	VMOVUPS      Z10, (AX)(R10*1)
+	VADDPS       Z10, Z6, Z11
+	VMULPS       Z11, Z2, Z11
+	VMOVAPS      Z11, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VMOVAPS      Z11, Z11
+	VFNMADD231PS Z8, Z2, Z11
+	VMOVUPS      Z12, (AX)(R8*1)
+	VMOVUPS      Z11, (AX)(R8*2)
+	VMULPS       Z6, Z4, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z10, Z1, Z6
+	VMOVAPS      Z6, Z10
+	VFMADD231PS  Z8, Z3, Z10
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z8, Z3, Z6
+	VMOVUPS      Z10, (AX)(R9*1)
+	VMOVUPS      Z6, (AX)(R8*4)
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Z5, Z0, Z6
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z9, (AX)(R10*1)
+	VADDPS       Z9, Z5, Z6
+	VMULPS       Z6, Z2, Z6
+	VMOVAPS      Z6, Z8
+	VFMADD231PS  Z7, Z2, Z8
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z7, Z2, Z6
+	VMOVUPS      Z8, (AX)(R8*1)
+	VMOVUPS      Z6, (AX)(R8*2)
+	VMULPS       Z5, Z4, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z9, Z1, Z5
+	VMOVAPS      Z5, Z6
+	VFMADD231PS  Z7, Z3, Z6
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z7, Z3, Z5
+	VMOVUPS      Z6, (AX)(R9*1)
+	VMOVUPS      Z5, (AX)(R8*4)
+	MOVQ         CX, AX
+	VMULPS       (AX), Z4, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  (AX)(BX*2), Z1, Z5
+	VMOVAPS      Z5, Z6
+	VFMADD231PS  (AX)(BX*1), Z3, Z6
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS (AX)(BX*1), Z3, Z5
+	ADDQ         DX, AX
+	VMULPS       (AX), Z4, Z7
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  (AX)(BX*2), Z1, Z7
+	VMOVAPS      Z7, Z8
+	VFMADD231PS  (AX)(BX*1), Z3, Z8
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS (AX)(BX*1), Z3, Z7
+	ADDQ         DX, AX
+	VMULPS       (AX), Z4, Z9
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  (AX)(BX*2), Z1, Z9
+	VMOVAPS      Z9, Z10
+	VFMADD231PS  (AX)(BX*1), Z3, Z10
+	VMOVAPS      Z9, Z9
+	VFNMADD231PS (AX)(BX*1), Z3, Z9
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Z6, Z0, Z11
+	VMOVUPS      Z11, (AX)
+	VMOVUPS      Z10, (AX)(R10*1)
+	VADDPS       Z10, Z6, Z11
+	VMULPS       Z11, Z2, Z11
+	VMOVAPS      Z11, Z12
+	VFMADD231PS  Z8, Z2, Z12
+	VMOVAPS      Z11, Z11
+	VFNMADD231PS Z8, Z2, Z11
+	VMOVUPS      Z12, (AX)(R8*1)
+	VMOVUPS      Z11, (AX)(R8*2)
+	VMULPS       Z6, Z4, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z10, Z1, Z6
+	VMOVAPS      Z6, Z10
+	VFMADD231PS  Z8, Z3, Z10
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z8, Z3, Z6
+	VMOVUPS      Z10, (AX)(R9*1)
+	VMOVUPS      Z6, (AX)(R8*4)
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Z5, Z0, Z6
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z9, (AX)(R10*1)
+	VADDPS       Z9, Z5, Z6
+	VMULPS       Z6, Z2, Z6
+	VMOVAPS      Z6, Z8
+	VFMADD231PS  Z7, Z2, Z8
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z7, Z2, Z6
+	VMOVUPS      Z8, (AX)(R8*1)
+	VMOVUPS      Z6, (AX)(R8*2)
+	VMULPS       Z5, Z4, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z9, Z1, Z5
+	VMOVAPS      Z5, Z6
+	VFMADD231PS  Z7, Z3, Z6
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z7, Z3, Z5
+	VMOVUPS      Z6, (AX)(R9*1)
+	VMOVUPS      Z5, (AX)(R8*4)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x10, R11
+	JNZ          l234
+	VZEROUPPER
+	RET
+
+// func weightsGradTransformAVX512(t *transform)
+// Requires: AVX, AVX512F
+TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (BX)(BX*4), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         80(AX), R11
+	VBROADCASTSS constants<>+16(SB), Z0
+	VBROADCASTSS constants<>+20(SB), Z1
+	VBROADCASTSS constants<>+28(SB), Z2
+	VBROADCASTSS constants<>+32(SB), Z3
+
+l235:
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*1), Z4
+	VADDPS       (AX)(BX*2), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z5
+	VADDPS       (AX)(BX*4), Z5, Z5
+	VMULPS       (AX), Z0, Z6
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z4, Z1, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z5, Z3, Z6
+	VSUBPS       Z4, Z5, Z4
+	VMOVUPS      (AX)(DI*1), Z5
+	VFMADD231PS  Z4, Z1, Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Z4
+	VADDPS       (AX)(BX*2), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z7
+	VADDPS       (AX)(BX*4), Z7, Z7
+	VMULPS       (AX), Z0, Z8
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z4, Z1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z7, Z3, Z8
+	VSUBPS       Z4, Z7, Z4
+	VMOVUPS      (AX)(DI*1), Z7
+	VFMADD231PS  Z4, Z1, Z7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Z4
+	VADDPS       (AX)(BX*2), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z9
+	VADDPS       (AX)(BX*4), Z9, Z9
+	VMULPS       (AX), Z0, Z10
+	VMOVAPS      Z10, Z10
+	VFNMADD231PS Z4, Z1, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z9, Z3, Z10
+	VSUBPS       Z4, Z9, Z4
+	VMOVUPS      (AX)(DI*1), Z9
+	VFMADD231PS  Z4, Z1, Z9
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Z4
+	VADDPS       (AX)(BX*2), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z11
+	VADDPS       (AX)(BX*4), Z11, Z11
+	VMULPS       (AX), Z0, Z12
+	VMOVAPS      Z12, Z12
+	VFNMADD231PS Z4, Z1, Z12
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z11, Z3, Z12
+	VSUBPS       Z4, Z11, Z4
+	VMOVUPS      (AX)(DI*1), Z11
+	VFMADD231PS  Z4, Z1, Z11
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Z4
+	VADDPS       (AX)(BX*2), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z13
+	VADDPS       (AX)(BX*4), Z13, Z13
+	VMULPS       (AX), Z0, Z14
+	VMOVAPS      Z14, Z14
+	VFNMADD231PS Z4, Z1, Z14
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z13, Z3, Z14
+	VSUBPS       Z4, Z13, Z4
+	VMOVUPS      (AX)(DI*1), Z13
+	VFMADD231PS  Z4, Z1, Z13
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Z4
+	VADDPS       (AX)(BX*2), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z15
+	VADDPS       (AX)(BX*4), Z15, Z15
+	VMULPS       (AX), Z0, Z16
+	VMOVAPS      Z16, Z16
+	VFNMADD231PS Z4, Z1, Z16
+	VMOVAPS      Z16, Z16
+	VFMADD231PS  Z15, Z3, Z16
+	VSUBPS       Z4, Z15, Z4
+	VMOVUPS      (AX)(DI*1), Z15
+	VFMADD231PS  Z4, Z1, Z15
+	MOVQ         R8, AX
+	VADDPS       Z10, Z8, Z4
+	VADDPS       Z14, Z12, Z17
+	VMULPS       Z6, Z0, Z6
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z4, Z1, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z17, Z3, Z6
+	VSUBPS       Z4, Z17, Z4
+	VMOVAPS      Z16, Z16
+	VFMADD231PS  Z4, Z1, Z16
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z16, (AX)(R10*2)
+	VSUBPS       Z8, Z10, Z4
+	VSUBPS       Z14, Z12, Z6
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z2, Z4
+	VMOVUPS      Z4, (AX)(R10*1)
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VADDPS       Z9, Z7, Z4
+	VADDPS       Z13, Z11, Z6
+	VMULPS       Z5, Z0, Z5
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z4, Z1, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z6, Z3, Z5
+	VSUBPS       Z4, Z6, Z4
+	VMOVAPS      Z15, Z6
+	VFMADD231PS  Z4, Z1, Z6
+	VMOVUPS      Z5, (AX)
+	VMOVUPS      Z6, (AX)(R10*2)
+	VSUBPS       Z7, Z9, Z4
+	VSUBPS       Z13, Z11, Z5
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z5, Z2, Z4
+	VMOVUPS      Z4, (AX)(R10*1)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*2), Z4
+	VSUBPS       (AX)(BX*1), Z4, Z4
+	VMOVUPS      (AX)(SI*1), Z5
+	VSUBPS       (AX)(BX*4), Z5, Z5
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z5, Z2, Z4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Z5
+	VSUBPS       (AX)(BX*1), Z5, Z5
+	VMOVUPS      (AX)(SI*1), Z6
+	VSUBPS       (AX)(BX*4), Z6, Z6
+	VMULPS       Z5, Z1, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z6, Z2, Z5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Z6
+	VSUBPS       (AX)(BX*1), Z6, Z6
+	VMOVUPS      (AX)(SI*1), Z7
+	VSUBPS       (AX)(BX*4), Z7, Z7
+	VMULPS       Z6, Z1, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z7, Z2, Z6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Z7
+	VSUBPS       (AX)(BX*1), Z7, Z7
+	VMOVUPS      (AX)(SI*1), Z8
+	VSUBPS       (AX)(BX*4), Z8, Z8
+	VMULPS       Z7, Z1, Z7
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  Z8, Z2, Z7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Z8
+	VSUBPS       (AX)(BX*1), Z8, Z8
+	VMOVUPS      (AX)(SI*1), Z9
+	VSUBPS       (AX)(BX*4), Z9, Z9
+	VMULPS       Z8, Z1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z9, Z2, Z8
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Z9
+	VSUBPS       (AX)(BX*1), Z9, Z9
+	VMOVUPS      (AX)(SI*1), Z10
+	VSUBPS       (AX)(BX*4), Z10, Z10
+	VMULPS       Z9, Z1, Z9
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z10, Z2, Z9
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	VADDPS       Z6, Z5, Z10
+	VADDPS       Z8, Z7, Z11
+	VMULPS       Z4, Z0, Z4
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z10, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z11, Z3, Z4
+	VSUBPS       Z10, Z11, Z10
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z10, Z1, Z9
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z9, (AX)(R10*2)
+	VSUBPS       Z5, Z6, Z4
+	VSUBPS       Z8, Z7, Z5
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z5, Z2, Z4
+	VMOVUPS      Z4, (AX)(R10*1)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R11
+	JNZ          l235
+	VZEROUPPER
+	RET
+
+// func imageTransformAVX2(t *transform)
+// Requires: AVX, FMA3
+TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (BX)(BX*4), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	LEAQ         (R10)(R10*4), R12
+	MOVQ         80(AX), R13
+	VBROADCASTSS constants<>+0(SB), Y0
+	VBROADCASTSS constants<>+4(SB), Y1
+	VBROADCASTSS constants<>+8(SB), Y2
+
+l236:
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*4), Y3
+	VFNMADD231PS (AX)(BX*2), Y2, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  (AX), Y1, Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y4
+	VFNMADD231PS (AX)(BX*2), Y2, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  (AX), Y1, Y4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y5
+	VFNMADD231PS (AX)(BX*2), Y2, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  (AX), Y1, Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y6
+	VFNMADD231PS (AX)(BX*2), Y2, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  (AX), Y1, Y6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y7
+	VFNMADD231PS (AX)(BX*2), Y2, Y7
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  (AX), Y1, Y7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y8
+	VFNMADD231PS (AX)(BX*2), Y2, Y8
+	VMOVAPS      Y8, Y8
+	VFMADD231PS  (AX), Y1, Y8
+	MOVQ         R8, AX
+	VMOVAPS      Y7, Y9
+	VFNMADD231PS Y5, Y2, Y9
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  Y3, Y1, Y9
+	VMOVUPS      Y9, (AX)
+	VMOVAPS      Y8, Y3
+	VFNMADD231PS Y6, Y2, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y4, Y1, Y3
+	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVAPS      Y7, Y3
+	VFNMADD231PS Y5, Y1, Y3
+	VMOVAPS      Y6, Y8
+	VFNMADD231PS Y4, Y1, Y8
+	VADDPS       Y8, Y3, Y9
+	VSUBPS       Y8, Y3, Y3
+	VMOVUPS      Y9, (AX)(R10*1)
+	VMOVUPS      Y3, (AX)(R10*2)
+	VSUBPS       Y5, Y7, Y3
+	VSUBPS       Y4, Y6, Y4
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  Y4, Y0, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y4, Y0, Y3
+	VMOVUPS      Y5, (AX)(R11*1)
+	VMOVUPS      Y3, (AX)(R10*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(DI*1), Y3
+	VFNMADD231PS (AX)(SI*1), Y2, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  (AX)(BX*1), Y1, Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Y4
+	VFNMADD231PS (AX)(SI*1), Y2, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  (AX)(BX*1), Y1, Y4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Y5
+	VFNMADD231PS (AX)(SI*1), Y2, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  (AX)(BX*1), Y1, Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Y6
+	VFNMADD231PS (AX)(SI*1), Y2, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  (AX)(BX*1), Y1, Y6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Y7
+	VFNMADD231PS (AX)(SI*1), Y2, Y7
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  (AX)(BX*1), Y1, Y7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(DI*1), Y8
+	VFNMADD231PS (AX)(SI*1), Y2, Y8
+	VMOVAPS      Y8, Y8
+	VFMADD231PS  (AX)(BX*1), Y1, Y8
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Y7, Y9
+	VFNMADD231PS Y5, Y2, Y9
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  Y3, Y1, Y9
+	VMOVUPS      Y9, (AX)
+	VMOVAPS      Y8, Y3
+	VFNMADD231PS Y6, Y2, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y4, Y1, Y3
+	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVAPS      Y7, Y3
+	VFNMADD231PS Y5, Y1, Y3
+	VMOVAPS      Y6, Y8
+	VFNMADD231PS Y4, Y1, Y8
+	VADDPS       Y8, Y3, Y9
+	VSUBPS       Y8, Y3, Y3
+	VMOVUPS      Y9, (AX)(R10*1)
+	VMOVUPS      Y3, (AX)(R10*2)
+	VSUBPS       Y5, Y7, Y3
+	VSUBPS       Y4, Y6, Y4
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  Y4, Y0, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y4, Y0, Y3
+	VMOVUPS      Y5, (AX)(R11*1)
+	VMOVUPS      Y3, (AX)(R10*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*4), Y3
+	VFNMADD231PS (AX)(BX*2), Y1, Y3
+	VMOVUPS      (AX)(SI*1), Y4
+	VFNMADD231PS (AX)(BX*1), Y1, Y4
+	VADDPS       Y4, Y3, Y5
+	VSUBPS       Y4, Y3, Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y4
+	VFNMADD231PS (AX)(BX*2), Y1, Y4
+	VMOVUPS      (AX)(SI*1), Y6
+	VFNMADD231PS (AX)(BX*1), Y1, Y6
+	VADDPS       Y6, Y4, Y7
+	VSUBPS       Y6, Y4, Y4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y6
+	VFNMADD231PS (AX)(BX*2), Y1, Y6
+	VMOVUPS      (AX)(SI*1), Y8
+	VFNMADD231PS (AX)(BX*1), Y1, Y8
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y8, Y6, Y6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y8
+	VFNMADD231PS (AX)(BX*2), Y1, Y8
+	VMOVUPS      (AX)(SI*1), Y10
+	VFNMADD231PS (AX)(BX*1), Y1, Y10
+	VADDPS       Y10, Y8, Y11
+	VSUBPS       Y10, Y8, Y8
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y10
+	VFNMADD231PS (AX)(BX*2), Y1, Y10
+	VMOVUPS      (AX)(SI*1), Y12
+	VFNMADD231PS (AX)(BX*1), Y1, Y12
+	VADDPS       Y12, Y10, Y13
+	VSUBPS       Y12, Y10, Y10
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y12
+	VFNMADD231PS (AX)(BX*2), Y1, Y12
+	VMOVUPS      (AX)(SI*1), Y14
+	VFNMADD231PS (AX)(BX*1), Y1, Y14
+	VADDPS       Y14, Y12, Y15
+	VSUBPS       Y14, Y12, Y12
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	VMOVAPS      Y13, Y14
+	VFNMADD231PS Y9, Y2, Y14
+	VMOVAPS      Y14, Y14
+	VFMADD231PS  Y5, Y1, Y14
+	VMOVUPS      Y14, (AX)
+	VMOVAPS      Y15, Y5
+	VFNMADD231PS Y11, Y2, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VMOVUPS      Y5, (AX)(R12*1)
+	VMOVAPS      Y13, Y5
+	VFNMADD231PS Y9, Y1, Y5
+	VMOVAPS      Y11, Y14
+	VFNMADD231PS Y7, Y1, Y14
+	VADDPS       Y14, Y5, Y15
+	VSUBPS       Y14, Y5, Y5
+	VMOVUPS      Y15, (AX)(R10*1)
+	VMOVUPS      Y5, (AX)(R10*2)
+	VSUBPS       Y9, Y13, Y5
+	VSUBPS       Y7, Y11, Y7
+	VMOVAPS      Y5, Y9
+	VFMADD231PS  Y7, Y0, Y9
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y7, Y0, Y5
+	VMOVUPS      Y9, (AX)(R11*1)
+	VMOVUPS      Y5, (AX)(R10*4)
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Y10, Y5
+	VFNMADD231PS Y6, Y2, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y3, Y1, Y5
+	VMOVUPS      Y5, (AX)
+	VMOVAPS      Y12, Y3
+	VFNMADD231PS Y8, Y2, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y4, Y1, Y3
+	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVAPS      Y10, Y3
+	VFNMADD231PS Y6, Y1, Y3
+	VMOVAPS      Y8, Y5
+	VFNMADD231PS Y4, Y1, Y5
+	VADDPS       Y5, Y3, Y7
+	VSUBPS       Y5, Y3, Y3
+	VMOVUPS      Y7, (AX)(R10*1)
+	VMOVUPS      Y3, (AX)(R10*2)
+	VSUBPS       Y6, Y10, Y3
+	VSUBPS       Y4, Y8, Y4
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  Y4, Y0, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y4, Y0, Y3
+	VMOVUPS      Y5, (AX)(R11*1)
+	VMOVUPS      Y3, (AX)(R10*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*4), Y3
+	VSUBPS       (AX)(BX*2), Y3, Y3
+	VMOVUPS      (AX)(SI*1), Y4
+	VSUBPS       (AX)(BX*1), Y4, Y4
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  Y4, Y0, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y4, Y0, Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y4
+	VSUBPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y6
+	VSUBPS       (AX)(BX*1), Y6, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  Y6, Y0, Y7
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS Y6, Y0, Y4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y6
+	VSUBPS       (AX)(BX*2), Y6, Y6
+	VMOVUPS      (AX)(SI*1), Y8
+	VSUBPS       (AX)(BX*1), Y8, Y8
+	VMOVAPS      Y6, Y9
+	VFMADD231PS  Y8, Y0, Y9
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS Y8, Y0, Y6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y8
+	VSUBPS       (AX)(BX*2), Y8, Y8
+	VMOVUPS      (AX)(SI*1), Y10
+	VSUBPS       (AX)(BX*1), Y10, Y10
+	VMOVAPS      Y8, Y11
+	VFMADD231PS  Y10, Y0, Y11
+	VMOVAPS      Y8, Y8
+	VFNMADD231PS Y10, Y0, Y8
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y10
+	VSUBPS       (AX)(BX*2), Y10, Y10
+	VMOVUPS      (AX)(SI*1), Y12
+	VSUBPS       (AX)(BX*1), Y12, Y12
+	VMOVAPS      Y10, Y13
+	VFMADD231PS  Y12, Y0, Y13
+	VMOVAPS      Y10, Y10
+	VFNMADD231PS Y12, Y0, Y10
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*4), Y12
+	VSUBPS       (AX)(BX*2), Y12, Y12
+	VMOVUPS      (AX)(SI*1), Y14
+	VSUBPS       (AX)(BX*1), Y14, Y14
+	VMOVAPS      Y12, Y15
+	VFMADD231PS  Y14, Y0, Y15
+	VMOVAPS      Y12, Y12
+	VFNMADD231PS Y14, Y0, Y12
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Y13, Y14
+	VFNMADD231PS Y9, Y2, Y14
+	VMOVAPS      Y14, Y14
+	VFMADD231PS  Y5, Y1, Y14
+	VMOVUPS      Y14, (AX)
+	VMOVAPS      Y15, Y5
+	VFNMADD231PS Y11, Y2, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VMOVUPS      Y5, (AX)(R12*1)
+	VMOVAPS      Y13, Y5
+	VFNMADD231PS Y9, Y1, Y5
+	VMOVAPS      Y11, Y14
+	VFNMADD231PS Y7, Y1, Y14
+	VADDPS       Y14, Y5, Y15
+	VSUBPS       Y14, Y5, Y5
+	VMOVUPS      Y15, (AX)(R10*1)
+	VMOVUPS      Y5, (AX)(R10*2)
+	VSUBPS       Y9, Y13, Y5
+	VSUBPS       Y7, Y11, Y7
+	VMOVAPS      Y5, Y9
+	VFMADD231PS  Y7, Y0, Y9
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y7, Y0, Y5
+	VMOVUPS      Y9, (AX)(R11*1)
+	VMOVUPS      Y5, (AX)(R10*4)
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VMOVAPS      Y10, Y5
+	VFNMADD231PS Y6, Y2, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y3, Y1, Y5
+	VMOVUPS      Y5, (AX)
+	VMOVAPS      Y12, Y3
+	VFNMADD231PS Y8, Y2, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y4, Y1, Y3
+	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVAPS      Y10, Y3
+	VFNMADD231PS Y6, Y1, Y3
+	VMOVAPS      Y8, Y5
+	VFNMADD231PS Y4, Y1, Y5
+	VADDPS       Y5, Y3, Y7
+	VSUBPS       Y5, Y3, Y3
+	VMOVUPS      Y7, (AX)(R10*1)
+	VMOVUPS      Y3, (AX)(R10*2)
+	VSUBPS       Y6, Y10, Y3
+	VSUBPS       Y4, Y8, Y4
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  Y4, Y0, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y4, Y0, Y3
+	VMOVUPS      Y5, (AX)(R11*1)
+	VMOVUPS      Y3, (AX)(R10*4)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, R8
+	SUBQ         $0x08, R13
+	JNZ          l236
+	VZEROUPPER
+	RET
+
+// func resultTransformAVX2(t *transform)
+// Requires: AVX, FMA3
+TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (BX)(BX*4), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         80(AX), R12
+	VBROADCASTSS constants<>+0(SB), Y0
+	VBROADCASTSS constants<>+4(SB), Y1
+	VBROADCASTSS constants<>+12(SB), Y2
+
+l237:
+	MOVQ        CX, AX
+	VMOVUPS     (AX)(BX*1), Y3
+	VADDPS      (AX)(BX*2), Y3, Y3
+	VMOVUPS     (AX)(SI*1), Y4
+	VADDPS      (AX)(BX*4), Y4, Y4
+	VADDPS      (AX), Y3, Y5
+	VADDPS      Y4, Y5, Y5
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y4, Y1, Y3
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y4
+	VADDPS      (AX)(BX*2), Y4, Y4
+	VMOVUPS     (AX)(SI*1), Y6
+	VADDPS      (AX)(BX*4), Y6, Y6
+	VADDPS      (AX), Y4, Y7
+	VADDPS      Y6, Y7, Y7
+	VMOVAPS     Y4, Y4
+	VFMADD231PS Y6, Y1, Y4
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y6
+	VADDPS      (AX)(BX*2), Y6, Y6
+	VMOVUPS     (AX)(SI*1), Y8
+	VADDPS      (AX)(BX*4), Y8, Y8
+	VADDPS      (AX), Y6, Y9
+	VADDPS      Y8, Y9, Y9
+	VMOVAPS     Y6, Y6
+	VFMADD231PS Y8, Y1, Y6
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y8
+	VADDPS      (AX)(BX*2), Y8, Y8
+	VMOVUPS     (AX)(SI*1), Y10
+	VADDPS      (AX)(BX*4), Y10, Y10
+	VADDPS      (AX), Y8, Y11
+	VADDPS      Y10, Y11, Y11
+	VMOVAPS     Y8, Y8
+	VFMADD231PS Y10, Y1, Y8
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y10
+	VADDPS      (AX)(BX*2), Y10, Y10
+	VMOVUPS     (AX)(SI*1), Y12
+	VADDPS      (AX)(BX*4), Y12, Y12
+	VADDPS      (AX), Y10, Y13
+	VADDPS      Y12, Y13, Y13
+	VMOVAPS     Y10, Y10
+	VFMADD231PS Y12, Y1, Y10
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y12
+	VADDPS      (AX)(BX*2), Y12, Y12
+	VMOVUPS     (AX)(SI*1), Y14
+	VADDPS      (AX)(BX*4), Y14, Y14
+	VADDPS      (AX), Y12, Y15
+	VADDPS      Y14, Y15, Y15
+	VMOVAPS     Y12, Y12
+	VFMADD231PS Y14, Y1, Y12
+	MOVQ        R8, AX
+	VADDPS      Y9, Y7, Y14
+	VADDPS      Y13, Y11, Y16
+	VADDPS      Y5, Y14, Y5
+	VADDPS      Y16, Y5, Y5
+	VMOVAPS     Y14, Y14
+	VFMADD231PS Y16, Y1, Y14
+	VMOVUPS     Y5, (AX)
+	VMOVUPS     Y14, (AX)(R10*2)
+	VSUBPS      Y9, Y7, Y5
+	VSUBPS      Y13, Y11, Y7
+	VMOVAPS     Y5, Y9
+	VFMADD231PS Y7, Y0, Y9
+	VADDPS      Y15, Y5, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS Y7, Y2, Y5
+	VMOVUPS     Y9, (AX)(R10*1)
+	VMOVUPS     Y5, (AX)(R11*1)
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	VADDPS      Y6, Y4, Y5
+	VADDPS      Y10, Y8, Y7
+	VADDPS      Y3, Y5, Y3
+	VADDPS      Y7, Y3, Y3
+	VMOVAPS     Y5, Y5
+	VFMADD231PS Y7, Y1, Y5
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y5, (AX)(R10*2)
+	VSUBPS      Y6, Y4, Y3
+	VSUBPS      Y10, Y8, Y4
+	VMOVAPS     Y3, Y5
+	VFMADD231PS Y4, Y0, Y5
+	VADDPS      Y12, Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y4, Y2, Y3
+	VMOVUPS     Y5, (AX)(R10*1)
+	VMOVUPS     Y3, (AX)(R11*1)
+	MOVQ        CX, AX
+	VMOVUPS     (AX)(BX*1), Y3
+	VSUBPS      (AX)(BX*2), Y3, Y3
+	VMOVUPS     (AX)(SI*1), Y4
+	VSUBPS      (AX)(BX*4), Y4, Y4
+	VMOVAPS     Y3, Y5
+	VFMADD231PS Y4, Y0, Y5
+	VADDPS      (AX)(DI*1), Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y4, Y2, Y3
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y4
+	VSUBPS      (AX)(BX*2), Y4, Y4
+	VMOVUPS     (AX)(SI*1), Y6
+	VSUBPS      (AX)(BX*4), Y6, Y6
+	VMOVAPS     Y4, Y7
+	VFMADD231PS Y6, Y0, Y7
+	VADDPS      (AX)(DI*1), Y4, Y4
+	VMOVAPS     Y4, Y4
+	VFMADD231PS Y6, Y2, Y4
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y6
+	VSUBPS      (AX)(BX*2), Y6, Y6
+	VMOVUPS     (AX)(SI*1), Y8
+	VSUBPS      (AX)(BX*4), Y8, Y8
+	VMOVAPS     Y6, Y9
+	VFMADD231PS Y8, Y0, Y9
+	VADDPS      (AX)(DI*1), Y6, Y6
+	VMOVAPS     Y6, Y6
+	VFMADD231PS Y8, Y2, Y6
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y8
+	VSUBPS      (AX)(BX*2), Y8, Y8
+	VMOVUPS     (AX)(SI*1), Y10
+	VSUBPS      (AX)(BX*4), Y10, Y10
+	VMOVAPS     Y8, Y11
+	VFMADD231PS Y10, Y0, Y11
+	VADDPS      (AX)(DI*1), Y8, Y8
+	VMOVAPS     Y8, Y8
+	VFMADD231PS Y10, Y2, Y8
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y10
+	VSUBPS      (AX)(BX*2), Y10, Y10
+	VMOVUPS     (AX)(SI*1), Y12
+	VSUBPS      (AX)(BX*4), Y12, Y12
+	VMOVAPS     Y10, Y13
+	VFMADD231PS Y12, Y0, Y13
+	VADDPS      (AX)(DI*1), Y10, Y10
+	VMOVAPS     Y10, Y10
+	VFMADD231PS Y12, Y2, Y10
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Y12
+	VSUBPS      (AX)(BX*2), Y12, Y12
+	VMOVUPS     (AX)(SI*1), Y14
+	VSUBPS      (AX)(BX*4), Y14, Y14
+	VMOVAPS     Y12, Y15
+	VFMADD231PS Y14, Y0, Y15
+	VADDPS      (AX)(DI*1), Y12, Y12
+	VMOVAPS     Y12, Y12
+	VFMADD231PS Y14, Y2, Y12
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	VADDPS      Y9, Y7, Y14
+	VADDPS      Y13, Y11, Y16
+	VADDPS      Y5, Y14, Y5
+	VADDPS      Y16, Y5, Y5
+	VMOVAPS     Y14, Y14
+	VFMADD231PS Y16, Y1, Y14
+	VMOVUPS     Y5, (AX)
+	VMOVUPS     Y14, (AX)(R10*2)
+	VSUBPS      Y9, Y7, Y5
+	VSUBPS      Y13, Y11, Y7
+	VMOVAPS     Y5, Y9
+	VFMADD231PS Y7, Y0, Y9
+	VADDPS      Y15, Y5, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS Y7, Y2, Y5
+	VMOVUPS     Y9, (AX)(R10*1)
+	VMOVUPS     Y5, (AX)(R11*1)
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	VADDPS      Y6, Y4, Y5
+	VADDPS      Y10, Y8, Y7
+	VADDPS      Y3, Y5, Y3
+	VADDPS      Y7, Y3, Y3
+	VMOVAPS     Y5, Y5
+	VFMADD231PS Y7, Y1, Y5
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y5, (AX)(R10*2)
+	VSUBPS      Y6, Y4, Y3
+	VSUBPS      Y10, Y8, Y4
+	VMOVAPS     Y3, Y5
+	VFMADD231PS Y4, Y0, Y5
+	VADDPS      Y12, Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y4, Y2, Y3
+	VMOVUPS     Y5, (AX)(R10*1)
+	VMOVUPS     Y3, (AX)(R11*1)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x08, R12
+	JNZ         l237
+	VZEROUPPER
+	RET
+
+// func resultGradTransformAVX2(t *transform)
+// Requires: AVX, FMA3
+TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	MOVQ         (AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+	SHLQ         $0x02, R8
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	LEAQ         (R9)(R9*4), R11
+	MOVQ         80(AX), R12
+	VBROADCASTSS constants<>+0(SB), Y0
+	VBROADCASTSS constants<>+4(SB), Y1
+
+l238:
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Y2
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y4
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y5
+	MOVQ         DI, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y5, (AX)(R11*1)
+	VADDPS       Y4, Y2, Y6
+	VADDPS       Y5, Y3, Y7
+	VADDPS       Y7, Y6, Y8
+	VSUBPS       Y7, Y6, Y6
+	VMOVUPS      Y8, (AX)(R9*1)
+	VMOVUPS      Y6, (AX)(R9*2)
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y4, Y1, Y2
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y5, Y1, Y3
+	VMOVAPS      Y2, Y4
+	VFMADD231PS  Y3, Y0, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMOVUPS      Y4, (AX)(R10*1)
+	VMOVUPS      Y2, (AX)(R9*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(SI*1), Y2
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(SI*1), Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(SI*1), Y4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(SI*1), Y5
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y5, (AX)(R11*1)
+	VADDPS       Y4, Y2, Y6
+	VADDPS       Y5, Y3, Y7
+	VADDPS       Y7, Y6, Y8
+	VSUBPS       Y7, Y6, Y6
+	VMOVUPS      Y8, (AX)(R9*1)
+	VMOVUPS      Y6, (AX)(R9*2)
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y4, Y1, Y2
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y5, Y1, Y3
+	VMOVAPS      Y2, Y4
+	VFMADD231PS  Y3, Y0, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMOVUPS      Y4, (AX)(R10*1)
+	VMOVUPS      Y2, (AX)(R9*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Y2
+	VADDPS       (AX)(BX*2), Y2, Y2
+	VMOVUPS      (AX)(BX*1), Y3
+	VADDPS       (AX)(SI*1), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VSUBPS       Y3, Y2, Y2
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y3
+	VADDPS       (AX)(BX*2), Y3, Y3
+	VMOVUPS      (AX)(BX*1), Y5
+	VADDPS       (AX)(SI*1), Y5, Y5
+	VADDPS       Y5, Y3, Y6
+	VSUBPS       Y5, Y3, Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y5
+	VADDPS       (AX)(BX*2), Y5, Y5
+	VMOVUPS      (AX)(BX*1), Y7
+	VADDPS       (AX)(SI*1), Y7, Y7
+	VADDPS       Y7, Y5, Y8
+	VSUBPS       Y7, Y5, Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y7
+	VADDPS       (AX)(BX*2), Y7, Y7
+	VMOVUPS      (AX)(BX*1), Y9
+	VADDPS       (AX)(SI*1), Y9, Y9
+	VADDPS       Y9, Y7, Y10
+	VSUBPS       Y9, Y7, Y7
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y10, (AX)(R11*1)
+	VADDPS       Y8, Y4, Y9
+	VADDPS       Y10, Y6, Y11
+	VADDPS       Y11, Y9, Y12
+	VSUBPS       Y11, Y9, Y9
+	VMOVUPS      Y12, (AX)(R9*1)
+	VMOVUPS      Y9, (AX)(R9*2)
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y8, Y1, Y4
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y10, Y1, Y6
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  Y6, Y0, Y8
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS Y6, Y0, Y4
+	VMOVUPS      Y8, (AX)(R10*1)
+	VMOVUPS      Y4, (AX)(R9*4)
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y7, (AX)(R11*1)
+	VADDPS       Y5, Y2, Y4
+	VADDPS       Y7, Y3, Y6
+	VADDPS       Y6, Y4, Y8
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y8, (AX)(R9*1)
+	VMOVUPS      Y4, (AX)(R9*2)
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y1, Y2
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y7, Y1, Y3
+	VMOVAPS      Y2, Y4
+	VFMADD231PS  Y3, Y0, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMOVUPS      Y4, (AX)(R10*1)
+	VMOVUPS      Y2, (AX)(R9*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Y2
+	VFMADD231PS  (AX)(BX*2), Y1, Y2
+	VMOVUPS      (AX)(BX*1), Y3
+	VFMADD231PS  (AX)(SI*1), Y1, Y3
+	VMOVAPS      Y2, Y4
+	VFMADD231PS  Y3, Y0, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y3
+	VFMADD231PS  (AX)(BX*2), Y1, Y3
+	VMOVUPS      (AX)(BX*1), Y5
+	VFMADD231PS  (AX)(SI*1), Y1, Y5
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  Y5, Y0, Y6
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y5, Y0, Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y5
+	VFMADD231PS  (AX)(BX*2), Y1, Y5
+	VMOVUPS      (AX)(BX*1), Y7
+	VFMADD231PS  (AX)(SI*1), Y1, Y7
+	VMOVAPS      Y5, Y8
+	VFMADD231PS  Y7, Y0, Y8
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y7, Y0, Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y7
+	VFMADD231PS  (AX)(BX*2), Y1, Y7
+	VMOVUPS      (AX)(BX*1), Y9
+	VFMADD231PS  (AX)(SI*1), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  Y9, Y0, Y10
+	VMOVAPS      Y7, Y7
+	VFNMADD231PS Y9, Y0, Y7
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y10, (AX)(R11*1)
+	VADDPS       Y8, Y4, Y9
+	VADDPS       Y10, Y6, Y11
+	VADDPS       Y11, Y9, Y12
+	VSUBPS       Y11, Y9, Y9
+	VMOVUPS      Y12, (AX)(R9*1)
+	VMOVUPS      Y9, (AX)(R9*2)
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y8, Y1, Y4
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y10, Y1, Y6
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  Y6, Y0, Y8
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS Y6, Y0, Y4
+	VMOVUPS      Y8, (AX)(R10*1)
+	VMOVUPS      Y4, (AX)(R9*4)
+	MOVQ         DI, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	ADDQ         R8, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y7, (AX)(R11*1)
+	VADDPS       Y5, Y2, Y4
+	VADDPS       Y7, Y3, Y6
+	VADDPS       Y6, Y4, Y8
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y8, (AX)(R9*1)
+	VMOVUPS      Y4, (AX)(R9*2)
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y1, Y2
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y7, Y1, Y3
+	VMOVAPS      Y2, Y4
+	VFMADD231PS  Y3, Y0, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMOVUPS      Y4, (AX)(R10*1)
+	VMOVUPS      Y2, (AX)(R9*4)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DI
+	SUBQ         $0x08, R12
+	JNZ          l238
+	VZEROUPPER
+	RET
+
+// func weightsTransformAVX2(t *transform)
+// Requires: AVX, FMA3
+TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	MOVQ         (AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	MOVQ         80(AX), R11
+	VBROADCASTSS constants<>+16(SB), Y0
+	VBROADCASTSS constants<>+20(SB), Y1
+	VBROADCASTSS constants<>+24(SB), Y2
+	VBROADCASTSS constants<>+28(SB), Y3
+	VBROADCASTSS constants<>+32(SB), Y4
+
+l239:
+	MOVQ         CX, AX
+	VMULPS       (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMULPS       (AX), Y0, Y6
+	ADDQ         DX, AX
+	VMULPS       (AX), Y0, Y7
+	MOVQ         SI, AX
+	VMULPS       Y5, Y0, Y8
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      Y7, (AX)(R10*1)
+	VADDPS       Y7, Y5, Y8
+	VMULPS       Y8, Y2, Y8
+	VMOVAPS      Y8, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VMOVAPS      Y8, Y8
+	VFNMADD231PS Y6, Y2, Y8
+	VMOVUPS      Y9, (AX)(R8*1)
+	VMOVUPS      Y8, (AX)(R8*2)
+	VMULPS       Y5, Y4, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  Y6, Y3, Y7
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y6, Y3, Y5
+	VMOVUPS      Y7, (AX)(R9*1)
+	VMOVUPS      Y5, (AX)(R8*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*2), Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y7
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Y5, Y0, Y8
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      Y7, (AX)(R10*1)
+	VADDPS       Y7, Y5, Y8
+	VMULPS       Y8, Y2, Y8
+	VMOVAPS      Y8, Y9
+	VFMADD231PS  Y6, Y2, Y9
+	VMOVAPS      Y8, Y8
+	VFNMADD231PS Y6, Y2, Y8
+	VMOVUPS      Y9, (AX)(R8*1)
+	VMOVUPS      Y8, (AX)(R8*2)
+	VMULPS       Y5, Y4, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  Y6, Y3, Y7
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y6, Y3, Y5
+	VMOVUPS      Y7, (AX)(R9*1)
+	VMOVUPS      Y5, (AX)(R8*4)
+	MOVQ         CX, AX
+	VMOVUPS      (AX), Y5
+	VADDPS       (AX)(BX*2), Y5, Y5
+	VMULPS       Y5, Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  (AX)(BX*1), Y2, Y6
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS (AX)(BX*1), Y2, Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y7
+	VADDPS       (AX)(BX*2), Y7, Y7
+	VMULPS       Y7, Y2, Y7
+	VMOVAPS      Y7, Y8
+	VFMADD231PS  (AX)(BX*1), Y2, Y8
+	VMOVAPS      Y7, Y7
+	VFNMADD231PS (AX)(BX*1), Y2, Y7
+	ADDQ         DX, AX
+	VMOVUPS      (AX), Y9
+	VADDPS       (AX)(BX*2), Y9, Y9
+	VMULPS       Y9, Y2, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  (AX)(BX*1), Y2, Y10
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS (AX)(BX*1), Y2, Y9
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	VMULPS       Y6, Y0, Y11
+	VMOVUPS      Y11, (AX)
+	VMOVUPS      Y10, (AX)(R10*1)
+	VADDPS       Y10, Y6, Y11
+	VMULPS       Y11, Y2, Y11
+	VMOVAPS      Y11, Y12
+	VFMADD231PS  Y8, Y2, Y12
+	VMOVAPS      Y11, Y11
+	VFNMADD231PS Y8, Y2, Y11
+	VMOVUPS      Y12, (AX)(R8*1)
+	VMOVUPS      Y11, (AX)(R8*2)
+	VMULPS       Y6, Y4, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y10, Y1, Y6
+	VMOVAPS      Y6, Y10
+	VFMADD231PS  Y8, Y3, Y10
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS Y8, Y3, Y6
+	VMOVUPS      Y10, (AX)(R9*1)
+	VMOVUPS      Y6, (AX)(R8*4)
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Y5, Y0, Y6
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y9, (AX)(R10*1)
+	VADDPS       Y9, Y5, Y6
+	VMULPS       Y6, Y2, Y6
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  Y7, Y2, Y8
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS Y7, Y2, Y6
+	VMOVUPS      Y8, (AX)(R8*1)
+	VMOVUPS      Y6, (AX)(R8*2)
+	VMULPS       Y5, Y4, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y9, Y1, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  Y7, Y3, Y6
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y7, Y3, Y5
+	VMOVUPS      Y6, (AX)(R9*1)
+	VMOVUPS      Y5, (AX)(R8*4)
+	MOVQ         CX, AX
+	VMULPS       (AX), Y4, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  (AX)(BX*2), Y1, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  (AX)(BX*1), Y3, Y6
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS (AX)(BX*1), Y3, Y5
+	ADDQ         DX, AX
+	VMULPS       (AX), Y4, Y7
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  (AX)(BX*2), Y1, Y7
+	VMOVAPS      Y7, Y8
+	VFMADD231PS  (AX)(BX*1), Y3, Y8
+	VMOVAPS      Y7, Y7
+	VFNMADD231PS (AX)(BX*1), Y3, Y7
+	ADDQ         DX, AX
+	VMULPS       (AX), Y4, Y9
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  (AX)(BX*2), Y1, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  (AX)(BX*1), Y3, Y10
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS (AX)(BX*1), Y3, Y9
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Y6, Y0, Y11
+	VMOVUPS      Y11, (AX)
+	VMOVUPS      Y10, (AX)(R10*1)
+	VADDPS       Y10, Y6, Y11
+	VMULPS       Y11, Y2, Y11
+	VMOVAPS      Y11, Y12
+	VFMADD231PS  Y8, Y2, Y12
+	VMOVAPS      Y11, Y11
+	VFNMADD231PS Y8, Y2, Y11
+	VMOVUPS      Y12, (AX)(R8*1)
+	VMOVUPS      Y11, (AX)(R8*2)
+	VMULPS       Y6, Y4, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y10, Y1, Y6
+	VMOVAPS      Y6, Y10
+	VFMADD231PS  Y8, Y3, Y10
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS Y8, Y3, Y6
+	VMOVUPS      Y10, (AX)(R9*1)
+	VMOVUPS      Y6, (AX)(R8*4)
+	MOVQ         SI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	ADDQ         DI, AX
+	VMULPS       Y5, Y0, Y6
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y9, (AX)(R10*1)
+	VADDPS       Y9, Y5, Y6
+	VMULPS       Y6, Y2, Y6
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  Y7, Y2, Y8
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS Y7, Y2, Y6
+	VMOVUPS      Y8, (AX)(R8*1)
+	VMOVUPS      Y6, (AX)(R8*2)
+	VMULPS       Y5, Y4, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y9, Y1, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  Y7, Y3, Y6
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y7, Y3, Y5
+	VMOVUPS      Y6, (AX)(R9*1)
+	VMOVUPS      Y5, (AX)(R8*4)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, SI
+	SUBQ         $0x08, R11
+	JNZ          l239
+	VZEROUPPER
+	RET
+
+// func weightsGradTransformAVX2(t *transform)
+// Requires: AVX, FMA3
+TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (BX)(BX*4), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         80(AX), R11
+	VBROADCASTSS constants<>+16(SB), Y0
+	VBROADCASTSS constants<>+20(SB), Y1
+	VBROADCASTSS constants<>+28(SB), Y2
+	VBROADCASTSS constants<>+32(SB), Y3
+
+l240:
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*1), Y4
+	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y5
+	VADDPS       (AX)(BX*4), Y5, Y5
+	VMULPS       (AX), Y0, Y6
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS Y4, Y1, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y5, Y3, Y6
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      (AX)(DI*1), Y5
+	VFMADD231PS  Y4, Y1, Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Y4
+	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y7
+	VADDPS       (AX)(BX*4), Y7, Y7
+	VMULPS       (AX), Y0, Y8
+	VMOVAPS      Y8, Y8
+	VFNMADD231PS Y4, Y1, Y8
+	VMOVAPS      Y8, Y8
+	VFMADD231PS  Y7, Y3, Y8
+	VSUBPS       Y4, Y7, Y4
+	VMOVUPS      (AX)(DI*1), Y7
+	VFMADD231PS  Y4, Y1, Y7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Y4
+	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y9
+	VADDPS       (AX)(BX*4), Y9, Y9
+	VMULPS       (AX), Y0, Y10
+	VMOVAPS      Y10, Y10
+	VFNMADD231PS Y4, Y1, Y10
+	VMOVAPS      Y10, Y10
+	VFMADD231PS  Y9, Y3, Y10
+	VSUBPS       Y4, Y9, Y4
+	VMOVUPS      (AX)(DI*1), Y9
+	VFMADD231PS  Y4, Y1, Y9
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Y4
+	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y11
+	VADDPS       (AX)(BX*4), Y11, Y11
+	VMULPS       (AX), Y0, Y12
+	VMOVAPS      Y12, Y12
+	VFNMADD231PS Y4, Y1, Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  Y11, Y3, Y12
+	VSUBPS       Y4, Y11, Y4
+	VMOVUPS      (AX)(DI*1), Y11
+	VFMADD231PS  Y4, Y1, Y11
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Y4
+	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y13
+	VADDPS       (AX)(BX*4), Y13, Y13
+	VMULPS       (AX), Y0, Y14
+	VMOVAPS      Y14, Y14
+	VFNMADD231PS Y4, Y1, Y14
+	VMOVAPS      Y14, Y14
+	VFMADD231PS  Y13, Y3, Y14
+	VSUBPS       Y4, Y13, Y4
+	VMOVUPS      (AX)(DI*1), Y13
+	VFMADD231PS  Y4, Y1, Y13
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Y4
+	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y15
+	VADDPS       (AX)(BX*4), Y15, Y15
+	VMULPS       (AX), Y0, Y16
+	VMOVAPS      Y16, Y16
+	VFNMADD231PS Y4, Y1, Y16
+	VMOVAPS      Y16, Y16
+	VFMADD231PS  Y15, Y3, Y16
+	VSUBPS       Y4, Y15, Y4
+	VMOVUPS      (AX)(DI*1), Y15
+	VFMADD231PS  Y4, Y1, Y15
+	MOVQ         R8, AX
+	VADDPS       Y10, Y8, Y4
+	VADDPS       Y14, Y12, Y17
+	VMULPS       Y6, Y0, Y6
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS Y4, Y1, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y17, Y3, Y6
+	VSUBPS       Y4, Y17, Y4
+	VMOVAPS      Y16, Y16
+	VFMADD231PS  Y4, Y1, Y16
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y16, (AX)(R10*2)
+	VSUBPS       Y8, Y10, Y4
+	VSUBPS       Y14, Y12, Y6
+	VMULPS       Y4, Y1, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y6, Y2, Y4
+	VMOVUPS      Y4, (AX)(R10*1)
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	ADDQ         R9, AX
+	VADDPS       Y9, Y7, Y4
+	VADDPS       Y13, Y11, Y6
+	VMULPS       Y5, Y0, Y5
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y4, Y1, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y6, Y3, Y5
+	VSUBPS       Y4, Y6, Y4
+	VMOVAPS      Y15, Y6
+	VFMADD231PS  Y4, Y1, Y6
+	VMOVUPS      Y5, (AX)
+	VMOVUPS      Y6, (AX)(R10*2)
+	VSUBPS       Y7, Y9, Y4
+	VSUBPS       Y13, Y11, Y5
+	VMULPS       Y4, Y1, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y5, Y2, Y4
+	VMOVUPS      Y4, (AX)(R10*1)
+	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*2), Y4
+	VSUBPS       (AX)(BX*1), Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y5
+	VSUBPS       (AX)(BX*4), Y5, Y5
+	VMULPS       Y4, Y1, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y5, Y2, Y4
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y5
+	VSUBPS       (AX)(BX*1), Y5, Y5
+	VMOVUPS      (AX)(SI*1), Y6
+	VSUBPS       (AX)(BX*4), Y6, Y6
+	VMULPS       Y5, Y1, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y6, Y2, Y5
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y6
+	VSUBPS       (AX)(BX*1), Y6, Y6
+	VMOVUPS      (AX)(SI*1), Y7
+	VSUBPS       (AX)(BX*4), Y7, Y7
+	VMULPS       Y6, Y1, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y7, Y2, Y6
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y7
+	VSUBPS       (AX)(BX*1), Y7, Y7
+	VMOVUPS      (AX)(SI*1), Y8
+	VSUBPS       (AX)(BX*4), Y8, Y8
+	VMULPS       Y7, Y1, Y7
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  Y8, Y2, Y7
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y8
+	VSUBPS       (AX)(BX*1), Y8, Y8
+	VMOVUPS      (AX)(SI*1), Y9
+	VSUBPS       (AX)(BX*4), Y9, Y9
+	VMULPS       Y8, Y1, Y8
+	VMOVAPS      Y8, Y8
+	VFMADD231PS  Y9, Y2, Y8
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y9
+	VSUBPS       (AX)(BX*1), Y9, Y9
+	VMOVUPS      (AX)(SI*1), Y10
+	VSUBPS       (AX)(BX*4), Y10, Y10
+	VMULPS       Y9, Y1, Y9
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  Y10, Y2, Y9
+	MOVQ         R8, AX
+	ADDQ         R9, AX
+	VADDPS       Y6, Y5, Y10
+	VADDPS       Y8, Y7, Y11
+	VMULPS       Y4, Y0, Y4
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS Y10, Y1, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y11, Y3, Y4
+	VSUBPS       Y10, Y11, Y10
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  Y10, Y1, Y9
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y9, (AX)(R10*2)
+	VSUBPS       Y5, Y6, Y4
+	VSUBPS       Y8, Y7, Y5
+	VMULPS       Y4, Y1, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y5, Y2, Y4
+	VMOVUPS      Y4, (AX)(R10*1)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, R8
+	SUBQ         $0x08, R11
+	JNZ          l240
+	VZEROUPPER
+	RET

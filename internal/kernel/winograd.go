@@ -232,5 +232,5 @@ func (e *Engine) prefersWinograd(s ConvShape) bool {
 	if s.Kernel != 3 || e.algorithm != fastest {
 		return s.Kernel == 3 && e.algorithm == winograd
 	}
-	return e.isa == generic && s.In >= 16 && s.Out >= 16
+	return s.In >= 16 && s.Out >= 16
 }

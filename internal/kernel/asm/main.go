@@ -33,6 +33,12 @@ func main() {
 		maxPool(s)
 		maxPoolGrad(s)
 	}
+	constants := constantTable()
+	for _, s := range []lanes{avx512Lanes, avx2Lanes} {
+		for _, l := range lines {
+			transform(s, l, constants)
+		}
+	}
 	Generate()
 }
 

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// line is the product of a constant matrix with a column v of from vectors, in
+// groups of results that share sums. The results of a group are those that
+// outputs names, in that order.
+type line struct {
+	name, doc string
+	from, to  int
+	constants []float32
+	groups    []group
+}
+
+type group struct {
+	outputs []int
+	compute func(s *sums, v func(i int) Op) []reg.VecVirtual
+}
+
+// sums does arithmetic on whole vectors, into a fresh register each time.
+type sums struct {
+	lanes
+	constants map[float32]reg.VecVirtual
+}
+
+func (s *sums) load(v Op) reg.VecVirtual {
+	to := s.reg()
+	if from, ok := v.(reg.VecVirtual); ok {
+		VMOVAPS(from, to)
+	} else {
+		VMOVUPS(v, to)
+	}
+	return to
+}
+
+// inRegister is v, loaded if it is in memory.
+func (s *sums) inRegister(v Op) reg.VecVirtual {
+	if r, ok := v.(reg.VecVirtual); ok {
+		return r
+	}
+	return s.load(v)
+}
+
+func (s *sums) add(a, b Op) reg.VecVirtual {
+	left, to := s.inRegister(a), s.reg()
+	VADDPS(b, left, to)
+	return to
+}
+
+func (s *sums) sub(a, b Op) reg.VecVirtual {
+	left, to := s.inRegister(a), s.reg()
+	VSUBPS(b, left, to)
+	return to
+}
+
+func (s *sums) scale(k float32, v Op) reg.VecVirtual {
+	to := s.reg()
+	VMULPS(v, s.constants[k], to)
+	return to
+}
+
+// addScaled is a + k*v, subScaled is a - k*v.
+func (s *sums) addScaled(a Op, k float32, v Op) reg.VecVirtual {
+	to := s.load(a)
+	VFMADD231PS(v, s.constants[k], to)
+	return to
+}
+
+func (s *sums) subScaled(a Op, k float32, v Op) reg.VecVirtual {
+	to := s.load(a)
+	VFNMADD231PS(v, s.constants[k], to)
+	return to
+}
+
+func (s *sums) both(even, odd reg.VecVirtual) []reg.VecVirtual {
+	return []reg.VecVirtual{s.add(even, odd), s.sub(even, odd)}
+}
+
+// bothScaled is even + k*odd and even - k*odd.
+func (s *sums) bothScaled(even reg.VecVirtual, k float32, odd Op) []reg.VecVirtual {
+	return []reg.VecVirtual{s.addScaled(even, k, odd), s.subScaled(even, k, odd)}
+}
+
+// The matrices are written out beside the plain loops.
+var lines = []line{
+	{"image", "Bᵀ x B: 6x6 pixels to 6x6 frequencies", 6, 6, []float32{2, 4, 5}, []group{
+		{[]int{0}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return []reg.VecVirtual{s.addScaled(s.subScaled(v(4), 5, v(2)), 4, v(0))}
+		}},
+		{[]int{5}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return []reg.VecVirtual{s.addScaled(s.subScaled(v(5), 5, v(3)), 4, v(1))}
+		}},
+		{[]int{1, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return s.both(s.subScaled(v(4), 4, v(2)), s.subScaled(v(3), 4, v(1)))
+		}},
+		{[]int{3, 4}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return s.bothScaled(s.sub(v(4), v(2)), 2, s.sub(v(3), v(1)))
+		}},
+	}},
+	{"result", "Aᵀ m A: 6x6 frequencies to 4x4 pixels", 6, 4, []float32{2, 4, 8}, []group{
+		{[]int{0, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			even, even2 := s.add(v(1), v(2)), s.add(v(3), v(4))
+			return []reg.VecVirtual{s.add(s.add(even, v(0)), even2), s.addScaled(even, 4, even2)}
+		}},
+		{[]int{1, 3}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			odd, odd2 := s.sub(v(1), v(2)), s.sub(v(3), v(4))
+			return []reg.VecVirtual{s.addScaled(odd, 2, odd2), s.addScaled(s.add(odd, v(5)), 8, odd2)}
+		}},
+	}},
+	{"resultGrad", "A dy Aᵀ: 4x4 pixels to 6x6 frequencies", 4, 6, []float32{2, 4}, []group{
+		{[]int{0}, func(s *sums, v func(int) Op) []reg.VecVirtual { return []reg.VecVirtual{s.inRegister(v(0))} }},
+		{[]int{5}, func(s *sums, v func(int) Op) []reg.VecVirtual { return []reg.VecVirtual{s.inRegister(v(3))} }},
+		{[]int{1, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return s.both(s.add(v(0), v(2)), s.add(v(1), v(3)))
+		}},
+		{[]int{3, 4}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return s.bothScaled(s.addScaled(v(0), 4, v(2)), 2, s.addScaled(v(1), 4, v(3)))
+		}},
+	}},
+	{"weights", "G w Gᵀ: 3x3 weights to 6x6 frequencies", 3, 6, []float32{1. / 4, 1. / 6, -1. / 6, 1. / 12, 1. / 24}, []group{
+		{[]int{0}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return []reg.VecVirtual{s.scale(1./4, v(0))}
+		}},
+		{[]int{5}, func(s *sums, v func(int) Op) []reg.VecVirtual { return []reg.VecVirtual{s.inRegister(v(2))} }},
+		{[]int{1, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			even, odd := s.scale(-1./6, s.add(v(0), v(2))), v(1)
+			return []reg.VecVirtual{s.addScaled(even, -1./6, odd), s.subScaled(even, -1./6, odd)}
+		}},
+		{[]int{3, 4}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			return s.bothScaled(s.addScaled(s.scale(1./24, v(0)), 1./6, v(2)), 1./12, v(1))
+		}},
+	}},
+	{"weightsGrad", "Gᵀ du G: 6x6 frequencies to 3x3 weights", 6, 3, []float32{1. / 4, 1. / 6, 1. / 12, 1. / 24}, []group{
+		{[]int{0, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			even, even2 := s.add(v(1), v(2)), s.add(v(3), v(4))
+			first := s.addScaled(s.subScaled(s.scale(1./4, v(0)), 1./6, even), 1./24, even2)
+			return []reg.VecVirtual{first, s.addScaled(v(5), 1./6, s.sub(even2, even))}
+		}},
+		{[]int{1}, func(s *sums, v func(int) Op) []reg.VecVirtual {
+			odd, odd2 := s.sub(v(2), v(1)), s.sub(v(3), v(4))
+			return []reg.VecVirtual{s.addScaled(s.scale(1./6, odd), 1./12, odd2)}
+		}},
+	}},
+}
+
+// constantTable holds the constants of the lines in memory.
+func constantTable() map[float32]Mem {
+	table, at := GLOBL("constants", 8|16), map[float32]Mem{} // RODATA|NOPTR
+	for _, l := range lines {
+		for _, k := range l.constants {
+			if _, ok := at[k]; !ok {
+				at[k] = table.Offset(4 * len(at))
+				DATA(4*(len(at)-1), U32(math.Float32bits(k))) // avo writes F32(2) as an integer
+			}
+		}
+	}
+	return at
+}
+
+// side is the src or the dst of a transform: elements of a square in memory.
+type side struct {
+	base, at    reg.GPVirtual // of the channels, of a row or column of the square
+	step, one   reg.GPVirtual // to the next row or column; within it to the next element
+	three, five reg.GPVirtual // times one
+	count       int
+}
+
+// newSide walks the square along step and reaches within it along one.
+func newSide(t gotypes.Component, slice, step, one string, count int) side {
+	s := side{base: GP64(), at: GP64(), step: GP64(), one: GP64(), three: GP64(), count: count}
+	Load(t.Field(slice).Base(), s.base)
+	Load(t.Field(step), s.step)
+	Load(t.Field(one), s.one)
+	SHLQ(Imm(2), s.step)
+	SHLQ(Imm(2), s.one)
+	LEAQ(Mem{Base: s.one, Index: s.one, Scale: 2}, s.three)
+	if count > 5 {
+		s.five = GP64()
+		LEAQ(Mem{Base: s.one, Index: s.one, Scale: 4}, s.five)
+	}
+	return s
+}
+
+func (s side) element(i int) Mem {
+	switch i {
+	case 0:
+		return Mem{Base: s.at}
+	case 3:
+		return Mem{Base: s.at, Index: s.three, Scale: 1}
+	case 5:
+		return Mem{Base: s.at, Index: s.five, Scale: 1}
+	}
+	return Mem{Base: s.at, Index: s.one, Scale: uint8(i)}
+}
+
+// transform writes the function that does a line to all columns and then to
+// all rows of a square. One group of its rows after the other stays in
+// registers between the two: all of them at once would not fit.
+func transform(s lanes, l line, table map[float32]Mem) {
+	name := l.name + "Transform" + s.name
+	TEXT(name, NOSPLIT, "func(t *transform)")
+	Pragma("noescape")
+	Doc(name + " computes " + l.doc + ", for whole vectors of columns.")
+	t := Dereference(Param("t"))
+	src := newSide(t, "src", "srcCol", "srcRow", l.from)
+	dst := newSide(t, "dst", "dstRow", "dstCol", l.to)
+	cols := GP64()
+	Load(t.Field("cols"), cols)
+	a := &sums{s, map[float32]reg.VecVirtual{}}
+	for _, k := range l.constants {
+		v := s.reg()
+		VBROADCASTSS(table[k], v)
+		a.constants[k] = v
+	}
+	loop := label()
+	Label(loop)
+	for _, rows := range l.groups {
+		held := make([][]reg.VecVirtual, l.from) // [column][row of the group]
+		MOVQ(src.base, src.at)
+		for j := range held {
+			held[j] = rows.compute(a, func(i int) Op { return src.element(i) })
+			if j+1 < l.from {
+				ADDQ(src.step, src.at)
+			}
+		}
+		for r, row := range rows.outputs {
+			MOVQ(dst.base, dst.at)
+			for range row {
+				ADDQ(dst.step, dst.at)
+			}
+			for _, columns := range l.groups {
+				v := columns.compute(a, func(j int) Op { return held[j][r] })
+				for c, column := range columns.outputs {
+					VMOVUPS(v[c], dst.element(column))
+				}
+			}
+		}
+	}
+	bytes := uint32(4 * s.count)
+	ADDQ(U32(bytes), src.base)
+	ADDQ(U32(bytes), dst.base)
+	SUBQ(Imm(uint64(s.count)), cols)
+	JNZ(LabelRef(loop))
+	VZEROUPPER()
+	RET()
+}
