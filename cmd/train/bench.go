@@ -2,20 +2,26 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
@@ -24,11 +30,13 @@ import (
 func (p *program) bench() *cobra.Command {
 	var settings settings
 	var steps int
-	var asJSON bool
+	var asJSON, profile bool
 	cmd := &cobra.Command{
-		Use:     "bench",
-		Short:   "Measure the speed of training and inference on random images",
-		Long:    "Measure the speed of training steps (forward, backward, update) and of inference on random images: medians after warm-up.",
+		Use:   "bench",
+		Short: "Measure the speed of training and inference on random images",
+		Long: `Measure the speed of training steps (forward, backward, update) and of inference on random images:
+medians after warm-up. GFLOP/s count the convolutions as direct ones; the peak is that of a large
+matrix product by the same kernel.`,
 		Example: "  train bench --set model.base_channels=16 --steps 20 --json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,12 +47,13 @@ func (p *program) bench() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.runBench(cmd.Context(), cfg, steps, asJSON)
+			return p.runBench(cmd.Context(), cfg, steps, asJSON, profile)
 		},
 	}
 	settings.register(cmd)
 	cmd.Flags().IntVar(&steps, "steps", 12, "number of measured steps")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&profile, "profile", false, "print the time of a training step by kind of op, and its slowest nodes")
 	return cmd
 }
 
@@ -61,16 +70,20 @@ type measurement struct {
 	TrainPerSecond float64 `json:"train_images_per_second"`
 	InferPerSecond float64 `json:"infer_images_per_second"`
 	PeakRSS        float64 `json:"peak_rss_mb"` // 2^20 bytes
+	TrainGFLOPS    float64 `json:"train_gflops"`
+	InferGFLOPS    float64 `json:"infer_gflops"`
+	PeakGFLOPS     float64 `json:"peak_gflops"` // of a large matrix product
 }
 
 // warmUp is the number of steps before the measured ones.
 const warmUp = 2
 
-func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, asJSON bool) error {
+func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, asJSON, profile bool) error {
 	engine, err := kernel.NewEngine(cfg.Threads, cfg.Kernel)
 	if err != nil {
 		return usage(err)
 	}
+	peak := peakGFLOPS(engine)
 	params, err := newParameters(cfg)
 	if err != nil {
 		return err
@@ -121,6 +134,7 @@ func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, as
 	if err != nil {
 		return err
 	}
+	forward, backward := params.Operations(h, w)
 	m := measurement{
 		CPU: cpuName(), Kernel: engine.Kernel(), Threads: engine.Threads(),
 		BaseChannels: cfg.Model.BaseChannels, Depth: cfg.Model.Depth, BatchSize: n, Parameters: params.Count(),
@@ -128,17 +142,65 @@ func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, as
 		TrainPerSecond: float64(n) / training.Seconds(),
 		InferPerSecond: float64(n) / inference.Seconds(),
 		PeakRSS:        peakRSS(),
+		TrainGFLOPS:    backward * float64(n) / training.Seconds() / 1e9,
+		InferGFLOPS:    forward * float64(n) / inference.Seconds() / 1e9,
+		PeakGFLOPS:     peak,
 	}
 	if asJSON {
 		return writeJSON(p.stdout, m)
 	}
-	_, err = fmt.Fprintf(p.stdout, `%s, kernel %s, %d threads
+	if _, err := fmt.Fprintf(p.stdout, `%s, kernel %s, %d threads, %.0f GFLOP/s in a large matrix product
 base %d, depth %d, %d parameters, batches of %d images of %d x %d
-training   %.1f ms a step, %.2f images/s
-inference  %.2f images/s
+training   %.1f ms a step, %.2f images/s, %.0f GFLOP/s
+inference  %.2f images/s, %.0f GFLOP/s
 peak memory %.0f MiB
-`, m.CPU, m.Kernel, m.Threads, m.BaseChannels, m.Depth, m.Parameters, n, h, w, m.StepMS, m.TrainPerSecond, m.InferPerSecond, m.PeakRSS)
-	return err
+`, m.CPU, m.Kernel, m.Threads, m.PeakGFLOPS, m.BaseChannels, m.Depth, m.Parameters, n, h, w,
+		m.StepMS, m.TrainPerSecond, m.TrainGFLOPS, m.InferPerSecond, m.InferGFLOPS, m.PeakRSS); err != nil {
+		return err
+	}
+	if !profile {
+		return nil
+	}
+	return writeProfile(p.stdout, step.Profile(), warmUp+steps)
+}
+
+// writeProfile prints the time of each kind of op and of the slowest nodes, in ms a step.
+func writeProfile(out io.Writer, timings []op.Timing, steps int) error {
+	const slowest = 12
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 / float64(steps) }
+	kinds := map[string]time.Duration{}
+	var all time.Duration
+	for _, t := range timings {
+		kinds[t.Kind] += t.Time
+		all += t.Time
+	}
+	order := slices.SortedFunc(maps.Keys(kinds), func(a, b string) int {
+		return cmp.Or(cmp.Compare(kinds[b], kinds[a]), cmp.Compare(a, b))
+	})
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nkind of op\tms\tshare")
+	for _, kind := range order {
+		fmt.Fprintf(w, "%s\t%.2f\t%.1f%%\n", kind, ms(kinds[kind]), 100*float64(kinds[kind])/float64(all))
+	}
+	fmt.Fprintln(w, "\nnode\tms\tshare")
+	for _, t := range timings[:min(slowest, len(timings))] {
+		fmt.Fprintf(w, "%s\t%.2f\t%.1f%%\n", t.Name, ms(t.Time), 100*float64(t.Time)/float64(all))
+	}
+	return w.Flush()
+}
+
+// peakGFLOPS is the speed of the engine in a large matrix product, (4096, 512) x (512, 512).
+func peakGFLOPS(engine *kernel.Engine) float64 {
+	s := kernel.ConvShape{N: 1, H: 64, W: 64, In: 512, Out: 512, Kernel: 1}
+	pixels := s.N * s.H * s.W
+	x, y, w := make([]float32, pixels*s.In), make([]float32, pixels*s.Out), make([]float32, s.In*s.Out)
+	best := math.Inf(1)
+	for range 5 {
+		start := time.Now()
+		engine.Conv(s, y, x, w, nil)
+		best = min(best, time.Since(start).Seconds())
+	}
+	return 2 * float64(pixels*s.In*s.Out) / best / 1e9
 }
 
 // randomBatch is images in 0..1, 3 values a pixel, and one-hot targets.

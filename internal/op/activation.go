@@ -13,10 +13,11 @@ func (g *Graph) ReLU(name string, x *G.Node) *G.Node {
 	}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "relu",
 		Shape: x.Shape(),
 		Run:   func(y []float32, in [][]float32) { g.Engine.ReLU(y, in[0]) },
 		Diff: func(y, dy *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "relu, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 				g.Engine.ReLUGrad(dx, in[0], in[1])
 			}}, dy, y)}
 		},
@@ -31,6 +32,7 @@ func (g *Graph) Softmax(name string, logits *G.Node) *G.Node {
 	}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "softmax",
 		Shape: logits.Shape(),
 		Run:   func(p []float32, in [][]float32) { g.Engine.Softmax(p, in[0], c) },
 	}, logits)
@@ -44,10 +46,11 @@ func (g *Graph) LogSoftmax(name string, logits *G.Node) *G.Node {
 	}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "log softmax",
 		Shape: logits.Shape(),
 		Run:   func(logp []float32, in [][]float32) { g.Engine.LogSoftmax(logp, in[0], c) },
 		Diff: func(logp, dlogp *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: logits.Shape(), Run: func(dx []float32, in [][]float32) {
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "log softmax, gradient", Shape: logits.Shape(), Run: func(dx []float32, in [][]float32) {
 				g.Engine.LogSoftmaxGrad(dx, in[0], in[1], c)
 			}}, dlogp, logp)}
 		},
@@ -69,6 +72,7 @@ func (g *Graph) Dropout(name string, x *G.Node, p float64, seed uint64) *G.Node 
 	}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "dropout",
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
 			rng := rand.New(rand.NewPCG(seed, g.Step))
@@ -82,7 +86,7 @@ func (g *Graph) Dropout(name string, x *G.Node, p float64, seed uint64) *G.Node 
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
 			// y is an input only so that the factors are those of this run.
-			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: x.Shape(), Run: multiply}, dy, y)}
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "dropout, gradient", Shape: x.Shape(), Run: multiply}, dy, y)}
 		},
 	}, x)
 }

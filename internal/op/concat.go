@@ -20,6 +20,7 @@ func (g *Graph) Concat(name string, a, b *G.Node) *G.Node {
 	}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "concat",
 		Shape: []int{n, h, w, ca + cb},
 		Run:   func(y []float32, in [][]float32) { g.Engine.Concat(y, in[0], ca, in[1], cb) },
 		Diff: func(_, dy *G.Node) []*G.Node {
@@ -27,7 +28,7 @@ func (g *Graph) Concat(name string, a, b *G.Node) *G.Node {
 				if !g.Trained(of) {
 					return nil
 				}
-				return g.Apply(Func{Name: name + suffix, Shape: of.Shape(), Run: func(dx []float32, in [][]float32) {
+				return g.Apply(Func{Name: name + suffix, Kind: "concat, gradient", Shape: of.Shape(), Run: func(dx []float32, in [][]float32) {
 					g.Engine.Slice(dx, c, in[0], ca+cb, from)
 				}}, dy)
 			}

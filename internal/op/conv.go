@@ -28,6 +28,7 @@ func (g *Graph) Conv(name string, x, w, bias *G.Node) *G.Node {
 	}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "conv",
 		Shape: []int{n, h, wd, out},
 		Run: func(y []float32, in [][]float32) {
 			var b []float32
@@ -39,11 +40,11 @@ func (g *Graph) Conv(name string, x, w, bias *G.Node) *G.Node {
 		Diff: func(_, dy *G.Node) []*G.Node {
 			grads := make([]*G.Node, len(inputs))
 			if g.Trained(x) {
-				grads[0] = g.Apply(Func{Name: name + ".grad.input", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+				grads[0] = g.Apply(Func{Name: name + ".grad.input", Kind: "conv, input gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 					g.Engine.ConvGradInput(s, dx, in[0], in[1])
 				}}, dy, w)
 			}
-			grads[1] = g.Apply(Func{Name: name + ".grad.weight", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
+			grads[1] = g.Apply(Func{Name: name + ".grad.weight", Kind: "conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
 				g.Engine.ConvGradWeights(s, dw, in[0], in[1])
 			}}, x, dy)
 			if bias != nil {
@@ -56,7 +57,7 @@ func (g *Graph) Conv(name string, x, w, bias *G.Node) *G.Node {
 
 // gradBias sums dy: (..., C) over all but the channels.
 func (g *Graph) gradBias(name string, dy *G.Node, channels int) *G.Node {
-	return g.Apply(Func{Name: name + ".grad.bias", Shape: []int{channels}, Run: func(db []float32, in [][]float32) {
+	return g.Apply(Func{Name: name + ".grad.bias", Kind: "bias gradient", Shape: []int{channels}, Run: func(db []float32, in [][]float32) {
 		g.Engine.SumRows(db, in[0])
 	}}, dy)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"time"
 
 	"github.com/chewxy/hm"
 	G "gorgonia.org/gorgonia"
@@ -14,6 +15,8 @@ import (
 type Func struct {
 	// Name is unique in the graph. Gorgonia merges nodes whose hashes are equal; the name keeps them apart.
 	Name string
+	// Kind is what the op does, by which Profile adds up; empty: Name.
+	Kind string
 	// Shape is that of the output; nil for a scalar.
 	Shape []int
 	// Run computes out, all of it, from the inputs; all are row-major.
@@ -78,6 +81,7 @@ type function struct {
 	out    []float32 // from Place or Compile
 	value  G.Value   // a view of out; for a scalar, a copy of out[0]
 	in     [][]float32
+	took   time.Duration // by all runs
 }
 
 func (f *function) size() int {
@@ -107,7 +111,9 @@ func (f *function) Do(inputs ...G.Value) (v G.Value, err error) {
 	for i, input := range inputs {
 		f.in[i] = floats(input)
 	}
+	start := time.Now()
 	f.Run(f.out, f.in)
+	f.took += time.Since(start)
 	if s, ok := f.value.(*G.F32); ok {
 		*s = G.F32(f.out[0])
 	}

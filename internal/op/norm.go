@@ -29,6 +29,7 @@ func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.No
 	stats := &BatchStatistics{Mean: make([]float32, c), Variance: make([]float32, c), Rows: n * h * w}
 	y := g.Apply(Func{
 		Name:  name,
+		Kind:  "batch norm",
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
 			g.Engine.BatchNorm(y, in[0], in[1], in[2], stats.Mean, stats.Variance, Epsilon, relu)
@@ -37,11 +38,11 @@ func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.No
 			// One pass finds all three gradients. Its node is that of dx; the others
 			// have it as their input, so that they run after it.
 			dgamma, dbeta := make([]float32, c), make([]float32, c)
-			dx := g.Apply(Func{Name: name + ".grad.input", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+			dx := g.Apply(Func{Name: name + ".grad.input", Kind: "batch norm, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 				g.Engine.BatchNormGrad(dx, dgamma, dbeta, in[0], in[1], in[2], in[3], stats.Mean, stats.Variance, Epsilon, relu)
 			}}, dy, x, gamma, beta)
 			handOut := func(suffix string, from []float32) *G.Node {
-				return g.Apply(Func{Name: name + suffix, Shape: []int{c}, Run: func(out []float32, _ [][]float32) {
+				return g.Apply(Func{Name: name + suffix, Kind: "batch norm, gradient", Shape: []int{c}, Run: func(out []float32, _ [][]float32) {
 					copy(out, from)
 				}}, dx)
 			}
@@ -65,6 +66,7 @@ func (g *Graph) BatchNormInference(name string, x, gamma, beta, mean, variance *
 	scale, shift := make([]float32, c), make([]float32, c)
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "batch norm",
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
 			gamma, beta, mean, variance := in[1], in[2], in[3], in[4]

@@ -20,11 +20,12 @@ func (g *Graph) MaxPool(name string, x *G.Node) *G.Node {
 	which := make([]uint8, n*h/2*w/2*c) // where in its window each maximum was
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "max pool",
 		Shape: []int{n, h / 2, w / 2, c},
 		Run:   func(y []float32, in [][]float32) { g.Engine.MaxPool(n, h, w, c, y, which, in[0]) },
 		Diff: func(y, dy *G.Node) []*G.Node {
 			// y is an input only so that the pool has run and filled `which`.
-			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "max pool, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 				g.Engine.MaxPoolGrad(n, h, w, c, dx, in[0], which)
 			}}, dy, y)}
 		},

@@ -24,6 +24,7 @@ func (g *Graph) UpConv(name string, x, w, bias *G.Node) *G.Node {
 	s := kernel.UpConvShape{N: n, H: h, W: wd, In: in, Out: out}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "transposed conv",
 		Shape: []int{n, 2 * h, 2 * wd, out},
 		Run: func(y []float32, in [][]float32) {
 			g.Engine.UpConv(s, y, in[0], in[1], in[2])
@@ -31,11 +32,11 @@ func (g *Graph) UpConv(name string, x, w, bias *G.Node) *G.Node {
 		Diff: func(_, dy *G.Node) []*G.Node {
 			var dx *G.Node
 			if g.Trained(x) {
-				dx = g.Apply(Func{Name: name + ".grad.input", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+				dx = g.Apply(Func{Name: name + ".grad.input", Kind: "transposed conv, input gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 					g.Engine.UpConvGradInput(s, dx, in[0], in[1])
 				}}, dy, w)
 			}
-			dw := g.Apply(Func{Name: name + ".grad.weight", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
+			dw := g.Apply(Func{Name: name + ".grad.weight", Kind: "transposed conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
 				g.Engine.UpConvGradWeights(s, dw, in[0], in[1])
 			}}, x, dy)
 			return []*G.Node{dx, dw, g.gradBias(name, dy, out)}
@@ -51,10 +52,11 @@ func (g *Graph) Upsample(name string, x *G.Node) *G.Node {
 	}
 	return g.Apply(Func{
 		Name:  name,
+		Kind:  "upsample",
 		Shape: []int{n, 2 * h, 2 * w, c},
 		Run:   func(y []float32, in [][]float32) { g.Engine.Upsample(n, h, w, c, y, in[0]) },
 		Diff: func(_, dy *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(Func{Name: name + ".grad", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "upsample, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 				g.Engine.UpsampleGrad(n, h, w, c, dx, in[0])
 			}}, dy)}
 		},

@@ -85,6 +85,9 @@ func (s *Step) Run(images, targets []float32, step int64) (loss float64, err err
 	return float64(op.Values(s.loss)[0]), nil
 }
 
+// Profile is the time of each op over all runs, the slowest first.
+func (s *Step) Profile() []op.Timing { return s.graph.Profile() }
+
 // UpdateStatistics moves batch norm's running statistics towards those of the last Run.
 func (s *Step) UpdateStatistics() { s.net.UpdateStatistics() }
 

@@ -1,0 +1,33 @@
+package model_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/model"
+)
+
+func TestOperations(t *testing.T) {
+	for _, c := range []struct {
+		up      string
+		forward float64
+	}{
+		// By hand, 4x4 pixels, depth 1, base 2, 3 channels, 4 classes:
+		// encoder.0: 9*3*2*16 + 9*2*2*16 = 1440; encoder.1: 9*2*4*4 + 9*4*4*4 = 864;
+		// decoder.0: 9*4*2*16 + 9*2*2*16 = 1728; head: 2*4*16 = 128;
+		{"transpose", 2 * (1440 + 864 + 1728 + 128 + 4*4*2*4)},
+		{"nearest", 2 * (1440 + 864 + 1728 + 128 + 9*4*2*16)},
+	} {
+		p, err := model.NewParameters(model.Config{BaseChannels: 2, Depth: 1, Norm: "batch", Up: c.up}, 3, 4, rand.New(rand.NewPCG(1, 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		forward, training := p.Operations(4, 4)
+		if forward != c.forward {
+			t.Errorf("up %s: forward %v, want %v", c.up, forward, c.forward)
+		}
+		if want := 3*c.forward - 2*9*3*2*16; training != want {
+			t.Errorf("up %s: training %v, want %v", c.up, training, want)
+		}
+	}
+}
