@@ -51,11 +51,19 @@ func BenchmarkConv(b *testing.B) {
 			x, y, w := random(rng, pixels*s.In), random(rng, pixels*s.Out), random(rng, 9*s.In*s.Out)
 			name := fmt.Sprintf("%dx%d/%d-%d/", l.size, l.size, s.In, s.Out)
 			flop := 2 * float64(pixels) * 9 * float64(s.In) * float64(s.Out)
-			benchmarkKernels(b, name+"forward", flop, 0, func(e *kernel.Engine) { e.Conv(s, y, x, w, nil) })
-			if l.in > 3 {
-				benchmarkKernels(b, name+"gradInput", flop, 0, func(e *kernel.Engine) { e.ConvGradInput(s, x, y, w) })
+			for _, algorithm := range algorithms {
+				run := func(pass string, f func(e *kernel.Engine)) {
+					benchmarkKernels(b, name+pass+"/"+algorithm.name, flop, 0, func(e *kernel.Engine) {
+						algorithm.choose(e)
+						f(e)
+					})
+				}
+				run("forward", func(e *kernel.Engine) { e.Conv(s, y, x, w, nil) })
+				if l.in > 3 {
+					run("gradInput", func(e *kernel.Engine) { e.ConvGradInput(s, x, y, w) })
+				}
+				run("gradWeights", func(e *kernel.Engine) { e.ConvGradWeights(s, w, x, y) })
 			}
-			benchmarkKernels(b, name+"gradWeights", flop, 0, func(e *kernel.Engine) { e.ConvGradWeights(s, w, x, y) })
 		}
 	}
 }

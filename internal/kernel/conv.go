@@ -158,6 +158,11 @@ func (s ConvShape) padRows(buf *[]float32, x []float32, lo, hi int) (band []floa
 // ConvGradWeights computes dw (Kernel, Kernel, In, Out), overwriting it, from
 // x (N, H, W, In) and dy (N, H, W, Out).
 func (e *Engine) ConvGradWeights(s ConvShape, dw, x, dy []float32) {
+	if e.prefersWinograd(s) {
+		pixels := s.N * s.H * s.W
+		e.winogradGradWeights(s, dw[:9*s.In*s.Out], x[:pixels*s.In], dy[:pixels*s.Out])
+		return
+	}
 	if s.Kernel == 1 {
 		s.N, s.H, s.W = 1, 1, s.N*s.H*s.W
 		e.sumPixelProducts(pixelProducts{

@@ -218,6 +218,97 @@ func (e *Engine) multiplyTiles(s ConvShape, part *part, y, image, weights, bias 
 	e.transformResults(s, part, y, products, lo, hi, first, cols, width)
 }
 
+// transformResultGrads computes dst (panels, 36, k, width), by its strides, from
+// tiles lo..hi of dy: rows at.. of k.
+func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32, lo, hi, at, k int) {
+	t := &part.transform
+	for panel := range e.isa.panels(s.Out) {
+		first, cols, width := e.isa.panel(s.Out, panel)
+		to := dst[panel*frequencies*panelStride(k, e.isa.wide):]
+		for tile := lo; tile < hi; tile++ {
+			s.source(t, &part.patch, dy, s.Out, s.square(tile, 0), first, cols)
+			t.dst = to[(at+tile-lo)*width:]
+			t.dstRow, t.dstCol = patchSide*panelStride(k, width), panelStride(k, width)
+			e.isa.transform(t, resultGradTransform)
+		}
+	}
+}
+
+// winogradGradWeights computes dw from x and dy. The sums over tiles of all
+// frequencies are larger than the tiles where the image is small: then the
+// tiles are transformed as a whole first, and each thread sums some panels.
+// Otherwise each thread sums some tiles.
+func (e *Engine) winogradGradWeights(s ConvShape, dw, x, dy []float32) {
+	tiles, panels := s.tiles(), e.isa.panels(s.Out)
+	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
+	if tiles < min(s.In, s.Out) {
+		gradFloats := frequencies * panelStride(tiles, e.isa.wide)
+		image := grow(&e.weights, tiles*tileStride(s.In))
+		grads := grow(&e.partial, panels*gradFloats)
+		e.Parallel(tiles, func(p, lo, hi int) {
+			part := &e.parts[p]
+			e.transformImage(s, part, image[lo*tileStride(s.In):], x, lo, hi)
+			e.transformResultGrads(s, part, grads, dy, lo, hi, lo, tiles)
+		})
+		e.Parallel(panels, func(p, lo, hi int) {
+			part := &e.parts[p]
+			sums := grow(&part.products, sumFloats)
+			for panel := lo; panel < hi; panel++ {
+				e.sumTiles(s, part, sums, image, grads[panel*gradFloats:], tiles, panel, true)
+				e.transformSums(s, part, dw, sums, panel)
+			}
+		})
+		return
+	}
+	block := tileBlock(s.In + s.Out)
+	e.sumParts(dw, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
+		part := &e.parts[p]
+		sums := grow(&part.products, panels*sumFloats)
+		for from := lo; from < hi; from += block {
+			end := min(from+block, hi)
+			k := end - from
+			gradFloats := frequencies * panelStride(k, e.isa.wide)
+			image, grads := grow(&part.band, k*tileStride(s.In)), grow(&part.panel, panels*gradFloats)
+			e.transformImage(s, part, image, x, from, end)
+			e.transformResultGrads(s, part, grads, dy, from, end, 0, k)
+			for panel := range panels {
+				e.sumTiles(s, part, sums[panel*sumFloats:], image, grads[panel*gradFloats:], k, panel, from == lo)
+			}
+		}
+		for panel := range panels {
+			e.transformSums(s, part, dw, sums[panel*sumFloats:], panel)
+		}
+	})
+}
+
+// sumTiles adds the products of k transformed tiles of the image and of the
+// gradients to the sums (36, In, width) of a panel, or overwrites these.
+func (e *Engine) sumTiles(s ConvShape, part *part, sums, image, grads []float32, k, panel int, fresh bool) {
+	_, cols, width := e.isa.panel(s.Out, panel)
+	t := &part.tile
+	*t = tile{cRow: width, aRow: 1, aStep: tileStride(s.In), js: 1, ks: k, cols: cols, width: width}
+	for f := range frequencies {
+		t.a = image[f*channelStride(s.In):]
+		t.b = grads[f*panelStride(k, width):]
+		t.accumulate(sums[f*panelStride(s.In, width):], fresh)
+		e.isa.multiply(t, s.In)
+	}
+}
+
+// transformSums computes the columns of a panel of dw from its sums.
+func (e *Engine) transformSums(s ConvShape, part *part, dw, sums []float32, panel int) {
+	first, cols, width := e.isa.panel(s.Out, panel)
+	t := &part.transform
+	for c := range s.In {
+		t.src = sums[c*width:]
+		t.srcRow, t.srcCol = patchSide*panelStride(s.In, width), panelStride(s.In, width)
+		t.dst = dw[c*s.Out+first:]
+		t.dstRow, t.dstCol = 3*s.In*s.Out, s.In*s.Out
+		t.cols = cols
+		e.isa.transform(t, weightsGradTransform)
+	}
+}
+
 // algorithm is how a 3x3 convolution is done.
 type algorithm int
 
