@@ -31,7 +31,7 @@ func (g *Graph) Apply(f Func, inputs ...*G.Node) *G.Node {
 	if !g.claim(f.Name) {
 		return nil
 	}
-	op := &function{Func: f, graph: g, differentiable: make([]bool, len(inputs))}
+	op := &function{Func: f, graph: g, inputs: inputs, differentiable: make([]bool, len(inputs))}
 	types := make([]hm.Type, len(inputs)+1)
 	for i, n := range inputs {
 		types[i] = tensorType(len(n.Shape()))
@@ -74,6 +74,7 @@ func (g *Graph) Trained(n *G.Node) bool { return g.trained[n] }
 type function struct {
 	Func
 	graph          *Graph
+	inputs         []*G.Node
 	types          []hm.Type // inputs, then the output
 	differentiable []bool
 
@@ -114,6 +115,9 @@ func (f *function) Do(inputs ...G.Value) (v G.Value, err error) {
 	start := time.Now()
 	f.Run(f.out, f.in)
 	f.took += time.Since(start)
+	if f.graph.watched {
+		f.graph.watch(f)
+	}
 	if s, ok := f.value.(*G.F32); ok {
 		*s = G.F32(f.out[0])
 	}

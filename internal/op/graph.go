@@ -31,6 +31,9 @@ type Graph struct {
 	trained map[*G.Node]bool // nodes a gradient must reach: parameters and all that depends on them
 	names   map[string]bool
 	err     error
+
+	watched   bool   // each op's values are looked at
+	nonFinite string // the first that were not finite
 }
 
 // NewGraph starts an empty graph. Graphs that never run at the same time may

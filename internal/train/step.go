@@ -88,6 +88,10 @@ func (s *Step) Run(images, targets []float32, step int64) (loss float64, err err
 // Profile is the time of each op over all runs, the slowest first.
 func (s *Step) Profile() []op.Timing { return s.graph.Profile() }
 
+// FirstNonFinite repeats the last Run and names the first op or input whose
+// values are not all finite; "" if there is none.
+func (s *Step) FirstNonFinite() (string, error) { return s.graph.FirstNonFinite(s.machine) }
+
 // UpdateStatistics moves batch norm's running statistics towards those of the last Run.
 func (s *Step) UpdateStatistics() { s.net.UpdateStatistics() }
 

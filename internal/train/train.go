@@ -185,7 +185,8 @@ func (r *run) step(batch *data.Batch) error {
 		return fmt.Errorf("step %d: %w", number, err)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("step %d (epoch %d): the loss is %v; a lower optimizer.lr or optimizer.clip_norm may keep it finite", number, r.at.epoch+1, loss)
+		where, err := graph.FirstNonFinite()
+		return errors.Join(fmt.Errorf("step %d (epoch %d): the loss is %v, first seen in %s; a lower optimizer.lr or optimizer.clip_norm may keep it finite", number, r.at.epoch+1, loss, where), err)
 	}
 	lr := r.learningRate()
 	norm, err := r.solver.Step(lr) // clips

@@ -213,8 +213,8 @@ func TestNonFiniteLossStopsAndKeepsTheLastGoodCheckpoint(t *testing.T) {
 	recorder := &events{stopAfter: 5, stop: func() { broken.nan = true }} // in the second epoch
 	s.Recorder = recorder
 	_, err := Run(context.Background(), s)
-	if err == nil || !strings.Contains(err.Error(), "step 6 (epoch 2)") || !strings.Contains(err.Error(), "NaN") {
-		t.Fatalf("error %v, want one that names step 6 (epoch 2) and NaN", err)
+	if err == nil || !strings.Contains(err.Error(), "step 6 (epoch 2): the loss is NaN, first seen in broken") {
+		t.Fatalf("error %v, want one that names step 6 (epoch 2), NaN and the node broken", err)
 	}
 	c := last(t, s)
 	if c.Meta["step"] != "3" {
@@ -236,8 +236,8 @@ func TestExplodedGradientStopsTheRun(t *testing.T) {
 		s.Schedule.Name, s.Schedule.WarmupEpochs = "constant", 0
 	})
 	_, err := Run(context.Background(), s)
-	if err == nil || !strings.Contains(err.Error(), "step 2 (epoch 1)") {
-		t.Fatalf("error %v, want one that names step 2 (epoch 1)", err)
+	if err == nil || !strings.Contains(err.Error(), "step 2 (epoch 1): the loss is") || !strings.Contains(err.Error(), "first seen in encoder.") {
+		t.Fatalf("error %v, want one that names step 2 (epoch 1) and a layer of the encoder", err)
 	}
 }
 
