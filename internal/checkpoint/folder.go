@@ -73,8 +73,8 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// Save writes c as the checkpoint of a step, as the last one and, if best, as
-// the best one. When all of these are durable and the new file has been read
+// Save writes c as the checkpoint of a step, if best as the best one, and as the
+// last one. When all of these are durable and the new file has been read
 // back, it removes the older step files beyond Keep. Steps above this one (of
 // a run that was taken up again from further back) are left alone.
 func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
@@ -84,8 +84,8 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	if err := f.create(); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if err := f.removeStale(); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+	if err := f.RemoveStale(); err != nil {
+		return err
 	}
 	path := filepath.Join(f.Dir, fmt.Sprintf("step-%08d.safetensors", step))
 	if err := Write(path, c); err != nil {
@@ -94,9 +94,11 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	if err := check(path); err != nil {
 		return err
 	}
+	// The best one first: a run that is killed between the two goes on from the
+	// last one, and so comes to this step again.
 	names := []string{lastName}
 	if best {
-		names = append(names, bestName)
+		names = []string{bestName, lastName}
 	}
 	for _, name := range names {
 		if err := f.link(path, name, c); err != nil {
@@ -117,15 +119,17 @@ func (f Folder) create() error {
 	return syncDir(filepath.Dir(f.Dir))
 }
 
-func (f Folder) removeStale() error {
+// RemoveStale removes what a process that was killed in Save left behind. A
+// folder that does not exist has nothing of the kind.
+func (f Folder) RemoveStale() error {
 	entries, err := os.ReadDir(f.Dir)
-	if err != nil {
-		return err
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("checkpoint: %w", err)
 	}
 	for _, e := range entries {
 		if staleName.MatchString(e.Name()) {
 			if err := os.Remove(filepath.Join(f.Dir, e.Name())); err != nil {
-				return err
+				return fmt.Errorf("checkpoint: %w", err)
 			}
 		}
 	}

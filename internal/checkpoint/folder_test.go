@@ -103,6 +103,29 @@ func TestSaveRemovesStaleFilesAndNoOthers(t *testing.T) {
 	}
 }
 
+// A run that is killed after the last one was replaced never comes to this step
+// again, so the best one has to be there before.
+func TestSaveReplacesBestBeforeLast(t *testing.T) {
+	f := checkpoint.Folder{Dir: t.TempDir(), Keep: 1}
+	save(t, f, 1, true)
+	last := filepath.Join(f.Dir, "last.safetensors")
+	if err := os.Remove(last); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(last, 0o755); err != nil { // which no file can replace
+		t.Fatal(err)
+	}
+	if err := f.Save(at(2), 2, true); err == nil {
+		t.Error("a folder was replaced")
+	}
+	if err := os.Remove(last); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, f.Dir)["best.safetensors"]; got != 2 {
+		t.Errorf("best is of step %d, want 2", got)
+	}
+}
+
 func TestSaveRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
