@@ -2,8 +2,10 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -18,59 +20,75 @@ type Counts struct {
 // CountClasses counts the pixels of each class in one pass over the split, in
 // parallel workers (0: one a core), without augmentation. progress, which may be
 // nil, is called from one goroutine at a time. Bad samples are gathered over the
-// whole pass, up to 100, so that all can be mended at once.
+// whole pass, so that all can be mended at once.
 func CountClasses(ctx context.Context, s *Split, workers int, progress func(done, total int)) (Counts, error) {
-	if workers < 1 {
-		workers = runtime.GOMAXPROCS(0)
+	total := newCounts(s.classes)
+	var mu sync.Mutex // guards total
+	problems, err := pass(ctx, s.Len(), workers, progress, func(i int) error {
+		smp, err := s.Load(i)
+		if err != nil {
+			return err
+		}
+		seen := histogram(smp.Mask, s.classes)
+		mu.Lock()
+		defer mu.Unlock()
+		total.add(seen)
+		return nil
+	})
+	if err != nil {
+		return Counts{}, fmt.Errorf("data: counting classes: %w", err)
 	}
-	total := Counts{Pixels: make([]int64, s.classes), ImagePixels: make([]int64, s.classes)}
-	problems := make([]error, s.Len())
-	var mu sync.Mutex // guards total, next
-	next, done := 0, 0
-	var wg sync.WaitGroup
-	for range min(workers, s.Len()) {
-		wg.Go(func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for next < s.Len() && ctx.Err() == nil {
-				i := next
-				next++
-				mu.Unlock()
-				seen, err := countSample(s, i)
-				mu.Lock()
-				if err != nil {
-					problems[i] = err
-				} else {
-					total.add(seen)
-				}
-				done++
-				if progress != nil {
-					progress(done, s.Len())
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return Counts{}, fmt.Errorf("data: counting classes: %w", context.Cause(ctx))
-	}
-	if err := listed(problems); err != nil {
+	if err := errors.Join(problems...); err != nil {
 		return Counts{}, err
 	}
 	return total, nil
 }
 
-// countSample counts the pixels of each class in one mask, and of Void last.
-func countSample(s *Split, i int) ([]int64, error) {
-	smp, err := s.Load(i)
-	if err != nil {
-		return nil, err
+// pass visits samples 0..n-1 in parallel workers (0: one a core) and returns what
+// was wrong with them, in order, or the cause of a cancelled ctx.
+func pass(ctx context.Context, n, workers int, progress func(done, total int), visit func(i int) error) ([]error, error) {
+	if workers < 1 {
+		workers = runtime.GOMAXPROCS(0)
 	}
-	var histogram [Void + 1]int64
-	for _, c := range smp.Mask {
-		histogram[c]++
+	problems := make([]error, n)
+	var mu sync.Mutex // guards next, done
+	next, done := 0, 0
+	var wg sync.WaitGroup
+	for range min(workers, n) {
+		wg.Go(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for next < n && ctx.Err() == nil {
+				i := next
+				next++
+				mu.Unlock()
+				problems[i] = visit(i)
+				mu.Lock()
+				done++
+				if progress != nil {
+					progress(done, n)
+				}
+			}
+		})
 	}
-	return append(histogram[:s.classes:s.classes], histogram[Void]), nil
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return slices.DeleteFunc(problems, func(err error) bool { return err == nil }), nil
+}
+
+// histogram counts the pixels of each class in a mask, and of Void last.
+func histogram(mask []uint8, classes int) []int64 {
+	var n [Void + 1]int64
+	for _, c := range mask {
+		n[c]++
+	}
+	return append(n[:classes:classes], n[Void])
+}
+
+func newCounts(classes int) Counts {
+	return Counts{Pixels: make([]int64, classes), ImagePixels: make([]int64, classes)}
 }
 
 func (c *Counts) add(image []int64) {

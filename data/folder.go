@@ -2,14 +2,13 @@ package data
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // folder is DIR/images and DIR/masks, paired by the names without extension.
@@ -25,14 +24,14 @@ type pair struct {
 	imageBytes, maskBytes int64
 }
 
-// openFolder lists the pairs of dir and checks, from the headers of all files,
-// that they can be read and have equal sizes. It reports all problems at once.
-func openFolder(cfg Config, dir string) (*folder, error) {
+// listFolder lists the pairs of dir, and all files that are not one of a pair as
+// problems. The folder is nil where there is nothing to list.
+func listFolder(cfg Config, dir string) (*folder, []error) {
 	images, errs := listStems(filepath.Join(dir, "images"))
 	masks, maskErrs := listStems(filepath.Join(dir, "masks"))
 	errs = append(errs, maskErrs...)
 	if len(errs) > 0 && (images == nil || masks == nil) {
-		return nil, errors.Join(errs...)
+		return nil, errs
 	}
 	f := &folder{masks: newMaskFormat(cfg), maxPixels: cfg.MaxPixels}
 	for name, image := range images {
@@ -49,35 +48,18 @@ func openFolder(cfg Config, dir string) (*folder, error) {
 		}
 	}
 	if len(images) == 0 && len(masks) == 0 && len(errs) == 0 {
-		return nil, fmt.Errorf("data: %s has no image (%s)", filepath.Join(dir, "images"), strings.Join(extensions, " "))
+		return nil, []error{fmt.Errorf("data: %s has no image (%s)", filepath.Join(dir, "images"), strings.Join(extensions, " "))}
 	}
 	slices.SortFunc(f.pairs, func(a, b pair) int { return cmp.Compare(a.name, b.name) })
-	problems := make([]error, len(f.pairs))
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for first := range workers {
-		wg.Go(func() {
-			for i := first; i < len(f.pairs); i += workers {
-				problems[i] = f.check(&f.pairs[i])
-			}
-		})
-	}
-	wg.Wait()
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
-	if err := listed(append(errs, problems...)); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f, errs
 }
 
-// listed joins the errors that are not nil. Beyond the first hundred it only counts.
-func listed(errs []error) error {
-	const most = 100
-	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-	if n := len(errs); n > most {
-		errs = append(errs[:most:most], fmt.Errorf("data: and %d more such errors", n-most))
-	}
-	return errors.Join(errs...)
+// checkHeaders checks, from the headers of all files, that they can be read and
+// that image and mask have equal sizes.
+func (f *folder) checkHeaders() []error {
+	problems, _ := pass(context.Background(), len(f.pairs), 0, nil, func(i int) error { return f.check(&f.pairs[i]) })
+	return problems
 }
 
 // check reads both headers and fills in the file sizes.
@@ -140,11 +122,8 @@ func (f *folder) identity(i int) string {
 func (f *folder) Load(i int) (Sample, error) {
 	p := f.pairs[i]
 	image, err := ReadImage(p.image, f.maxPixels)
-	if err != nil {
-		return Sample{}, err
-	}
-	mask, h, w, err := f.masks.read(p.mask)
-	if err != nil {
+	mask, h, w, maskErr := f.masks.read(p.mask)
+	if err := errors.Join(err, maskErr); err != nil {
 		return Sample{}, err
 	}
 	if err := p.sameSize(image.H, image.W, h, w); err != nil {

@@ -19,6 +19,11 @@ var webP = map[string]string{
 	"lossy":    "UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA",
 }
 
+// cmykJPEG is 8x8 pixels of cyan 0, magenta and yellow 127, black 0, stored
+// inverted as Adobe does: red 255, green and blue 128. Made by hand: all
+// coefficients but the first are 0, with Huffman tables of two codes and of one.
+const cmykJPEG = "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB/8AAFAgACAAIBAERAAIRAAMRAAQRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAAK/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EAQACAAMABAAAPwC/gF/D/9k="
+
 func decodeBase64(t testing.TB, s string) []byte {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -92,6 +97,16 @@ func TestReadImageKinds(t *testing.T) {
 			t.Errorf("%s.webp: %v, %v", kind, m, err)
 		}
 	}
+	write(t, "cmyk.jpg", decodeBase64(t, cmykJPEG))
+	m, err := data.ReadImage("cmyk.jpg", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range m.Pix {
+		if want := []float32{1, 128. / 255, 128. / 255}[i%3]; math.Abs(float64(v-want)) > 1./255 {
+			t.Fatalf("cmyk.jpg: value %d is %v, want %v", i, v, want)
+		}
+	}
 }
 
 func TestReadImageRefuses(t *testing.T) {
@@ -115,11 +130,13 @@ func TestReadImageRefuses(t *testing.T) {
 			t.Errorf("%s of just max_pixels: %v", name, err)
 		}
 	}
+	write(t, "empty.png", nil)
 	write(t, "text.png", []byte("no image at all"))
 	if err := os.Mkdir("folder.png", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
+		"empty.png":  "data: image empty.png: is empty",
 		"text.png":   "data: image text.png: is not a PNG, JPEG, BMP, TIFF or WebP image",
 		"folder.png": "data: image folder.png: is not a regular file",
 		"none.png":   "data: image none.png: no such file or directory",

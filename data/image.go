@@ -163,6 +163,14 @@ func readHeader(r io.ReaderAt, size, maxPixels int64) (h imageHeader, err error)
 			err = fmt.Errorf("is damaged: %v", p)
 		}
 	}()
+	var first [1]byte
+	switch _, err := r.ReadAt(first[:], 0); err { // image.DecodeConfig takes this for an unknown format
+	case nil:
+	case io.EOF:
+		return h, errors.New("is empty")
+	default:
+		return h, bare(err)
+	}
 	cfg, format, err := image.DecodeConfig(bufio.NewReader(io.NewSectionReader(r, 0, size)))
 	if err != nil {
 		return h, decodeError(err)
@@ -215,7 +223,7 @@ func decodeError(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fmt.Errorf("is truncated: %w", err)
 	}
-	return err
+	return bare(err)
 }
 
 // toRGB drops alpha and scales to 0..1.

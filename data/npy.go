@@ -90,11 +90,14 @@ func (s *npySource) identity(i int) string {
 func (s *npySource) Load(i int) (Sample, error) {
 	image, err := s.image(i)
 	if err != nil {
-		return Sample{}, fmt.Errorf("data: %s: sample %d: %w", s.images.path, i, err)
+		err = fmt.Errorf("data: %s: sample %d: %w", s.images.path, i, err)
 	}
-	mask, err := s.mask(i)
-	if err != nil {
-		return Sample{}, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
+	mask, maskErr := s.mask(i)
+	if maskErr != nil {
+		maskErr = fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, maskErr)
+	}
+	if err := errors.Join(err, maskErr); err != nil {
+		return Sample{}, err
 	}
 	return Sample{Image: image, Mask: mask, H: s.h, W: s.w}, nil
 }

@@ -3,6 +3,7 @@ package data
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -51,14 +52,33 @@ type Split struct {
 // validation split and the others the training split. Everything that is wrong
 // with the list of files is reported at once.
 func Open(cfg Config, seed uint64, split string) (*Split, error) {
-	if err := cfg.Validate(); err != nil {
+	s, problems := list(cfg, seed, split)
+	if s != nil {
+		if f, ok := s.src.(*folder); ok {
+			problems = append(problems, f.checkHeaders()...)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	s := &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], classes: len(cfg.Classes)}
+	if cfg.Cache == "ram" || cfg.Cache == "auto" && s.fits(CacheLimit) {
+		s.cached = make([]atomic.Pointer[Sample], len(s.index))
+	}
+	return s, nil
+}
+
+// list finds the samples of a split without looking into image files. The split
+// has the samples in order even if problems tell of others; it is nil where
+// nothing can be read.
+func list(cfg Config, seed uint64, split string) (s *Split, problems []error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, []error{err}
+	}
 	dir, err := cfg.folder(split)
 	if err != nil {
-		return nil, err
+		return nil, []error{err}
 	}
+	s = &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], classes: len(cfg.Classes)}
 	switch cfg.Source {
 	case "synthetic":
 		n := cfg.Synthetic.Val
@@ -67,12 +87,17 @@ func Open(cfg Config, seed uint64, split string) (*Split, error) {
 		}
 		s.src = newSynthetic(cfg.Size, n, seed, split)
 	case "folder":
-		s.src, err = openFolder(cfg, dir)
+		f, errs := listFolder(cfg, dir)
+		if f == nil {
+			return nil, errs
+		}
+		s.src, problems = f, errs
 	case "npy":
-		s.src, err = openNPY(cfg, dir)
-	}
-	if err != nil {
-		return nil, err
+		a, err := openNPY(cfg, dir)
+		if err != nil {
+			return nil, []error{err}
+		}
+		s.src = a
 	}
 	s.index = make([]int, s.src.Len())
 	for i := range s.index {
@@ -80,18 +105,16 @@ func Open(cfg Config, seed uint64, split string) (*Split, error) {
 	}
 	if cfg.Source != "synthetic" && cfg.Val == "" && split != "test" {
 		val, train, err := divide(len(s.index), cfg.ValFraction, seed)
-		if err != nil {
-			return nil, fmt.Errorf("data: %s: %w", dir, err)
-		}
-		s.index = train
-		if split == "val" {
+		switch {
+		case err == nil && split == "val":
 			s.index = val
+		case err == nil:
+			s.index = train
+		case len(problems) == 0: // else mending those gives more images
+			problems = append(problems, fmt.Errorf("data: %s: %w", dir, err))
 		}
 	}
-	if cfg.Cache == "ram" || cfg.Cache == "auto" && s.fits(CacheLimit) {
-		s.cached = make([]atomic.Pointer[Sample], len(s.index))
-	}
-	return s, nil
+	return s, problems
 }
 
 // folder is where the files of a split are; the synthetic source has none.

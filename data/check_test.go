@@ -1,0 +1,92 @@
+package data_test
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+)
+
+// Faults of the list, of headers and of pixels come together, an image's beside
+// its mask's, and the samples without fault are counted.
+func TestCheckGoesOn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	picture := encode(t, ".png", rgb(2, 3))
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		write(t, "images/"+name+".png", picture)
+		write(t, "masks/"+name+".png", encode(t, ".png", grey(2, 3, 0, 1, 1, 3, 3, 3)))
+	}
+	write(t, "images/b.png", picture[:len(picture)-30]) // in its pixels
+	write(t, "masks/b.png", encode(t, ".png", grey(2, 3, 9)))
+	write(t, "images/d.png", nil)
+	write(t, "images/e.png", encode(t, ".png", rgb(4, 6)))
+	write(t, "masks/e.png", encode(t, ".png", grey(4, 6)))
+	write(t, "images/f.png", picture)
+	want := `data: image images/f.png has no mask masks/f.*
+data: image images/b.png: png: invalid format: not enough pixel data
+data: mask masks/b.png: pixel (0, 0) has class 9, want 0..3 or ignore 255
+data: image images/d.png: is empty`
+	got, err := data.Check(t.Context(), folderConfig(2, 3), 1, "train", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults := errors.Join(got.Faults...); message(faults) != want {
+		t.Errorf("got\n%v\nwant\n%s", faults, want)
+	}
+	// a, c: 1, 2, 0, 3 pixels each; e: 6 pixels of class 0 at 2x3
+	counts := data.Counts{Images: 3, Pixels: []int64{8, 4, 0, 6}, ImagePixels: []int64{18, 12, 0, 12}}
+	if !reflect.DeepEqual(got.Counts, counts) {
+		t.Errorf("counts %+v, want %+v", got.Counts, counts)
+	}
+	if sizes := map[[2]int]int{{2, 3}: 2, {4, 6}: 1}; !maps.Equal(got.Sizes, sizes) {
+		t.Errorf("sizes %v, want %v", got.Sizes, sizes)
+	}
+}
+
+// Validation and training samples of one folder are all its samples, each once.
+func TestCheckDivided(t *testing.T) {
+	c := shapesConfig(t, 10)
+	images := 0
+	for _, split := range []string{"train", "val"} {
+		got, err := data.Check(t.Context(), c, 7, split, 2, nil)
+		if err != nil || len(got.Faults) > 0 {
+			t.Fatal(err, got.Faults)
+		}
+		s, err := data.Open(c, 7, split)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts, err := data.CountClasses(t.Context(), s, 1, nil)
+		if err != nil || !reflect.DeepEqual(got.Counts, counts) {
+			t.Errorf("%s: got %+v, CountClasses %+v, %v", split, got.Counts, counts, err)
+		}
+		images += got.Images
+	}
+	if images != 10 {
+		t.Errorf("%d images in both splits, want 10", images)
+	}
+}
+
+// shapesConfig is a folder of n synthetic images which val_fraction divides.
+func shapesConfig(t *testing.T, n int) data.Config {
+	t.Helper()
+	c := data.DefaultConfig()
+	c.Size = [2]int{16, 16}
+	c.Source, c.Train = "folder", t.TempDir()
+	if err := data.WriteSynthetic(c.Train, c.Size, n, 3); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A single image cannot be divided; it is checked nevertheless.
+func TestCheckTooFew(t *testing.T) {
+	c := shapesConfig(t, 1)
+	got, err := data.Check(t.Context(), c, 7, "train", 0, nil)
+	if err != nil || len(got.Faults) != 1 || !strings.Contains(got.Faults[0].Error(), "too few to split off validation images") || got.Images != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
