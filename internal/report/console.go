@@ -48,6 +48,9 @@ func (c *Console) Record(event any) error {
 		}
 		return c.line("epoch %d/%d  train loss %.4f  val loss %.4f  mIoU %.4f  pixel accuracy %.4f  lr %.3g  %.1f images/s  %.0f s%s",
 			e.Epoch+1, e.Epochs, e.TrainLoss, e.ValLoss, e.Confusion.MeanIoU(), e.Confusion.PixelAccuracy(), e.LR, e.ImagesPerSecond, e.Duration.Seconds(), best)
+	case train.Unwritten:
+		c.Close()
+		return c.line("training goes on, but %v", e.Err)
 	}
 	return nil
 }

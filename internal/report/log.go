@@ -2,9 +2,7 @@ package report
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
@@ -12,17 +10,20 @@ import (
 )
 
 // Log appends every event to log.jsonl as one line of JSON, with its time and
-// kind. Epochs count from 1. A resumed run adds to
-// the lines of the one before.
+// kind. Epochs count from 1. A resumed run adds to the lines of the one before.
+// Lines that could not be written are tried again with the next one and at the
+// end.
 type Log struct {
 	Path string
 	// Now is the clock, time.Now outside of tests.
 	Now     func() time.Time
 	Classes []string
+
+	lines lines
 }
 
 // Record takes all events of package train.
-func (l *Log) Record(event any) (err error) {
+func (l *Log) Record(event any) error {
 	line := struct {
 		Time  string `json:"time"`
 		Event string `json:"event"`
@@ -47,6 +48,10 @@ func (l *Log) Record(event any) (err error) {
 		}
 	case train.Saved:
 		line.Event, line.Data = "saved", map[string]any{"step": e.Step, "best": e.Best}
+	case train.Unwritten:
+		line.Event, line.Data = "unwritten", map[string]any{"error": e.Err.Error()}
+	case train.Ended:
+		return l.lines.flush(l.Path)
 	default:
 		return fmt.Errorf("report: unknown event %T", event)
 	}
@@ -54,13 +59,5 @@ func (l *Log) Record(event any) (err error) {
 	if err != nil {
 		return fmt.Errorf("report: %s: %w", l.Path, err)
 	}
-	f, err := os.OpenFile(l.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(append(text, '\n')); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	return nil
+	return l.lines.add(l.Path, append(text, '\n'))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"image/color"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ func TestTable(t *testing.T) {
 	record(t, &report.Table{Path: path, Classes: classes}, train.Started{}, evaluated(t, 0, 10), evaluated(t, 1, 20), evaluated(t, 2, 30))
 	check("three epochs", header+row("1", "10")+row("2", "20")+row("3", "30"))
 
-	// A kill cut the last row off; the run goes on after step 20.
+	// A kill cut the last row off; the run goes on after two epochs.
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -74,10 +75,10 @@ func TestTable(t *testing.T) {
 	if err := os.WriteFile(path, append(text, "4,40,0.00"...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	record(t, &report.Table{Path: path, Classes: classes}, train.Started{Step: 20}, evaluated(t, 2, 30))
-	check("resumed after step 20", header+row("1", "10")+row("2", "20")+row("3", "30"))
+	record(t, &report.Table{Path: path, Classes: classes}, train.Started{Epoch: 2}, evaluated(t, 2, 30))
+	check("resumed after two epochs", header+row("1", "10")+row("2", "20")+row("3", "30"))
 
-	err = (&report.Table{Path: path, Classes: classes[:2]}).Record(train.Started{Step: 20})
+	err = (&report.Table{Path: path, Classes: classes[:2]}).Record(train.Started{Epoch: 2})
 	if err == nil || !strings.Contains(err.Error(), "move the file away") {
 		t.Errorf("other classes: got %v, want an error that says what to do", err)
 	}
@@ -170,14 +171,100 @@ type recorderFunc func(event any) error
 func (f recorderFunc) Record(event any) error { return f(event) }
 
 func TestRecorders(t *testing.T) {
-	heard := 0
-	bad := errors.New("disk full")
-	err := report.Recorders{
-		recorderFunc(func(any) error { heard++; return bad }),
-		recorderFunc(func(any) error { heard++; return nil }),
-	}.Record(train.Saved{})
-	if !errors.Is(err, bad) || heard != 2 {
-		t.Errorf("got %v from %d recorders, want %v from 2", err, heard, bad)
+	full := errors.New("disk full")
+	for _, tc := range []struct {
+		name  string
+		event any
+		want  error
+		heard []any // by the one that can write
+	}{
+		{"at the start", train.Started{}, full, []any{train.Started{}}},
+		{"under way", train.Saved{Step: 3}, nil, []any{train.Saved{Step: 3}, train.Unwritten{Err: full}}},
+		{"at the end", train.Ended{}, full, []any{train.Ended{}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var heard []any
+			err := report.Recorders{
+				recorderFunc(func(any) error { return full }),
+				recorderFunc(func(event any) error { heard = append(heard, event); return nil }),
+			}.Record(tc.event)
+			if !errors.Is(err, tc.want) {
+				t.Errorf("error %v, want %v", err, tc.want)
+			}
+			if len(heard) != len(tc.heard) {
+				t.Fatalf("the other heard %v, want %v", heard, tc.heard)
+			}
+			for i, event := range heard {
+				if u, ok := event.(train.Unwritten); ok && errors.Is(u.Err, full) {
+					event = train.Unwritten{Err: full}
+				}
+				if event != tc.heard[i] {
+					t.Errorf("the other heard %v, want %v", heard, tc.heard)
+				}
+			}
+		})
+	}
+}
+
+// A line that a kill cut off is dropped when the next one is written.
+func TestLogAfterAKill(t *testing.T) {
+	whole, long := "{}\n", strings.Repeat("x", 9000)
+	for _, tc := range []struct{ name, before, want string }{
+		{"nothing", "", ""},
+		{"whole", whole, whole},
+		{"cut off", whole + long, whole},
+		{"cut off after many", strings.Repeat(whole, 3000) + "{", strings.Repeat(whole, 3000)},
+		{"cut off at a block", strings.Repeat("\n", 4096) + "x", strings.Repeat("\n", 4096)},
+		{"first line cut off", long, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "log.jsonl")
+			if err := os.WriteFile(path, []byte(tc.before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			record(t, &report.Log{Path: path, Now: func() time.Time { return time.Unix(0, 0) }}, train.Saved{Step: 3})
+			got, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tc.want + `{"time":"1970-01-01T00:00:00Z","event":"saved","data":{"best":false,"step":3}}` + "\n"
+			if string(got) != want {
+				t.Errorf("%d bytes, want %d, ending %q", len(got), len(want), got[max(0, len(got)-100):])
+			}
+		})
+	}
+}
+
+// Lines that cannot be written wait for the disk; of many failures the first is
+// told, and the end tells what is still not written.
+func TestLinesWait(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not yet")
+	table := &report.Table{Path: filepath.Join(dir, "metrics.csv"), Classes: []string{"a", "b,c", "d"}}
+	log := &report.Log{Path: filepath.Join(dir, "log.jsonl"), Now: time.Now}
+	for _, r := range []train.Recorder{table, log} {
+		for epoch := range 3 {
+			if err := r.Record(evaluated(t, epoch, 1)); errors.Is(err, fs.ErrNotExist) != (epoch == 0) {
+				t.Errorf("%T: error %v for epoch %d, want one for the first only", r, err, epoch)
+			}
+		}
+		if err := r.Record(train.Ended{}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%T: error %v at the end, want that of the missing folder", r, err)
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	record(t, table, evaluated(t, 3, 1), train.Ended{})
+	record(t, log, train.Ended{})
+	got, err := os.ReadFile(table.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := row("1", "1") + row("2", "1") + row("3", "1") + row("4", "1"); string(got) != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got, err = os.ReadFile(log.Path); err != nil || strings.Count(string(got), "\n") != 3 {
+		t.Errorf("%v, log has\n%swant 3 lines", err, got)
 	}
 }
 

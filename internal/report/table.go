@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -21,21 +22,26 @@ import (
 //	epoch,step,lr,train_loss,val_loss,val_miou,val_pixel_accuracy,iou_<class>...,images_per_second,seconds
 //
 // Epochs count from 1. A value that is undefined is an empty cell. A resumed run drops the rows
-// after the step at which it goes on.
+// of the epochs that it goes through again. Rows that could not be written are
+// tried again with the next one and at the end.
 type Table struct {
 	Path    string
 	Classes []string
+
+	rows lines
 }
 
-const stepColumn = 1
+const epochColumn = 0
 
-// Record takes train.Started and train.Evaluated.
+// Record takes train.Started, train.Evaluated and train.Ended.
 func (t *Table) Record(event any) error {
 	switch e := event.(type) {
 	case train.Started:
-		return t.start(e.Step)
+		return t.start(e.Epoch)
 	case train.Evaluated:
-		return t.add(e)
+		return t.rows.add(t.Path, encode([][]string{t.row(e)}))
+	case train.Ended:
+		return t.rows.flush(t.Path)
 	}
 	return nil
 }
@@ -48,21 +54,21 @@ func (t *Table) header() []string {
 	return append(row, "images_per_second", "seconds")
 }
 
-// start writes the header and what is kept of an earlier run's rows.
-func (t *Table) start(step int64) error {
+// start writes the header and the rows of the epochs that an earlier run has done.
+func (t *Table) start(epochs int) error {
 	rows := [][]string{t.header()}
-	if step > 0 {
+	if epochs > 0 {
 		old, err := t.read()
 		if err != nil {
 			return err
 		}
 		for _, row := range old {
-			if at, err := strconv.ParseInt(row[stepColumn], 10, 64); err == nil && at <= step {
+			if n, err := strconv.Atoi(row[epochColumn]); err == nil && n <= epochs {
 				rows = append(rows, row)
 			}
 		}
 	}
-	if err := renameio.WriteFile(t.Path, encode(rows), 0o644); err != nil {
+	if err := renameio.WriteFile(t.Path, encode(rows), 0o644, renameio.WithTempDir(filepath.Dir(t.Path))); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
@@ -93,22 +99,13 @@ func (t *Table) read() ([][]string, error) {
 	return slices.DeleteFunc(rows[1:], func(row []string) bool { return len(row) != len(rows[0]) }), nil
 }
 
-func (t *Table) add(e train.Evaluated) (err error) {
+func (t *Table) row(e train.Evaluated) []string {
 	row := []string{strconv.Itoa(e.Epoch + 1), strconv.FormatInt(e.Step, 10), number(e.LR), number(e.TrainLoss), number(e.ValLoss),
 		number(e.Confusion.MeanIoU()), number(e.Confusion.PixelAccuracy())}
 	for class := range t.Classes {
 		row = append(row, number(e.Confusion.IoU(class)))
 	}
-	row = append(row, fmt.Sprintf("%.2f", e.ImagesPerSecond), fmt.Sprintf("%.1f", e.Duration.Seconds()))
-	f, err := os.OpenFile(t.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(encode([][]string{row})); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	return nil
+	return append(row, fmt.Sprintf("%.2f", e.ImagesPerSecond), fmt.Sprintf("%.1f", e.Duration.Seconds()))
 }
 
 func encode(rows [][]string) []byte {

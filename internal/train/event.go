@@ -7,8 +7,8 @@ import (
 )
 
 // A Recorder hears what happens in a run: a Started, then for each step a
-// Stepped, for each epoch an Evaluated, for each checkpoint a Saved. An error
-// ends the run.
+// Stepped, for each epoch an Evaluated, for each checkpoint a Saved or an
+// Unwritten, and an Ended. An error ends the run.
 type Recorder interface{ Record(event any) error }
 
 // Started opens a run.
@@ -53,3 +53,10 @@ type Saved struct {
 	Step int64
 	Best bool
 }
+
+// Unwritten tells that a checkpoint, or a record of the run, could not be
+// written. The run goes on, and what comes next is tried in its turn.
+type Unwritten struct{ Err error }
+
+// Ended closes a run, also one that an error ends.
+type Ended struct{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
@@ -63,12 +64,23 @@ type run struct {
 	loader    *data.Loader
 	valLoader *data.Loader
 
-	at     position
-	result Result
+	at      position
+	result  Result
+	unsaved []snapshot // what the next save has to write first
+	saveErr error      // of the last save
+}
+
+// snapshot is a checkpoint on its way to the disk.
+type snapshot struct {
+	*checkpoint.Checkpoint
+	step int64
+	best bool
 }
 
 // Run trains until the last epoch, an early stop, an error or the end of ctx.
-// At the end of ctx it finishes the step, saves and returns ErrInterrupted.
+// At the end of ctx it finishes the step, saves and returns ErrInterrupted. A
+// checkpoint that cannot be written does not end the run; it is an error of the
+// run when it was the last one.
 func Run(ctx context.Context, s Setup) (Result, error) {
 	r, err := newRun(s)
 	if err != nil {
@@ -80,21 +92,11 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	}); err != nil {
 		return r.result, err
 	}
-	for r.at.epoch < s.Config.Epochs && !r.stopEarly() {
-		err := r.epoch(ctx)
-		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			if err := r.save(false); err != nil {
-				return r.result, err
-			}
-			return r.result, ErrInterrupted
-		}
-		if err != nil {
-			return r.result, err
-		}
+	err = r.epochs(ctx)
+	if r.saveErr != nil {
+		err = errors.Join(err, fmt.Errorf("the end of the run is not saved; what was saved before is as it was: %w", r.saveErr))
 	}
-	r.result.Stopped = r.at.epoch < s.Config.Epochs
-	r.result.BestIoU, r.result.BestEpoch = r.at.bestIoU, r.at.bestEpoch
-	return r.result, nil
+	return r.result, errors.Join(err, r.Recorder.Record(Ended{}))
 }
 
 func newRun(s Setup) (*run, error) {
@@ -127,6 +129,25 @@ func newRun(s Setup) (*run, error) {
 		}
 	}
 	return r, nil
+}
+
+// epochs trains until there is no epoch left, or no reason to go on.
+func (r *run) epochs(ctx context.Context) error {
+	for r.at.epoch < r.Config.Epochs && !r.stopEarly() {
+		err := r.epoch(ctx)
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			if err := r.save(false); err != nil || r.saveErr != nil {
+				return err
+			}
+			return ErrInterrupted
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.result.Stopped = r.at.epoch < r.Config.Epochs
+	r.result.BestIoU, r.result.BestEpoch = r.at.bestIoU, r.at.bestEpoch
+	return nil
 }
 
 // epoch trains on the rest of the epoch, validates and saves.
@@ -224,12 +245,23 @@ func (r *run) learningRate() float64 {
 	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Config.Epochs))
 }
 
-// save writes a checkpoint of where the run stands.
+// save writes a checkpoint of where the run stands, after a best one that could
+// not be written in its time. What cannot be written is told and is no error.
 func (r *run) save(best bool) error {
-	if err := r.Folder.Save(r.capture(), r.at.step, best); err != nil {
-		return err
+	if best {
+		r.unsaved = nil // bettered
 	}
-	return r.Recorder.Record(Saved{Step: r.at.step, Best: best})
+	for r.unsaved = append(r.unsaved, snapshot{r.capture(), r.at.step, best}); len(r.unsaved) > 0; r.unsaved = r.unsaved[1:] {
+		s := r.unsaved[0]
+		if r.saveErr = r.Folder.Save(s.Checkpoint, s.step, s.best); r.saveErr != nil {
+			r.unsaved = slices.DeleteFunc(r.unsaved, func(s snapshot) bool { return !s.best })
+			return r.Recorder.Record(Unwritten{r.saveErr})
+		}
+		if err := r.Recorder.Record(Saved{Step: s.step, Best: s.best}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // batchesIn is the number of batches that so many images make.
