@@ -1,0 +1,81 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// lines appends whole lines to a file. Those that could not be written wait in
+// memory for the next one; the disk may have room again by then.
+type lines struct {
+	waiting []byte
+	failed  bool
+}
+
+// add appends a line, which ends with a newline, after those that wait. Of many
+// failures in a row only the first is returned.
+func (l *lines) add(path string, line []byte) error {
+	l.waiting = append(l.waiting, line...)
+	again := l.failed
+	if err := l.flush(path); err != nil && !again {
+		return err
+	}
+	return nil
+}
+
+// flush writes the lines that wait.
+func (l *lines) flush(path string) error {
+	if len(l.waiting) == 0 {
+		return nil
+	}
+	err := appendLines(path, l.waiting)
+	l.failed = err != nil
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	l.waiting = l.waiting[:0]
+	return nil
+}
+
+// appendLines writes text, of whole lines, after the last whole line of the
+// file: what a kill cut off is dropped. After an error the file ends as before.
+func appendLines(path string, text []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	end, err := wholeLines(f)
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(end); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(text, end); err != nil {
+		return errors.Join(err, f.Truncate(end))
+	}
+	return nil
+}
+
+// wholeLines is the number of bytes up to and with the last newline of a file.
+func wholeLines(f *os.File) (int64, error) {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	for size := int64(1); end > 0; size = 4096 { // the last byte alone, as a rule
+		b := make([]byte, min(size, end))
+		end -= int64(len(b))
+		if _, err := f.ReadAt(b, end); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
+			return end + int64(i) + 1, nil
+		}
+	}
+	return 0, nil
+}
