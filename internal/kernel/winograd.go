@@ -25,22 +25,14 @@ const (
 	skew = 16
 )
 
-// Sizes of the blocks of tiles that are worked on at once.
-const (
-	tileBlockFloats = 128 << 10 // the frequencies of a block of tiles: half of the second cache
-	minTileBlock    = 24        // ... but at least so many tiles, to reuse the weights
-	maxTileBlock    = 96
-)
+// tileBlock is the number of tiles that are worked on at once: rows enough to
+// reuse the weights, or sums enough to be worth loading those before. Within
+// 24 to 144 there is little to choose.
+const tileBlock = 96
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
 func (s ConvShape) tiles() int     { return s.N * s.tilesHigh() * s.tilesWide() }
-
-// tileBlock is the number of tiles worked on at once, for that many channels.
-func tileBlock(channels int) int {
-	block := tileBlockFloats / tileStride(channels)
-	return min(max(block/12*12, minTileBlock), maxTileBlock)
-}
 
 // channelStride and tileStride are the distances of frequencies and of tiles
 // in the transformed image (tiles, 36, channels).
@@ -88,6 +80,10 @@ func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels 
 	p := grow(patch, q.side*q.side*cols)
 	clear(p)
 	s.spans(q, func(to, from, count int) {
+		if cols == channels {
+			copy(p[to*cols:], v[from*cols:][:count*cols])
+			return
+		}
 		for i := range count {
 			copy(p[(to+i)*cols:][:cols], v[(from+i)*channels+first:])
 		}
@@ -157,7 +153,6 @@ func panelStride(k, width int) int { return k*width + skew }
 func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
-	block := tileBlock(s.In)
 	if tiles < s.Out {
 		image := grow(&e.weights, tiles*tileStride(s.In))
 		e.Parallel(tiles, func(p, lo, hi int) {
@@ -169,8 +164,8 @@ func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
 			for panel := lo; panel < hi; panel++ {
 				first, cols, width := e.isa.panel(s.Out, panel)
 				e.transformWeights(part, weights, s.In, first, cols, width, pack)
-				for from := 0; from < tiles; from += block {
-					end := min(from+block, tiles)
+				for from := 0; from < tiles; from += tileBlock {
+					end := min(from+tileBlock, tiles)
 					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, from, end, panel)
 				}
 			}
@@ -186,9 +181,9 @@ func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
 	})
 	e.Parallel(tiles, func(p, lo, hi int) {
 		part := &e.parts[p]
-		image := grow(&part.band, block*tileStride(s.In))
+		image := grow(&part.band, tileBlock*tileStride(s.In))
 		for lo < hi {
-			end := min(lo+block, hi)
+			end := min(lo+tileBlock, hi)
 			e.transformImage(s, part, image, x, lo, end)
 			for panel := range panels {
 				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, lo, end, panel)
@@ -260,12 +255,11 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw, x, dy []float32) {
 		})
 		return
 	}
-	block := tileBlock(s.In + s.Out)
 	e.sumParts(dw, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
 		part := &e.parts[p]
 		sums := grow(&part.products, panels*sumFloats)
-		for from := lo; from < hi; from += block {
-			end := min(from+block, hi)
+		for from := lo; from < hi; from += tileBlock {
+			end := min(from+tileBlock, hi)
 			k := end - from
 			gradFloats := frequencies * panelStride(k, e.isa.wide)
 			image, grads := grow(&part.band, k*tileStride(s.In)), grow(&part.panel, panels*gradFloats)
