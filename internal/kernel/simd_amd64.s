@@ -5805,8 +5805,214 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+4(SB), Z1
 	VBROADCASTSS constants<>+12(SB), Z2
+	MOVQ         R8, AX
+	ORQ          R9, AX
+	ORQ          R10, AX
+	TESTQ        $0x0000003f, AX
+	JNZ          l232
+
+l233:
+	MOVQ        CX, AX
+	VMOVUPS     (AX)(BX*1), Z3
+	VADDPS      (AX)(BX*2), Z3, Z3
+	VMOVUPS     (AX)(SI*1), Z4
+	VADDPS      (AX)(BX*4), Z4, Z4
+	VADDPS      (AX), Z3, Z5
+	VADDPS      Z4, Z5, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z1, Z3
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z4
+	VADDPS      (AX)(BX*2), Z4, Z4
+	VMOVUPS     (AX)(SI*1), Z6
+	VADDPS      (AX)(BX*4), Z6, Z6
+	VADDPS      (AX), Z4, Z7
+	VADDPS      Z6, Z7, Z7
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z1, Z4
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z6
+	VADDPS      (AX)(BX*2), Z6, Z6
+	VMOVUPS     (AX)(SI*1), Z8
+	VADDPS      (AX)(BX*4), Z8, Z8
+	VADDPS      (AX), Z6, Z9
+	VADDPS      Z8, Z9, Z9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z1, Z6
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z8
+	VADDPS      (AX)(BX*2), Z8, Z8
+	VMOVUPS     (AX)(SI*1), Z10
+	VADDPS      (AX)(BX*4), Z10, Z10
+	VADDPS      (AX), Z8, Z11
+	VADDPS      Z10, Z11, Z11
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z1, Z8
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z10
+	VADDPS      (AX)(BX*2), Z10, Z10
+	VMOVUPS     (AX)(SI*1), Z12
+	VADDPS      (AX)(BX*4), Z12, Z12
+	VADDPS      (AX), Z10, Z13
+	VADDPS      Z12, Z13, Z13
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z12
+	VADDPS      (AX)(BX*2), Z12, Z12
+	VMOVUPS     (AX)(SI*1), Z14
+	VADDPS      (AX)(BX*4), Z14, Z14
+	VADDPS      (AX), Z12, Z15
+	VADDPS      Z14, Z15, Z15
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z1, Z12
+	MOVQ        R8, AX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVNTPS    Z5, (AX)
+	VMOVNTPS    Z14, (AX)(R10*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVNTPS    Z9, (AX)(R10*1)
+	VMOVNTPS    Z5, (AX)(R11*1)
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVNTPS    Z3, (AX)
+	VMOVNTPS    Z5, (AX)(R10*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVNTPS    Z5, (AX)(R10*1)
+	VMOVNTPS    Z3, (AX)(R11*1)
+	MOVQ        CX, AX
+	VMOVUPS     (AX)(BX*1), Z3
+	VSUBPS      (AX)(BX*2), Z3, Z3
+	VMOVUPS     (AX)(SI*1), Z4
+	VSUBPS      (AX)(BX*4), Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      (AX)(DI*1), Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z4
+	VSUBPS      (AX)(BX*2), Z4, Z4
+	VMOVUPS     (AX)(SI*1), Z6
+	VSUBPS      (AX)(BX*4), Z6, Z6
+	VMOVAPS     Z4, Z7
+	VFMADD231PS Z6, Z0, Z7
+	VADDPS      (AX)(DI*1), Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z2, Z4
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z6
+	VSUBPS      (AX)(BX*2), Z6, Z6
+	VMOVUPS     (AX)(SI*1), Z8
+	VSUBPS      (AX)(BX*4), Z8, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VADDPS      (AX)(DI*1), Z6, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z2, Z6
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z8
+	VSUBPS      (AX)(BX*2), Z8, Z8
+	VMOVUPS     (AX)(SI*1), Z10
+	VSUBPS      (AX)(BX*4), Z10, Z10
+	VMOVAPS     Z8, Z11
+	VFMADD231PS Z10, Z0, Z11
+	VADDPS      (AX)(DI*1), Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z2, Z8
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z10
+	VSUBPS      (AX)(BX*2), Z10, Z10
+	VMOVUPS     (AX)(SI*1), Z12
+	VSUBPS      (AX)(BX*4), Z12, Z12
+	VMOVAPS     Z10, Z13
+	VFMADD231PS Z12, Z0, Z13
+	VADDPS      (AX)(DI*1), Z10, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z2, Z10
+	ADDQ        DX, AX
+	VMOVUPS     (AX)(BX*1), Z12
+	VSUBPS      (AX)(BX*2), Z12, Z12
+	VMOVUPS     (AX)(SI*1), Z14
+	VSUBPS      (AX)(BX*4), Z14, Z14
+	VMOVAPS     Z12, Z15
+	VFMADD231PS Z14, Z0, Z15
+	VADDPS      (AX)(DI*1), Z12, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z2, Z12
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVNTPS    Z5, (AX)
+	VMOVNTPS    Z14, (AX)(R10*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVNTPS    Z9, (AX)(R10*1)
+	VMOVNTPS    Z5, (AX)(R11*1)
+	MOVQ        R8, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	ADDQ        R9, AX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVNTPS    Z3, (AX)
+	VMOVNTPS    Z5, (AX)(R10*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVNTPS    Z5, (AX)(R10*1)
+	VMOVNTPS    Z3, (AX)(R11*1)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x10, R12
+	JNZ         l233
+	VZEROUPPER
+	RET
 
 l232:
+l234:
 	MOVQ        CX, AX
 	VMOVUPS     (AX)(BX*1), Z3
 	VADDPS      (AX)(BX*2), Z3, Z3
@@ -6002,7 +6208,7 @@ l232:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x10, R12
-	JNZ         l232
+	JNZ         l234
 	VZEROUPPER
 	RET
 
@@ -6027,7 +6233,7 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+4(SB), Z1
 
-l233:
+l235:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Z2
 	ADDQ         DX, AX
@@ -6240,7 +6446,7 @@ l233:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l233
+	JNZ          l235
 	VZEROUPPER
 	RET
 
@@ -6268,7 +6474,7 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+28(SB), Z3
 	VBROADCASTSS constants<>+32(SB), Z4
 
-l234:
+l236:
 	MOVQ         CX, AX
 	VMULPS       (AX), Z0, Z5
 	ADDQ         DX, AX
@@ -6473,7 +6679,7 @@ l234:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, SI
 	SUBQ         $0x10, R11
-	JNZ          l234
+	JNZ          l236
 	VZEROUPPER
 	RET
 
@@ -6500,7 +6706,7 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+28(SB), Z2
 	VBROADCASTSS constants<>+32(SB), Z3
 
-l235:
+l237:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Z4
 	VADDPS       (AX)(BX*2), Z4, Z4
@@ -6690,7 +6896,7 @@ l235:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R11
-	JNZ          l235
+	JNZ          l237
 	VZEROUPPER
 	RET
 
@@ -6717,7 +6923,7 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+4(SB), Y1
 	VBROADCASTSS constants<>+8(SB), Y2
 
-l236:
+l238:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*4), Y3
 	VFNMADD231PS (AX)(BX*2), Y2, Y3
@@ -7054,7 +7260,7 @@ l236:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l236
+	JNZ          l238
 	VZEROUPPER
 	RET
 
@@ -7080,7 +7286,7 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+4(SB), Y1
 	VBROADCASTSS constants<>+12(SB), Y2
 
-l237:
+l239:
 	MOVQ        CX, AX
 	VMOVUPS     (AX)(BX*1), Y3
 	VADDPS      (AX)(BX*2), Y3, Y3
@@ -7276,7 +7482,7 @@ l237:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x08, R12
-	JNZ         l237
+	JNZ         l239
 	VZEROUPPER
 	RET
 
@@ -7301,7 +7507,7 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+4(SB), Y1
 
-l238:
+l240:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y2
 	ADDQ         DX, AX
@@ -7514,7 +7720,7 @@ l238:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l238
+	JNZ          l240
 	VZEROUPPER
 	RET
 
@@ -7542,7 +7748,7 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+28(SB), Y3
 	VBROADCASTSS constants<>+32(SB), Y4
 
-l239:
+l241:
 	MOVQ         CX, AX
 	VMULPS       (AX), Y0, Y5
 	ADDQ         DX, AX
@@ -7747,7 +7953,7 @@ l239:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, SI
 	SUBQ         $0x08, R11
-	JNZ          l239
+	JNZ          l241
 	VZEROUPPER
 	RET
 
@@ -7774,7 +7980,7 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+28(SB), Y2
 	VBROADCASTSS constants<>+32(SB), Y3
 
-l240:
+l242:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Y4
 	VADDPS       (AX)(BX*2), Y4, Y4
@@ -7964,6 +8170,6 @@ l240:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R11
-	JNZ          l240
+	JNZ          l242
 	VZEROUPPER
 	RET

@@ -219,6 +219,24 @@ func transform(s lanes, l line, table map[float32]Mem) {
 		VBROADCASTSS(table[k], v)
 		a.constants[k] = v
 	}
+	if l.name == "result" && s.count == 16 {
+		// Whole lines which are not read soon go past the caches: they need not
+		// be fetched from memory to be overwritten. The atomic operations that
+		// end a piece of Parallel order these stores too.
+		bits, unaligned := GP64(), label()
+		MOVQ(dst.base, bits)
+		ORQ(dst.step, bits)
+		ORQ(dst.one, bits)
+		TESTQ(U32(63), bits)
+		JNZ(LabelRef(unaligned))
+		transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVNTPS(v, to) })
+		Label(unaligned)
+	}
+	transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVUPS(v, to) })
+}
+
+// transformLoop does the vectors of columns one after the other, and returns.
+func transformLoop(a *sums, l line, src, dst side, cols reg.GPVirtual, store func(v, to Op)) {
 	loop := label()
 	Label(loop)
 	for _, rows := range l.groups {
@@ -238,15 +256,15 @@ func transform(s lanes, l line, table map[float32]Mem) {
 			for _, columns := range l.groups {
 				v := columns.compute(a, func(j int) Op { return held[j][r] })
 				for c, column := range columns.outputs {
-					VMOVUPS(v[c], dst.element(column))
+					store(v[c], dst.element(column))
 				}
 			}
 		}
 	}
-	bytes := uint32(4 * s.count)
+	bytes := uint32(4 * a.count)
 	ADDQ(U32(bytes), src.base)
 	ADDQ(U32(bytes), dst.base)
-	SUBQ(Imm(uint64(s.count)), cols)
+	SUBQ(Imm(uint64(a.count)), cols)
 	JNZ(LabelRef(loop))
 	VZEROUPPER()
 	RET()
