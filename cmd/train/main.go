@@ -24,7 +24,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal stops at once
+	context.AfterFunc(ctx, func() {
+		stop()
+		fmt.Fprintln(os.Stderr, "train: stopping; a second signal stops at once")
+	})
 	os.Exit(run(ctx, os.Args[1:], &program{
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,

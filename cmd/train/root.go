@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
@@ -69,7 +67,7 @@ interrupted training (Ctrl-C) saves a checkpoint and goes on with --resume auto.
 	flags.BoolVar(&quiet, "quiet", false, "no progress")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(p.evaluate(), p.predict(), p.weights(), p.synth(), p.inspect(), p.export(), p.bench())
+	cmd.AddCommand(p.evaluate(), p.predict(), p.weights(), p.check(), p.synth(), p.inspect(), p.export(), p.bench())
 	return cmd
 }
 
@@ -98,21 +96,26 @@ func (p *program) console(quiet bool) *report.Console {
 	return c
 }
 
-func (p *program) train(ctx context.Context, cfg config.Config, resume string, console *report.Console) error {
+func (p *program) train(ctx context.Context, cfg config.Config, resume string, console *report.Console) (err error) {
 	engine, err := kernel.NewEngine(cfg.Threads, cfg.Kernel)
 	if err != nil {
 		return usage(err)
-	}
-	folder := checkpoint.Folder{Dir: filepath.Join(cfg.Out, "checkpoints"), Keep: cfg.Checkpoint.Keep}
-	from, err := resumeFrom(folder, resume, console.W)
-	if err != nil {
-		return err
 	}
 	trainSet, err := data.Open(cfg.Data, cfg.Seed, "train")
 	if err != nil {
 		return err
 	}
 	valSet, err := data.Open(cfg.Data, cfg.Seed, "val")
+	if err != nil {
+		return err
+	}
+	out, err := openRun(cfg.Out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	folder := out.checkpoints(cfg.Checkpoint.Keep)
+	from, err := resumeFrom(folder, resume, console.W)
 	if err != nil {
 		return err
 	}
@@ -132,14 +135,11 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 			fmt.Fprintf(console.W, "the training set is not the one of %s\n", from)
 		}
 	}
-	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
-		return fmt.Errorf("out: %w", err)
-	}
 	counts, weights, err := classWeights(ctx, cfg, trainSet, console)
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(cfg.Out, "config.yaml"), cfg.YAML(), 0o644); err != nil {
+	if err := out.write("config.yaml", cfg.YAML()); err != nil {
 		return err
 	}
 	result, err := train.Run(ctx, train.Setup{
@@ -149,8 +149,8 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		Folder: folder, Resume: start,
 		Recorder: report.Recorders{
 			console,
-			&report.Table{Path: filepath.Join(cfg.Out, "metrics.csv"), Classes: cfg.Data.Classes},
-			&report.Log{Path: filepath.Join(cfg.Out, "log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
+			&report.Table{Path: out.path("metrics.csv"), Classes: cfg.Data.Classes},
+			&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
 		},
 		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights,
 	})
@@ -227,6 +227,9 @@ func readCheckpoint(path string) (*checkpoint.Checkpoint, config.Config, error) 
 	}
 	if format := c.Meta["format"]; format != train.Format {
 		return nil, config.Config{}, fmt.Errorf("%s: format = %s, want a checkpoint of this program (%s)", path, strconv.Quote(format), train.Format)
+	}
+	if err := c.Finite(); err != nil {
+		return nil, config.Config{}, fmt.Errorf("%s: %w", path, err)
 	}
 	cfg, err := config.Parse(path+": config", []byte(c.Meta["config"]))
 	return c, cfg, err

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+)
+
+// runFolder is a run folder that no other process trains in.
+type runFolder struct {
+	dir  string
+	lock *flock.Flock // which the system lets go of when the process ends, however it does
+}
+
+// openRun makes the run folder, if there is none, locks it and removes what a
+// training that was killed there left half written.
+func openRun(dir string) (*runFolder, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("out: %w", err)
+	}
+	f := &runFolder{dir, flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o644))}
+	switch locked, err := f.lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("out: lock: %w", err)
+	case !locked:
+		return nil, fmt.Errorf("another training is under way in %s: wait for its end, or choose another folder with --out", dir)
+	}
+	if err := f.removeStale(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Close lets other processes train in the folder. Its lock file stays: removing
+// it would take the lock from one who has just opened it.
+func (f *runFolder) Close() error { return f.lock.Unlock() }
+
+// staleName is a temporary file of renameio: the final name with a dot before it
+// and a number after it.
+var staleName = regexp.MustCompile(`^\.(config\.yaml|metrics\.csv)\d+$`)
+
+func (f *runFolder) removeStale() error {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return fmt.Errorf("out: %w", err)
+	}
+	for _, e := range entries {
+		if staleName.MatchString(e.Name()) {
+			if err := os.Remove(f.path(e.Name())); err != nil {
+				return fmt.Errorf("out: %w", err)
+			}
+		}
+	}
+	return f.checkpoints(1).RemoveStale()
+}
+
+// path is that of a file in the folder.
+func (f *runFolder) path(name string) string { return filepath.Join(f.dir, name) }
+
+// checkpoints is the folder of checkpoints, of which keep step files are kept.
+func (f *runFolder) checkpoints(keep int) checkpoint.Folder {
+	return checkpoint.Folder{Dir: f.path("checkpoints"), Keep: keep}
+}
+
+// write replaces a file of the folder whole.
+func (f *runFolder) write(name string, text []byte) error {
+	return renameio.WriteFile(f.path(name), text, 0o644, renameio.WithTempDir(f.dir))
+}
