@@ -1,0 +1,388 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+)
+
+// asProgram makes the test binary the program, so that a test can start it as a
+// process of its own.
+const asProgram = "TRAIN_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// process is the program under way.
+type process struct {
+	cmd    *exec.Cmd
+	stderr transcript
+	ended  chan struct{}
+}
+
+// transcript is what a process wrote so far.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *transcript) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(b)
+}
+
+func (w *transcript) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// start starts the program with additional variables in its environment.
+func start(t *testing.T, environ []string, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(self, args...), ended: make(chan struct{})}
+	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), environ...)
+	p.cmd.Stderr = &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.cmd.Wait() // its outcome is in ProcessState
+		close(p.ended)
+	}()
+	t.Cleanup(p.kill)
+	return p
+}
+
+// await looks again and again until ok holds; false says that the process ended before.
+func (p *process) await(ok func() bool) bool {
+	for !ok() {
+		select {
+		case <-p.ended:
+			return ok()
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
+	return true
+}
+
+// awaitLine waits until the process has written text to stderr.
+func (p *process) awaitLine(t *testing.T, text string) {
+	t.Helper()
+	if !p.await(func() bool { return strings.Contains(p.stderr.String(), text) }) {
+		t.Fatalf("the process ended without a line %q:\n%s", text, p.stderr.String())
+	}
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kill ends the process, if it has not ended, by SIGKILL.
+func (p *process) kill() {
+	p.cmd.Process.Kill() // fails when the process has ended
+	<-p.ended
+}
+
+// status is how the process ended.
+func (p *process) status() syscall.WaitStatus {
+	<-p.ended
+	return p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// names are the files in dir of which the name begins with prefix.
+func names(dir, prefix string) []string {
+	entries, _ := os.ReadDir(dir) // no folder, no files
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// temporary are the half-written files of a run.
+func temporary(run string) []string {
+	return append(names(run, "."), names(filepath.Join(run, "checkpoints"), ".")...)
+}
+
+// equalRuns checks that two runs ended with the same bits: weights, running
+// statistics, moments, position, and the metrics but for speed and time.
+func equalRuns(t *testing.T, got, want string) {
+	t.Helper()
+	for _, name := range []string{"last", "best"} {
+		if d := difference(load(t, got, name), load(t, want, name)); d != "" {
+			t.Errorf("%s: %s of %s", got, d, name)
+		}
+	}
+	if g, w := metrics(t, got), metrics(t, want); g != w {
+		t.Errorf("%s: metrics\n%swant\n%s", got, g, w)
+	}
+}
+
+func load(t *testing.T, run, name string) *checkpoint.Checkpoint {
+	t.Helper()
+	c, err := checkpoint.Read(filepath.Join(run, "checkpoints", name+".safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// difference says in what two checkpoints differ, but for the configuration.
+func difference(got, want *checkpoint.Checkpoint) string {
+	for i, w := range want.Tensors {
+		if i >= len(got.Tensors) || got.Tensors[i].Name != w.Name {
+			return "there is no " + w.Name
+		}
+		if !slices.EqualFunc(got.Tensors[i].Data, w.Data, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+			return "other " + w.Name
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(want.Meta)) {
+		if g, w := got.Meta[key], want.Meta[key]; g != w && key != "config" && key != "header_sha256" {
+			return fmt.Sprintf("%s = %s, want that of step %s, %s", key, g, want.Meta["step"], w)
+		}
+	}
+	return ""
+}
+
+// metrics is metrics.csv without its last two columns, images_per_second and seconds.
+func metrics(t *testing.T, run string) string {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(read(t, filepath.Join(run, "metrics.csv"))) {
+		cells := strings.Split(line, ",")
+		b.WriteString(strings.Join(cells[:len(cells)-2], ",") + "\n")
+	}
+	return b.String()
+}
+
+// A training that is killed again and again, in every phase of its life, and
+// resumed each time ends like one that never was.
+func TestKilledAtAnyMoment(t *testing.T) {
+	kills := 50
+	if testing.Short() {
+		kills = 8
+	}
+	inFolder(t)
+	write(t, "killed.yaml", fmt.Sprintf(`
+out: run
+threads: 1
+data: {size: [16, 16], synthetic: {train: 15, val: 2}, augment: {rotate: 20, brightness: 0.2}}
+model: {base_channels: 8, depth: 2, dropout: 0.2}
+train: {epochs: %d, batch_size: 2}
+checkpoint: {every_steps: 1, keep: 1}
+`, kills))
+	must(t, "--config", "killed.yaml", "--set", "out=straight", "--set", "checkpoint.every_steps=0")
+
+	const checkpoints = "run/checkpoints"
+	rng := rand.New(rand.NewPCG(4, 1))
+	var left []string // by the process killed last
+	writing, resumed := 0, 0
+	for n := range kills {
+		p := start(t, nil, "--config", "killed.yaml", "--resume", "auto")
+		var last os.FileInfo
+		saves := 0 // that were seen
+		saved := func() int {
+			now, err := os.Stat(checkpoints + "/last.safetensors")
+			if err == nil && (last == nil || !os.SameFile(last, now)) {
+				last = now
+				saves++
+			}
+			return saves
+		}
+		var moment time.Duration
+		count := 1 + rng.IntN(3)
+		switch n % 4 {
+		case 0: // while it starts, and a little later
+			moment = time.Duration(rng.Int64N(int64(150 * time.Millisecond)))
+		case 1: // in a step, a validation, or between two
+			p.await(func() bool { return saved() > count })
+			moment = time.Duration(rng.Int64N(int64(20 * time.Millisecond)))
+		default: // in the middle of writing a checkpoint
+			p.await(func() bool { return saved() > count && len(names(checkpoints, ".step-")) > 0 })
+			moment = time.Duration(rng.Int64N(int64(time.Millisecond)))
+		}
+		timer := time.Now().Add(moment)
+		p.await(func() bool { return time.Now().After(timer) || saved() > 5 }) // leave something for the others
+		p.kill()
+		if p.status().Exited() {
+			t.Fatalf("the training ended after %d kills, exit code %d\n%s", n, p.status().ExitStatus(), p.stderr.String())
+		}
+		said := p.stderr.String()
+		if strings.Contains(said, "passed over") {
+			t.Errorf("kill %d damaged a checkpoint:\n%s", n, said)
+		}
+		now := temporary("run")
+		if strings.Contains(said, "resuming at") {
+			resumed++
+			for _, name := range left {
+				if slices.Contains(now, name) && !strings.HasSuffix(name, "safetensors0") { // the one name that comes again
+					t.Errorf("after kill %d, %s of the one before is still there", n, name)
+				}
+			}
+		}
+		left = now
+		if len(names(checkpoints, ".")) > 0 {
+			writing++
+		}
+	}
+	step := load(t, "run", "last").Meta["step"]
+	t.Logf("%d kills, %d while a checkpoint was being written; %d times resumed; now at step %s of %d", kills, writing, resumed, step, 8*kills)
+	if writing < kills/8 || resumed < kills/2 {
+		t.Errorf("of %d kills %d hit a checkpoint being written, and %d a resumed training: too few", kills, writing, resumed)
+	}
+	must(t, "--config", "killed.yaml", "--resume", "auto")
+	equalRuns(t, "run", "straight")
+	if names := temporary("run"); len(names) > 0 {
+		t.Errorf("%v are left over", names)
+	}
+}
+
+// What a kill may leave in a run folder is gone after the next start, also when
+// there is nothing left to train.
+func TestStartRemovesTemporaryFiles(t *testing.T) {
+	inFolder(t)
+	must(t, tiny()...)
+	stale := []string{"run/.config.yaml123", "run/.metrics.csv9", "run/checkpoints/.step-00000004.safetensors77", "run/checkpoints/.last.safetensors0"}
+	other := []string{"run/.notes", "run/.config.yaml.swp", "run/checkpoints/.mine.safetensors1"}
+	for _, path := range append(stale, other...) {
+		write(t, path, "half")
+	}
+	must(t, tiny("--resume", "auto")...)
+	for _, path := range stale {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is still there", path)
+		}
+	}
+	for _, path := range other {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("not a file of the program: %v", err)
+		}
+	}
+}
+
+// Ctrl-C and SIGTERM end a training with a checkpoint, from which it goes on.
+func TestSignalSavesAndTellsHowToResume(t *testing.T) {
+	inFolder(t)
+	long := tiny("--epochs", "150")
+	must(t, append(long, "--out", "straight")...)
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(s.String(), func(t *testing.T) {
+			out := "run " + s.String()
+			p := start(t, nil, append(long, "--out", out)...)
+			p.awaitLine(t, "epoch 2/150")
+			p.signal(t, s)
+			status, said := p.status(), p.stderr.String()
+			if status.ExitStatus() != 130 {
+				t.Fatalf("exit code %d, want 130\n%s", status.ExitStatus(), said)
+			}
+			if want := "train: interrupted: saved to " + out + "/checkpoints, --resume auto goes on from there\n"; !strings.HasSuffix(said, want) {
+				t.Errorf("got %q, want it to end with %q", said, want)
+			}
+			must(t, append(long, "--out", out, "--resume", "auto")...)
+			equalRuns(t, out, "straight")
+		})
+	}
+}
+
+// One who cannot wait for the end of a step sends a second signal, and loses that step only.
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	inFolder(t)
+	slow := []string{"--config", "slow.yaml", "--quiet"} // a step takes half a second or so
+	write(t, "slow.yaml", `
+out: run
+threads: 1
+kernel: generic
+data: {size: [128, 128], synthetic: {train: 12, val: 1}}
+model: {base_channels: 16, depth: 1}
+train: {epochs: 1, batch_size: 6}
+checkpoint: {every_steps: 1}
+`)
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(s.String(), func(t *testing.T) {
+			out := "run " + s.String()
+			p := start(t, nil, append(slow, "--out", out)...)
+			p.await(func() bool { return len(names(out+"/checkpoints", "last.")) > 0 })
+			p.signal(t, s)
+			p.awaitLine(t, "train: stopping; a second signal stops at once\n")
+			p.signal(t, s)
+			if status := p.status(); !status.Signaled() || status.Signal() != s {
+				t.Errorf("ended with status %#x, want by %v\n%s", status, s, p.stderr.String())
+			}
+			if step := load(t, out, "last").Meta["step"]; step != "1" {
+				t.Errorf("the last checkpoint is of step %s, want 1", step)
+			}
+		})
+	}
+}
+
+// Two trainings in one folder would write over each other's files.
+func TestTwoRunsInOneFolder(t *testing.T) {
+	inFolder(t)
+	long := tiny("--epochs", "100000", "--set", "checkpoint.every_steps=1")
+	p := start(t, nil, long...)
+	p.awaitLine(t, "training on")
+	p.await(func() bool { return len(names("run/checkpoints", "last.")) > 0 })
+	before := read(t, "run/config.yaml")
+	want := []string{"train: another training is under way in run: wait for its end, or choose another folder with --out"}
+	check(t, command(t, tiny()...), 1, want)
+	check(t, command(t, tiny("--resume", "auto")...), 1, want)
+	if read(t, "run/config.yaml") != before {
+		t.Error("the one that was refused wrote config.yaml")
+	}
+	must(t, tiny("--out", "other")...)
+	p.kill()
+	if o := command(t, append(long, "--resume", "auto", "--epochs", "1")...); o.code != 0 || !strings.Contains(o.stderr, "resuming from run/checkpoints/last.safetensors") {
+		t.Errorf("after the first one was killed: exit code %d\n%s", o.code, o.stderr)
+	}
+}
+
+// A run is a function of its configuration and data: not of the clock, nor of
+// the number of workers that read images, one a core that Go is given.
+func TestSameSeedSameRun(t *testing.T) {
+	inFolder(t)
+	flags := tiny("--set", "data.augment={rotate: 20, scale: [0.8, 1.2], brightness: 0.2}", "--set", "model.dropout=0.3", "--set", "data.synthetic={train: 11, val: 5}")
+	must(t, append(flags, "--out", "first")...)
+	for _, workers := range []string{"1", "2", "4"} {
+		p := start(t, []string{"GOMAXPROCS=" + workers}, append(flags, "--out", workers)...)
+		if code := p.status().ExitStatus(); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, p.stderr.String())
+		}
+		equalRuns(t, workers, "first")
+	}
+	must(t, append(flags, "--out", "other", "--set", "seed=43")...)
+	if d := difference(load(t, "other", "last"), load(t, "first", "last")); !strings.HasPrefix(d, "other ") {
+		t.Errorf("another seed: %q, want other weights", d)
+	}
+	if metrics(t, "other") == metrics(t, "first") {
+		t.Error("another seed gives the same metrics")
+	}
+}
