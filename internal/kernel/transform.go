@@ -24,11 +24,14 @@ const (
 	transformCount
 )
 
+// lane is what the plain loops do at once: the compiler moves it as one.
+type lane [4]float32
+
 // transforms gives, for each of them, the sides of src and dst and the product
 // of L with one column.
 var transforms = [transformCount]struct {
 	src, dst int
-	line     func(v *[6]float32)
+	line     func(v *[6]lane)
 }{
 	imageTransform:       {6, 6, imageLine},
 	resultTransform:      {6, 4, resultLine},
@@ -69,21 +72,30 @@ func (s *instructionSet) transform(t *transform, kind int) {
 // transformPlain is the plain loop, and what the others are tested against.
 func transformPlain(t *transform, kind int) {
 	shape := &transforms[kind]
-	var half [6][6]float32 // [j][i]: L * src
-	for c := range t.cols {
-		src, dst := t.src[c:], t.dst[c:]
+	var columns [6][6]lane // [j][i]: L * src
+	for from := 0; from < t.cols; from += len(lane{}) {
+		src, dst := t.src[from:], t.dst[from:]
+		n := min(len(lane{}), t.cols-from)
 		for j := range shape.src {
-			v := &half[j]
+			v := &columns[j]
 			for i := range shape.src {
-				v[i] = src[i*t.srcRow+j*t.srcCol]
+				at := i*t.srcRow + j*t.srcCol
+				if n == len(lane{}) {
+					v[i] = lane(src[at:])
+				} else {
+					copy(v[i][:n], src[at:])
+				}
 			}
 			shape.line(v)
 		}
 		for i := range shape.dst {
-			v := [6]float32{half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]}
+			var v [6]lane
+			for j := range shape.src {
+				v[j] = columns[j][i]
+			}
 			shape.line(&v)
 			for j := range shape.dst {
-				dst[i*t.dstRow+j*t.dstCol] = v[j]
+				copy(dst[i*t.dstRow+j*t.dstCol:][:n], v[j][:])
 			}
 		}
 	}
@@ -97,13 +109,16 @@ func transformPlain(t *transform, kind int) {
 //	0 -2 -1  2  1  0
 //	0  2 -1 -2  1  0
 //	0  4  0 -5  0  1
-func imageLine(v *[6]float32) {
-	even, odd := v[4]-4*v[2], v[3]-4*v[1]
-	even2, odd2 := v[4]-v[2], 2*(v[3]-v[1])
-	v[0] = v[4] - 5*v[2] + 4*v[0]
-	v[5] = v[5] - 5*v[3] + 4*v[1]
-	v[1], v[2] = even+odd, even-odd
-	v[3], v[4] = even2+odd2, even2-odd2
+func imageLine(v *[6]lane) {
+	for c := range v[0] {
+		v0, v1, v2, v3, v4, v5 := v[0][c], v[1][c], v[2][c], v[3][c], v[4][c], v[5][c]
+		even, odd := v4-4*v2, v3-4*v1
+		even2, odd2 := v4-v2, 2*(v3-v1)
+		v[0][c] = v4 - 5*v2 + 4*v0
+		v[1][c], v[2][c] = even+odd, even-odd
+		v[3][c], v[4][c] = even2+odd2, even2-odd2
+		v[5][c] = v5 - 5*v3 + 4*v1
+	}
 }
 
 // resultLine multiplies v by Aᵀ:
@@ -112,19 +127,26 @@ func imageLine(v *[6]float32) {
 //	0  1 -1  2 -2  0
 //	0  1  1  4  4  0
 //	0  1 -1  8 -8  1
-func resultLine(v *[6]float32) {
-	even, odd := v[1]+v[2], v[1]-v[2]
-	even2, odd2 := v[3]+v[4], v[3]-v[4]
-	v[0], v[1], v[2], v[3] = v[0]+even+even2, odd+2*odd2, even+4*even2, v[5]+odd+8*odd2
+func resultLine(v *[6]lane) {
+	for c := range v[0] {
+		v0, v1, v2, v3, v4, v5 := v[0][c], v[1][c], v[2][c], v[3][c], v[4][c], v[5][c]
+		even, odd := v1+v2, v1-v2
+		even2, odd2 := v3+v4, v3-v4
+		v[0][c], v[1][c] = v0+even+even2, odd+2*odd2
+		v[2][c], v[3][c] = even+4*even2, v5+odd+8*odd2
+	}
 }
 
 // resultGradLine multiplies the first four of v by A.
-func resultGradLine(v *[6]float32) {
-	even, odd := v[0]+v[2], v[1]+v[3]
-	even2, odd2 := v[0]+4*v[2], 2*(v[1]+4*v[3])
-	v[5] = v[3]
-	v[1], v[2] = even+odd, even-odd
-	v[3], v[4] = even2+odd2, even2-odd2
+func resultGradLine(v *[6]lane) {
+	for c := range v[0] {
+		v0, v1, v2, v3 := v[0][c], v[1][c], v[2][c], v[3][c]
+		even, odd := v0+v2, v1+v3
+		even2, odd2 := v0+4*v2, 2*(v1+4*v3)
+		v[1][c], v[2][c] = even+odd, even-odd
+		v[3][c], v[4][c] = even2+odd2, even2-odd2
+		v[5][c] = v3
+	}
 }
 
 // weightsLine multiplies the first three of v by G:
@@ -135,18 +157,26 @@ func resultGradLine(v *[6]float32) {
 //	 1/24  1/12  1/6
 //	 1/24 -1/12  1/6
 //	  0     0     1
-func weightsLine(v *[6]float32) {
-	even, odd := (v[0]+v[2])*(-1./6), v[1]*(1./6)
-	even2, odd2 := v[0]*(1./24)+v[2]*(1./6), v[1]*(1./12)
-	v[5] = v[2]
-	v[0] *= 1. / 4
-	v[1], v[2] = even-odd, even+odd
-	v[3], v[4] = even2+odd2, even2-odd2
+func weightsLine(v *[6]lane) {
+	for c := range v[0] {
+		v0, v1, v2 := v[0][c], v[1][c], v[2][c]
+		even, odd := (v0+v2)*(-1./6), v1*(-1./6)
+		even2, odd2 := v0*(1./24)+v2*(1./6), v1*(1./12)
+		v[0][c] = v0 * (1. / 4)
+		v[1][c], v[2][c] = even+odd, even-odd
+		v[3][c], v[4][c] = even2+odd2, even2-odd2
+		v[5][c] = v2
+	}
 }
 
 // weightsGradLine multiplies v by Gᵀ.
-func weightsGradLine(v *[6]float32) {
-	even, odd := v[1]+v[2], v[2]-v[1]
-	even2, odd2 := v[3]+v[4], v[3]-v[4]
-	v[0], v[1], v[2] = v[0]*(1./4)-even*(1./6)+even2*(1./24), odd*(1./6)+odd2*(1./12), (even2-even)*(1./6)+v[5]
+func weightsGradLine(v *[6]lane) {
+	for c := range v[0] {
+		v0, v1, v2, v3, v4, v5 := v[0][c], v[1][c], v[2][c], v[3][c], v[4][c], v[5][c]
+		even, odd := v1+v2, v2-v1
+		even2, odd2 := v3+v4, v3-v4
+		v[0][c] = v0*(1./4) - even*(1./6) + even2*(1./24)
+		v[1][c] = odd*(1./6) + odd2*(1./12)
+		v[2][c] = (even2-even)*(1./6) + v5
+	}
 }
