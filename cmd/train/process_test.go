@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 )
 
@@ -182,6 +184,31 @@ func metrics(t *testing.T, run string) string {
 		b.WriteString(strings.Join(cells[:len(cells)-2], ",") + "\n")
 	}
 	return b.String()
+}
+
+// when runs the program and does what is to be done when it has written a text
+// to stderr: in the middle of the run, before it goes on.
+func when(ctx context.Context, do map[string]func(), args ...string) outcome {
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, args, &program{stdout: &stdout, stderr: writerFunc(func(b []byte) (int, error) {
+		for text, f := range do {
+			if bytes.HasPrefix(b, []byte(text)) {
+				f()
+			}
+		}
+		return stderr.Write(b)
+	})})
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// says tells whether a line begins with one text and contains another.
+func says(text, begin, contains string) bool {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, begin) && strings.Contains(line, contains) {
+			return true
+		}
+	}
+	return false
 }
 
 // A training that is killed again and again, in every phase of its life, and
@@ -384,5 +411,65 @@ func TestSameSeedSameRun(t *testing.T) {
 	}
 	if metrics(t, "other") == metrics(t, "first") {
 		t.Error("another seed gives the same metrics")
+	}
+}
+
+// A file that goes bad between two epochs, when images are not kept in memory,
+// ends the run with its name; what was saved before is whole, and the run goes on
+// from there when the file is back.
+func TestFilesThatChangeOrVanish(t *testing.T) {
+	inFolder(t)
+	must(t, "synth", "--out", "set", "--count", "6")
+	must(t, "synth", "--out", "val", "--count", "3", "--seed", "1")
+	flags := tiny("--epochs", "4", "--set", "data={source: folder, train: set, val: val, cache: off}")
+	must(t, append(flags, "--out", "straight")...)
+	palette := data.Colors(data.DefaultConfig())
+	smaller := func(t *testing.T, path string) {
+		if err := data.WriteMask(path, make([]uint8, 12), 3, 4, palette); err != nil {
+			t.Error(err)
+		}
+	}
+	const image, mask = "set/images/train-000003.png", "set/masks/train-000003.png"
+	for _, tc := range []struct {
+		name, path string
+		change     func(t *testing.T, path string)
+		want       string
+	}{
+		{"image vanishes", image, remove, "image " + image + ": no such file or directory"},
+		{"mask vanishes", mask, remove, "mask " + mask + ": no such file or directory"},
+		{"validation image vanishes", "val/images/train-000001.png", remove, "image val/images/train-000001.png: no such file or directory"},
+		{"image cut off", image, func(t *testing.T, path string) {
+			if err := os.Truncate(path, 1000); err != nil {
+				t.Error(err)
+			}
+		}, "image " + image + ": "},
+		{"image of another size", image, smaller, "image " + image + " is 4x3 pixels, its mask " + mask + " is 128x128, want equal sizes"},
+		{"mask of another size", mask, smaller, "image " + image + " is 128x128 pixels, its mask " + mask + " is 4x3, want equal sizes"},
+		{"class out of range", mask, func(t *testing.T, path string) {
+			if err := data.WriteMask(path, slices.Repeat([]uint8{9}, 128*128), 128, 128, slices.Repeat(palette, 3)); err != nil {
+				t.Error(err)
+			}
+		}, "mask " + mask + ": pixel (0, 0) has class 9, want 0..3 or ignore 255"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			good := read(t, tc.path)
+			out := "run " + tc.name
+			o := when(t.Context(), map[string]func(){"epoch 2/4": func() { tc.change(t, tc.path) }}, append(flags, "--out", out)...)
+			if o.code != 1 || !says(o.stderr, "train: data: "+tc.want, "") {
+				t.Errorf("exit code %d, want 1 and %q\n%s", o.code, tc.want, o.stderr)
+			}
+			if meta := load(t, out, "last").Meta; meta["epoch"] != "2" || meta["sample_in_epoch"] != "0" {
+				t.Errorf("the last checkpoint is of epoch %s, image %s, want the end of the second epoch", meta["epoch"], meta["sample_in_epoch"])
+			}
+			write(t, tc.path, good)
+			must(t, append(flags, "--out", out, "--resume", "auto")...)
+			equalRuns(t, out, "straight")
+		})
+	}
+}
+
+func remove(t *testing.T, path string) {
+	if err := os.Remove(path); err != nil {
+		t.Error(err)
 	}
 }

@@ -16,21 +16,23 @@ type Recorders []train.Recorder
 
 // Record passes the event on to all, also after an error.
 func (r Recorders) Record(event any) error {
-	err := r.all(event)
+	errs := r.all(event)
 	switch event.(type) {
 	case train.Started, train.Ended:
-		return err
+		return errors.Join(errs...)
 	}
-	if err != nil {
-		_ = r.all(train.Unwritten{Err: err}) // who cannot write this either says so at the end
+	for _, err := range errs {
+		r.all(train.Unwritten{Err: err}) // who cannot write this either says so at the end
 	}
 	return nil
 }
 
-func (r Recorders) all(event any) error {
-	var errs []error
+// all returns the errors of those that have one.
+func (r Recorders) all(event any) (errs []error) {
 	for _, recorder := range r {
-		errs = append(errs, recorder.Record(event))
+		if err := recorder.Record(event); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
