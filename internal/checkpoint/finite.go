@@ -1,0 +1,27 @@
+package checkpoint
+
+import (
+	"fmt"
+)
+
+// Finite tells of NaN and infinities, which no net works with: the first one,
+// and how many tensors have some. A file may hold them and be whole.
+func (c *Checkpoint) Finite() error {
+	var first string
+	tensors := 0
+	for _, t := range c.Tensors {
+		for i, v := range t.Data {
+			if v-v != 0 { // NaN - NaN and Inf - Inf are NaN
+				if tensors == 0 {
+					first = fmt.Sprintf("tensor %q has %v as value %d of %d", t.Name, v, i, len(t.Data))
+				}
+				tensors++
+				break
+			}
+		}
+	}
+	if tensors == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s, want finite numbers; %d of %d tensors have others", first, tensors, len(c.Tensors))
+}
