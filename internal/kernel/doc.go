@@ -14,8 +14,10 @@
 // in panels as wide as a register tile and the left one is read in place with
 // strides. A row of a zero-padded NHWC image holds the (kw, ci) neighbourhood
 // of each pixel as 3*In consecutive floats, so a 3x3 convolution needs no
-// im2col.
+// im2col. Where there are channels and pixels enough, 3x3 convolutions are done
+// by Winograd's algorithm, whose products are a quarter of that (see winograd).
 //
-// NaN and infinities pass through as IEEE 754 says. Results are bit for bit
+// NaN and infinities pass through as IEEE 754 says, except that Winograd's
+// algorithm makes NaN of all results of a 4x4 tile near one. Results are bit for bit
 // the same from run to run with the same thread count and instruction set.
 package kernel

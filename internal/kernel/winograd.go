@@ -312,10 +312,21 @@ const (
 	winograd
 )
 
-// prefersWinograd chooses the algorithm of a convolution.
+// prefersWinograd chooses the algorithm of a convolution. Winograd's is up to
+// three times as fast, except where
+//   - channels do not fill the vectors of the transforms, or are so few that
+//     the transforms cost more than the products: image to features, head;
+//   - tiles are mostly padding, or so few that transforming the weights costs
+//     more than it saves.
 func (e *Engine) prefersWinograd(s ConvShape) bool {
 	if s.Kernel != 3 || e.algorithm != fastest {
 		return s.Kernel == 3 && e.algorithm == winograd
 	}
-	return s.In >= 16 && s.Out >= 16
+	fewest := 8
+	if e.isa == generic {
+		fewest = 16
+	}
+	tiles := s.tiles()
+	return min(s.In, s.Out) >= fewest && s.In%8 == 0 && s.Out%8 == 0 &&
+		tiles >= 4 && s.N*s.H*s.W >= 6*tiles
 }
