@@ -183,6 +183,10 @@ var foreign = []struct {
 	{"hole at the start", `"a" begins at byte 4 of the data, want 0`, file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
 	{"bytes after the tensors", `need 4 bytes of data, the file has 5`, file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 5)},
 	{"data cut", `need 4 bytes of data, the file has 3`, file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 3)},
+	{"one tensor beyond the end", `need 4000000000 bytes of data, the file has 4`, file(`{"a":{"dtype":"F32","shape":[1000000000],"data_offsets":[0,4000000000]}}`, 4)},
+	{"all of the address space", `hold 9223372036854775804 bytes, shape [1] needs 4`, file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,9223372036854775804]}}`, 4)},
+	{"offset overflows", `data_offsets: 18446744073709551612, want a whole number`, file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,0]}}`, 4)},
+	{"integers", `tensor "a": dtype "I32", want F32`, file(`{"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}`, 4)},
 	{"checksum of other data", `the tensors' checksum does not hold`, file(`{"__metadata__":{"sha256":"00"}}`, 0)},
 	{"checksum of another header", `the header's checksum does not hold`, file(`{"__metadata__":{"header_sha256":"00"}}`, 0)},
 }

@@ -1,8 +1,6 @@
 package checkpoint
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Finite tells of NaN and infinities, which no net works with: the first one,
 // and how many tensors have some. A file may hold them and be whole.
@@ -13,7 +11,7 @@ func (c *Checkpoint) Finite() error {
 		for i, v := range t.Data {
 			if v-v != 0 { // NaN - NaN and Inf - Inf are NaN
 				if tensors == 0 {
-					first = fmt.Sprintf("tensor %q has %v as value %d of %d", t.Name, v, i, len(t.Data))
+					first = fmt.Sprintf("tensor %q has %v as value %d", t.Name, v, i)
 				}
 				tensors++
 				break
@@ -23,5 +21,5 @@ func (c *Checkpoint) Finite() error {
 	if tensors == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s, want finite numbers; %d of %d tensors have others", first, tensors, len(c.Tensors))
+	return fmt.Errorf("%s, want finite numbers; tensors with others: %d of %d", first, tensors, len(c.Tensors))
 }
