@@ -259,7 +259,7 @@ func TestCheckTable(t *testing.T) {
 			"data: mask set/masks/b.png: is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class"}},
 		{"JPEG mask", map[string]any{m: removed{}, "set/masks/b.jpg": jpegFile(mask)}, []string{palette}, 1, []string{
 			"data: mask set/masks/b.jpg: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
-		{"JPEG mask that is called PNG", map[string]any{m: jpegFile(mask)}, nil, 1, []string{
+		{"grey JPEG mask that is called PNG", map[string]any{m: jpegFile(image.NewGray(rect))}, nil, 1, []string{
 			"data: mask set/masks/b.png: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
 		{"sizes differ", map[string]any{m: pngFile(draw(colours, image.Rect(0, 0, 16, 8)))}, nil, 1, []string{
 			"data: image set/images/b.png is 8x8 pixels, its mask set/masks/b.png is 16x8, want equal sizes"}},
