@@ -19,7 +19,7 @@ func (s *Solver) adam(at piece) {
 	}
 	gain1, gain2, beta2 := float32(1-c.Beta1), float32(1-c.Beta2), float32(c.Beta2)
 	rate := float32(s.lr / (1 - math.Pow(c.Beta1, t)))
-	scale := float32(math.Sqrt(1 - math.Pow(c.Beta2, t)))
+	scale := float32(1 / math.Sqrt(1-math.Pow(c.Beta2, t)))
 	epsilon := float32(c.Epsilon)
 
 	grad := s.grad(at)
@@ -28,8 +28,9 @@ func (s *Solver) adam(at piece) {
 		x := p[i]
 		g = clip*g + decay*x
 		x *= keep
-		m[i] += (g - m[i]) * gain1
-		v[i] = beta2*v[i] + gain2*g*g
-		p[i] = x - rate*m[i]/(float32(math.Sqrt(float64(v[i])))/scale+epsilon)
+		mi := m[i] + (g-m[i])*gain1
+		vi := beta2*v[i] + gain2*g*g
+		m[i], v[i] = mi, vi
+		p[i] = x - rate*mi/(float32(math.Sqrt(float64(vi)))*scale+epsilon)
 	}
 }
