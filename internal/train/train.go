@@ -246,12 +246,17 @@ func (r *run) learningRate() float64 {
 }
 
 // save writes a checkpoint of where the run stands, after a best one that could
-// not be written in its time. What cannot be written is told and is no error.
+// not be written in its time. What cannot be written is told and is no error;
+// weights that are not finite are: they do not take the place of good ones.
 func (r *run) save(best bool) error {
+	now := snapshot{r.capture(), r.at.step, best}
+	if err := now.Finite(); err != nil {
+		return fmt.Errorf("step %d is not saved: %w", now.step, err)
+	}
 	if best {
 		r.unsaved = nil // bettered
 	}
-	for r.unsaved = append(r.unsaved, snapshot{r.capture(), r.at.step, best}); len(r.unsaved) > 0; r.unsaved = r.unsaved[1:] {
+	for r.unsaved = append(r.unsaved, now); len(r.unsaved) > 0; r.unsaved = r.unsaved[1:] {
 		s := r.unsaved[0]
 		if r.saveErr = r.Folder.Save(s.Checkpoint, s.step, s.best); r.saveErr != nil {
 			r.unsaved = slices.DeleteFunc(r.unsaved, func(s snapshot) bool { return !s.best })

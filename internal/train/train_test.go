@@ -241,6 +241,24 @@ func TestExplodedGradientStopsTheRun(t *testing.T) {
 	}
 }
 
+func TestWeightsThatAreNotFiniteAreNotSaved(t *testing.T) {
+	s, recorder := tiny(t, func(s *Setup) {
+		s.Optimizer.Name, s.Optimizer.LR = "sgd", math.MaxFloat32
+		s.Optimizer.Momentum = 0
+		s.Schedule.Name, s.Schedule.WarmupEpochs = "constant", 0
+		s.Config = Config{Epochs: 1, BatchSize: 11} // one step: no later loss tells of it
+		// A gradient above 1 takes a weight beyond what float32 holds.
+		s.Loss = loss.New(loss.Config{Kind: "weighted_cce", WeightBy: "target", Reduction: "sum_per_image"}, []float64{1, 5, 5, 50})
+	})
+	_, err := Run(context.Background(), s)
+	if err == nil || !strings.Contains(err.Error(), "step 1 is not saved") {
+		t.Fatalf("error %v, want one that step 1 is not saved", err)
+	}
+	if len(recorder.saved) != 0 {
+		t.Errorf("%d checkpoints were saved, want none", len(recorder.saved))
+	}
+}
+
 func TestEarlyStop(t *testing.T) {
 	s, recorder := tiny(t, func(s *Setup) {
 		s.Config = Config{Epochs: 50, BatchSize: 4, EarlyStop: 2}
