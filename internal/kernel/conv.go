@@ -16,8 +16,17 @@ const (
 
 // Conv computes y from x, w and bias (Out), which may be nil.
 func (e *Engine) Conv(s ConvShape, y, x, w, bias []float32) {
+	e.conv(s, y, x, w, bias, false)
+}
+
+// ConvReLU computes max(0, y) of the y that Conv computes.
+func (e *Engine) ConvReLU(s ConvShape, y, x, w, bias []float32) {
+	e.conv(s, y, x, w, bias, true)
+}
+
+func (e *Engine) conv(s ConvShape, y, x, w, bias []float32, relu bool) {
 	k := s.Kernel * s.Kernel * s.In
-	e.correlate(s, y, x, bias, func(dst []float32, first, cols, width int) {
+	e.correlate(s, y, x, bias, relu, func(dst []float32, first, cols, width int) {
 		packPanel(dst, width, cols, k, w[first:], s.Out, 1)
 	})
 }
@@ -28,7 +37,7 @@ func (e *Engine) ConvGradInput(s ConvShape, dx, dy, w []float32) {
 	taps := s.Kernel * s.Kernel
 	in, out := s.In, s.Out
 	s.In, s.Out = out, in
-	e.correlate(s, dx, dy, nil, func(dst []float32, first, cols, width int) {
+	e.correlate(s, dx, dy, nil, false, func(dst []float32, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
 			packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
@@ -67,22 +76,24 @@ func (t *tile) setInitial(bias []float32, first int) {
 	}
 }
 
-// correlate computes y from x and the weights that pack gives.
-func (e *Engine) correlate(s ConvShape, y, x, bias []float32, pack packer) {
+// correlate computes y, or max(0, y) if relu is set, from x and the weights that
+// pack gives.
+func (e *Engine) correlate(s ConvShape, y, x, bias []float32, relu bool, pack packer) {
 	in := x[:s.N*s.H*s.W*s.In]
 	out := y[:s.N*s.H*s.W*s.Out]
 	if e.prefersWinograd(s) {
-		e.winograd(s, out, in, bias, pack)
+		e.winograd(s, out, in, bias, relu, pack)
 		return
 	}
 	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, pack)
 	if s.Kernel == 1 {
-		e.correlatePixels(s, out, in, b, bias)
+		e.correlatePixels(s, out, in, b, bias, relu)
 		return
 	}
 	wide := (s.W + 2) * s.In // floats of a padded row
 	k := 9 * s.In
 	rows := s.bandRows()
+	last := e.isa.panels(s.Out) - 1
 	e.Parallel(s.N*s.H, func(part, lo, hi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
@@ -90,13 +101,17 @@ func (e *Engine) correlate(s ConvShape, y, x, bias []float32, pack packer) {
 		for lo < hi {
 			end := min(lo+rows, hi)
 			band, top := s.padRows(&scratch.band, in, lo, end)
-			for p := range e.isa.panels(s.Out) {
+			for p := range last + 1 {
 				first := e.isa.setPanel(t, b, k, s.Out, p)
 				for r := lo; r < end; r++ {
 					t.setInitial(bias, first)
 					t.a = band[(s.paddedRow(r)-top)*wide:]
-					t.c = out[r*s.W*s.Out+first:]
+					row := out[r*s.W*s.Out:][:s.W*s.Out]
+					t.c = row[first:]
 					e.isa.multiply(t, s.W)
+					if relu && p == last {
+						e.relu(part, row) // while it is in the cache
+					}
 				}
 			}
 			lo = end
@@ -105,7 +120,7 @@ func (e *Engine) correlate(s ConvShape, y, x, bias []float32, pack packer) {
 }
 
 // correlatePixels is the 1x1 convolution: a plain matrix product.
-func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32) {
+func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32, relu bool) {
 	pixels := s.N * s.H * s.W
 	block := max(bandPixels, bandFloats/s.In)
 	e.Parallel(pixels, func(part, lo, hi int) {
@@ -118,6 +133,9 @@ func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32) {
 				t.setInitial(bias, first)
 				t.a, t.c = x[lo*s.In:], y[lo*s.Out+first:]
 				e.isa.multiply(t, end-lo)
+			}
+			if relu {
+				e.relu(part, y[lo*s.Out:end*s.Out])
 			}
 			lo = end
 		}

@@ -54,6 +54,7 @@ func TestFence(t *testing.T) {
 					for _, algorithm := range algorithms {
 						algorithm.choose(e)
 						e.Conv(s, y, x, weights, bias)
+						e.ConvReLU(s, y, x, weights, bias)
 						e.ConvGradInput(s, x, y, weights)
 						e.ConvGradWeights(s, weights, x, y)
 					}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
@@ -129,6 +130,15 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 			y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
 			e.Conv(s, y, x, w, bias)
 			algorithm.check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
+			for i, v := range y {
+				y[i] = max(0, v)
+			}
+			lifted := result(len(want.y))
+			e.ConvReLU(s, lifted, x, w, bias)
+			if !slices.Equal(lifted, y) {
+				t.Fatalf("%smax(0, y) differs from y", name)
+			}
+			checkGuard(t, name+"max(0, y)", lifted)
 			e.ConvGradInput(s, dx, dy, w)
 			algorithm.check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
 			e.ConvGradWeights(s, dw, x, dy)
@@ -311,20 +321,22 @@ func TestDeterministic(t *testing.T) {
 // A NaN reaches all results near it and, by Winograd's algorithm, those of the
 // tiles that are near it; no others.
 func TestConvNaN(t *testing.T) {
-	const size, in, out = 9, 2, 3
+	const size, in, out = 9, 2, 27 // whole vectors and a rest
 	s := kernel.ConvShape{N: 1, H: size, W: size, In: in, Out: out, Kernel: 3}
 	x, w := make([]float32, size*size*in), make([]float32, 9*in*out)
 	x[0] = float32(math.NaN())
 	for _, e := range engines(t) {
 		for a, algorithm := range algorithms {
 			algorithm.choose(e)
-			y := make([]float32, size*size*out)
-			e.Conv(s, y, x, w, nil)
-			reach := []int{2, 4}[a]
-			for i, v := range y {
-				h, p := i/out/size, i/out%size
-				if near := h < reach && p < reach; near != (v != v) {
-					t.Fatalf("%s %s: y at pixel (%d, %d) is %g; a NaN is at (0, 0)", e.Kernel(), algorithm.name, h, p, v)
+			for _, conv := range []func(s kernel.ConvShape, y, x, w, bias []float32){e.Conv, e.ConvReLU} {
+				y := make([]float32, size*size*out)
+				conv(s, y, x, w, nil)
+				reach := []int{2, 4}[a]
+				for i, v := range y {
+					h, p := i/out/size, i/out%size
+					if near := h < reach && p < reach; near != (v != v) {
+						t.Fatalf("%s %s: y at pixel (%d, %d) is %g; a NaN is at (0, 0)", e.Kernel(), algorithm.name, h, p, v)
+					}
 				}
 			}
 		}

@@ -19,16 +19,30 @@ var ones = func() (v [maxLanes]float32) {
 	return v
 }()
 
-// flat runs a loop on n floats as rows of one vector, and the rest as one
-// shorter row.
+// relu lifts v to 0, within a piece of Parallel.
+func (e *Engine) relu(part int, v []float32) {
+	e.overFlat(part, columns{y: v, x: v, centre: zeros[:], scale: ones[:], shift: zeros[:]}, 0, len(v), affine)
+}
+
+// flat runs a loop on n floats.
 func (e *Engine) flat(n, loop int, c columns) {
+	e.Parallel((n+maxLanes-1)/maxLanes, func(part, lo, hi int) {
+		e.overFlat(part, c, lo*maxLanes, min(hi*maxLanes, n), loop)
+	})
+}
+
+// overFlat runs a loop on the floats lo..hi as rows of one vector, and the rest
+// as one shorter row.
+func (e *Engine) overFlat(part int, c columns, lo, hi, loop int) {
+	c.y, c.x, c.g = span(c.y, lo, hi), span(c.x, lo, hi), span(c.g, lo, hi)
+	n := hi - lo
 	rows := n / maxLanes
 	c.stride = maxLanes
-	e.Parallel(rows, func(part, lo, hi int) { e.overRows(part, &c, lo, hi, loop) })
+	e.overRows(part, &c, 0, rows, loop)
 	if done := rows * maxLanes; done < n {
 		c.stride = n - done
 		c.y, c.x, c.g = span(c.y, done, n), span(c.x, done, n), span(c.g, done, n)
-		e.overRows(0, &c, 0, 1, loop)
+		e.overRows(part, &c, 0, 1, loop)
 	}
 }
 

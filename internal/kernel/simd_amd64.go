@@ -259,7 +259,7 @@ func maxPoolGradAVX2(c *columns)
 //go:noescape
 func imageTransformAVX512(t *transform)
 
-// resultTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+// resultTransformAVX512 computes max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
 //
 //go:noescape
 func resultTransformAVX512(t *transform)
@@ -284,7 +284,7 @@ func weightsGradTransformAVX512(t *transform)
 //go:noescape
 func imageTransformAVX2(t *transform)
 
-// resultTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+// resultTransformAVX2 computes max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
 //
 //go:noescape
 func resultTransformAVX2(t *transform)

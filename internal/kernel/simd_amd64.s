@@ -5410,15 +5410,78 @@ l230:
 	RET
 
 DATA constants<>+0(SB)/4, $0x40000000
-DATA constants<>+4(SB)/4, $0x40800000
-DATA constants<>+8(SB)/4, $0x40a00000
-DATA constants<>+12(SB)/4, $0x41000000
-DATA constants<>+16(SB)/4, $0x3e800000
-DATA constants<>+20(SB)/4, $0x3e2aaaab
-DATA constants<>+24(SB)/4, $0xbe2aaaab
-DATA constants<>+28(SB)/4, $0x3daaaaab
-DATA constants<>+32(SB)/4, $0x3d2aaaab
-GLOBL constants<>(SB), RODATA|NOPTR, $36
+DATA constants<>+4(SB)/4, $0x40000000
+DATA constants<>+8(SB)/4, $0x40000000
+DATA constants<>+12(SB)/4, $0x40000000
+DATA constants<>+16(SB)/4, $0x40000000
+DATA constants<>+20(SB)/4, $0x40000000
+DATA constants<>+24(SB)/4, $0x40000000
+DATA constants<>+28(SB)/4, $0x40000000
+DATA constants<>+32(SB)/4, $0x40800000
+DATA constants<>+36(SB)/4, $0x40800000
+DATA constants<>+40(SB)/4, $0x40800000
+DATA constants<>+44(SB)/4, $0x40800000
+DATA constants<>+48(SB)/4, $0x40800000
+DATA constants<>+52(SB)/4, $0x40800000
+DATA constants<>+56(SB)/4, $0x40800000
+DATA constants<>+60(SB)/4, $0x40800000
+DATA constants<>+64(SB)/4, $0x40a00000
+DATA constants<>+68(SB)/4, $0x40a00000
+DATA constants<>+72(SB)/4, $0x40a00000
+DATA constants<>+76(SB)/4, $0x40a00000
+DATA constants<>+80(SB)/4, $0x40a00000
+DATA constants<>+84(SB)/4, $0x40a00000
+DATA constants<>+88(SB)/4, $0x40a00000
+DATA constants<>+92(SB)/4, $0x40a00000
+DATA constants<>+96(SB)/4, $0x41000000
+DATA constants<>+100(SB)/4, $0x41000000
+DATA constants<>+104(SB)/4, $0x41000000
+DATA constants<>+108(SB)/4, $0x41000000
+DATA constants<>+112(SB)/4, $0x41000000
+DATA constants<>+116(SB)/4, $0x41000000
+DATA constants<>+120(SB)/4, $0x41000000
+DATA constants<>+124(SB)/4, $0x41000000
+DATA constants<>+128(SB)/4, $0x3e800000
+DATA constants<>+132(SB)/4, $0x3e800000
+DATA constants<>+136(SB)/4, $0x3e800000
+DATA constants<>+140(SB)/4, $0x3e800000
+DATA constants<>+144(SB)/4, $0x3e800000
+DATA constants<>+148(SB)/4, $0x3e800000
+DATA constants<>+152(SB)/4, $0x3e800000
+DATA constants<>+156(SB)/4, $0x3e800000
+DATA constants<>+160(SB)/4, $0x3e2aaaab
+DATA constants<>+164(SB)/4, $0x3e2aaaab
+DATA constants<>+168(SB)/4, $0x3e2aaaab
+DATA constants<>+172(SB)/4, $0x3e2aaaab
+DATA constants<>+176(SB)/4, $0x3e2aaaab
+DATA constants<>+180(SB)/4, $0x3e2aaaab
+DATA constants<>+184(SB)/4, $0x3e2aaaab
+DATA constants<>+188(SB)/4, $0x3e2aaaab
+DATA constants<>+192(SB)/4, $0xbe2aaaab
+DATA constants<>+196(SB)/4, $0xbe2aaaab
+DATA constants<>+200(SB)/4, $0xbe2aaaab
+DATA constants<>+204(SB)/4, $0xbe2aaaab
+DATA constants<>+208(SB)/4, $0xbe2aaaab
+DATA constants<>+212(SB)/4, $0xbe2aaaab
+DATA constants<>+216(SB)/4, $0xbe2aaaab
+DATA constants<>+220(SB)/4, $0xbe2aaaab
+DATA constants<>+224(SB)/4, $0x3daaaaab
+DATA constants<>+228(SB)/4, $0x3daaaaab
+DATA constants<>+232(SB)/4, $0x3daaaaab
+DATA constants<>+236(SB)/4, $0x3daaaaab
+DATA constants<>+240(SB)/4, $0x3daaaaab
+DATA constants<>+244(SB)/4, $0x3daaaaab
+DATA constants<>+248(SB)/4, $0x3daaaaab
+DATA constants<>+252(SB)/4, $0x3daaaaab
+DATA constants<>+256(SB)/4, $0x3d2aaaab
+DATA constants<>+260(SB)/4, $0x3d2aaaab
+DATA constants<>+264(SB)/4, $0x3d2aaaab
+DATA constants<>+268(SB)/4, $0x3d2aaaab
+DATA constants<>+272(SB)/4, $0x3d2aaaab
+DATA constants<>+276(SB)/4, $0x3d2aaaab
+DATA constants<>+280(SB)/4, $0x3d2aaaab
+DATA constants<>+284(SB)/4, $0x3d2aaaab
+GLOBL constants<>(SB), RODATA|NOPTR, $288
 
 // func imageTransformAVX512(t *transform)
 // Requires: AVX, AVX512F
@@ -5440,8 +5503,8 @@ TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 	LEAQ         (R10)(R10*4), R12
 	MOVQ         80(AX), R13
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+4(SB), Z1
-	VBROADCASTSS constants<>+8(SB), Z2
+	VBROADCASTSS constants<>+32(SB), Z1
+	VBROADCASTSS constants<>+64(SB), Z2
 
 l231:
 	MOVQ         CX, AX
@@ -5789,426 +5852,490 @@ l231:
 TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	LEAQ         (BX)(BX*4), DI
-	MOVQ         (AX), R8
-	MOVQ         48(AX), R9
-	MOVQ         56(AX), R10
-	SHLQ         $0x02, R9
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	MOVQ         (AX), R9
+	MOVQ         48(AX), R10
+	MOVQ         56(AX), R11
 	SHLQ         $0x02, R10
-	LEAQ         (R10)(R10*2), R11
-	MOVQ         80(AX), R12
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	MOVQ         80(AX), R13
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+4(SB), Z1
-	VBROADCASTSS constants<>+12(SB), Z2
-	MOVQ         R8, AX
-	ORQ          R9, AX
-	ORQ          R10, AX
-	TESTQ        $0x0000003f, AX
+	VBROADCASTSS constants<>+32(SB), Z1
+	VBROADCASTSS constants<>+96(SB), Z2
+	MOVQ         R9, DX
+	ORQ          R10, DX
+	ORQ          R11, DX
+	TESTQ        $0x0000003f, DX
 	JNZ          l232
 
 l233:
-	MOVQ        CX, AX
-	VMOVUPS     (AX)(BX*1), Z3
-	VADDPS      (AX)(BX*2), Z3, Z3
-	VMOVUPS     (AX)(SI*1), Z4
-	VADDPS      (AX)(BX*4), Z4, Z4
-	VADDPS      (AX), Z3, Z5
-	VADDPS      Z4, Z5, Z5
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z1, Z3
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z4
-	VADDPS      (AX)(BX*2), Z4, Z4
-	VMOVUPS     (AX)(SI*1), Z6
-	VADDPS      (AX)(BX*4), Z6, Z6
-	VADDPS      (AX), Z4, Z7
-	VADDPS      Z6, Z7, Z7
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z1, Z4
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z6
-	VADDPS      (AX)(BX*2), Z6, Z6
-	VMOVUPS     (AX)(SI*1), Z8
-	VADDPS      (AX)(BX*4), Z8, Z8
-	VADDPS      (AX), Z6, Z9
-	VADDPS      Z8, Z9, Z9
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z1, Z6
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z8
-	VADDPS      (AX)(BX*2), Z8, Z8
-	VMOVUPS     (AX)(SI*1), Z10
-	VADDPS      (AX)(BX*4), Z10, Z10
-	VADDPS      (AX), Z8, Z11
-	VADDPS      Z10, Z11, Z11
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z1, Z8
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z10
-	VADDPS      (AX)(BX*2), Z10, Z10
-	VMOVUPS     (AX)(SI*1), Z12
-	VADDPS      (AX)(BX*4), Z12, Z12
-	VADDPS      (AX), Z10, Z13
-	VADDPS      Z12, Z13, Z13
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z1, Z10
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z12
-	VADDPS      (AX)(BX*2), Z12, Z12
-	VMOVUPS     (AX)(SI*1), Z14
-	VADDPS      (AX)(BX*4), Z14, Z14
-	VADDPS      (AX), Z12, Z15
-	VADDPS      Z14, Z15, Z15
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z1, Z12
-	MOVQ        R8, AX
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VMOVNTPS    Z5, (AX)
-	VMOVNTPS    Z14, (AX)(R10*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMOVNTPS    Z9, (AX)(R10*1)
-	VMOVNTPS    Z5, (AX)(R11*1)
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMOVNTPS    Z3, (AX)
-	VMOVNTPS    Z5, (AX)(R10*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VMOVNTPS    Z5, (AX)(R10*1)
-	VMOVNTPS    Z3, (AX)(R11*1)
-	MOVQ        CX, AX
-	VMOVUPS     (AX)(BX*1), Z3
-	VSUBPS      (AX)(BX*2), Z3, Z3
-	VMOVUPS     (AX)(SI*1), Z4
-	VSUBPS      (AX)(BX*4), Z4, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      (AX)(DI*1), Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z4
-	VSUBPS      (AX)(BX*2), Z4, Z4
-	VMOVUPS     (AX)(SI*1), Z6
-	VSUBPS      (AX)(BX*4), Z6, Z6
-	VMOVAPS     Z4, Z7
-	VFMADD231PS Z6, Z0, Z7
-	VADDPS      (AX)(DI*1), Z4, Z4
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z2, Z4
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z6
-	VSUBPS      (AX)(BX*2), Z6, Z6
-	VMOVUPS     (AX)(SI*1), Z8
-	VSUBPS      (AX)(BX*4), Z8, Z8
-	VMOVAPS     Z6, Z9
-	VFMADD231PS Z8, Z0, Z9
-	VADDPS      (AX)(DI*1), Z6, Z6
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z2, Z6
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z8
-	VSUBPS      (AX)(BX*2), Z8, Z8
-	VMOVUPS     (AX)(SI*1), Z10
-	VSUBPS      (AX)(BX*4), Z10, Z10
-	VMOVAPS     Z8, Z11
-	VFMADD231PS Z10, Z0, Z11
-	VADDPS      (AX)(DI*1), Z8, Z8
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z2, Z8
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z10
-	VSUBPS      (AX)(BX*2), Z10, Z10
-	VMOVUPS     (AX)(SI*1), Z12
-	VSUBPS      (AX)(BX*4), Z12, Z12
-	VMOVAPS     Z10, Z13
-	VFMADD231PS Z12, Z0, Z13
-	VADDPS      (AX)(DI*1), Z10, Z10
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z2, Z10
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z12
-	VSUBPS      (AX)(BX*2), Z12, Z12
-	VMOVUPS     (AX)(SI*1), Z14
-	VSUBPS      (AX)(BX*4), Z14, Z14
-	VMOVAPS     Z12, Z15
-	VFMADD231PS Z14, Z0, Z15
-	VADDPS      (AX)(DI*1), Z12, Z12
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z2, Z12
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VMOVNTPS    Z5, (AX)
-	VMOVNTPS    Z14, (AX)(R10*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMOVNTPS    Z9, (AX)(R10*1)
-	VMOVNTPS    Z5, (AX)(R11*1)
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMOVNTPS    Z3, (AX)
-	VMOVNTPS    Z5, (AX)(R10*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VMOVNTPS    Z5, (AX)(R10*1)
-	VMOVNTPS    Z3, (AX)(R11*1)
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, R8
-	SUBQ        $0x10, R12
-	JNZ         l233
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VADDPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VADDPS       (DX)(SI*4), Z4, Z4
+	VADDPS       (DX), Z3, Z5
+	VADDPS       Z4, Z5, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VADDPS       (DX)(SI*4), Z6, Z6
+	VADDPS       (DX), Z4, Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VADDPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VADDPS       (DX)(SI*4), Z8, Z8
+	VADDPS       (DX), Z6, Z9
+	VADDPS       Z8, Z9, Z9
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z1, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VADDPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VADDPS       (DX)(SI*4), Z10, Z10
+	VADDPS       (DX), Z8, Z11
+	VADDPS       Z10, Z11, Z11
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VADDPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VADDPS       (DX)(SI*4), Z12, Z12
+	VADDPS       (DX), Z10, Z13
+	VADDPS       Z12, Z13, Z13
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z1, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VADDPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VADDPS       (DX)(SI*4), Z14, Z14
+	VADDPS       (DX), Z12, Z15
+	VADDPS       Z14, Z15, Z15
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	MOVQ         R9, DX
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VBROADCASTSS 88(AX), Z16
+	VMAXPS       Z5, Z16, Z16
+	VMOVNTPS     Z16, (DX)
+	VBROADCASTSS 88(AX), Z5
+	VMAXPS       Z14, Z5, Z5
+	VMOVNTPS     Z5, (DX)(R11*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z9, Z7, Z7
+	VMOVNTPS     Z7, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z5, Z7, Z7
+	VMOVNTPS     Z7, (DX)(R12*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z3, Z7, Z7
+	VMOVNTPS     Z7, (DX)
+	VBROADCASTSS 88(AX), Z3
+	VMAXPS       Z5, Z3, Z3
+	VMOVNTPS     Z3, (DX)(R11*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z5, Z4, Z4
+	VMOVNTPS     Z4, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z3, Z4, Z4
+	VMOVNTPS     Z4, (DX)(R12*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VSUBPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VSUBPS       (DX)(SI*4), Z4, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       (DX)(R8*1), Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VSUBPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VSUBPS       (DX)(SI*4), Z6, Z6
+	VMOVAPS      Z4, Z7
+	VFMADD231PS  Z6, Z0, Z7
+	VADDPS       (DX)(R8*1), Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z2, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VSUBPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VSUBPS       (DX)(SI*4), Z8, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  Z8, Z0, Z9
+	VADDPS       (DX)(R8*1), Z6, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z2, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VSUBPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VSUBPS       (DX)(SI*4), Z10, Z10
+	VMOVAPS      Z8, Z11
+	VFMADD231PS  Z10, Z0, Z11
+	VADDPS       (DX)(R8*1), Z8, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z2, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VSUBPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VSUBPS       (DX)(SI*4), Z12, Z12
+	VMOVAPS      Z10, Z13
+	VFMADD231PS  Z12, Z0, Z13
+	VADDPS       (DX)(R8*1), Z10, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z2, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VSUBPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VSUBPS       (DX)(SI*4), Z14, Z14
+	VMOVAPS      Z12, Z15
+	VFMADD231PS  Z14, Z0, Z15
+	VADDPS       (DX)(R8*1), Z12, Z12
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z2, Z12
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VBROADCASTSS 88(AX), Z16
+	VMAXPS       Z5, Z16, Z16
+	VMOVNTPS     Z16, (DX)
+	VBROADCASTSS 88(AX), Z5
+	VMAXPS       Z14, Z5, Z5
+	VMOVNTPS     Z5, (DX)(R11*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z9, Z7, Z7
+	VMOVNTPS     Z7, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z5, Z7, Z7
+	VMOVNTPS     Z7, (DX)(R12*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z3, Z7, Z7
+	VMOVNTPS     Z7, (DX)
+	VBROADCASTSS 88(AX), Z3
+	VMAXPS       Z5, Z3, Z3
+	VMOVNTPS     Z3, (DX)(R11*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z5, Z4, Z4
+	VMOVNTPS     Z4, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z3, Z4, Z4
+	VMOVNTPS     Z4, (DX)(R12*1)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R13
+	JNZ          l233
 	VZEROUPPER
 	RET
 
 l232:
 l234:
-	MOVQ        CX, AX
-	VMOVUPS     (AX)(BX*1), Z3
-	VADDPS      (AX)(BX*2), Z3, Z3
-	VMOVUPS     (AX)(SI*1), Z4
-	VADDPS      (AX)(BX*4), Z4, Z4
-	VADDPS      (AX), Z3, Z5
-	VADDPS      Z4, Z5, Z5
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z1, Z3
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z4
-	VADDPS      (AX)(BX*2), Z4, Z4
-	VMOVUPS     (AX)(SI*1), Z6
-	VADDPS      (AX)(BX*4), Z6, Z6
-	VADDPS      (AX), Z4, Z7
-	VADDPS      Z6, Z7, Z7
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z1, Z4
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z6
-	VADDPS      (AX)(BX*2), Z6, Z6
-	VMOVUPS     (AX)(SI*1), Z8
-	VADDPS      (AX)(BX*4), Z8, Z8
-	VADDPS      (AX), Z6, Z9
-	VADDPS      Z8, Z9, Z9
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z1, Z6
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z8
-	VADDPS      (AX)(BX*2), Z8, Z8
-	VMOVUPS     (AX)(SI*1), Z10
-	VADDPS      (AX)(BX*4), Z10, Z10
-	VADDPS      (AX), Z8, Z11
-	VADDPS      Z10, Z11, Z11
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z1, Z8
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z10
-	VADDPS      (AX)(BX*2), Z10, Z10
-	VMOVUPS     (AX)(SI*1), Z12
-	VADDPS      (AX)(BX*4), Z12, Z12
-	VADDPS      (AX), Z10, Z13
-	VADDPS      Z12, Z13, Z13
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z1, Z10
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z12
-	VADDPS      (AX)(BX*2), Z12, Z12
-	VMOVUPS     (AX)(SI*1), Z14
-	VADDPS      (AX)(BX*4), Z14, Z14
-	VADDPS      (AX), Z12, Z15
-	VADDPS      Z14, Z15, Z15
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z1, Z12
-	MOVQ        R8, AX
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VMOVUPS     Z5, (AX)
-	VMOVUPS     Z14, (AX)(R10*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMOVUPS     Z9, (AX)(R10*1)
-	VMOVUPS     Z5, (AX)(R11*1)
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMOVUPS     Z3, (AX)
-	VMOVUPS     Z5, (AX)(R10*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VMOVUPS     Z5, (AX)(R10*1)
-	VMOVUPS     Z3, (AX)(R11*1)
-	MOVQ        CX, AX
-	VMOVUPS     (AX)(BX*1), Z3
-	VSUBPS      (AX)(BX*2), Z3, Z3
-	VMOVUPS     (AX)(SI*1), Z4
-	VSUBPS      (AX)(BX*4), Z4, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      (AX)(DI*1), Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z4
-	VSUBPS      (AX)(BX*2), Z4, Z4
-	VMOVUPS     (AX)(SI*1), Z6
-	VSUBPS      (AX)(BX*4), Z6, Z6
-	VMOVAPS     Z4, Z7
-	VFMADD231PS Z6, Z0, Z7
-	VADDPS      (AX)(DI*1), Z4, Z4
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z2, Z4
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z6
-	VSUBPS      (AX)(BX*2), Z6, Z6
-	VMOVUPS     (AX)(SI*1), Z8
-	VSUBPS      (AX)(BX*4), Z8, Z8
-	VMOVAPS     Z6, Z9
-	VFMADD231PS Z8, Z0, Z9
-	VADDPS      (AX)(DI*1), Z6, Z6
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z2, Z6
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z8
-	VSUBPS      (AX)(BX*2), Z8, Z8
-	VMOVUPS     (AX)(SI*1), Z10
-	VSUBPS      (AX)(BX*4), Z10, Z10
-	VMOVAPS     Z8, Z11
-	VFMADD231PS Z10, Z0, Z11
-	VADDPS      (AX)(DI*1), Z8, Z8
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z2, Z8
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z10
-	VSUBPS      (AX)(BX*2), Z10, Z10
-	VMOVUPS     (AX)(SI*1), Z12
-	VSUBPS      (AX)(BX*4), Z12, Z12
-	VMOVAPS     Z10, Z13
-	VFMADD231PS Z12, Z0, Z13
-	VADDPS      (AX)(DI*1), Z10, Z10
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z2, Z10
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Z12
-	VSUBPS      (AX)(BX*2), Z12, Z12
-	VMOVUPS     (AX)(SI*1), Z14
-	VSUBPS      (AX)(BX*4), Z14, Z14
-	VMOVAPS     Z12, Z15
-	VFMADD231PS Z14, Z0, Z15
-	VADDPS      (AX)(DI*1), Z12, Z12
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z2, Z12
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VMOVUPS     Z5, (AX)
-	VMOVUPS     Z14, (AX)(R10*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMOVUPS     Z9, (AX)(R10*1)
-	VMOVUPS     Z5, (AX)(R11*1)
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMOVUPS     Z3, (AX)
-	VMOVUPS     Z5, (AX)(R10*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VMOVUPS     Z5, (AX)(R10*1)
-	VMOVUPS     Z3, (AX)(R11*1)
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, R8
-	SUBQ        $0x10, R12
-	JNZ         l234
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VADDPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VADDPS       (DX)(SI*4), Z4, Z4
+	VADDPS       (DX), Z3, Z5
+	VADDPS       Z4, Z5, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VADDPS       (DX)(SI*4), Z6, Z6
+	VADDPS       (DX), Z4, Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VADDPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VADDPS       (DX)(SI*4), Z8, Z8
+	VADDPS       (DX), Z6, Z9
+	VADDPS       Z8, Z9, Z9
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z1, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VADDPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VADDPS       (DX)(SI*4), Z10, Z10
+	VADDPS       (DX), Z8, Z11
+	VADDPS       Z10, Z11, Z11
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VADDPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VADDPS       (DX)(SI*4), Z12, Z12
+	VADDPS       (DX), Z10, Z13
+	VADDPS       Z12, Z13, Z13
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z1, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VADDPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VADDPS       (DX)(SI*4), Z14, Z14
+	VADDPS       (DX), Z12, Z15
+	VADDPS       Z14, Z15, Z15
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	MOVQ         R9, DX
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VBROADCASTSS 88(AX), Z16
+	VMAXPS       Z5, Z16, Z16
+	VMOVUPS      Z16, (DX)
+	VBROADCASTSS 88(AX), Z5
+	VMAXPS       Z14, Z5, Z5
+	VMOVUPS      Z5, (DX)(R11*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z9, Z7, Z7
+	VMOVUPS      Z7, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z5, Z7, Z7
+	VMOVUPS      Z7, (DX)(R12*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z3, Z7, Z7
+	VMOVUPS      Z7, (DX)
+	VBROADCASTSS 88(AX), Z3
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      Z3, (DX)(R11*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z5, Z4, Z4
+	VMOVUPS      Z4, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (DX)(R12*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VSUBPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VSUBPS       (DX)(SI*4), Z4, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       (DX)(R8*1), Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VSUBPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VSUBPS       (DX)(SI*4), Z6, Z6
+	VMOVAPS      Z4, Z7
+	VFMADD231PS  Z6, Z0, Z7
+	VADDPS       (DX)(R8*1), Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z2, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VSUBPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VSUBPS       (DX)(SI*4), Z8, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  Z8, Z0, Z9
+	VADDPS       (DX)(R8*1), Z6, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z2, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VSUBPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VSUBPS       (DX)(SI*4), Z10, Z10
+	VMOVAPS      Z8, Z11
+	VFMADD231PS  Z10, Z0, Z11
+	VADDPS       (DX)(R8*1), Z8, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z2, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VSUBPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VSUBPS       (DX)(SI*4), Z12, Z12
+	VMOVAPS      Z10, Z13
+	VFMADD231PS  Z12, Z0, Z13
+	VADDPS       (DX)(R8*1), Z10, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z2, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VSUBPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VSUBPS       (DX)(SI*4), Z14, Z14
+	VMOVAPS      Z12, Z15
+	VFMADD231PS  Z14, Z0, Z15
+	VADDPS       (DX)(R8*1), Z12, Z12
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z2, Z12
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VBROADCASTSS 88(AX), Z16
+	VMAXPS       Z5, Z16, Z16
+	VMOVUPS      Z16, (DX)
+	VBROADCASTSS 88(AX), Z5
+	VMAXPS       Z14, Z5, Z5
+	VMOVUPS      Z5, (DX)(R11*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z9, Z7, Z7
+	VMOVUPS      Z7, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z5, Z7, Z7
+	VMOVUPS      Z7, (DX)(R12*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VBROADCASTSS 88(AX), Z7
+	VMAXPS       Z3, Z7, Z7
+	VMOVUPS      Z7, (DX)
+	VBROADCASTSS 88(AX), Z3
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      Z3, (DX)(R11*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z5, Z4, Z4
+	VMOVUPS      Z4, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Z4
+	VMAXPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (DX)(R12*1)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R13
+	JNZ          l234
 	VZEROUPPER
 	RET
 
@@ -6231,7 +6358,7 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	LEAQ         (R9)(R9*4), R11
 	MOVQ         80(AX), R12
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+4(SB), Z1
+	VBROADCASTSS constants<>+32(SB), Z1
 
 l235:
 	MOVQ         CX, AX
@@ -6468,11 +6595,11 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	MOVQ         80(AX), R11
-	VBROADCASTSS constants<>+16(SB), Z0
-	VBROADCASTSS constants<>+20(SB), Z1
-	VBROADCASTSS constants<>+24(SB), Z2
-	VBROADCASTSS constants<>+28(SB), Z3
-	VBROADCASTSS constants<>+32(SB), Z4
+	VBROADCASTSS constants<>+128(SB), Z0
+	VBROADCASTSS constants<>+160(SB), Z1
+	VBROADCASTSS constants<>+192(SB), Z2
+	VBROADCASTSS constants<>+224(SB), Z3
+	VBROADCASTSS constants<>+256(SB), Z4
 
 l236:
 	MOVQ         CX, AX
@@ -6701,10 +6828,10 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, R10
 	LEAQ         (R10)(R10*2), R11
 	MOVQ         80(AX), R11
-	VBROADCASTSS constants<>+16(SB), Z0
-	VBROADCASTSS constants<>+20(SB), Z1
-	VBROADCASTSS constants<>+28(SB), Z2
-	VBROADCASTSS constants<>+32(SB), Z3
+	VBROADCASTSS constants<>+128(SB), Z0
+	VBROADCASTSS constants<>+160(SB), Z1
+	VBROADCASTSS constants<>+224(SB), Z2
+	VBROADCASTSS constants<>+256(SB), Z3
 
 l237:
 	MOVQ         CX, AX
@@ -6920,8 +7047,8 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ         (R10)(R10*4), R12
 	MOVQ         80(AX), R13
 	VBROADCASTSS constants<>+0(SB), Y0
-	VBROADCASTSS constants<>+4(SB), Y1
-	VBROADCASTSS constants<>+8(SB), Y2
+	VBROADCASTSS constants<>+32(SB), Y1
+	VBROADCASTSS constants<>+64(SB), Y2
 
 l238:
 	MOVQ         CX, AX
@@ -7267,222 +7394,251 @@ l238:
 // func resultTransformAVX2(t *transform)
 // Requires: AVX, FMA3
 TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), AX
-	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
-	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	LEAQ         (BX)(BX*4), DI
-	MOVQ         (AX), R8
-	MOVQ         48(AX), R9
-	MOVQ         56(AX), R10
-	SHLQ         $0x02, R9
-	SHLQ         $0x02, R10
-	LEAQ         (R10)(R10*2), R11
-	MOVQ         80(AX), R12
-	VBROADCASTSS constants<>+0(SB), Y0
-	VBROADCASTSS constants<>+4(SB), Y1
-	VBROADCASTSS constants<>+12(SB), Y2
+	MOVQ t+0(FP), AX
+	MOVQ 24(AX), CX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	SHLQ $0x02, BX
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (SI)(SI*4), R8
+	MOVQ (AX), R9
+	MOVQ 48(AX), R10
+	MOVQ 56(AX), R11
+	SHLQ $0x02, R10
+	SHLQ $0x02, R11
+	LEAQ (R11)(R11*2), R12
+	MOVQ 80(AX), R13
 
 l239:
-	MOVQ        CX, AX
-	VMOVUPS     (AX)(BX*1), Y3
-	VADDPS      (AX)(BX*2), Y3, Y3
-	VMOVUPS     (AX)(SI*1), Y4
-	VADDPS      (AX)(BX*4), Y4, Y4
-	VADDPS      (AX), Y3, Y5
-	VADDPS      Y4, Y5, Y5
-	VMOVAPS     Y3, Y3
-	VFMADD231PS Y4, Y1, Y3
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y4
-	VADDPS      (AX)(BX*2), Y4, Y4
-	VMOVUPS     (AX)(SI*1), Y6
-	VADDPS      (AX)(BX*4), Y6, Y6
-	VADDPS      (AX), Y4, Y7
-	VADDPS      Y6, Y7, Y7
-	VMOVAPS     Y4, Y4
-	VFMADD231PS Y6, Y1, Y4
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y6
-	VADDPS      (AX)(BX*2), Y6, Y6
-	VMOVUPS     (AX)(SI*1), Y8
-	VADDPS      (AX)(BX*4), Y8, Y8
-	VADDPS      (AX), Y6, Y9
-	VADDPS      Y8, Y9, Y9
-	VMOVAPS     Y6, Y6
-	VFMADD231PS Y8, Y1, Y6
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y8
-	VADDPS      (AX)(BX*2), Y8, Y8
-	VMOVUPS     (AX)(SI*1), Y10
-	VADDPS      (AX)(BX*4), Y10, Y10
-	VADDPS      (AX), Y8, Y11
-	VADDPS      Y10, Y11, Y11
-	VMOVAPS     Y8, Y8
-	VFMADD231PS Y10, Y1, Y8
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y10
-	VADDPS      (AX)(BX*2), Y10, Y10
-	VMOVUPS     (AX)(SI*1), Y12
-	VADDPS      (AX)(BX*4), Y12, Y12
-	VADDPS      (AX), Y10, Y13
-	VADDPS      Y12, Y13, Y13
-	VMOVAPS     Y10, Y10
-	VFMADD231PS Y12, Y1, Y10
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y12
-	VADDPS      (AX)(BX*2), Y12, Y12
-	VMOVUPS     (AX)(SI*1), Y14
-	VADDPS      (AX)(BX*4), Y14, Y14
-	VADDPS      (AX), Y12, Y15
-	VADDPS      Y14, Y15, Y15
-	VMOVAPS     Y12, Y12
-	VFMADD231PS Y14, Y1, Y12
-	MOVQ        R8, AX
-	VADDPS      Y9, Y7, Y14
-	VADDPS      Y13, Y11, Y16
-	VADDPS      Y5, Y14, Y5
-	VADDPS      Y16, Y5, Y5
-	VMOVAPS     Y14, Y14
-	VFMADD231PS Y16, Y1, Y14
-	VMOVUPS     Y5, (AX)
-	VMOVUPS     Y14, (AX)(R10*2)
-	VSUBPS      Y9, Y7, Y5
-	VSUBPS      Y13, Y11, Y7
-	VMOVAPS     Y5, Y9
-	VFMADD231PS Y7, Y0, Y9
-	VADDPS      Y15, Y5, Y5
-	VMOVAPS     Y5, Y5
-	VFMADD231PS Y7, Y2, Y5
-	VMOVUPS     Y9, (AX)(R10*1)
-	VMOVUPS     Y5, (AX)(R11*1)
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	VADDPS      Y6, Y4, Y5
-	VADDPS      Y10, Y8, Y7
-	VADDPS      Y3, Y5, Y3
-	VADDPS      Y7, Y3, Y3
-	VMOVAPS     Y5, Y5
-	VFMADD231PS Y7, Y1, Y5
-	VMOVUPS     Y3, (AX)
-	VMOVUPS     Y5, (AX)(R10*2)
-	VSUBPS      Y6, Y4, Y3
-	VSUBPS      Y10, Y8, Y4
-	VMOVAPS     Y3, Y5
-	VFMADD231PS Y4, Y0, Y5
-	VADDPS      Y12, Y3, Y3
-	VMOVAPS     Y3, Y3
-	VFMADD231PS Y4, Y2, Y3
-	VMOVUPS     Y5, (AX)(R10*1)
-	VMOVUPS     Y3, (AX)(R11*1)
-	MOVQ        CX, AX
-	VMOVUPS     (AX)(BX*1), Y3
-	VSUBPS      (AX)(BX*2), Y3, Y3
-	VMOVUPS     (AX)(SI*1), Y4
-	VSUBPS      (AX)(BX*4), Y4, Y4
-	VMOVAPS     Y3, Y5
-	VFMADD231PS Y4, Y0, Y5
-	VADDPS      (AX)(DI*1), Y3, Y3
-	VMOVAPS     Y3, Y3
-	VFMADD231PS Y4, Y2, Y3
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y4
-	VSUBPS      (AX)(BX*2), Y4, Y4
-	VMOVUPS     (AX)(SI*1), Y6
-	VSUBPS      (AX)(BX*4), Y6, Y6
-	VMOVAPS     Y4, Y7
-	VFMADD231PS Y6, Y0, Y7
-	VADDPS      (AX)(DI*1), Y4, Y4
-	VMOVAPS     Y4, Y4
-	VFMADD231PS Y6, Y2, Y4
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y6
-	VSUBPS      (AX)(BX*2), Y6, Y6
-	VMOVUPS     (AX)(SI*1), Y8
-	VSUBPS      (AX)(BX*4), Y8, Y8
-	VMOVAPS     Y6, Y9
-	VFMADD231PS Y8, Y0, Y9
-	VADDPS      (AX)(DI*1), Y6, Y6
-	VMOVAPS     Y6, Y6
-	VFMADD231PS Y8, Y2, Y6
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y8
-	VSUBPS      (AX)(BX*2), Y8, Y8
-	VMOVUPS     (AX)(SI*1), Y10
-	VSUBPS      (AX)(BX*4), Y10, Y10
-	VMOVAPS     Y8, Y11
-	VFMADD231PS Y10, Y0, Y11
-	VADDPS      (AX)(DI*1), Y8, Y8
-	VMOVAPS     Y8, Y8
-	VFMADD231PS Y10, Y2, Y8
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y10
-	VSUBPS      (AX)(BX*2), Y10, Y10
-	VMOVUPS     (AX)(SI*1), Y12
-	VSUBPS      (AX)(BX*4), Y12, Y12
-	VMOVAPS     Y10, Y13
-	VFMADD231PS Y12, Y0, Y13
-	VADDPS      (AX)(DI*1), Y10, Y10
-	VMOVAPS     Y10, Y10
-	VFMADD231PS Y12, Y2, Y10
-	ADDQ        DX, AX
-	VMOVUPS     (AX)(BX*1), Y12
-	VSUBPS      (AX)(BX*2), Y12, Y12
-	VMOVUPS     (AX)(SI*1), Y14
-	VSUBPS      (AX)(BX*4), Y14, Y14
-	VMOVAPS     Y12, Y15
-	VFMADD231PS Y14, Y0, Y15
-	VADDPS      (AX)(DI*1), Y12, Y12
-	VMOVAPS     Y12, Y12
-	VFMADD231PS Y14, Y2, Y12
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	VADDPS      Y9, Y7, Y14
-	VADDPS      Y13, Y11, Y16
-	VADDPS      Y5, Y14, Y5
-	VADDPS      Y16, Y5, Y5
-	VMOVAPS     Y14, Y14
-	VFMADD231PS Y16, Y1, Y14
-	VMOVUPS     Y5, (AX)
-	VMOVUPS     Y14, (AX)(R10*2)
-	VSUBPS      Y9, Y7, Y5
-	VSUBPS      Y13, Y11, Y7
-	VMOVAPS     Y5, Y9
-	VFMADD231PS Y7, Y0, Y9
-	VADDPS      Y15, Y5, Y5
-	VMOVAPS     Y5, Y5
-	VFMADD231PS Y7, Y2, Y5
-	VMOVUPS     Y9, (AX)(R10*1)
-	VMOVUPS     Y5, (AX)(R11*1)
-	MOVQ        R8, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	ADDQ        R9, AX
-	VADDPS      Y6, Y4, Y5
-	VADDPS      Y10, Y8, Y7
-	VADDPS      Y3, Y5, Y3
-	VADDPS      Y7, Y3, Y3
-	VMOVAPS     Y5, Y5
-	VFMADD231PS Y7, Y1, Y5
-	VMOVUPS     Y3, (AX)
-	VMOVUPS     Y5, (AX)(R10*2)
-	VSUBPS      Y6, Y4, Y3
-	VSUBPS      Y10, Y8, Y4
-	VMOVAPS     Y3, Y5
-	VFMADD231PS Y4, Y0, Y5
-	VADDPS      Y12, Y3, Y3
-	VMOVAPS     Y3, Y3
-	VFMADD231PS Y4, Y2, Y3
-	VMOVUPS     Y5, (AX)(R10*1)
-	VMOVUPS     Y3, (AX)(R11*1)
-	ADDQ        $0x00000020, CX
-	ADDQ        $0x00000020, R8
-	SUBQ        $0x08, R12
-	JNZ         l239
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y1
+	VADDPS       (DX)(SI*4), Y1, Y1
+	VADDPS       (DX), Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+32(SB), Y1, Y0
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y1
+	VADDPS       (DX)(SI*2), Y1, Y1
+	VMOVUPS      (DX)(DI*1), Y3
+	VADDPS       (DX)(SI*4), Y3, Y3
+	VADDPS       (DX), Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constants<>+32(SB), Y3, Y1
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y3
+	VADDPS       (DX)(SI*2), Y3, Y3
+	VMOVUPS      (DX)(DI*1), Y5
+	VADDPS       (DX)(SI*4), Y5, Y5
+	VADDPS       (DX), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  constants<>+32(SB), Y5, Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y5
+	VADDPS       (DX)(SI*2), Y5, Y5
+	VMOVUPS      (DX)(DI*1), Y7
+	VADDPS       (DX)(SI*4), Y7, Y7
+	VADDPS       (DX), Y5, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  constants<>+32(SB), Y7, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y7
+	VADDPS       (DX)(SI*2), Y7, Y7
+	VMOVUPS      (DX)(DI*1), Y9
+	VADDPS       (DX)(SI*4), Y9, Y9
+	VADDPS       (DX), Y7, Y10
+	VADDPS       Y9, Y10, Y10
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  constants<>+32(SB), Y9, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y9
+	VADDPS       (DX)(SI*2), Y9, Y9
+	VMOVUPS      (DX)(DI*1), Y11
+	VADDPS       (DX)(SI*4), Y11, Y11
+	VADDPS       (DX), Y9, Y12
+	VADDPS       Y11, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  constants<>+32(SB), Y11, Y9
+	MOVQ         R9, DX
+	VADDPS       Y6, Y4, Y11
+	VADDPS       Y10, Y8, Y13
+	VADDPS       Y2, Y11, Y2
+	VADDPS       Y13, Y2, Y2
+	VMOVAPS      Y11, Y11
+	VFMADD231PS  constants<>+32(SB), Y13, Y11
+	VBROADCASTSS 88(AX), Y13
+	VMAXPS       Y2, Y13, Y13
+	VMOVUPS      Y13, (DX)
+	VBROADCASTSS 88(AX), Y2
+	VMAXPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DX)(R11*2)
+	VSUBPS       Y6, Y4, Y2
+	VSUBPS       Y10, Y8, Y4
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  constants<>+0(SB), Y4, Y6
+	VADDPS       Y12, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+96(SB), Y4, Y2
+	VBROADCASTSS 88(AX), Y4
+	VMAXPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Y4
+	VMAXPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (DX)(R12*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	VADDPS       Y3, Y1, Y2
+	VADDPS       Y7, Y5, Y4
+	VADDPS       Y0, Y2, Y0
+	VADDPS       Y4, Y0, Y0
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+32(SB), Y4, Y2
+	VBROADCASTSS 88(AX), Y4
+	VMAXPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VBROADCASTSS 88(AX), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (DX)(R11*2)
+	VSUBPS       Y3, Y1, Y0
+	VSUBPS       Y7, Y5, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  constants<>+0(SB), Y1, Y2
+	VADDPS       Y9, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+96(SB), Y1, Y0
+	VBROADCASTSS 88(AX), Y1
+	VMAXPS       Y2, Y1, Y1
+	VMOVUPS      Y1, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Y1
+	VMAXPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (DX)(R12*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VSUBPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y1
+	VSUBPS       (DX)(SI*4), Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  constants<>+0(SB), Y1, Y2
+	VADDPS       (DX)(R8*1), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+96(SB), Y1, Y0
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y1
+	VSUBPS       (DX)(SI*2), Y1, Y1
+	VMOVUPS      (DX)(DI*1), Y3
+	VSUBPS       (DX)(SI*4), Y3, Y3
+	VMOVAPS      Y1, Y4
+	VFMADD231PS  constants<>+0(SB), Y3, Y4
+	VADDPS       (DX)(R8*1), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constants<>+96(SB), Y3, Y1
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y3
+	VSUBPS       (DX)(SI*2), Y3, Y3
+	VMOVUPS      (DX)(DI*1), Y5
+	VSUBPS       (DX)(SI*4), Y5, Y5
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  constants<>+0(SB), Y5, Y6
+	VADDPS       (DX)(R8*1), Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  constants<>+96(SB), Y5, Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y5
+	VSUBPS       (DX)(SI*2), Y5, Y5
+	VMOVUPS      (DX)(DI*1), Y7
+	VSUBPS       (DX)(SI*4), Y7, Y7
+	VMOVAPS      Y5, Y8
+	VFMADD231PS  constants<>+0(SB), Y7, Y8
+	VADDPS       (DX)(R8*1), Y5, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  constants<>+96(SB), Y7, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y7
+	VSUBPS       (DX)(SI*2), Y7, Y7
+	VMOVUPS      (DX)(DI*1), Y9
+	VSUBPS       (DX)(SI*4), Y9, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+0(SB), Y9, Y10
+	VADDPS       (DX)(R8*1), Y7, Y7
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  constants<>+96(SB), Y9, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y9
+	VSUBPS       (DX)(SI*2), Y9, Y9
+	VMOVUPS      (DX)(DI*1), Y11
+	VSUBPS       (DX)(SI*4), Y11, Y11
+	VMOVAPS      Y9, Y12
+	VFMADD231PS  constants<>+0(SB), Y11, Y12
+	VADDPS       (DX)(R8*1), Y9, Y9
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  constants<>+96(SB), Y11, Y9
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	VADDPS       Y6, Y4, Y11
+	VADDPS       Y10, Y8, Y13
+	VADDPS       Y2, Y11, Y2
+	VADDPS       Y13, Y2, Y2
+	VMOVAPS      Y11, Y11
+	VFMADD231PS  constants<>+32(SB), Y13, Y11
+	VBROADCASTSS 88(AX), Y13
+	VMAXPS       Y2, Y13, Y13
+	VMOVUPS      Y13, (DX)
+	VBROADCASTSS 88(AX), Y2
+	VMAXPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DX)(R11*2)
+	VSUBPS       Y6, Y4, Y2
+	VSUBPS       Y10, Y8, Y4
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  constants<>+0(SB), Y4, Y6
+	VADDPS       Y12, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+96(SB), Y4, Y2
+	VBROADCASTSS 88(AX), Y4
+	VMAXPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Y4
+	VMAXPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (DX)(R12*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	VADDPS       Y3, Y1, Y2
+	VADDPS       Y7, Y5, Y4
+	VADDPS       Y0, Y2, Y0
+	VADDPS       Y4, Y0, Y0
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+32(SB), Y4, Y2
+	VBROADCASTSS 88(AX), Y4
+	VMAXPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VBROADCASTSS 88(AX), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (DX)(R11*2)
+	VSUBPS       Y3, Y1, Y0
+	VSUBPS       Y7, Y5, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  constants<>+0(SB), Y1, Y2
+	VADDPS       Y9, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+96(SB), Y1, Y0
+	VBROADCASTSS 88(AX), Y1
+	VMAXPS       Y2, Y1, Y1
+	VMOVUPS      Y1, (DX)(R11*1)
+	VBROADCASTSS 88(AX), Y1
+	VMAXPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (DX)(R12*1)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x08, R13
+	JNZ          l239
 	VZEROUPPER
 	RET
 
@@ -7505,7 +7661,7 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ         (R9)(R9*4), R11
 	MOVQ         80(AX), R12
 	VBROADCASTSS constants<>+0(SB), Y0
-	VBROADCASTSS constants<>+4(SB), Y1
+	VBROADCASTSS constants<>+32(SB), Y1
 
 l240:
 	MOVQ         CX, AX
@@ -7742,11 +7898,11 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	MOVQ         80(AX), R11
-	VBROADCASTSS constants<>+16(SB), Y0
-	VBROADCASTSS constants<>+20(SB), Y1
-	VBROADCASTSS constants<>+24(SB), Y2
-	VBROADCASTSS constants<>+28(SB), Y3
-	VBROADCASTSS constants<>+32(SB), Y4
+	VBROADCASTSS constants<>+128(SB), Y0
+	VBROADCASTSS constants<>+160(SB), Y1
+	VBROADCASTSS constants<>+192(SB), Y2
+	VBROADCASTSS constants<>+224(SB), Y3
+	VBROADCASTSS constants<>+256(SB), Y4
 
 l241:
 	MOVQ         CX, AX
@@ -7960,213 +8116,215 @@ l241:
 // func weightsGradTransformAVX2(t *transform)
 // Requires: AVX, FMA3
 TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), AX
-	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
-	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	LEAQ         (BX)(BX*4), DI
-	MOVQ         (AX), R8
-	MOVQ         48(AX), R9
-	MOVQ         56(AX), R10
-	SHLQ         $0x02, R9
-	SHLQ         $0x02, R10
-	LEAQ         (R10)(R10*2), R11
-	MOVQ         80(AX), R11
-	VBROADCASTSS constants<>+16(SB), Y0
-	VBROADCASTSS constants<>+20(SB), Y1
-	VBROADCASTSS constants<>+28(SB), Y2
-	VBROADCASTSS constants<>+32(SB), Y3
+	MOVQ t+0(FP), AX
+	MOVQ 24(AX), CX
+	MOVQ 72(AX), DX
+	MOVQ 64(AX), BX
+	SHLQ $0x02, DX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (BX)(BX*4), DI
+	MOVQ (AX), R8
+	MOVQ 48(AX), R9
+	MOVQ 56(AX), R10
+	SHLQ $0x02, R9
+	SHLQ $0x02, R10
+	LEAQ (R10)(R10*2), R11
+	MOVQ 80(AX), R11
 
 l242:
 	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(BX*1), Y0
+	VADDPS       (AX)(BX*2), Y0, Y0
+	VMOVUPS      (AX)(SI*1), Y1
+	VADDPS       (AX)(BX*4), Y1, Y1
+	VMOVUPS      (AX), Y2
+	VMULPS       constants<>+128(SB), Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constants<>+160(SB), Y0, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+256(SB), Y1, Y2
+	VSUBPS       Y0, Y1, Y0
+	VMOVUPS      (AX)(DI*1), Y1
+	VFMADD231PS  constants<>+160(SB), Y0, Y1
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Y0
+	VADDPS       (AX)(BX*2), Y0, Y0
+	VMOVUPS      (AX)(SI*1), Y3
+	VADDPS       (AX)(BX*4), Y3, Y3
+	VMOVUPS      (AX), Y4
+	VMULPS       constants<>+128(SB), Y4, Y4
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS constants<>+160(SB), Y0, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+256(SB), Y3, Y4
+	VSUBPS       Y0, Y3, Y0
+	VMOVUPS      (AX)(DI*1), Y3
+	VFMADD231PS  constants<>+160(SB), Y0, Y3
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*1), Y0
+	VADDPS       (AX)(BX*2), Y0, Y0
 	VMOVUPS      (AX)(SI*1), Y5
 	VADDPS       (AX)(BX*4), Y5, Y5
-	VMULPS       (AX), Y0, Y6
+	VMOVUPS      (AX), Y6
+	VMULPS       constants<>+128(SB), Y6, Y6
 	VMOVAPS      Y6, Y6
-	VFNMADD231PS Y4, Y1, Y6
+	VFNMADD231PS constants<>+160(SB), Y0, Y6
 	VMOVAPS      Y6, Y6
-	VFMADD231PS  Y5, Y3, Y6
-	VSUBPS       Y4, Y5, Y4
+	VFMADD231PS  constants<>+256(SB), Y5, Y6
+	VSUBPS       Y0, Y5, Y0
 	VMOVUPS      (AX)(DI*1), Y5
-	VFMADD231PS  Y4, Y1, Y5
+	VFMADD231PS  constants<>+160(SB), Y0, Y5
 	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(BX*1), Y0
+	VADDPS       (AX)(BX*2), Y0, Y0
 	VMOVUPS      (AX)(SI*1), Y7
 	VADDPS       (AX)(BX*4), Y7, Y7
-	VMULPS       (AX), Y0, Y8
+	VMOVUPS      (AX), Y8
+	VMULPS       constants<>+128(SB), Y8, Y8
 	VMOVAPS      Y8, Y8
-	VFNMADD231PS Y4, Y1, Y8
+	VFNMADD231PS constants<>+160(SB), Y0, Y8
 	VMOVAPS      Y8, Y8
-	VFMADD231PS  Y7, Y3, Y8
-	VSUBPS       Y4, Y7, Y4
+	VFMADD231PS  constants<>+256(SB), Y7, Y8
+	VSUBPS       Y0, Y7, Y0
 	VMOVUPS      (AX)(DI*1), Y7
-	VFMADD231PS  Y4, Y1, Y7
+	VFMADD231PS  constants<>+160(SB), Y0, Y7
 	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(BX*1), Y0
+	VADDPS       (AX)(BX*2), Y0, Y0
 	VMOVUPS      (AX)(SI*1), Y9
 	VADDPS       (AX)(BX*4), Y9, Y9
-	VMULPS       (AX), Y0, Y10
+	VMOVUPS      (AX), Y10
+	VMULPS       constants<>+128(SB), Y10, Y10
 	VMOVAPS      Y10, Y10
-	VFNMADD231PS Y4, Y1, Y10
+	VFNMADD231PS constants<>+160(SB), Y0, Y10
 	VMOVAPS      Y10, Y10
-	VFMADD231PS  Y9, Y3, Y10
-	VSUBPS       Y4, Y9, Y4
+	VFMADD231PS  constants<>+256(SB), Y9, Y10
+	VSUBPS       Y0, Y9, Y0
 	VMOVUPS      (AX)(DI*1), Y9
-	VFMADD231PS  Y4, Y1, Y9
+	VFMADD231PS  constants<>+160(SB), Y0, Y9
 	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VADDPS       (AX)(BX*2), Y4, Y4
+	VMOVUPS      (AX)(BX*1), Y0
+	VADDPS       (AX)(BX*2), Y0, Y0
 	VMOVUPS      (AX)(SI*1), Y11
 	VADDPS       (AX)(BX*4), Y11, Y11
-	VMULPS       (AX), Y0, Y12
+	VMOVUPS      (AX), Y12
+	VMULPS       constants<>+128(SB), Y12, Y12
 	VMOVAPS      Y12, Y12
-	VFNMADD231PS Y4, Y1, Y12
+	VFNMADD231PS constants<>+160(SB), Y0, Y12
 	VMOVAPS      Y12, Y12
-	VFMADD231PS  Y11, Y3, Y12
-	VSUBPS       Y4, Y11, Y4
+	VFMADD231PS  constants<>+256(SB), Y11, Y12
+	VSUBPS       Y0, Y11, Y0
 	VMOVUPS      (AX)(DI*1), Y11
-	VFMADD231PS  Y4, Y1, Y11
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VADDPS       (AX)(BX*2), Y4, Y4
-	VMOVUPS      (AX)(SI*1), Y13
-	VADDPS       (AX)(BX*4), Y13, Y13
-	VMULPS       (AX), Y0, Y14
-	VMOVAPS      Y14, Y14
-	VFNMADD231PS Y4, Y1, Y14
-	VMOVAPS      Y14, Y14
-	VFMADD231PS  Y13, Y3, Y14
-	VSUBPS       Y4, Y13, Y4
-	VMOVUPS      (AX)(DI*1), Y13
-	VFMADD231PS  Y4, Y1, Y13
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VADDPS       (AX)(BX*2), Y4, Y4
-	VMOVUPS      (AX)(SI*1), Y15
-	VADDPS       (AX)(BX*4), Y15, Y15
-	VMULPS       (AX), Y0, Y16
-	VMOVAPS      Y16, Y16
-	VFNMADD231PS Y4, Y1, Y16
-	VMOVAPS      Y16, Y16
-	VFMADD231PS  Y15, Y3, Y16
-	VSUBPS       Y4, Y15, Y4
-	VMOVUPS      (AX)(DI*1), Y15
-	VFMADD231PS  Y4, Y1, Y15
+	VFMADD231PS  constants<>+160(SB), Y0, Y11
 	MOVQ         R8, AX
-	VADDPS       Y10, Y8, Y4
-	VADDPS       Y14, Y12, Y17
-	VMULPS       Y6, Y0, Y6
-	VMOVAPS      Y6, Y6
-	VFNMADD231PS Y4, Y1, Y6
-	VMOVAPS      Y6, Y6
-	VFMADD231PS  Y17, Y3, Y6
-	VSUBPS       Y4, Y17, Y4
-	VMOVAPS      Y16, Y16
-	VFMADD231PS  Y4, Y1, Y16
-	VMOVUPS      Y6, (AX)
-	VMOVUPS      Y16, (AX)(R10*2)
-	VSUBPS       Y8, Y10, Y4
-	VSUBPS       Y14, Y12, Y6
-	VMULPS       Y4, Y1, Y4
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  Y6, Y2, Y4
-	VMOVUPS      Y4, (AX)(R10*1)
+	VADDPS       Y6, Y4, Y0
+	VADDPS       Y10, Y8, Y13
+	VMULPS       constants<>+128(SB), Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constants<>+160(SB), Y0, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+256(SB), Y13, Y2
+	VSUBPS       Y0, Y13, Y0
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  constants<>+160(SB), Y0, Y12
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y12, (AX)(R10*2)
+	VSUBPS       Y4, Y6, Y0
+	VSUBPS       Y10, Y8, Y2
+	VMULPS       constants<>+160(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+224(SB), Y2, Y0
+	VMOVUPS      Y0, (AX)(R10*1)
 	MOVQ         R8, AX
 	ADDQ         R9, AX
 	ADDQ         R9, AX
-	VADDPS       Y9, Y7, Y4
-	VADDPS       Y13, Y11, Y6
-	VMULPS       Y5, Y0, Y5
-	VMOVAPS      Y5, Y5
-	VFNMADD231PS Y4, Y1, Y5
-	VMOVAPS      Y5, Y5
-	VFMADD231PS  Y6, Y3, Y5
-	VSUBPS       Y4, Y6, Y4
-	VMOVAPS      Y15, Y6
-	VFMADD231PS  Y4, Y1, Y6
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      Y6, (AX)(R10*2)
-	VSUBPS       Y7, Y9, Y4
-	VSUBPS       Y13, Y11, Y5
-	VMULPS       Y4, Y1, Y4
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  Y5, Y2, Y4
-	VMOVUPS      Y4, (AX)(R10*1)
+	VADDPS       Y5, Y3, Y0
+	VADDPS       Y9, Y7, Y2
+	VMULPS       constants<>+128(SB), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS constants<>+160(SB), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constants<>+256(SB), Y2, Y1
+	VSUBPS       Y0, Y2, Y0
+	VMOVAPS      Y11, Y2
+	VFMADD231PS  constants<>+160(SB), Y0, Y2
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y2, (AX)(R10*2)
+	VSUBPS       Y3, Y5, Y0
+	VSUBPS       Y9, Y7, Y1
+	VMULPS       constants<>+160(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+224(SB), Y1, Y0
+	VMOVUPS      Y0, (AX)(R10*1)
 	MOVQ         CX, AX
+	VMOVUPS      (AX)(BX*2), Y0
+	VSUBPS       (AX)(BX*1), Y0, Y0
+	VMOVUPS      (AX)(SI*1), Y1
+	VSUBPS       (AX)(BX*4), Y1, Y1
+	VMULPS       constants<>+160(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+224(SB), Y1, Y0
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y1
+	VSUBPS       (AX)(BX*1), Y1, Y1
+	VMOVUPS      (AX)(SI*1), Y2
+	VSUBPS       (AX)(BX*4), Y2, Y2
+	VMULPS       constants<>+160(SB), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constants<>+224(SB), Y2, Y1
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y2
+	VSUBPS       (AX)(BX*1), Y2, Y2
+	VMOVUPS      (AX)(SI*1), Y3
+	VSUBPS       (AX)(BX*4), Y3, Y3
+	VMULPS       constants<>+160(SB), Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+224(SB), Y3, Y2
+	ADDQ         DX, AX
+	VMOVUPS      (AX)(BX*2), Y3
+	VSUBPS       (AX)(BX*1), Y3, Y3
+	VMOVUPS      (AX)(SI*1), Y4
+	VSUBPS       (AX)(BX*4), Y4, Y4
+	VMULPS       constants<>+160(SB), Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  constants<>+224(SB), Y4, Y3
+	ADDQ         DX, AX
 	VMOVUPS      (AX)(BX*2), Y4
 	VSUBPS       (AX)(BX*1), Y4, Y4
 	VMOVUPS      (AX)(SI*1), Y5
 	VSUBPS       (AX)(BX*4), Y5, Y5
-	VMULPS       Y4, Y1, Y4
+	VMULPS       constants<>+160(SB), Y4, Y4
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  Y5, Y2, Y4
+	VFMADD231PS  constants<>+224(SB), Y5, Y4
 	ADDQ         DX, AX
 	VMOVUPS      (AX)(BX*2), Y5
 	VSUBPS       (AX)(BX*1), Y5, Y5
 	VMOVUPS      (AX)(SI*1), Y6
 	VSUBPS       (AX)(BX*4), Y6, Y6
-	VMULPS       Y5, Y1, Y5
+	VMULPS       constants<>+160(SB), Y5, Y5
 	VMOVAPS      Y5, Y5
-	VFMADD231PS  Y6, Y2, Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y6
-	VSUBPS       (AX)(BX*1), Y6, Y6
-	VMOVUPS      (AX)(SI*1), Y7
-	VSUBPS       (AX)(BX*4), Y7, Y7
-	VMULPS       Y6, Y1, Y6
-	VMOVAPS      Y6, Y6
-	VFMADD231PS  Y7, Y2, Y6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y7
-	VSUBPS       (AX)(BX*1), Y7, Y7
-	VMOVUPS      (AX)(SI*1), Y8
-	VSUBPS       (AX)(BX*4), Y8, Y8
-	VMULPS       Y7, Y1, Y7
-	VMOVAPS      Y7, Y7
-	VFMADD231PS  Y8, Y2, Y7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y8
-	VSUBPS       (AX)(BX*1), Y8, Y8
-	VMOVUPS      (AX)(SI*1), Y9
-	VSUBPS       (AX)(BX*4), Y9, Y9
-	VMULPS       Y8, Y1, Y8
-	VMOVAPS      Y8, Y8
-	VFMADD231PS  Y9, Y2, Y8
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y9
-	VSUBPS       (AX)(BX*1), Y9, Y9
-	VMOVUPS      (AX)(SI*1), Y10
-	VSUBPS       (AX)(BX*4), Y10, Y10
-	VMULPS       Y9, Y1, Y9
-	VMOVAPS      Y9, Y9
-	VFMADD231PS  Y10, Y2, Y9
+	VFMADD231PS  constants<>+224(SB), Y6, Y5
 	MOVQ         R8, AX
 	ADDQ         R9, AX
-	VADDPS       Y6, Y5, Y10
-	VADDPS       Y8, Y7, Y11
-	VMULPS       Y4, Y0, Y4
-	VMOVAPS      Y4, Y4
-	VFNMADD231PS Y10, Y1, Y4
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  Y11, Y3, Y4
-	VSUBPS       Y10, Y11, Y10
-	VMOVAPS      Y9, Y9
-	VFMADD231PS  Y10, Y1, Y9
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y9, (AX)(R10*2)
-	VSUBPS       Y5, Y6, Y4
-	VSUBPS       Y8, Y7, Y5
-	VMULPS       Y4, Y1, Y4
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  Y5, Y2, Y4
-	VMOVUPS      Y4, (AX)(R10*1)
+	VADDPS       Y2, Y1, Y6
+	VADDPS       Y4, Y3, Y7
+	VMULPS       constants<>+128(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS constants<>+160(SB), Y6, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+256(SB), Y7, Y0
+	VSUBPS       Y6, Y7, Y6
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  constants<>+160(SB), Y6, Y5
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y5, (AX)(R10*2)
+	VSUBPS       Y1, Y2, Y0
+	VSUBPS       Y4, Y3, Y1
+	VMULPS       constants<>+160(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+224(SB), Y1, Y0
+	VMOVUPS      Y0, (AX)(R10*1)
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R11

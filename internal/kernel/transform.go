@@ -5,19 +5,21 @@ package kernel
 //	dst = L * src * Lᵀ
 //
 // for a constant matrix L, done for cols neighbouring channels at once: src is
-// a square of (i, j) at src[i*srcRow+j*srcCol:][:cols], and so is dst. The
+// a square of (i, j) at src[i*srcRow+j*srcCol:][:cols], and so is dst. Results
+// of a convolution are lifted to floor: see the function of that name. The
 // assembly reads this struct by its field names.
 type transform struct {
 	dst, src       []float32
 	dstRow, dstCol int
 	srcRow, srcCol int
 	cols           int
+	floor          float32
 }
 
 // The transforms by the letters of Lavin and Gray.
 const (
 	imageTransform       = iota // Bᵀ x B: 6x6 pixels to 6x6 frequencies
-	resultTransform             // Aᵀ m A: 6x6 frequencies to 4x4 pixels
+	resultTransform             // max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels
 	resultGradTransform         // A dy Aᵀ: 4x4 pixels to 6x6 frequencies
 	weightsTransform            // G w Gᵀ: 3x3 weights to 6x6 frequencies
 	weightsGradTransform        // Gᵀ du G: 6x6 frequencies to 3x3 weights
@@ -94,6 +96,13 @@ func transformPlain(t *transform, kind int) {
 				v[j] = columns[j][i]
 			}
 			shape.line(&v)
+			if kind == resultTransform {
+				for j := range v {
+					for c := range v[j] {
+						v[j][c] = max(v[j][c], t.floor)
+					}
+				}
+			}
 			for j := range shape.dst {
 				copy(dst[i*t.dstRow+j*t.dstCol:][:n], v[j][:])
 			}

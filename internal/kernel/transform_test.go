@@ -27,7 +27,7 @@ func TestTransform(t *testing.T) {
 					return v, row, col
 				}
 				var a transform
-				a.cols = cols
+				a.cols, a.floor = cols, -0.25
 				a.src, a.srcRow, a.srcCol = side(shape.src)
 				a.dst, a.dstRow, a.dstCol = side(shape.dst)
 				b := a

@@ -104,9 +104,10 @@ func (e *Engine) transformImage(s ConvShape, part *part, dst, x []float32, lo, h
 }
 
 // transformResults computes tiles lo..hi of the channels first.. of y from
-// products (tiles, 36, width).
-func (e *Engine) transformResults(s ConvShape, part *part, y, products []float32, lo, hi, first, cols, width int) {
+// products (tiles, 36, width), then max(0, y) if relu is set.
+func (e *Engine) transformResults(s ConvShape, part *part, y, products []float32, relu bool, lo, hi, first, cols, width int) {
 	t := &part.transform
+	t.floor = floor(relu)
 	for tile := lo; tile < hi; tile++ {
 		q := s.square(tile, 0)
 		whole := s.within(q)
@@ -147,10 +148,9 @@ func (e *Engine) transformWeights(part *part, dst []float32, k, first, cols, wid
 // panelStride is the distance of frequencies in a transformed panel.
 func panelStride(k, width int) int { return k*width + skew }
 
-// winograd computes y from x and the weights that pack gives. Of the image and
-// the weights, the smaller one is transformed as a whole first; the larger one
+// winograd computes what correlate does. Of the image and the weights, the smaller one is transformed as a whole first; the larger one
 // by pieces, each by the thread that uses it and just before it does.
-func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
+func (e *Engine) winograd(s ConvShape, y, x, bias []float32, relu bool, pack packer) {
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
 	if tiles < s.Out {
@@ -166,7 +166,7 @@ func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
 				e.transformWeights(part, weights, s.In, first, cols, width, pack)
 				for from := 0; from < tiles; from += tileBlock {
 					end := min(from+tileBlock, tiles)
-					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, from, end, panel)
+					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, relu, from, end, panel)
 				}
 			}
 		})
@@ -186,7 +186,7 @@ func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
 			end := min(lo+tileBlock, hi)
 			e.transformImage(s, part, image, x, lo, end)
 			for panel := range panels {
-				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, lo, end, panel)
+				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, relu, lo, end, panel)
 			}
 			lo = end
 		}
@@ -195,7 +195,7 @@ func (e *Engine) winograd(s ConvShape, y, x, bias []float32, pack packer) {
 
 // multiplyTiles computes tiles lo..hi of the columns in panel of y, from their
 // transformed image and the transformed weights of the panel.
-func (e *Engine) multiplyTiles(s ConvShape, part *part, y, image, weights, bias []float32, lo, hi, panel int) {
+func (e *Engine) multiplyTiles(s ConvShape, part *part, y, image, weights, bias []float32, relu bool, lo, hi, panel int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
 	products := grow(&part.products, (hi-lo)*frequencies*width)
 	t := &part.tile
@@ -210,7 +210,7 @@ func (e *Engine) multiplyTiles(s ConvShape, part *part, y, image, weights, bias 
 		t.c = products[f*width:]
 		e.isa.multiply(t, hi-lo)
 	}
-	e.transformResults(s, part, y, products, lo, hi, first, cols, width)
+	e.transformResults(s, part, y, products, relu, lo, hi, first, cols, width)
 }
 
 // transformResultGrads computes dst (panels, 36, k, width), by its strides, from

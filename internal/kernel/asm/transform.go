@@ -17,6 +17,7 @@ type line struct {
 	from, to  int
 	constants []float32
 	groups    []group
+	crowded   bool // leaves no registers to hold the constants, of the 16 that AVX2 has
 }
 
 type group struct {
@@ -27,7 +28,7 @@ type group struct {
 // sums does arithmetic on whole vectors, into a fresh register each time.
 type sums struct {
 	lanes
-	constants map[float32]reg.VecVirtual
+	constants map[float32]Op
 }
 
 func (s *sums) load(v Op) reg.VecVirtual {
@@ -62,20 +63,31 @@ func (s *sums) sub(a, b Op) reg.VecVirtual {
 
 func (s *sums) scale(k float32, v Op) reg.VecVirtual {
 	to := s.reg()
-	VMULPS(v, s.constants[k], to)
+	a, b := s.factors(k, v)
+	VMULPS(a, b, to)
 	return to
+}
+
+// factors are k and v, of which the first one may be in memory.
+func (s *sums) factors(k float32, v Op) (Op, reg.VecVirtual) {
+	if held, ok := s.constants[k].(reg.VecVirtual); ok {
+		return v, held
+	}
+	return s.constants[k], s.inRegister(v)
 }
 
 // addScaled is a + k*v, subScaled is a - k*v.
 func (s *sums) addScaled(a Op, k float32, v Op) reg.VecVirtual {
 	to := s.load(a)
-	VFMADD231PS(v, s.constants[k], to)
+	a, b := s.factors(k, v)
+	VFMADD231PS(a, b, to)
 	return to
 }
 
 func (s *sums) subScaled(a Op, k float32, v Op) reg.VecVirtual {
 	to := s.load(a)
-	VFNMADD231PS(v, s.constants[k], to)
+	a, b := s.factors(k, v)
+	VFNMADD231PS(a, b, to)
 	return to
 }
 
@@ -103,8 +115,8 @@ var lines = []line{
 		{[]int{3, 4}, func(s *sums, v func(int) Op) []reg.VecVirtual {
 			return s.bothScaled(s.sub(v(4), v(2)), 2, s.sub(v(3), v(1)))
 		}},
-	}},
-	{"result", "Aᵀ m A: 6x6 frequencies to 4x4 pixels", 6, 4, []float32{2, 4, 8}, []group{
+	}, false},
+	{"result", "max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels", 6, 4, []float32{2, 4, 8}, []group{
 		{[]int{0, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
 			even, even2 := s.add(v(1), v(2)), s.add(v(3), v(4))
 			return []reg.VecVirtual{s.add(s.add(even, v(0)), even2), s.addScaled(even, 4, even2)}
@@ -113,7 +125,7 @@ var lines = []line{
 			odd, odd2 := s.sub(v(1), v(2)), s.sub(v(3), v(4))
 			return []reg.VecVirtual{s.addScaled(odd, 2, odd2), s.addScaled(s.add(odd, v(5)), 8, odd2)}
 		}},
-	}},
+	}, true},
 	{"resultGrad", "A dy Aᵀ: 4x4 pixels to 6x6 frequencies", 4, 6, []float32{2, 4}, []group{
 		{[]int{0}, func(s *sums, v func(int) Op) []reg.VecVirtual { return []reg.VecVirtual{s.inRegister(v(0))} }},
 		{[]int{5}, func(s *sums, v func(int) Op) []reg.VecVirtual { return []reg.VecVirtual{s.inRegister(v(3))} }},
@@ -123,7 +135,7 @@ var lines = []line{
 		{[]int{3, 4}, func(s *sums, v func(int) Op) []reg.VecVirtual {
 			return s.bothScaled(s.addScaled(v(0), 4, v(2)), 2, s.addScaled(v(1), 4, v(3)))
 		}},
-	}},
+	}, false},
 	{"weights", "G w Gᵀ: 3x3 weights to 6x6 frequencies", 3, 6, []float32{1. / 4, 1. / 6, -1. / 6, 1. / 12, 1. / 24}, []group{
 		{[]int{0}, func(s *sums, v func(int) Op) []reg.VecVirtual {
 			return []reg.VecVirtual{s.scale(1./4, v(0))}
@@ -136,7 +148,7 @@ var lines = []line{
 		{[]int{3, 4}, func(s *sums, v func(int) Op) []reg.VecVirtual {
 			return s.bothScaled(s.addScaled(s.scale(1./24, v(0)), 1./6, v(2)), 1./12, v(1))
 		}},
-	}},
+	}, false},
 	{"weightsGrad", "Gᵀ du G: 6x6 frequencies to 3x3 weights", 6, 3, []float32{1. / 4, 1. / 6, 1. / 12, 1. / 24}, []group{
 		{[]int{0, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
 			even, even2 := s.add(v(1), v(2)), s.add(v(3), v(4))
@@ -147,17 +159,20 @@ var lines = []line{
 			odd, odd2 := s.sub(v(2), v(1)), s.sub(v(3), v(4))
 			return []reg.VecVirtual{s.addScaled(s.scale(1./6, odd), 1./12, odd2)}
 		}},
-	}},
+	}, true},
 }
 
-// constantTable holds the constants of the lines in memory.
+// constantTable holds the constants of the lines in memory, as AVX2 vectors.
 func constantTable() map[float32]Mem {
 	table, at := GLOBL("constants", 8|16), map[float32]Mem{} // RODATA|NOPTR
 	for _, l := range lines {
 		for _, k := range l.constants {
 			if _, ok := at[k]; !ok {
-				at[k] = table.Offset(4 * len(at))
-				DATA(4*(len(at)-1), U32(math.Float32bits(k))) // avo writes F32(2) as an integer
+				first := 32 * len(at)
+				at[k] = table.Offset(first)
+				for i := range 8 {
+					DATA(first+4*i, U32(math.Float32bits(k))) // avo writes F32(2) as an integer
+				}
 			}
 		}
 	}
@@ -213,11 +228,29 @@ func transform(s lanes, l line, table map[float32]Mem) {
 	dst := newSide(t, "dst", "dstRow", "dstCol", l.to)
 	cols := GP64()
 	Load(t.Field("cols"), cols)
-	a := &sums{s, map[float32]reg.VecVirtual{}}
+	a := &sums{s, map[float32]Op{}}
 	for _, k := range l.constants {
+		if l.crowded && s.count == 8 {
+			a.constants[k] = table[k]
+			continue
+		}
 		v := s.reg()
 		VBROADCASTSS(table[k], v)
 		a.constants[k] = v
+	}
+	// lifted is max(floor, v): of a NaN and a number the second operand, v.
+	lifted := func(v Op) Op { return v }
+	if l.name == "result" {
+		floor, err := t.Field("floor").Resolve()
+		if err != nil {
+			panic(err)
+		}
+		lifted = func(v Op) Op {
+			to := s.reg() // no register may be left to keep the floor in
+			VBROADCASTSS(floor.Addr, to)
+			VMAXPS(v, to, to)
+			return to
+		}
 	}
 	if l.name == "result" && s.count == 16 {
 		// Whole lines which are not read soon go past the caches: they need not
@@ -229,10 +262,10 @@ func transform(s lanes, l line, table map[float32]Mem) {
 		ORQ(dst.one, bits)
 		TESTQ(U32(63), bits)
 		JNZ(LabelRef(unaligned))
-		transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVNTPS(v, to) })
+		transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVNTPS(lifted(v), to) })
 		Label(unaligned)
 	}
-	transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVUPS(v, to) })
+	transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVUPS(lifted(v), to) })
 }
 
 // transformLoop does the vectors of columns one after the other, and returns.
