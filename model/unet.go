@@ -81,22 +81,21 @@ func (u *UNet) doubleConv(name string, x *G.Node) *G.Node {
 			x = g.ReLU(name+".relu"+i, x)
 			continue
 		}
-		x = g.Conv(conv, x, u.node(conv+".weight"), nil)
-		x = u.batchNorm(bn, x)
+		x = u.convNorm(conv, bn, x)
 	}
 	return x
 }
 
-// batchNorm normalises and applies ReLU.
-func (u *UNet) batchNorm(name string, x *G.Node) *G.Node {
+// convNorm is a 3x3 convolution without bias, batch norm and ReLU.
+func (u *UNet) convNorm(conv, bn string, x *G.Node) *G.Node {
 	g := u.graph
-	gamma, beta := u.node(name+".weight"), u.node(name+".bias")
-	mean, variance := u.params.Get(name+".running_mean"), u.params.Get(name+".running_var")
+	weight, gamma, beta := u.node(conv+".weight"), u.node(bn+".weight"), u.node(bn+".bias")
+	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
 	if !u.training {
-		return g.BatchNormInference(name, x, gamma, beta,
-			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...), true)
+		return g.ConvNormReLU(conv, x, weight, gamma, beta,
+			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...))
 	}
-	y, batch := g.BatchNorm(name, x, gamma, beta, true)
+	y, batch := g.BatchNorm(bn, g.Conv(conv, x, weight, nil), gamma, beta, true)
 	u.norms = append(u.norms, norm{mean.Value, variance.Value, batch})
 	return y
 }

@@ -59,8 +59,8 @@ func TestGraphErrors(t *testing.T) {
 		{"batch norm: beta", func(g *op.Graph) {
 			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 3), input(g, "beta", 4), true)
 		}, "op: bn: beta has shape (4), want (3)"},
-		{"inference batch norm: mean", func(g *op.Graph) {
-			g.BatchNormInference("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3), true)
+		{"convolution with batch norm: mean", func(g *op.Graph) {
+			g.ConvNormReLU("bn", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 3, 3, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3))
 		}, "op: bn: mean has shape (4), want (3)"},
 		{"softmax: a vector", func(g *op.Graph) { g.Softmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
 		{"log-softmax: a vector", func(g *op.Graph) { g.LogSoftmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
@@ -69,7 +69,7 @@ func TestGraphErrors(t *testing.T) {
 		{"the first error stays", func(g *op.Graph) {
 			x := g.MaxPool("p", input(g, "x", 1, 2, 3, 1))
 			x, _ = g.BatchNorm("bn", g.ReLU("relu", g.Conv("c", x, x, x)), x, x, true)
-			x = g.BatchNormInference("bn", g.Dropout("d", g.UpConv("u", g.Upsample("s", g.Concat("cc", x, x)), x, x), 0.5, 1), x, x, x, x, true)
+			x = g.ConvNormReLU("bn", g.Dropout("d", g.UpConv("u", g.Upsample("s", g.Concat("cc", x, x)), x, x), 0.5, 1), x, x, x, x, x)
 			x = g.LogSoftmax("l", g.Softmax("sm", x))
 			g.Place(x, nil)
 			g.Constant("k", nil)

@@ -10,11 +10,22 @@ import (
 
 // Memory is where the outputs of ops live: blocks that are used again once
 // every reader of what they held has run.
-type Memory struct{ blocks [][]float32 }
+type Memory struct {
+	blocks  [][]float32
+	folding []float32 // what an op needs within its run
+}
 
-// Bytes is the size of all blocks.
+// scratch is memory for the run of one op.
+func (m *Memory) scratch(size int) []float32 {
+	if len(m.folding) < size {
+		m.folding = make([]float32, size)
+	}
+	return m.folding[:size]
+}
+
+// Bytes is the size of all of it.
 func (m *Memory) Bytes() int64 {
-	var n int64
+	n := 4 * int64(len(m.folding))
 	for _, b := range m.blocks {
 		n += 4 * int64(len(b))
 	}
@@ -134,7 +145,9 @@ func (m *Memory) take(free []int, size int) (block int, rest []int) {
 		}
 	}
 	if best < 0 {
-		m.blocks = append(m.blocks, make([]float32, size))
+		block := make([]float32, size)
+		adviseHugePages(block)
+		m.blocks = append(m.blocks, block)
 		return len(m.blocks) - 1, free
 	}
 	block = free[best]

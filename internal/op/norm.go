@@ -52,30 +52,41 @@ func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.No
 	return y, stats
 }
 
-// BatchNormInference normalises by running statistics instead; it has no
-// gradient. x: (N, H, W, C); gamma, beta, mean, variance: (C). Result: (N, H, W, C).
-func (g *Graph) BatchNormInference(name string, x, gamma, beta, mean, variance *G.Node, relu bool) *G.Node {
-	_, _, _, c := g.shape4(name, x)
-	g.checkVector(name, "gamma", gamma, c)
-	g.checkVector(name, "beta", beta, c)
-	g.checkVector(name, "mean", mean, c)
-	g.checkVector(name, "variance", variance, c)
+// ConvNormReLU is a convolution (see Conv), batch norm by running statistics and
+// ReLU in one pass, by the convolution with
+//
+//	w * gamma / sqrt(variance + epsilon)  and the bias  beta - mean * gamma / sqrt(variance + epsilon)
+//
+// It has no gradient. gamma, beta, mean, variance: (O). Result: (N, H, W, O).
+func (g *Graph) ConvNormReLU(name string, x, w, gamma, beta, mean, variance *G.Node) *G.Node {
+	s := g.convShape(name, x, w)
 	if g.err != nil {
 		return nil
 	}
-	scale, shift := make([]float32, c), make([]float32, c)
+	for i, v := range []*G.Node{gamma, beta, mean, variance} {
+		g.checkVector(name, []string{"gamma", "beta", "mean", "variance"}[i], v, s.Out)
+	}
+	scale, shift := make([]float32, s.Out), make([]float32, s.Out)
 	return g.Apply(Func{
 		Name:  name,
-		Kind:  "batch norm",
-		Shape: x.Shape(),
+		Kind:  "conv, batch norm, relu",
+		Shape: []int{s.N, s.H, s.W, s.Out},
 		Run: func(y []float32, in [][]float32) {
-			gamma, beta, mean, variance := in[1], in[2], in[3], in[4]
+			x, w, gamma, beta, mean, variance := in[0], in[1], in[2], in[3], in[4], in[5]
 			for i := range scale {
-				s := float64(gamma[i]) / math.Sqrt(float64(variance[i])+Epsilon)
-				scale[i] = float32(s)
-				shift[i] = float32(float64(beta[i]) - s*float64(mean[i]))
+				k := float64(gamma[i]) / math.Sqrt(float64(variance[i])+Epsilon)
+				scale[i] = float32(k)
+				shift[i] = float32(float64(beta[i]) - k*float64(mean[i]))
 			}
-			g.Engine.ScaleShift(y, in[0], scale, shift, relu)
+			folded := g.memory.scratch(len(w))
+			g.Engine.Parallel(len(w)/s.Out, func(_, from, to int) {
+				for at := from * s.Out; at < to*s.Out; at += s.Out {
+					for o, k := range scale {
+						folded[at+o] = w[at+o] * k
+					}
+				}
+			})
+			g.Engine.ConvReLU(s, y, x, folded, shift)
 		},
-	}, x, gamma, beta, mean, variance)
+	}, x, w, gamma, beta, mean, variance)
 }

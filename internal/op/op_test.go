@@ -439,31 +439,28 @@ func TestBatchStatistics(t *testing.T) {
 	}
 }
 
-func TestBatchNormInference(t *testing.T) {
-	s := image{2, 3, 1, 3}
+func TestConvNormReLU(t *testing.T) {
+	s, out := image{2, 5, 6, 3}, image{2, 5, 6, 4}
 	rng := rand.New(rand.NewPCG(1, 0))
-	x, gamma, beta, mean := make([]float32, s.size()), make([]float32, 3), make([]float32, 3), make([]float32, 3)
-	for _, v := range [][]float32{x, gamma, beta, mean} {
+	x, w := make([]float32, s.size()), make([]float32, 3*3*s.c*out.c)
+	gamma, beta, mean := make([]float32, out.c), make([]float32, out.c), make([]float32, out.c)
+	for _, v := range [][]float32{x, w, gamma, beta, mean} {
 		normal(rng, v)
 	}
-	variance := []float32{0, 0.25, 9} // a channel that never changed has variance 0
-	x[0], x[3], x[6], x[9], x[12], x[15] = mean[0], mean[0], mean[0], mean[0], mean[0], mean[0]
-	for _, relu := range []bool{false, true} {
-		g := newGraph(t)
-		y := g.BatchNormInference("bn", g.Input("x", x, s.shape()...), g.Input("gamma", gamma, 3), g.Input("beta", beta, 3),
-			g.Input("mean", mean, 3), g.Input("variance", variance, 3), relu)
-		m := compile(t, g, y)
-		want := func() []float64 {
-			return normaliseRef(widen(x), widen(gamma), widen(beta), widen(mean), widen(variance), relu)
-		}
-		run(t, m)
-		// x*scale + shift loses the digits that a shift of 300 standard deviations takes.
-		check(t, fmt.Sprintf("relu %v", relu), op.Values(y), want(), 1e-4)
-		mean[1] += 1
-		run(t, m)
-		check(t, fmt.Sprintf("relu %v, after the running mean moved", relu), op.Values(y), want(), 1e-4)
-		mean[1]--
+	variance := []float32{0.01, 0.25, 9, 1}
+	g := newGraph(t)
+	y := g.ConvNormReLU("conv", g.Input("x", x, s.shape()...), g.Input("w", w, 3, 3, s.c, out.c),
+		g.Input("gamma", gamma, out.c), g.Input("beta", beta, out.c), g.Input("mean", mean, out.c), g.Input("variance", variance, out.c))
+	m := compile(t, g, y)
+	want := func() []float64 {
+		return normaliseRef(convRef(s, out.c, 3, widen(x), widen(w), nil), widen(gamma), widen(beta), widen(mean), widen(variance), true)
 	}
+	run(t, m)
+	check(t, "first run", op.Values(y), want(), 1e-5)
+	mean[1]++
+	w[0] += 2
+	run(t, m)
+	check(t, "after weights and running mean moved", op.Values(y), want(), 1e-5)
 }
 
 func TestDropout(t *testing.T) {

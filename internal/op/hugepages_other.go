@@ -1,0 +1,6 @@
+//go:build !linux
+
+package op
+
+// adviseHugePages does nothing here.
+func adviseHugePages([]float32) {}
