@@ -243,20 +243,27 @@ func (l *Loss) gradPixel(dlogp, dsums, logp, y, w []float32) {
 	}
 }
 
-// cost is -(1-p)^gamma log p, for log p <= 0.
+// cost is -(1-p)^gamma log p, for log p <= 0. It is small enough to be inlined.
 func (l *Loss) cost(logp float64) float64 {
 	if l.cfg.FocalGamma == 0 {
 		return -logp
 	}
-	return -math.Pow(-math.Expm1(logp), l.cfg.FocalGamma) * logp
+	return focalCost(logp, l.cfg.FocalGamma)
 }
 
 // costSlope is the derivative of cost by log p.
 func (l *Loss) costSlope(logp float64) float64 {
-	gamma := l.cfg.FocalGamma
-	if gamma == 0 {
+	if l.cfg.FocalGamma == 0 {
 		return -1
 	}
+	return focalSlope(logp, l.cfg.FocalGamma)
+}
+
+func focalCost(logp, gamma float64) float64 {
+	return -math.Pow(-math.Expm1(logp), gamma) * logp
+}
+
+func focalSlope(logp, gamma float64) float64 {
 	rest := -math.Expm1(logp) // 1-p
 	if rest <= 0 {
 		return 0 // the limit for p -> 1: -(1-p)^gamma - gamma (1-p)^gamma
