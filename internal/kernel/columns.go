@@ -19,13 +19,16 @@ type columns struct {
 
 // The loops over columns.
 const (
-	affine      = iota // y = max(floor, (x-centre)*scale + shift)
-	moments            // sum += x, product += x*x
-	gradMoments        // sum += g, product += g*(x-centre); g counts as 0 where affine <= floor
-	gradInput          // y = scale*g + slope*(x-centre) + offset; g as in gradMoments
-	reluGrad           // y = g, 0 where x <= floor
-	maxPool            // y and which from the pixel rows x and x2, two pixels of each to a row of y
-	maxPoolGrad        // the pixel rows y and y2 = g where which says, else 0
+	affine         = iota // y = max(floor, (x-centre)*scale + shift)
+	moments               // sum += x, product += x*x
+	gradMoments           // sum += g, product += g*(x-centre); g counts as 0 where affine <= floor
+	gradInput             // y = scale*g + slope*(x-centre) + offset; g as in gradMoments
+	reluGrad              // y = g, 0 where x <= floor
+	maxPool               // y and which from the pixel rows x and x2, two pixels of each to a row of y
+	maxPoolGrad           // the pixel rows y and y2 = g where which says, else 0
+	softmax               // y = exp(x) / sum(exp(x)) of each column
+	logSoftmax            // y = x - log(sum(exp(x))) of each column
+	logSoftmaxGrad        // y = g - exp(x)*sum(g) of each column, x <= 0
 	loopCount
 )
 
@@ -105,6 +108,10 @@ var plainLoops = columnLoops{
 		reluGrad:    reluGradPlain,
 		maxPool:     maxPoolPlain,
 		maxPoolGrad: maxPoolGradPlain,
+
+		softmax:        softmaxPlain,
+		logSoftmax:     logSoftmaxPlain,
+		logSoftmaxGrad: logSoftmaxGradPlain,
 	},
 }
 

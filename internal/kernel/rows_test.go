@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 func nan() float32 { return float32(math.NaN()) }
@@ -346,16 +344,88 @@ func TestSoftmaxExtremes(t *testing.T) {
 			}
 		}
 	}
-	for x := float32(-100); x <= 0; x += 0.0371 {
-		e, err := kernel.NewEngine(1, "generic")
-		if err != nil {
-			t.Fatal(err)
+}
+
+// Within a unit of the last place, 1e-6 and what summing many classes adds, of
+// the logarithm in float64.
+func TestSoftmaxAccuracy(t *testing.T) {
+	const m = 4099 // pixels
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, tt := range []struct {
+		name  string
+		c     int
+		logit func() float64
+	}{
+		{"-100..100", 4, func() float64 { return rng.Float64()*200 - 100 }},
+		{"-1..1", 4, func() float64 { return rng.Float64()*2 - 1 }},
+		{"nearly certain", 2, func() float64 { return rng.Float64() * 20 }},
+		{"equal", 5, func() float64 { return 7 }},
+		{"1e4 or -1e4", 4, func() float64 { return 1e4 * float64(1-2*rng.IntN(2)) }},
+		{"about 1e4", 3, func() float64 { return 1e4 + rng.NormFloat64() }},
+		{"many classes", 255, func() float64 { return rng.NormFloat64() * 5 }},
+	} {
+		x, want := make([]float32, m*tt.c), make([]float64, m*tt.c)
+		for i := range x {
+			x[i] = float32(tt.logit())
 		}
-		p := result(2)
-		e.Softmax(p, []float32{0, x}, 2)
-		want := 1 / (1 + math.Exp(-float64(x)))
-		if d := math.Abs(float64(p[1])/want - 1); d > 1e-6 && want > 1e-37 {
-			t.Errorf("softmax(0, %g) = %g, want %g", x, p[1], want)
+		for r := range m {
+			row := x[r*tt.c:][:tt.c]
+			top := float64(slices.Max(row))
+			var sum float64
+			for _, v := range row {
+				sum += math.Exp(float64(v) - top)
+			}
+			for i, v := range row {
+				want[r*tt.c+i] = float64(v) - top - math.Log(sum)
+			}
+		}
+		for _, e := range engines(t) {
+			logp, p, dx := result(len(x)), result(len(x)), result(len(x))
+			e.LogSoftmax(logp, x, tt.c)
+			e.Softmax(p, x, tt.c)
+			g := make([]float32, len(x))
+			for i := 0; i < len(g); i += tt.c {
+				g[i] = 1
+			}
+			e.LogSoftmaxGrad(dx, g, logp, tt.c)
+			for i, w := range want {
+				if d := math.Abs(float64(logp[i]) - w); !(d <= 1e-6+float64(tt.c)*0x1p-27+math.Abs(w)*0x1p-23) {
+					t.Fatalf("%s %s: logp[%d] = %g, want %g, off by %g", tt.name, e.Kernel(), i, logp[i], w, d)
+				}
+				if d := math.Abs(float64(p[i]) - math.Exp(w)); !(d <= (1e-6+float64(tt.c)*0x1p-27+math.Abs(w)*0x1p-23)*math.Exp(w)+1.2e-38) {
+					t.Fatalf("%s %s: p[%d] = %g, want %g, off by %g", tt.name, e.Kernel(), i, p[i], math.Exp(w), d)
+				}
+				grad := float64(g[i]) - math.Exp(float64(logp[i]))
+				if d := math.Abs(float64(dx[i]) - grad); !(d <= 2e-7) {
+					t.Fatalf("%s %s: dlogits[%d] = %g, want %g, off by %g", tt.name, e.Kernel(), i, dx[i], grad, d)
+				}
+			}
+			checkGuard(t, tt.name, logp)
+			checkGuard(t, tt.name, p)
+			checkGuard(t, tt.name, dx)
+		}
+	}
+}
+
+// A NaN makes NaN of its own pixel, wherever it is, and of no other one.
+func TestSoftmaxNaN(t *testing.T) {
+	const m, c = 40, 3
+	for _, e := range engines(t) {
+		for at := range m * c {
+			for _, payload := range []uint32{0x7fc00000, 0xffc00000, 0x7fffffff} {
+				x := make([]float32, m*c)
+				x[at] = math.Float32frombits(payload)
+				p, logp, dx := result(m*c), result(m*c), result(m*c)
+				e.Softmax(p, x, c)
+				e.LogSoftmax(logp, x, c)
+				e.LogSoftmaxGrad(dx, make([]float32, m*c), logp, c)
+				for i := range x {
+					want := i/c == at/c
+					if (p[i] != p[i]) != want || (logp[i] != logp[i]) != want || (dx[i] != dx[i]) != want {
+						t.Fatalf("%s: NaN at %d: at %d p %g, logp %g, dlogits %g", e.Kernel(), at, i, p[i], logp[i], dx[i])
+					}
+				}
+			}
 		}
 	}
 }

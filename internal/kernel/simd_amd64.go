@@ -303,3 +303,33 @@ func weightsTransformAVX2(t *transform)
 //
 //go:noescape
 func weightsGradTransformAVX2(t *transform)
+
+// softmaxAVX512 computes y = exp(x) / sum(exp(x)) of each column.
+//
+//go:noescape
+func softmaxAVX512(c *columns)
+
+// logSoftmaxAVX512 computes y = x - log(sum(exp(x))) of each column.
+//
+//go:noescape
+func logSoftmaxAVX512(c *columns)
+
+// logSoftmaxGradAVX512 computes y = g - exp(x) * sum(g) of each column.
+//
+//go:noescape
+func logSoftmaxGradAVX512(c *columns)
+
+// softmaxAVX2 computes y = exp(x) / sum(exp(x)) of each column.
+//
+//go:noescape
+func softmaxAVX2(c *columns)
+
+// logSoftmaxAVX2 computes y = x - log(sum(exp(x))) of each column.
+//
+//go:noescape
+func logSoftmaxAVX2(c *columns)
+
+// logSoftmaxGradAVX2 computes y = g - exp(x) * sum(g) of each column.
+//
+//go:noescape
+func logSoftmaxGradAVX2(c *columns)

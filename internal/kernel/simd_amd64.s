@@ -8331,3 +8331,769 @@ l242:
 	JNZ          l242
 	VZEROUPPER
 	RET
+
+DATA wide<>+0(SB)/4, $0xc2aea8f6
+DATA wide<>+4(SB)/4, $0xc2aea8f6
+DATA wide<>+8(SB)/4, $0xc2aea8f6
+DATA wide<>+12(SB)/4, $0xc2aea8f6
+DATA wide<>+16(SB)/4, $0xc2aea8f6
+DATA wide<>+20(SB)/4, $0xc2aea8f6
+DATA wide<>+24(SB)/4, $0xc2aea8f6
+DATA wide<>+28(SB)/4, $0xc2aea8f6
+DATA wide<>+32(SB)/4, $0xc2aea8f6
+DATA wide<>+36(SB)/4, $0xc2aea8f6
+DATA wide<>+40(SB)/4, $0xc2aea8f6
+DATA wide<>+44(SB)/4, $0xc2aea8f6
+DATA wide<>+48(SB)/4, $0xc2aea8f6
+DATA wide<>+52(SB)/4, $0xc2aea8f6
+DATA wide<>+56(SB)/4, $0xc2aea8f6
+DATA wide<>+60(SB)/4, $0xc2aea8f6
+DATA wide<>+64(SB)/4, $0x4b400000
+DATA wide<>+68(SB)/4, $0x4b400000
+DATA wide<>+72(SB)/4, $0x4b400000
+DATA wide<>+76(SB)/4, $0x4b400000
+DATA wide<>+80(SB)/4, $0x4b400000
+DATA wide<>+84(SB)/4, $0x4b400000
+DATA wide<>+88(SB)/4, $0x4b400000
+DATA wide<>+92(SB)/4, $0x4b400000
+DATA wide<>+96(SB)/4, $0x4b400000
+DATA wide<>+100(SB)/4, $0x4b400000
+DATA wide<>+104(SB)/4, $0x4b400000
+DATA wide<>+108(SB)/4, $0x4b400000
+DATA wide<>+112(SB)/4, $0x4b400000
+DATA wide<>+116(SB)/4, $0x4b400000
+DATA wide<>+120(SB)/4, $0x4b400000
+DATA wide<>+124(SB)/4, $0x4b400000
+DATA wide<>+128(SB)/4, $0x3fb8aa3b
+DATA wide<>+132(SB)/4, $0x3fb8aa3b
+DATA wide<>+136(SB)/4, $0x3fb8aa3b
+DATA wide<>+140(SB)/4, $0x3fb8aa3b
+DATA wide<>+144(SB)/4, $0x3fb8aa3b
+DATA wide<>+148(SB)/4, $0x3fb8aa3b
+DATA wide<>+152(SB)/4, $0x3fb8aa3b
+DATA wide<>+156(SB)/4, $0x3fb8aa3b
+DATA wide<>+160(SB)/4, $0x3fb8aa3b
+DATA wide<>+164(SB)/4, $0x3fb8aa3b
+DATA wide<>+168(SB)/4, $0x3fb8aa3b
+DATA wide<>+172(SB)/4, $0x3fb8aa3b
+DATA wide<>+176(SB)/4, $0x3fb8aa3b
+DATA wide<>+180(SB)/4, $0x3fb8aa3b
+DATA wide<>+184(SB)/4, $0x3fb8aa3b
+DATA wide<>+188(SB)/4, $0x3fb8aa3b
+DATA wide<>+192(SB)/4, $0x3f317200
+DATA wide<>+196(SB)/4, $0x3f317200
+DATA wide<>+200(SB)/4, $0x3f317200
+DATA wide<>+204(SB)/4, $0x3f317200
+DATA wide<>+208(SB)/4, $0x3f317200
+DATA wide<>+212(SB)/4, $0x3f317200
+DATA wide<>+216(SB)/4, $0x3f317200
+DATA wide<>+220(SB)/4, $0x3f317200
+DATA wide<>+224(SB)/4, $0x3f317200
+DATA wide<>+228(SB)/4, $0x3f317200
+DATA wide<>+232(SB)/4, $0x3f317200
+DATA wide<>+236(SB)/4, $0x3f317200
+DATA wide<>+240(SB)/4, $0x3f317200
+DATA wide<>+244(SB)/4, $0x3f317200
+DATA wide<>+248(SB)/4, $0x3f317200
+DATA wide<>+252(SB)/4, $0x3f317200
+DATA wide<>+256(SB)/4, $0x35bfbe8e
+DATA wide<>+260(SB)/4, $0x35bfbe8e
+DATA wide<>+264(SB)/4, $0x35bfbe8e
+DATA wide<>+268(SB)/4, $0x35bfbe8e
+DATA wide<>+272(SB)/4, $0x35bfbe8e
+DATA wide<>+276(SB)/4, $0x35bfbe8e
+DATA wide<>+280(SB)/4, $0x35bfbe8e
+DATA wide<>+284(SB)/4, $0x35bfbe8e
+DATA wide<>+288(SB)/4, $0x35bfbe8e
+DATA wide<>+292(SB)/4, $0x35bfbe8e
+DATA wide<>+296(SB)/4, $0x35bfbe8e
+DATA wide<>+300(SB)/4, $0x35bfbe8e
+DATA wide<>+304(SB)/4, $0x35bfbe8e
+DATA wide<>+308(SB)/4, $0x35bfbe8e
+DATA wide<>+312(SB)/4, $0x35bfbe8e
+DATA wide<>+316(SB)/4, $0x35bfbe8e
+DATA wide<>+320(SB)/4, $0x39506967
+DATA wide<>+324(SB)/4, $0x39506967
+DATA wide<>+328(SB)/4, $0x39506967
+DATA wide<>+332(SB)/4, $0x39506967
+DATA wide<>+336(SB)/4, $0x39506967
+DATA wide<>+340(SB)/4, $0x39506967
+DATA wide<>+344(SB)/4, $0x39506967
+DATA wide<>+348(SB)/4, $0x39506967
+DATA wide<>+352(SB)/4, $0x39506967
+DATA wide<>+356(SB)/4, $0x39506967
+DATA wide<>+360(SB)/4, $0x39506967
+DATA wide<>+364(SB)/4, $0x39506967
+DATA wide<>+368(SB)/4, $0x39506967
+DATA wide<>+372(SB)/4, $0x39506967
+DATA wide<>+376(SB)/4, $0x39506967
+DATA wide<>+380(SB)/4, $0x39506967
+DATA wide<>+384(SB)/4, $0x3ab743ce
+DATA wide<>+388(SB)/4, $0x3ab743ce
+DATA wide<>+392(SB)/4, $0x3ab743ce
+DATA wide<>+396(SB)/4, $0x3ab743ce
+DATA wide<>+400(SB)/4, $0x3ab743ce
+DATA wide<>+404(SB)/4, $0x3ab743ce
+DATA wide<>+408(SB)/4, $0x3ab743ce
+DATA wide<>+412(SB)/4, $0x3ab743ce
+DATA wide<>+416(SB)/4, $0x3ab743ce
+DATA wide<>+420(SB)/4, $0x3ab743ce
+DATA wide<>+424(SB)/4, $0x3ab743ce
+DATA wide<>+428(SB)/4, $0x3ab743ce
+DATA wide<>+432(SB)/4, $0x3ab743ce
+DATA wide<>+436(SB)/4, $0x3ab743ce
+DATA wide<>+440(SB)/4, $0x3ab743ce
+DATA wide<>+444(SB)/4, $0x3ab743ce
+DATA wide<>+448(SB)/4, $0x3c088908
+DATA wide<>+452(SB)/4, $0x3c088908
+DATA wide<>+456(SB)/4, $0x3c088908
+DATA wide<>+460(SB)/4, $0x3c088908
+DATA wide<>+464(SB)/4, $0x3c088908
+DATA wide<>+468(SB)/4, $0x3c088908
+DATA wide<>+472(SB)/4, $0x3c088908
+DATA wide<>+476(SB)/4, $0x3c088908
+DATA wide<>+480(SB)/4, $0x3c088908
+DATA wide<>+484(SB)/4, $0x3c088908
+DATA wide<>+488(SB)/4, $0x3c088908
+DATA wide<>+492(SB)/4, $0x3c088908
+DATA wide<>+496(SB)/4, $0x3c088908
+DATA wide<>+500(SB)/4, $0x3c088908
+DATA wide<>+504(SB)/4, $0x3c088908
+DATA wide<>+508(SB)/4, $0x3c088908
+DATA wide<>+512(SB)/4, $0x3d2aa9c1
+DATA wide<>+516(SB)/4, $0x3d2aa9c1
+DATA wide<>+520(SB)/4, $0x3d2aa9c1
+DATA wide<>+524(SB)/4, $0x3d2aa9c1
+DATA wide<>+528(SB)/4, $0x3d2aa9c1
+DATA wide<>+532(SB)/4, $0x3d2aa9c1
+DATA wide<>+536(SB)/4, $0x3d2aa9c1
+DATA wide<>+540(SB)/4, $0x3d2aa9c1
+DATA wide<>+544(SB)/4, $0x3d2aa9c1
+DATA wide<>+548(SB)/4, $0x3d2aa9c1
+DATA wide<>+552(SB)/4, $0x3d2aa9c1
+DATA wide<>+556(SB)/4, $0x3d2aa9c1
+DATA wide<>+560(SB)/4, $0x3d2aa9c1
+DATA wide<>+564(SB)/4, $0x3d2aa9c1
+DATA wide<>+568(SB)/4, $0x3d2aa9c1
+DATA wide<>+572(SB)/4, $0x3d2aa9c1
+DATA wide<>+576(SB)/4, $0x3e2aaaaa
+DATA wide<>+580(SB)/4, $0x3e2aaaaa
+DATA wide<>+584(SB)/4, $0x3e2aaaaa
+DATA wide<>+588(SB)/4, $0x3e2aaaaa
+DATA wide<>+592(SB)/4, $0x3e2aaaaa
+DATA wide<>+596(SB)/4, $0x3e2aaaaa
+DATA wide<>+600(SB)/4, $0x3e2aaaaa
+DATA wide<>+604(SB)/4, $0x3e2aaaaa
+DATA wide<>+608(SB)/4, $0x3e2aaaaa
+DATA wide<>+612(SB)/4, $0x3e2aaaaa
+DATA wide<>+616(SB)/4, $0x3e2aaaaa
+DATA wide<>+620(SB)/4, $0x3e2aaaaa
+DATA wide<>+624(SB)/4, $0x3e2aaaaa
+DATA wide<>+628(SB)/4, $0x3e2aaaaa
+DATA wide<>+632(SB)/4, $0x3e2aaaaa
+DATA wide<>+636(SB)/4, $0x3e2aaaaa
+DATA wide<>+640(SB)/4, $0x3f000000
+DATA wide<>+644(SB)/4, $0x3f000000
+DATA wide<>+648(SB)/4, $0x3f000000
+DATA wide<>+652(SB)/4, $0x3f000000
+DATA wide<>+656(SB)/4, $0x3f000000
+DATA wide<>+660(SB)/4, $0x3f000000
+DATA wide<>+664(SB)/4, $0x3f000000
+DATA wide<>+668(SB)/4, $0x3f000000
+DATA wide<>+672(SB)/4, $0x3f000000
+DATA wide<>+676(SB)/4, $0x3f000000
+DATA wide<>+680(SB)/4, $0x3f000000
+DATA wide<>+684(SB)/4, $0x3f000000
+DATA wide<>+688(SB)/4, $0x3f000000
+DATA wide<>+692(SB)/4, $0x3f000000
+DATA wide<>+696(SB)/4, $0x3f000000
+DATA wide<>+700(SB)/4, $0x3f000000
+DATA wide<>+704(SB)/4, $0x3f800000
+DATA wide<>+708(SB)/4, $0x3f800000
+DATA wide<>+712(SB)/4, $0x3f800000
+DATA wide<>+716(SB)/4, $0x3f800000
+DATA wide<>+720(SB)/4, $0x3f800000
+DATA wide<>+724(SB)/4, $0x3f800000
+DATA wide<>+728(SB)/4, $0x3f800000
+DATA wide<>+732(SB)/4, $0x3f800000
+DATA wide<>+736(SB)/4, $0x3f800000
+DATA wide<>+740(SB)/4, $0x3f800000
+DATA wide<>+744(SB)/4, $0x3f800000
+DATA wide<>+748(SB)/4, $0x3f800000
+DATA wide<>+752(SB)/4, $0x3f800000
+DATA wide<>+756(SB)/4, $0x3f800000
+DATA wide<>+760(SB)/4, $0x3f800000
+DATA wide<>+764(SB)/4, $0x3f800000
+DATA wide<>+768(SB)/4, $0x004afb0d
+DATA wide<>+772(SB)/4, $0x004afb0d
+DATA wide<>+776(SB)/4, $0x004afb0d
+DATA wide<>+780(SB)/4, $0x004afb0d
+DATA wide<>+784(SB)/4, $0x004afb0d
+DATA wide<>+788(SB)/4, $0x004afb0d
+DATA wide<>+792(SB)/4, $0x004afb0d
+DATA wide<>+796(SB)/4, $0x004afb0d
+DATA wide<>+800(SB)/4, $0x004afb0d
+DATA wide<>+804(SB)/4, $0x004afb0d
+DATA wide<>+808(SB)/4, $0x004afb0d
+DATA wide<>+812(SB)/4, $0x004afb0d
+DATA wide<>+816(SB)/4, $0x004afb0d
+DATA wide<>+820(SB)/4, $0x004afb0d
+DATA wide<>+824(SB)/4, $0x004afb0d
+DATA wide<>+828(SB)/4, $0x004afb0d
+DATA wide<>+832(SB)/4, $0x0000007f
+DATA wide<>+836(SB)/4, $0x0000007f
+DATA wide<>+840(SB)/4, $0x0000007f
+DATA wide<>+844(SB)/4, $0x0000007f
+DATA wide<>+848(SB)/4, $0x0000007f
+DATA wide<>+852(SB)/4, $0x0000007f
+DATA wide<>+856(SB)/4, $0x0000007f
+DATA wide<>+860(SB)/4, $0x0000007f
+DATA wide<>+864(SB)/4, $0x0000007f
+DATA wide<>+868(SB)/4, $0x0000007f
+DATA wide<>+872(SB)/4, $0x0000007f
+DATA wide<>+876(SB)/4, $0x0000007f
+DATA wide<>+880(SB)/4, $0x0000007f
+DATA wide<>+884(SB)/4, $0x0000007f
+DATA wide<>+888(SB)/4, $0x0000007f
+DATA wide<>+892(SB)/4, $0x0000007f
+DATA wide<>+896(SB)/4, $0x007fffff
+DATA wide<>+900(SB)/4, $0x007fffff
+DATA wide<>+904(SB)/4, $0x007fffff
+DATA wide<>+908(SB)/4, $0x007fffff
+DATA wide<>+912(SB)/4, $0x007fffff
+DATA wide<>+916(SB)/4, $0x007fffff
+DATA wide<>+920(SB)/4, $0x007fffff
+DATA wide<>+924(SB)/4, $0x007fffff
+DATA wide<>+928(SB)/4, $0x007fffff
+DATA wide<>+932(SB)/4, $0x007fffff
+DATA wide<>+936(SB)/4, $0x007fffff
+DATA wide<>+940(SB)/4, $0x007fffff
+DATA wide<>+944(SB)/4, $0x007fffff
+DATA wide<>+948(SB)/4, $0x007fffff
+DATA wide<>+952(SB)/4, $0x007fffff
+DATA wide<>+956(SB)/4, $0x007fffff
+DATA wide<>+960(SB)/4, $0x3f3504f3
+DATA wide<>+964(SB)/4, $0x3f3504f3
+DATA wide<>+968(SB)/4, $0x3f3504f3
+DATA wide<>+972(SB)/4, $0x3f3504f3
+DATA wide<>+976(SB)/4, $0x3f3504f3
+DATA wide<>+980(SB)/4, $0x3f3504f3
+DATA wide<>+984(SB)/4, $0x3f3504f3
+DATA wide<>+988(SB)/4, $0x3f3504f3
+DATA wide<>+992(SB)/4, $0x3f3504f3
+DATA wide<>+996(SB)/4, $0x3f3504f3
+DATA wide<>+1000(SB)/4, $0x3f3504f3
+DATA wide<>+1004(SB)/4, $0x3f3504f3
+DATA wide<>+1008(SB)/4, $0x3f3504f3
+DATA wide<>+1012(SB)/4, $0x3f3504f3
+DATA wide<>+1016(SB)/4, $0x3f3504f3
+DATA wide<>+1020(SB)/4, $0x3f3504f3
+DATA wide<>+1024(SB)/4, $0x40000000
+DATA wide<>+1028(SB)/4, $0x40000000
+DATA wide<>+1032(SB)/4, $0x40000000
+DATA wide<>+1036(SB)/4, $0x40000000
+DATA wide<>+1040(SB)/4, $0x40000000
+DATA wide<>+1044(SB)/4, $0x40000000
+DATA wide<>+1048(SB)/4, $0x40000000
+DATA wide<>+1052(SB)/4, $0x40000000
+DATA wide<>+1056(SB)/4, $0x40000000
+DATA wide<>+1060(SB)/4, $0x40000000
+DATA wide<>+1064(SB)/4, $0x40000000
+DATA wide<>+1068(SB)/4, $0x40000000
+DATA wide<>+1072(SB)/4, $0x40000000
+DATA wide<>+1076(SB)/4, $0x40000000
+DATA wide<>+1080(SB)/4, $0x40000000
+DATA wide<>+1084(SB)/4, $0x40000000
+DATA wide<>+1088(SB)/4, $0x3e91e9ee
+DATA wide<>+1092(SB)/4, $0x3e91e9ee
+DATA wide<>+1096(SB)/4, $0x3e91e9ee
+DATA wide<>+1100(SB)/4, $0x3e91e9ee
+DATA wide<>+1104(SB)/4, $0x3e91e9ee
+DATA wide<>+1108(SB)/4, $0x3e91e9ee
+DATA wide<>+1112(SB)/4, $0x3e91e9ee
+DATA wide<>+1116(SB)/4, $0x3e91e9ee
+DATA wide<>+1120(SB)/4, $0x3e91e9ee
+DATA wide<>+1124(SB)/4, $0x3e91e9ee
+DATA wide<>+1128(SB)/4, $0x3e91e9ee
+DATA wide<>+1132(SB)/4, $0x3e91e9ee
+DATA wide<>+1136(SB)/4, $0x3e91e9ee
+DATA wide<>+1140(SB)/4, $0x3e91e9ee
+DATA wide<>+1144(SB)/4, $0x3e91e9ee
+DATA wide<>+1148(SB)/4, $0x3e91e9ee
+DATA wide<>+1152(SB)/4, $0x3f2aaaaa
+DATA wide<>+1156(SB)/4, $0x3f2aaaaa
+DATA wide<>+1160(SB)/4, $0x3f2aaaaa
+DATA wide<>+1164(SB)/4, $0x3f2aaaaa
+DATA wide<>+1168(SB)/4, $0x3f2aaaaa
+DATA wide<>+1172(SB)/4, $0x3f2aaaaa
+DATA wide<>+1176(SB)/4, $0x3f2aaaaa
+DATA wide<>+1180(SB)/4, $0x3f2aaaaa
+DATA wide<>+1184(SB)/4, $0x3f2aaaaa
+DATA wide<>+1188(SB)/4, $0x3f2aaaaa
+DATA wide<>+1192(SB)/4, $0x3f2aaaaa
+DATA wide<>+1196(SB)/4, $0x3f2aaaaa
+DATA wide<>+1200(SB)/4, $0x3f2aaaaa
+DATA wide<>+1204(SB)/4, $0x3f2aaaaa
+DATA wide<>+1208(SB)/4, $0x3f2aaaaa
+DATA wide<>+1212(SB)/4, $0x3f2aaaaa
+DATA wide<>+1216(SB)/4, $0x3e789e26
+DATA wide<>+1220(SB)/4, $0x3e789e26
+DATA wide<>+1224(SB)/4, $0x3e789e26
+DATA wide<>+1228(SB)/4, $0x3e789e26
+DATA wide<>+1232(SB)/4, $0x3e789e26
+DATA wide<>+1236(SB)/4, $0x3e789e26
+DATA wide<>+1240(SB)/4, $0x3e789e26
+DATA wide<>+1244(SB)/4, $0x3e789e26
+DATA wide<>+1248(SB)/4, $0x3e789e26
+DATA wide<>+1252(SB)/4, $0x3e789e26
+DATA wide<>+1256(SB)/4, $0x3e789e26
+DATA wide<>+1260(SB)/4, $0x3e789e26
+DATA wide<>+1264(SB)/4, $0x3e789e26
+DATA wide<>+1268(SB)/4, $0x3e789e26
+DATA wide<>+1272(SB)/4, $0x3e789e26
+DATA wide<>+1276(SB)/4, $0x3e789e26
+DATA wide<>+1280(SB)/4, $0x3eccce13
+DATA wide<>+1284(SB)/4, $0x3eccce13
+DATA wide<>+1288(SB)/4, $0x3eccce13
+DATA wide<>+1292(SB)/4, $0x3eccce13
+DATA wide<>+1296(SB)/4, $0x3eccce13
+DATA wide<>+1300(SB)/4, $0x3eccce13
+DATA wide<>+1304(SB)/4, $0x3eccce13
+DATA wide<>+1308(SB)/4, $0x3eccce13
+DATA wide<>+1312(SB)/4, $0x3eccce13
+DATA wide<>+1316(SB)/4, $0x3eccce13
+DATA wide<>+1320(SB)/4, $0x3eccce13
+DATA wide<>+1324(SB)/4, $0x3eccce13
+DATA wide<>+1328(SB)/4, $0x3eccce13
+DATA wide<>+1332(SB)/4, $0x3eccce13
+DATA wide<>+1336(SB)/4, $0x3eccce13
+DATA wide<>+1340(SB)/4, $0x3eccce13
+GLOBL wide<>(SB), RODATA|NOPTR, $1344
+
+// func softmaxAVX512(c *columns)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
+	MOVQ      c+0(FP), AX
+	MOVQ      320(AX), CX
+	MOVQ      336(AX), DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	MOVQ      328(AX), DX
+	SHLQ      $0x02, DX
+	MOVQ      48(AX), BX
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      CX, SI
+
+l243:
+	VMOVUPS.Z (BX), K1, Z1
+	VMAXPS    Z1, Z0, Z0
+	ADDQ      DX, BX
+	DECQ      SI
+	JNZ       l243
+	VXORPS    Z1, Z1, Z1
+	VMOVUPS   wide<>+0(SB), Z2
+	MOVQ      48(AX), BX
+	MOVQ      (AX), SI
+	MOVQ      CX, DI
+
+l244:
+	VMOVUPS.Z    (BX), K1, Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVUPS      wide<>+64(SB), Z4
+	VFMADD231PS  wide<>+128(SB), Z3, Z4
+	VSUBPS       wide<>+64(SB), Z4, Z5
+	VMOVAPS      Z3, Z6
+	VFNMADD231PS wide<>+192(SB), Z5, Z6
+	VFNMADD231PS wide<>+256(SB), Z5, Z6
+	VMOVUPS      wide<>+320(SB), Z5
+	VFMADD213PS  wide<>+384(SB), Z6, Z5
+	VFMADD213PS  wide<>+448(SB), Z6, Z5
+	VFMADD213PS  wide<>+512(SB), Z6, Z5
+	VFMADD213PS  wide<>+576(SB), Z6, Z5
+	VFMADD213PS  wide<>+640(SB), Z6, Z5
+	VFMADD213PS  wide<>+704(SB), Z6, Z5
+	VFMADD213PS  wide<>+704(SB), Z6, Z5
+	VPSLLD       $0x17, Z4, Z4
+	VPADDD       wide<>+704(SB), Z4, Z4
+	VMULPS       Z4, Z5, Z5
+	VCMPPS       $0x06, Z2, Z3, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z1, Z1
+	VMOVUPS      Z5, K1, (SI)
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	DECQ         DI
+	JNZ          l244
+	MOVQ         (AX), AX
+
+l245:
+	VMOVUPS.Z (AX), K1, Z0
+	VDIVPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      DX, AX
+	DECQ      CX
+	JNZ       l245
+	VZEROUPPER
+	RET
+
+// func logSoftmaxAVX512(c *columns)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
+	MOVQ      c+0(FP), AX
+	MOVQ      320(AX), CX
+	MOVQ      336(AX), DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	MOVQ      328(AX), DX
+	SHLQ      $0x02, DX
+	MOVQ      48(AX), BX
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      CX, SI
+
+l246:
+	VMOVUPS.Z (BX), K1, Z1
+	VMAXPS    Z1, Z0, Z0
+	ADDQ      DX, BX
+	DECQ      SI
+	JNZ       l246
+	VXORPS    Z1, Z1, Z1
+	VMOVUPS   wide<>+0(SB), Z2
+	MOVQ      48(AX), BX
+	MOVQ      (AX), SI
+	MOVQ      CX, DI
+
+l247:
+	VMOVUPS.Z    (BX), K1, Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVUPS      Z3, K1, (SI)
+	VMOVUPS      wide<>+64(SB), Z4
+	VFMADD231PS  wide<>+128(SB), Z3, Z4
+	VSUBPS       wide<>+64(SB), Z4, Z5
+	VMOVAPS      Z3, Z6
+	VFNMADD231PS wide<>+192(SB), Z5, Z6
+	VFNMADD231PS wide<>+256(SB), Z5, Z6
+	VMOVUPS      wide<>+320(SB), Z5
+	VFMADD213PS  wide<>+384(SB), Z6, Z5
+	VFMADD213PS  wide<>+448(SB), Z6, Z5
+	VFMADD213PS  wide<>+512(SB), Z6, Z5
+	VFMADD213PS  wide<>+576(SB), Z6, Z5
+	VFMADD213PS  wide<>+640(SB), Z6, Z5
+	VFMADD213PS  wide<>+704(SB), Z6, Z5
+	VFMADD213PS  wide<>+704(SB), Z6, Z5
+	VPSLLD       $0x17, Z4, Z4
+	VPADDD       wide<>+704(SB), Z4, Z4
+	VMULPS       Z4, Z5, Z5
+	VCMPPS       $0x06, Z2, Z3, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VADDPS       Z5, Z1, Z1
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	DECQ         DI
+	JNZ          l247
+	VMOVUPS      wide<>+768(SB), Z0
+	VPADDD       Z1, Z0, Z0
+	VPSRAD       $0x17, Z0, Z2
+	VPSUBD       wide<>+832(SB), Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VANDPS       wide<>+896(SB), Z0, Z0
+	VPADDD       wide<>+960(SB), Z0, Z0
+	VSUBPS       wide<>+704(SB), Z0, Z0
+	VADDPS       wide<>+1024(SB), Z0, Z3
+	VDIVPS       Z3, Z0, Z3
+	VMULPS       Z3, Z3, Z4
+	VMULPS       Z4, Z4, Z5
+	VMOVUPS      wide<>+1088(SB), Z7
+	VFMADD213PS  wide<>+1152(SB), Z5, Z7
+	VMOVUPS      wide<>+1216(SB), Z6
+	VFMADD213PS  wide<>+1280(SB), Z5, Z6
+	VMULPS       wide<>+640(SB), Z0, Z8
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z4, Z7, Z7
+	VFMADD231PS  Z5, Z6, Z7
+	VADDPS       Z8, Z7, Z7
+	VMULPS       Z3, Z7, Z7
+	VFMADD231PS  wide<>+256(SB), Z2, Z7
+	VSUBPS       Z8, Z7, Z7
+	VADDPS       Z0, Z7, Z7
+	VFMADD231PS  wide<>+192(SB), Z2, Z7
+	VSUBPS       Z1, Z1, Z4
+	VADDPS       Z4, Z7, Z7
+	MOVQ         (AX), AX
+
+l248:
+	VMOVUPS.Z (AX), K1, Z0
+	VSUBPS    Z7, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      DX, AX
+	DECQ      CX
+	JNZ       l248
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGradAVX512(c *columns)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
+	MOVQ    c+0(FP), AX
+	MOVQ    320(AX), CX
+	MOVQ    336(AX), DX
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    328(AX), DX
+	SHLQ    $0x02, DX
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS wide<>+0(SB), Z1
+	MOVQ    96(AX), BX
+	MOVQ    CX, SI
+
+l249:
+	VMOVUPS.Z (BX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	ADDQ      DX, BX
+	DECQ      SI
+	JNZ       l249
+	MOVQ      48(AX), BX
+	MOVQ      (AX), SI
+	MOVQ      96(AX), AX
+
+l250:
+	VMOVUPS.Z    (BX), K1, Z2
+	VMOVUPS      wide<>+64(SB), Z3
+	VFMADD231PS  wide<>+128(SB), Z2, Z3
+	VSUBPS       wide<>+64(SB), Z3, Z4
+	VMOVAPS      Z2, Z5
+	VFNMADD231PS wide<>+192(SB), Z4, Z5
+	VFNMADD231PS wide<>+256(SB), Z4, Z5
+	VMOVUPS      wide<>+320(SB), Z4
+	VFMADD213PS  wide<>+384(SB), Z5, Z4
+	VFMADD213PS  wide<>+448(SB), Z5, Z4
+	VFMADD213PS  wide<>+512(SB), Z5, Z4
+	VFMADD213PS  wide<>+576(SB), Z5, Z4
+	VFMADD213PS  wide<>+640(SB), Z5, Z4
+	VFMADD213PS  wide<>+704(SB), Z5, Z4
+	VFMADD213PS  wide<>+704(SB), Z5, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VPADDD       wide<>+704(SB), Z3, Z3
+	VMULPS       Z3, Z4, Z4
+	VCMPPS       $0x06, Z1, Z2, K2
+	VMOVAPS.Z    Z4, K2, Z4
+	VMOVUPS.Z    (AX), K1, Z2
+	VFNMADD231PS Z4, Z0, Z2
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DX, BX
+	ADDQ         DX, AX
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          l250
+	VZEROUPPER
+	RET
+
+// func softmaxAVX2(c *columns)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
+	MOVQ    c+0(FP), AX
+	MOVQ    320(AX), CX
+	MOVQ    328(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    48(AX), BX
+	VMOVUPS (BX), Y0
+	MOVQ    CX, SI
+
+l251:
+	VMOVUPS (BX), Y1
+	VMAXPS  Y1, Y0, Y0
+	ADDQ    DX, BX
+	DECQ    SI
+	JNZ     l251
+	VXORPS  Y1, Y1, Y1
+	VMOVUPS wide<>+0(SB), Y2
+	MOVQ    48(AX), BX
+	MOVQ    (AX), SI
+	MOVQ    CX, DI
+
+l252:
+	VMOVUPS      (BX), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      wide<>+64(SB), Y4
+	VFMADD231PS  wide<>+128(SB), Y3, Y4
+	VSUBPS       wide<>+64(SB), Y4, Y5
+	VMOVAPS      Y3, Y6
+	VFNMADD231PS wide<>+192(SB), Y5, Y6
+	VFNMADD231PS wide<>+256(SB), Y5, Y6
+	VMOVUPS      wide<>+320(SB), Y5
+	VFMADD213PS  wide<>+384(SB), Y6, Y5
+	VFMADD213PS  wide<>+448(SB), Y6, Y5
+	VFMADD213PS  wide<>+512(SB), Y6, Y5
+	VFMADD213PS  wide<>+576(SB), Y6, Y5
+	VFMADD213PS  wide<>+640(SB), Y6, Y5
+	VFMADD213PS  wide<>+704(SB), Y6, Y5
+	VFMADD213PS  wide<>+704(SB), Y6, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       wide<>+704(SB), Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VCMPPS       $0x06, Y2, Y3, Y3
+	VANDPS       Y3, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y5, (SI)
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	DECQ         DI
+	JNZ          l252
+	MOVQ         (AX), AX
+
+l253:
+	VMOVUPS (AX), Y0
+	VDIVPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    DX, AX
+	DECQ    CX
+	JNZ     l253
+	VZEROUPPER
+	RET
+
+// func logSoftmaxAVX2(c *columns)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
+	MOVQ    c+0(FP), AX
+	MOVQ    320(AX), CX
+	MOVQ    328(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    48(AX), BX
+	VMOVUPS (BX), Y0
+	MOVQ    CX, SI
+
+l254:
+	VMOVUPS (BX), Y1
+	VMAXPS  Y1, Y0, Y0
+	ADDQ    DX, BX
+	DECQ    SI
+	JNZ     l254
+	VXORPS  Y1, Y1, Y1
+	VMOVUPS wide<>+0(SB), Y2
+	MOVQ    48(AX), BX
+	MOVQ    (AX), SI
+	MOVQ    CX, DI
+
+l255:
+	VMOVUPS      (BX), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (SI)
+	VMOVUPS      wide<>+64(SB), Y4
+	VFMADD231PS  wide<>+128(SB), Y3, Y4
+	VSUBPS       wide<>+64(SB), Y4, Y5
+	VMOVAPS      Y3, Y6
+	VFNMADD231PS wide<>+192(SB), Y5, Y6
+	VFNMADD231PS wide<>+256(SB), Y5, Y6
+	VMOVUPS      wide<>+320(SB), Y5
+	VFMADD213PS  wide<>+384(SB), Y6, Y5
+	VFMADD213PS  wide<>+448(SB), Y6, Y5
+	VFMADD213PS  wide<>+512(SB), Y6, Y5
+	VFMADD213PS  wide<>+576(SB), Y6, Y5
+	VFMADD213PS  wide<>+640(SB), Y6, Y5
+	VFMADD213PS  wide<>+704(SB), Y6, Y5
+	VFMADD213PS  wide<>+704(SB), Y6, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       wide<>+704(SB), Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VCMPPS       $0x06, Y2, Y3, Y3
+	VANDPS       Y3, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	DECQ         DI
+	JNZ          l255
+	VMOVUPS      wide<>+768(SB), Y0
+	VPADDD       Y1, Y0, Y0
+	VPSRAD       $0x17, Y0, Y2
+	VPSUBD       wide<>+832(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VANDPS       wide<>+896(SB), Y0, Y0
+	VPADDD       wide<>+960(SB), Y0, Y0
+	VSUBPS       wide<>+704(SB), Y0, Y0
+	VADDPS       wide<>+1024(SB), Y0, Y3
+	VDIVPS       Y3, Y0, Y3
+	VMULPS       Y3, Y3, Y4
+	VMULPS       Y4, Y4, Y5
+	VMOVUPS      wide<>+1088(SB), Y7
+	VFMADD213PS  wide<>+1152(SB), Y5, Y7
+	VMOVUPS      wide<>+1216(SB), Y6
+	VFMADD213PS  wide<>+1280(SB), Y5, Y6
+	VMULPS       wide<>+640(SB), Y0, Y8
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y4, Y7, Y7
+	VFMADD231PS  Y5, Y6, Y7
+	VADDPS       Y8, Y7, Y7
+	VMULPS       Y3, Y7, Y7
+	VFMADD231PS  wide<>+256(SB), Y2, Y7
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y0, Y7, Y7
+	VFMADD231PS  wide<>+192(SB), Y2, Y7
+	VSUBPS       Y1, Y1, Y4
+	VADDPS       Y4, Y7, Y7
+	MOVQ         (AX), AX
+
+l256:
+	VMOVUPS (AX), Y0
+	VSUBPS  Y7, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    DX, AX
+	DECQ    CX
+	JNZ     l256
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGradAVX2(c *columns)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
+	MOVQ    c+0(FP), AX
+	MOVQ    320(AX), CX
+	MOVQ    328(AX), DX
+	SHLQ    $0x02, DX
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS wide<>+0(SB), Y1
+	MOVQ    96(AX), BX
+	MOVQ    CX, SI
+
+l257:
+	VMOVUPS (BX), Y2
+	VADDPS  Y2, Y0, Y0
+	ADDQ    DX, BX
+	DECQ    SI
+	JNZ     l257
+	MOVQ    48(AX), BX
+	MOVQ    (AX), SI
+	MOVQ    96(AX), AX
+
+l258:
+	VMOVUPS      (BX), Y2
+	VMOVUPS      wide<>+64(SB), Y3
+	VFMADD231PS  wide<>+128(SB), Y2, Y3
+	VSUBPS       wide<>+64(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS wide<>+192(SB), Y4, Y5
+	VFNMADD231PS wide<>+256(SB), Y4, Y5
+	VMOVUPS      wide<>+320(SB), Y4
+	VFMADD213PS  wide<>+384(SB), Y5, Y4
+	VFMADD213PS  wide<>+448(SB), Y5, Y4
+	VFMADD213PS  wide<>+512(SB), Y5, Y4
+	VFMADD213PS  wide<>+576(SB), Y5, Y4
+	VFMADD213PS  wide<>+640(SB), Y5, Y4
+	VFMADD213PS  wide<>+704(SB), Y5, Y4
+	VFMADD213PS  wide<>+704(SB), Y5, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       wide<>+704(SB), Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VCMPPS       $0x06, Y1, Y2, Y2
+	VANDPS       Y2, Y4, Y4
+	VMOVUPS      (AX), Y2
+	VFNMADD231PS Y4, Y0, Y2
+	VMOVUPS      Y2, (SI)
+	ADDQ         DX, BX
+	ADDQ         DX, AX
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          l258
+	VZEROUPPER
+	RET

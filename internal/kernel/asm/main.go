@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
 )
 
 func main() {
@@ -38,6 +39,12 @@ func main() {
 		for _, l := range lines {
 			transform(s, l, constants)
 		}
+	}
+	wide := &wideTable{GLOBL("wide", 8|16), map[uint32]Mem{}} // RODATA|NOPTR
+	for _, s := range []lanes{avx512Lanes, avx2Lanes} {
+		softmax(s, wide)
+		logSoftmax(s, wide)
+		logSoftmaxGrad(s, wide)
 	}
 	Generate()
 }
