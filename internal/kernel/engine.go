@@ -27,6 +27,7 @@ type part struct {
 	tile      tile
 	columns   columns
 	transform transform
+	rowCopy   rowCopy
 	band      []float32 // zero-padded rows of an image, or a block of transformed tiles
 	panel     []float32 // packed right operand of this piece alone
 	taps      []float32 // ... before it is transformed

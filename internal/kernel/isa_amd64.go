@@ -24,7 +24,8 @@ func instructionSets() []*instructionSet {
 				reluGrad: reluGradAVX512, maxPool: maxPoolAVX512, maxPoolGrad: maxPoolGradAVX512,
 				softmax: softmaxAVX512, logSoftmax: logSoftmaxAVX512, logSoftmaxGrad: logSoftmaxGradAVX512,
 			}},
-			transforms: []transformLoops{avx512Transforms, avx2Transforms},
+			copyVectors: copyRowsAVX2,
+			transforms:  []transformLoops{avx512Transforms, avx2Transforms},
 		},
 		{
 			name:    "avx2",
@@ -42,7 +43,8 @@ func instructionSets() []*instructionSet {
 				reluGrad: reluGradAVX2, maxPool: maxPoolAVX2, maxPoolGrad: maxPoolGradAVX2,
 				softmax: softmaxAVX2, logSoftmax: logSoftmaxAVX2, logSoftmaxGrad: logSoftmaxGradAVX2,
 			}},
-			transforms: []transformLoops{avx2Transforms},
+			copyVectors: copyRowsAVX2,
+			transforms:  []transformLoops{avx2Transforms},
 		},
 		generic,
 	}

@@ -78,7 +78,7 @@ func TestUpsample(t *testing.T) {
 
 func TestConcatSlice(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
-	for _, shape := range [][3]int{{1, 1, 1}, {5, 3, 4}, {100, 16, 32}, {7, 33, 2}} {
+	for _, shape := range [][3]int{{1, 1, 1}, {5, 3, 4}, {100, 16, 32}, {7, 33, 2}, {9, 8, 24}, {11, 5, 16}, {1 << 15, 16, 16}, {1 << 15, 24, 8}, {1<<16 + 1, 8, 16}} {
 		m, ca, cb := shape[0], shape[1], shape[2]
 		a, b := random(rng, m*ca), random(rng, m*cb)
 		for _, e := range engines(t) {

@@ -333,3 +333,8 @@ func logSoftmaxAVX2(c *columns)
 //
 //go:noescape
 func logSoftmaxGradAVX2(c *columns)
+
+// copyRowsAVX2 does c, for cols which are a multiple of 8.
+//
+//go:noescape
+func copyRowsAVX2(c *rowCopy)

@@ -9097,3 +9097,58 @@ l258:
 	JNZ          l258
 	VZEROUPPER
 	RET
+
+// func copyRowsAVX2(c *rowCopy)
+// Requires: AVX
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
+	MOVQ  c+0(FP), AX
+	MOVQ  (AX), CX
+	MOVQ  24(AX), DX
+	MOVQ  48(AX), BX
+	MOVQ  56(AX), SI
+	MOVQ  64(AX), DI
+	MOVQ  72(AX), R8
+	SHLQ  $0x02, BX
+	SHLQ  $0x02, SI
+	SHLQ  $0x02, DI
+	MOVQ  80(AX), AX
+	TESTQ AX, AX
+	JZ    l259
+	MOVQ  CX, AX
+	ORQ   BX, AX
+	ORQ   DI, AX
+	TESTQ $0x0000003f, AX
+	JNZ   l259
+
+l260:
+	XORQ AX, AX
+
+l261:
+	VMOVUPS  (DX)(AX*1), Y0
+	VMOVNTPS Y0, (CX)(AX*1)
+	ADDQ     $0x20, AX
+	CMPQ     AX, DI
+	JNE      l261
+	ADDQ     SI, DX
+	ADDQ     BX, CX
+	DECQ     R8
+	JNZ      l260
+	VZEROUPPER
+	RET
+
+l259:
+l262:
+	XORQ AX, AX
+
+l263:
+	VMOVUPS (DX)(AX*1), Y0
+	VMOVUPS Y0, (CX)(AX*1)
+	ADDQ    $0x20, AX
+	CMPQ    AX, DI
+	JNE     l263
+	ADDQ    SI, DX
+	ADDQ    BX, CX
+	DECQ    R8
+	JNZ     l262
+	VZEROUPPER
+	RET

@@ -28,6 +28,8 @@ type instructionSet struct {
 	run     func(*tile)
 	loops   columnLoops
 
+	copyVectors func(*rowCopy) // for cols which are a multiple of 8; or nil
+
 	transforms []transformLoops // widest first; a plain loop does the rest
 }
 

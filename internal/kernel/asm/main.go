@@ -46,6 +46,7 @@ func main() {
 		logSoftmax(s, wide)
 		logSoftmaxGrad(s, wide)
 	}
+	copyRows()
 	Generate()
 }
 

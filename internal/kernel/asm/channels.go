@@ -1,0 +1,58 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// copyRows writes the function that copies rows of whole AVX2 vectors.
+func copyRows() {
+	TEXT("copyRowsAVX2", NOSPLIT, "func(c *rowCopy)")
+	Pragma("noescape")
+	Doc("copyRowsAVX2 does c, for cols which are a multiple of 8.")
+	c := Dereference(Param("c"))
+	field := func(name string) reg.GPVirtual {
+		v := GP64()
+		Load(c.Field(name), v)
+		return v
+	}
+	y, x := GP64(), GP64()
+	Load(c.Field("y").Base(), y)
+	Load(c.Field("x").Base(), x)
+	yStep, xStep, cols, rows := field("yStride"), field("xStride"), field("cols"), field("rows")
+	SHLQ(Imm(2), yStep)
+	SHLQ(Imm(2), xStep)
+	SHLQ(Imm(2), cols)
+	loop := func(store func(v, to Op)) {
+		row, vector := label(), label()
+		Label(row)
+		at := GP64()
+		XORQ(at, at)
+		Label(vector)
+		v := YMM()
+		VMOVUPS(Mem{Base: x, Index: at, Scale: 1}, v)
+		store(v, Mem{Base: y, Index: at, Scale: 1})
+		ADDQ(Imm(32), at)
+		CMPQ(at, cols)
+		JNE(LabelRef(vector))
+		ADDQ(xStep, x)
+		ADDQ(yStep, y)
+		DECQ(rows)
+		JNZ(LabelRef(row))
+		VZEROUPPER()
+		RET()
+	}
+	cached := label()
+	past, bits := field("past"), GP64()
+	TESTQ(past, past)
+	JZ(LabelRef(cached))
+	MOVQ(y, bits) // whole lines only
+	ORQ(yStep, bits)
+	ORQ(cols, bits)
+	TESTQ(U32(63), bits)
+	JNZ(LabelRef(cached))
+	loop(func(v, to Op) { VMOVNTPS(v, to) })
+	Label(cached)
+	loop(func(v, to Op) { VMOVUPS(v, to) })
+}
