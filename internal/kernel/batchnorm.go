@@ -46,7 +46,7 @@ func (e *Engine) ScaleShift(y, x, scale, shift []float32, relu bool) {
 // taken first because x*scale - centre*scale would lose the digits that a large
 // mean shares with x.
 func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
-	whole := &columns{y: y, x: x, centre: centre, scale: scale, shift: shift, floor: floor(relu), stride: len(scale)}
+	whole := &columns{y: y, x: x, centre: centre, scale: scale, shift: shift, floor: floor(relu), stride: len(scale), past: pastUnless(y, x)}
 	e.Parallel(len(x)/len(scale), func(part, lo, hi int) { e.overRows(part, whole, lo, hi, affine) })
 }
 
@@ -96,5 +96,6 @@ func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, vari
 		whole.slope[i] = float32(-s * products[i] * inverse * inverse)
 		whole.offset[i] = float32(-s * sums[i])
 	}
+	whole.past = pastUnless(dx, dy)
 	e.Parallel(m, func(part, lo, hi int) { e.overRows(part, whole, lo, hi, gradInput) })
 }

@@ -15,6 +15,7 @@ type columns struct {
 
 	floor              float32 // 0 behind a ReLU, else -Inf
 	rows, stride, cols int
+	past               int // as in rowCopy
 }
 
 // The loops over columns.

@@ -121,6 +121,8 @@ func TestBatchNorm(t *testing.T) {
 		{"one vector", 64, 16, 1, true},
 		{"no relu", 50, 40, -1, false},
 		{"large and off centre", 131072, 2, 30, false},
+		{"past the caches", 1<<15 + 3, 32, 0, false},
+		{"too large for the caches, lines cut", 1 << 15, 33, 0, false},
 	}
 	for c := 1; c <= 33; c++ {
 		rows = append(rows, row{fmt.Sprintf("%d channels", c), 5 + c%7, c, 0.5, c%2 == 0})

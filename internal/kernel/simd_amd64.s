@@ -4819,17 +4819,40 @@ TEXT ·affineAVX512(SB), NOSPLIT, $0-8
 	MOVQ         192(AX), DI
 	VMOVUPS.Z    (DI), K1, Z2
 	VBROADCASTSS 312(AX), Z3
+	MOVQ         344(AX), DI
+	TESTQ        DI, DI
+	JZ           l217
+	MOVQ         336(AX), AX
+	SHLQ         $0x02, AX
+	ORQ          DX, AX
+	ORQ          SI, AX
+	TESTQ        $0x0000003f, AX
+	JNZ          l217
+
+l218:
+	VMOVUPS.Z   (BX), K1, Z4
+	VSUBPS      Z0, Z4, Z4
+	VFMADD213PS Z2, Z1, Z4
+	VMAXPS      Z4, Z3, Z4
+	VMOVNTPS    Z4, (DX)
+	ADDQ        SI, BX
+	ADDQ        SI, DX
+	DECQ        CX
+	JNZ         l218
+	VZEROUPPER
+	RET
 
 l217:
+l219:
 	VMOVUPS.Z   (BX), K1, Z4
 	VSUBPS      Z0, Z4, Z4
 	VFMADD213PS Z2, Z1, Z4
 	VMAXPS      Z4, Z3, Z4
 	VMOVUPS     Z4, K1, (DX)
-	ADDQ        SI, DX
 	ADDQ        SI, BX
+	ADDQ        SI, DX
 	DECQ        CX
-	JNZ         l217
+	JNZ         l219
 	VZEROUPPER
 	RET
 
@@ -4852,7 +4875,7 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD (AX), Z2
 	VMOVUPD 64(AX), Z3
 
-l218:
+l220:
 	VMOVUPS.Z     (DX), K1, Z4
 	VCVTPS2PD     Y4, Z5
 	VADDPD        Z5, Z0, Z0
@@ -4863,7 +4886,7 @@ l218:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          BX, DX
 	DECQ          CX
-	JNZ           l218
+	JNZ           l220
 	VMOVUPD       Z0, (SI)
 	VMOVUPD       Z1, 64(SI)
 	VMOVUPD       Z2, (AX)
@@ -4898,7 +4921,7 @@ TEXT ·gradMomentsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD      (AX), Z6
 	VMOVUPD      64(AX), Z7
 
-l219:
+l221:
 	VMOVUPS.Z     (DX), K1, Z8
 	VMOVUPS.Z     (BX), K1, Z9
 	VSUBPS        Z0, Z8, Z8
@@ -4919,7 +4942,7 @@ l219:
 	ADDQ          SI, DX
 	ADDQ          SI, BX
 	DECQ          CX
-	JNZ           l219
+	JNZ           l221
 	VMOVUPD       Z4, (DI)
 	VMOVUPD       Z5, 64(DI)
 	VMOVUPD       Z6, (AX)
@@ -4950,10 +4973,39 @@ TEXT ·gradInputAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 312(AX), Z3
 	MOVQ         216(AX), R8
 	VMOVUPS.Z    (R8), K1, Z4
-	MOVQ         240(AX), AX
-	VMOVUPS.Z    (AX), K1, Z5
+	MOVQ         240(AX), R8
+	VMOVUPS.Z    (R8), K1, Z5
+	MOVQ         344(AX), R8
+	TESTQ        R8, R8
+	JZ           l222
+	MOVQ         336(AX), AX
+	SHLQ         $0x02, AX
+	ORQ          DX, AX
+	ORQ          DI, AX
+	TESTQ        $0x0000003f, AX
+	JNZ          l222
 
-l220:
+l223:
+	VMOVUPS.Z   (BX), K1, Z6
+	VMOVUPS.Z   (SI), K1, Z7
+	VSUBPS      Z0, Z6, Z6
+	VMOVAPS     Z6, Z8
+	VFMADD213PS Z2, Z1, Z8
+	VCMPPS      $0x06, Z3, Z8, K2
+	VMOVAPS.Z   Z7, K2, Z7
+	VFMADD213PS Z5, Z4, Z6
+	VFMADD231PS Z1, Z7, Z6
+	VMOVNTPS    Z6, (DX)
+	ADDQ        DI, BX
+	ADDQ        DI, SI
+	ADDQ        DI, DX
+	DECQ        CX
+	JNZ         l223
+	VZEROUPPER
+	RET
+
+l222:
+l224:
 	VMOVUPS.Z   (BX), K1, Z6
 	VMOVUPS.Z   (SI), K1, Z7
 	VSUBPS      Z0, Z6, Z6
@@ -4964,11 +5016,11 @@ l220:
 	VFMADD213PS Z5, Z4, Z6
 	VFMADD231PS Z1, Z7, Z6
 	VMOVUPS     Z6, K1, (DX)
-	ADDQ        DI, DX
 	ADDQ        DI, BX
 	ADDQ        DI, SI
+	ADDQ        DI, DX
 	DECQ        CX
-	JNZ         l220
+	JNZ         l224
 	VZEROUPPER
 	RET
 
@@ -4988,7 +5040,7 @@ TEXT ·reluGradAVX512(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Z0
 
-l221:
+l225:
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (BX), K1, Z2
 	VCMPPS    $0x06, Z0, Z2, K2
@@ -4998,7 +5050,7 @@ l221:
 	ADDQ      DI, BX
 	ADDQ      DI, SI
 	DECQ      CX
-	JNZ       l221
+	JNZ       l225
 	VZEROUPPER
 	RET
 
@@ -5030,7 +5082,7 @@ TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l222:
+l226:
 	VMOVUPS.Z (DX), K1, Z4
 	VMOVDQA32 Z0, Z5
 	VMOVUPS.Z (DX)(SI*1), K1, Z6
@@ -5055,7 +5107,7 @@ l222:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l222
+	JNZ       l226
 	VZEROUPPER
 	RET
 
@@ -5087,7 +5139,7 @@ TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l223:
+l227:
 	VMOVUPS.Z   (R8), K1, Z4
 	VPMOVZXBD.Z (R9), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -5107,7 +5159,7 @@ l223:
 	ADDQ        R10, R8
 	ADDQ        AX, R9
 	DECQ        CX
-	JNZ         l223
+	JNZ         l227
 	VZEROUPPER
 	RET
 
@@ -5128,16 +5180,16 @@ TEXT ·affineAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS      (DI), Y2
 	VBROADCASTSS 312(AX), Y3
 
-l224:
+l228:
 	VMOVUPS     (BX), Y4
 	VSUBPS      Y0, Y4, Y4
 	VFMADD213PS Y2, Y1, Y4
 	VMAXPS      Y4, Y3, Y4
 	VMOVUPS     Y4, (DX)
-	ADDQ        SI, DX
 	ADDQ        SI, BX
+	ADDQ        SI, DX
 	DECQ        CX
-	JNZ         l224
+	JNZ         l228
 	VZEROUPPER
 	RET
 
@@ -5156,7 +5208,7 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-8
 	VMOVUPD (AX), Y2
 	VMOVUPD 32(AX), Y3
 
-l225:
+l229:
 	VMOVUPS      (DX), Y4
 	VCVTPS2PD    X4, Y5
 	VADDPD       Y5, Y0, Y0
@@ -5167,7 +5219,7 @@ l225:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         BX, DX
 	DECQ         CX
-	JNZ          l225
+	JNZ          l229
 	VMOVUPD      Y0, (SI)
 	VMOVUPD      Y1, 32(SI)
 	VMOVUPD      Y2, (AX)
@@ -5198,7 +5250,7 @@ TEXT ·gradMomentsAVX2(SB), NOSPLIT, $0-8
 	VMOVUPD      (AX), Y6
 	VMOVUPD      32(AX), Y7
 
-l226:
+l230:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      (BX), Y9
 	VSUBPS       Y0, Y8, Y8
@@ -5219,7 +5271,7 @@ l226:
 	ADDQ         SI, DX
 	ADDQ         SI, BX
 	DECQ         CX
-	JNZ          l226
+	JNZ          l230
 	VMOVUPD      Y4, (DI)
 	VMOVUPD      Y5, 32(DI)
 	VMOVUPD      Y6, (AX)
@@ -5249,7 +5301,7 @@ TEXT ·gradInputAVX2(SB), NOSPLIT, $0-8
 	MOVQ         240(AX), AX
 	VMOVUPS      (AX), Y5
 
-l227:
+l231:
 	VMOVUPS     (BX), Y6
 	VMOVUPS     (SI), Y7
 	VSUBPS      Y0, Y6, Y6
@@ -5260,11 +5312,11 @@ l227:
 	VFMADD213PS Y5, Y4, Y6
 	VFMADD231PS Y1, Y7, Y6
 	VMOVUPS     Y6, (DX)
-	ADDQ        DI, DX
 	ADDQ        DI, BX
 	ADDQ        DI, SI
+	ADDQ        DI, DX
 	DECQ        CX
-	JNZ         l227
+	JNZ         l231
 	VZEROUPPER
 	RET
 
@@ -5280,7 +5332,7 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Y0
 
-l228:
+l232:
 	VMOVUPS (SI), Y1
 	VMOVUPS (BX), Y2
 	VCMPPS  $0x06, Y0, Y2, Y2
@@ -5290,7 +5342,7 @@ l228:
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	DECQ    CX
-	JNZ     l228
+	JNZ     l232
 	VZEROUPPER
 	RET
 
@@ -5322,7 +5374,7 @@ TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l229:
+l233:
 	VMOVUPS      (DX), Y4
 	VMOVDQA      Y0, Y5
 	VMOVUPS      (DX)(SI*1), Y6
@@ -5353,7 +5405,7 @@ l229:
 	ADDQ         R10, R8
 	ADDQ         AX, R9
 	DECQ         CX
-	JNZ          l229
+	JNZ          l233
 	VZEROUPPER
 	RET
 
@@ -5385,7 +5437,7 @@ TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l230:
+l234:
 	VMOVUPS   (R8), Y4
 	VPMOVZXBD (R9), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -5405,7 +5457,7 @@ l230:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l230
+	JNZ       l234
 	VZEROUPPER
 	RET
 
@@ -5506,7 +5558,7 @@ TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 
-l231:
+l235:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*4), Z3
 	VFNMADD231PS (AX)(BX*2), Z2, Z3
@@ -5843,7 +5895,7 @@ l231:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R13
-	JNZ          l231
+	JNZ          l235
 	VZEROUPPER
 	RET
 
@@ -5872,9 +5924,9 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	ORQ          R10, DX
 	ORQ          R11, DX
 	TESTQ        $0x0000003f, DX
-	JNZ          l232
+	JNZ          l236
 
-l233:
+l237:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -6102,12 +6154,12 @@ l233:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R13
-	JNZ          l233
+	JNZ          l237
 	VZEROUPPER
 	RET
 
-l232:
-l234:
+l236:
+l238:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -6335,7 +6387,7 @@ l234:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R13
-	JNZ          l234
+	JNZ          l238
 	VZEROUPPER
 	RET
 
@@ -6360,7 +6412,7 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l235:
+l239:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Z2
 	ADDQ         DX, AX
@@ -6573,7 +6625,7 @@ l235:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l235
+	JNZ          l239
 	VZEROUPPER
 	RET
 
@@ -6601,7 +6653,7 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l236:
+l240:
 	MOVQ         CX, AX
 	VMULPS       (AX), Z0, Z5
 	ADDQ         DX, AX
@@ -6806,7 +6858,7 @@ l236:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, SI
 	SUBQ         $0x10, R11
-	JNZ          l236
+	JNZ          l240
 	VZEROUPPER
 	RET
 
@@ -6833,7 +6885,7 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z2
 	VBROADCASTSS constants<>+256(SB), Z3
 
-l237:
+l241:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Z4
 	VADDPS       (AX)(BX*2), Z4, Z4
@@ -7023,7 +7075,7 @@ l237:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R11
-	JNZ          l237
+	JNZ          l241
 	VZEROUPPER
 	RET
 
@@ -7050,7 +7102,7 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l238:
+l242:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*4), Y3
 	VFNMADD231PS (AX)(BX*2), Y2, Y3
@@ -7387,7 +7439,7 @@ l238:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l238
+	JNZ          l242
 	VZEROUPPER
 	RET
 
@@ -7410,7 +7462,7 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ (R11)(R11*2), R12
 	MOVQ 80(AX), R13
 
-l239:
+l243:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -7638,7 +7690,7 @@ l239:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R13
-	JNZ          l239
+	JNZ          l243
 	VZEROUPPER
 	RET
 
@@ -7663,7 +7715,7 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l240:
+l244:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y2
 	ADDQ         DX, AX
@@ -7876,7 +7928,7 @@ l240:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l240
+	JNZ          l244
 	VZEROUPPER
 	RET
 
@@ -7904,7 +7956,7 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l241:
+l245:
 	MOVQ         CX, AX
 	VMULPS       (AX), Y0, Y5
 	ADDQ         DX, AX
@@ -8109,7 +8161,7 @@ l241:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, SI
 	SUBQ         $0x08, R11
-	JNZ          l241
+	JNZ          l245
 	VZEROUPPER
 	RET
 
@@ -8132,7 +8184,7 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ (R10)(R10*2), R11
 	MOVQ 80(AX), R11
 
-l242:
+l246:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Y0
 	VADDPS       (AX)(BX*2), Y0, Y0
@@ -8328,7 +8380,7 @@ l242:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R11
-	JNZ          l242
+	JNZ          l246
 	VZEROUPPER
 	RET
 
@@ -8685,19 +8737,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l243:
+l247:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l243
+	JNZ       l247
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l244:
+l248:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -8724,16 +8776,16 @@ l244:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l244
+	JNZ          l248
 	MOVQ         (AX), AX
 
-l245:
+l249:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l245
+	JNZ       l249
 	VZEROUPPER
 	RET
 
@@ -8752,19 +8804,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l246:
+l250:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l246
+	JNZ       l250
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l247:
+l251:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -8791,7 +8843,7 @@ l247:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l247
+	JNZ          l251
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -8822,13 +8874,13 @@ l247:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l248:
+l252:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l248
+	JNZ       l252
 	VZEROUPPER
 	RET
 
@@ -8848,17 +8900,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l249:
+l253:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l249
+	JNZ       l253
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l250:
+l254:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -8886,7 +8938,7 @@ l250:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l250
+	JNZ          l254
 	VZEROUPPER
 	RET
 
@@ -8901,19 +8953,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l251:
+l255:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l251
+	JNZ     l255
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l252:
+l256:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -8940,16 +8992,16 @@ l252:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l252
+	JNZ          l256
 	MOVQ         (AX), AX
 
-l253:
+l257:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l253
+	JNZ     l257
 	VZEROUPPER
 	RET
 
@@ -8964,19 +9016,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l254:
+l258:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l254
+	JNZ     l258
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l255:
+l259:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -9003,7 +9055,7 @@ l255:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l255
+	JNZ          l259
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -9034,13 +9086,13 @@ l255:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l256:
+l260:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l256
+	JNZ     l260
 	VZEROUPPER
 	RET
 
@@ -9056,17 +9108,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l257:
+l261:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l257
+	JNZ     l261
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l258:
+l262:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -9094,7 +9146,7 @@ l258:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l258
+	JNZ          l262
 	VZEROUPPER
 	RET
 
@@ -9113,42 +9165,42 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l259
+	JZ    l263
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l259
+	JNZ   l263
 
-l260:
+l264:
 	XORQ AX, AX
 
-l261:
+l265:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l261
+	JNE      l265
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l260
+	JNZ      l264
 	VZEROUPPER
 	RET
 
-l259:
-l262:
+l263:
+l266:
 	XORQ AX, AX
 
-l263:
+l267:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l263
+	JNE     l267
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l262
+	JNZ     l266
 	VZEROUPPER
 	RET

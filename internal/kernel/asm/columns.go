@@ -115,6 +115,28 @@ func (b block) eachThen(body, end func(), steps ...reg.GPVirtual) {
 	RET()
 }
 
+// eachWritten is each for a body that writes vectors to y, in rows of that
+// stride. The whole lines that AVX-512 writes go past the caches if the block
+// says so.
+func (b block) eachWritten(body func(store func(v reg.VecVirtual)), y, stride reg.GPVirtual, steps ...reg.GPVirtual) {
+	steps = append(steps, y, stride)
+	if b.count == 16 {
+		past, bits, cached := GP64(), GP64(), label()
+		Load(b.c.Field("past"), past)
+		TESTQ(past, past)
+		JZ(LabelRef(cached))
+		Load(b.c.Field("cols"), bits)
+		SHLQ(Imm(2), bits)
+		ORQ(y, bits)
+		ORQ(stride, bits)
+		TESTQ(U32(63), bits)
+		JNZ(LabelRef(cached))
+		b.each(func() { body(func(v reg.VecVirtual) { VMOVNTPS(v, Mem{Base: y}) }) }, steps...)
+		Label(cached)
+	}
+	b.each(func() { body(func(v reg.VecVirtual) { b.store(v, Mem{Base: y}) }) }, steps...)
+}
+
 // keep zeroes g where y <= floor.
 func (b block) keep(g, y, floor reg.VecVirtual) {
 	const notLessOrEqual = 6
@@ -170,12 +192,12 @@ func affine(s lanes) {
 	b := s.function("affine", "computes y = max(floor, (x-centre)*scale + shift).")
 	y, x, stride := b.pointer("y"), b.pointer("x"), b.stride("stride")
 	centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
-	b.each(func() {
+	b.eachWritten(func(store func(reg.VecVirtual)) {
 		v := b.load(Mem{Base: x})
 		VSUBPS(centre, v, v)
 		VFMADD213PS(shift, scale, v)
 		VMAXPS(v, floor, v) // of a NaN and a number: the second operand, v
-		b.store(v, Mem{Base: y})
+		store(v)
 	}, y, stride, x, stride)
 }
 
@@ -220,7 +242,7 @@ func gradInput(s lanes) {
 	y, x, g, stride := b.pointer("y"), b.pointer("x"), b.pointer("g"), b.stride("stride")
 	centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
 	slope, offset := b.vector("slope"), b.vector("offset")
-	b.each(func() {
+	b.eachWritten(func(store func(reg.VecVirtual)) {
 		v, d := b.load(Mem{Base: x}), b.load(Mem{Base: g})
 		VSUBPS(centre, v, v)
 		z := b.reg()
@@ -229,7 +251,7 @@ func gradInput(s lanes) {
 		b.keep(d, z, floor)
 		VFMADD213PS(offset, slope, v)
 		VFMADD231PS(scale, d, v)
-		b.store(v, Mem{Base: y})
+		store(v)
 	}, y, stride, x, stride, g, stride)
 }
 
