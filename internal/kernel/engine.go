@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 )
 
 // Engine holds what the operations of a graph share: the number of threads,
@@ -20,6 +19,8 @@ type Engine struct {
 	rows    []float32 // per channel
 
 	algorithm algorithm // how 3x3 convolutions are done
+
+	helpers []helper // one for each thread but the caller's
 }
 
 // part is the scratch of one piece of work.
@@ -49,7 +50,7 @@ func NewEngine(threads int, kernel string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{threads: threads, isa: isa, parts: make([]part, threads)}, nil
+	return &Engine{threads: threads, isa: isa, parts: make([]part, threads), helpers: make([]helper, threads-1)}, nil
 }
 
 func chooseInstructionSet(name string) (*instructionSet, error) {
@@ -74,39 +75,6 @@ func (e *Engine) Threads() int { return e.threads }
 
 // Kernel is the name of the chosen instruction set: avx512, avx2 or generic.
 func (e *Engine) Kernel() string { return e.isa.name }
-
-// Parallel cuts 0..n into at most Threads() contiguous pieces, which depend on
-// n and Threads() only, and runs f(part, lo, hi) for each of them at once. It
-// returns when all have ended; if a piece panicked, the panic of the lowest
-// one goes on in the caller.
-func (e *Engine) Parallel(n int, f func(part, lo, hi int)) {
-	pieces := min(n, e.threads)
-	if pieces <= 1 {
-		if n > 0 {
-			f(0, 0, n)
-		}
-		return
-	}
-	panics := make([]any, pieces)
-	run := func(p int) {
-		defer func() { panics[p] = recover() }()
-		f(p, n*p/pieces, n*(p+1)/pieces)
-	}
-	var wg sync.WaitGroup
-	for p := 1; p < pieces; p++ {
-		wg.Go(func() { run(p) })
-	}
-	run(0)
-	wg.Wait()
-	for _, v := range panics {
-		if v != nil {
-			panic(v)
-		}
-	}
-}
-
-// pieces is the number of pieces that Parallel makes of 0..n.
-func (e *Engine) pieces(n int) int { return max(1, min(n, e.threads)) }
 
 // grow returns *buf with length n and undefined contents, enlarged if need be.
 func grow[T any](buf *[]T, n int) []T {
