@@ -212,7 +212,7 @@ func (r *run) step(batch *data.Batch) error {
 	lr := r.learningRate()
 	norm, err := r.solver.Step(lr) // clips
 	if err != nil {
-		return fmt.Errorf("step %d (epoch %d): %w", number, r.at.epoch+1, err)
+		return fmt.Errorf("step %d (epoch %d): %w; a lower optimizer.lr may keep it finite", number, r.at.epoch+1, err)
 	}
 	graph.UpdateStatistics()
 
