@@ -361,17 +361,18 @@ func TestOverfit(t *testing.T) {
 				n.target[3*i+slices.Index(pixel, slices.Max(pixel))] = 1
 			}
 			_, first := n.run(t)
-			for range 300 {
-				n.run(t)
+			last := first
+			for step := 0; step < 1000 && last > 0.1; step++ {
+				_, last = n.run(t)
 				n.UpdateStatistics()
 				for _, q := range p.All() {
 					for i, g := range q.Grad {
-						q.Value[i] -= 0.3 * g
+						q.Value[i] -= 0.1 * g
 					}
 				}
 			}
-			if _, last := n.run(t); last > 0.15 {
-				t.Errorf("loss went from %g to %g in 300 steps, want less than 0.15", first, last)
+			if last > 0.1 {
+				t.Errorf("loss went from %g to %g in 1000 steps and was never below 0.1", first, last)
 			}
 		})
 	}
