@@ -100,13 +100,7 @@ func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, as
 	if err != nil {
 		return err
 	}
-	var trained []solver.Param
-	for _, q := range params.All() {
-		if q.Trained() {
-			trained = append(trained, solver.Param{Name: q.Name, Value: q.Value, Grad: q.Grad})
-		}
-	}
-	optimizer, err := solver.New(cfg.Optimizer, trained, engine.Threads())
+	optimizer, err := solver.New(cfg.Optimizer, train.Trained(params), engine.Threads())
 	if err != nil {
 		return err
 	}

@@ -105,12 +105,6 @@ func newRun(s Setup) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	var trained []solver.Param
-	for _, p := range params.All() {
-		if p.Trained() {
-			trained = append(trained, solver.Param{Name: p.Name, Value: p.Value, Grad: p.Grad})
-		}
-	}
 	r := &run{
 		Setup:     s,
 		graphs:    &Graphs{Engine: s.Engine, Params: params, Loss: s.Loss, Seed: s.Seed},
@@ -120,7 +114,7 @@ func newRun(s Setup) (*run, error) {
 		at:        position{bestIoU: math.NaN(), bestEpoch: -1},
 	}
 	r.evaluator = NewEvaluator(r.graphs)
-	if r.solver, err = solver.New(s.Optimizer, trained, s.Engine.Threads()); err != nil {
+	if r.solver, err = solver.New(s.Optimizer, Trained(params), s.Engine.Threads()); err != nil {
 		return nil, err
 	}
 	if s.Resume != nil {
@@ -129,6 +123,17 @@ func newRun(s Setup) (*run, error) {
 		}
 	}
 	return r, nil
+}
+
+// Trained are the parameters that a solver changes.
+func Trained(params *model.Parameters) []solver.Param {
+	var trained []solver.Param
+	for _, p := range params.All() {
+		if p.Trained() {
+			trained = append(trained, solver.Param{Name: p.Name, Value: p.Value, Grad: p.Grad})
+		}
+	}
+	return trained
 }
 
 // epochs trains until there is no epoch left, or no reason to go on.
