@@ -61,33 +61,33 @@ func New(g *op.Graph, image *G.Node, p *Parameters, training bool, seed uint64) 
 	}
 	for i := range depth {
 		x = u.up(fmt.Sprintf("up.%d", i), x) // -> twice the size, half the channels
-		x = g.Concat(fmt.Sprintf("concat.%d", i), skips[depth-1-i], x)
-		x = u.doubleConv(fmt.Sprintf("decoder.%d", i), x)
+		x = u.doubleConv(fmt.Sprintf("decoder.%d", i), skips[depth-1-i], x)
 	}
-	u.Logits = g.Conv("head", x, u.node("head.weight"), u.node("head.bias")) // -> (N, H, W, classes)
+	u.Logits = g.Conv("head", []*G.Node{x}, u.node("head.weight"), u.node("head.bias")) // -> (N, H, W, classes)
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	return u, nil
 }
 
-// doubleConv is twice (3x3 convolution, batch norm, ReLU).
-func (u *UNet) doubleConv(name string, x *G.Node) *G.Node {
+// doubleConv is twice (3x3 convolution, batch norm, ReLU), of all channels of x
+// side by side.
+func (u *UNet) doubleConv(name string, x ...*G.Node) *G.Node {
 	g := u.graph
 	for _, i := range []string{"1", "2"} {
 		conv, bn := name+".conv"+i, name+".bn"+i
 		if u.params.Config.Norm == "none" {
-			x = g.Conv(conv, x, u.node(conv+".weight"), u.node(conv+".bias"))
-			x = g.ReLU(name+".relu"+i, x)
+			y := g.Conv(conv, x, u.node(conv+".weight"), u.node(conv+".bias"))
+			x = []*G.Node{g.ReLU(name+".relu"+i, y)}
 			continue
 		}
-		x = u.convNorm(conv, bn, x)
+		x = []*G.Node{u.convNorm(conv, bn, x)}
 	}
-	return x
+	return x[0]
 }
 
 // convNorm is a 3x3 convolution without bias, batch norm and ReLU.
-func (u *UNet) convNorm(conv, bn string, x *G.Node) *G.Node {
+func (u *UNet) convNorm(conv, bn string, x []*G.Node) *G.Node {
 	g := u.graph
 	weight, gamma, beta := u.node(conv+".weight"), u.node(bn+".weight"), u.node(bn+".bias")
 	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
@@ -106,7 +106,7 @@ func (u *UNet) up(name string, x *G.Node) *G.Node {
 	if u.params.Config.Up == "transpose" {
 		return u.graph.UpConv(name, x, weight, bias)
 	}
-	return u.graph.Conv(name, u.graph.Upsample(name+".nearest", x), weight, bias)
+	return u.graph.Conv(name, []*G.Node{u.graph.Upsample(name+".nearest", x)}, weight, bias)
 }
 
 // node adds the input node of a parameter.

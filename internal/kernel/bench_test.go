@@ -58,11 +58,11 @@ func BenchmarkConv(b *testing.B) {
 						f(e)
 					})
 				}
-				run("forward", func(e *kernel.Engine) { e.Conv(s, y, x, w, nil) })
+				run("forward", func(e *kernel.Engine) { e.Conv(s, y, whole(x, s.In), w, nil, false) })
 				if l.in > 3 {
-					run("gradInput", func(e *kernel.Engine) { e.ConvGradInput(s, x, y, w) })
+					run("gradInput", func(e *kernel.Engine) { e.ConvGradInput(s, whole(x, s.In), y, w) })
 				}
-				run("gradWeights", func(e *kernel.Engine) { e.ConvGradWeights(s, w, x, y) })
+				run("gradWeights", func(e *kernel.Engine) { e.ConvGradWeights(s, w, whole(x, s.In), y) })
 			}
 		}
 	}
@@ -91,7 +91,6 @@ func BenchmarkRows(b *testing.B) {
 	which := make([]uint8, size/4)
 	ch := func() []float32 { return random(rng, c) }
 	gamma, beta, mean, variance, dgamma, dbeta := ch(), ch(), ch(), ch(), ch(), ch()
-	joined := make([]float32, 2*size)
 	head, logp := random(rng, n*h*w*4), random(rng, n*h*w*4)
 	for _, tt := range []struct {
 		name  string
@@ -106,9 +105,7 @@ func BenchmarkRows(b *testing.B) {
 		{"ReLU", 2, func(e *kernel.Engine) { e.ReLU(y, x) }},
 		{"ReLUGrad", 3, func(e *kernel.Engine) { e.ReLUGrad(dx, x, y) }},
 		{"MaxPool", 1.3125, func(e *kernel.Engine) { e.MaxPool(n, h, w, c, y, which, x) }},
-		{"MaxPoolGrad", 1.3125, func(e *kernel.Engine) { e.MaxPoolGrad(n, h, w, c, dx, y, which) }},
-		{"Concat", 4, func(e *kernel.Engine) { e.Concat(joined, x, c, y, c) }},
-		{"Slice", 2, func(e *kernel.Engine) { e.Slice(x, c, joined, 2*c, 0) }},
+		{"MaxPoolGrad", 1.3125, func(e *kernel.Engine) { e.MaxPoolGrad(n, h, w, c, dx, y, which, nil) }},
 		{"SumRows", 1, func(e *kernel.Engine) { e.SumRows(dbeta, x) }},
 		{"LogSoftmax", 2 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmax(logp, head, 4) }},
 		{"LogSoftmaxGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmaxGrad(head, head, logp, 4) }},

@@ -44,28 +44,42 @@ func (s *instructionSet) copyRows(c *rowCopy) {
 	}
 }
 
-// Concat joins channels: y (M, ca+cb) from a (M, ca) and b (M, cb).
-func (e *Engine) Concat(y, a []float32, ca int, b []float32, cb int) {
-	c := ca + cb
-	block := max(1, blockFloats/c)
-	e.Parallel(len(y)/c, func(part, lo, hi int) {
-		t := &e.parts[part].rowCopy
-		for lo < hi {
-			rows := min(block, hi-lo)
-			*t = rowCopy{y: y[lo*c:], x: a[lo*ca:], yStride: c, xStride: ca, cols: ca, rows: rows, past: past(len(y))}
-			e.isa.copyRows(t)
-			*t = rowCopy{y: y[lo*c+ca:], x: b[lo*cb:], yStride: c, xStride: cb, cols: cb, rows: rows, past: past(len(y))}
-			e.isa.copyRows(t)
-			lo += rows
-		}
-	})
+// join gives the image (pixels, channels) of x as one tensor.
+func (e *Engine) join(x []Channels, pixels int) []float32 {
+	if len(x) == 1 {
+		return x[0].Values[:pixels*x[0].Count]
+	}
+	total := 0
+	for _, c := range x {
+		total += c.Count
+	}
+	joined := grow(&e.apart, pixels*total)
+	from := 0
+	for _, c := range x {
+		e.copyChannels(joined[from:], total, c.Values, c.Count, c.Count, pixels)
+		from += c.Count
+	}
+	return joined
 }
 
-// Slice takes channels: y (M, cy) = x (M, cx)[:, from:from+cy].
-func (e *Engine) Slice(y []float32, cy int, x []float32, cx, from int) {
-	e.Parallel(len(y)/cy, func(part, lo, hi int) {
+// separate copies the channels of an image to the tensors of y.
+func (e *Engine) separate(y []Channels, joined []float32) {
+	total := 0
+	for _, c := range y {
+		total += c.Count
+	}
+	from := 0
+	for _, c := range y {
+		e.copyChannels(c.Values, c.Count, joined[from:], total, c.Count, len(joined)/total)
+		from += c.Count
+	}
+}
+
+// copyChannels copies cols channels of each pixel, where pixels have strides.
+func (e *Engine) copyChannels(y []float32, yStride int, x []float32, xStride, cols, pixels int) {
+	e.Parallel(pixels, func(part, lo, hi int) {
 		t := &e.parts[part].rowCopy
-		*t = rowCopy{y: y[lo*cy:], x: x[lo*cx+from:], yStride: cy, xStride: cx, cols: cy, rows: hi - lo, past: past(len(y))}
+		*t = rowCopy{y: y[lo*yStride:], x: x[lo*xStride:], yStride: yStride, xStride: xStride, cols: cols, rows: hi - lo, past: past(pixels * cols)}
 		e.isa.copyRows(t)
 	})
 }

@@ -27,6 +27,7 @@ const (
 	reluGrad              // y = g, 0 where x <= floor
 	maxPool               // y and which from the pixel rows x and x2, two pixels of each to a row of y
 	maxPoolGrad           // the pixel rows y and y2 = g where which says, else 0
+	maxPoolGradAdd        // the same, plus the pixel rows x and x2
 	softmax               // y = exp(x) / sum(exp(x)) of each column
 	logSoftmax            // y = x - log(sum(exp(x))) of each column
 	logSoftmaxGrad        // y = g - exp(x)*sum(g) of each column, x <= 0
@@ -109,6 +110,8 @@ var plainLoops = columnLoops{
 		reluGrad:    reluGradPlain,
 		maxPool:     maxPoolPlain,
 		maxPoolGrad: maxPoolGradPlain,
+
+		maxPoolGradAdd: maxPoolGradAddPlain,
 
 		softmax:        softmaxPlain,
 		logSoftmax:     logSoftmaxPlain,
@@ -200,6 +203,16 @@ func maxPoolPlain(c *columns) {
 				best, at = v, 3
 			}
 			y[i], which[i] = best, at
+		}
+	}
+}
+
+func maxPoolGradAddPlain(c *columns) {
+	maxPoolGradPlain(c)
+	for r := range 2 * c.rows {
+		for i := range c.cols {
+			c.y[r*c.stride+i] += c.x[r*c.stride+i]
+			c.y2[r*c.stride+i] += c.x2[r*c.stride+i]
 		}
 	}
 }

@@ -14,30 +14,30 @@ const (
 	sumPixels  = 192      // pixels summed into a tile of a weight gradient at once
 )
 
-// Conv computes y from x, w and bias (Out), which may be nil.
-func (e *Engine) Conv(s ConvShape, y, x, w, bias []float32) {
-	e.conv(s, y, x, w, bias, false)
+// Channels are some channels of an image, as a tensor of their own: Values
+// (N, H, W, Count). What takes several of them takes an image whose channels
+// they are, one after the other.
+type Channels struct {
+	Values []float32
+	Count  int
 }
 
-// ConvReLU computes max(0, y) of the y that Conv computes.
-func (e *Engine) ConvReLU(s ConvShape, y, x, w, bias []float32) {
-	e.conv(s, y, x, w, bias, true)
-}
-
-func (e *Engine) conv(s ConvShape, y, x, w, bias []float32, relu bool) {
+// Conv computes y from x, w and bias (Out), which may be nil; then max(0, y) if
+// relu is set.
+func (e *Engine) Conv(s ConvShape, y []float32, x []Channels, w, bias []float32, relu bool) {
 	k := s.Kernel * s.Kernel * s.In
-	e.correlate(s, y, x, bias, relu, func(dst []float32, first, cols, width int) {
+	e.correlate(s, []Channels{{y, s.Out}}, x, bias, relu, func(dst []float32, first, cols, width int) {
 		packPanel(dst, width, cols, k, w[first:], s.Out, 1)
 	})
 }
 
 // ConvGradInput computes dx (N, H, W, In), overwriting it: the correlation of
 // dy (N, H, W, Out) with the flipped, transposed weights.
-func (e *Engine) ConvGradInput(s ConvShape, dx, dy, w []float32) {
+func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 	taps := s.Kernel * s.Kernel
 	in, out := s.In, s.Out
 	s.In, s.Out = out, in
-	e.correlate(s, dx, dy, nil, false, func(dst []float32, first, cols, width int) {
+	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, false, func(dst []float32, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
 			packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
@@ -78,12 +78,16 @@ func (t *tile) setInitial(bias []float32, first int) {
 
 // correlate computes y, or max(0, y) if relu is set, from x and the weights that
 // pack gives.
-func (e *Engine) correlate(s ConvShape, y, x, bias []float32, relu bool, pack packer) {
-	in := x[:s.N*s.H*s.W*s.In]
-	out := y[:s.N*s.H*s.W*s.Out]
+func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, relu bool, pack packer) {
 	if e.prefersWinograd(s) {
-		e.winograd(s, out, in, bias, relu, pack)
+		e.winograd(s, y, x, bias, relu, pack)
 		return
+	}
+	pixels := s.N * s.H * s.W
+	in, out := e.join(x, pixels), y[0].Values[:pixels*y[0].Count]
+	if len(y) > 1 {
+		out = grow(&e.apart, pixels*s.Out)
+		defer e.separate(y, out)
 	}
 	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, pack)
 	if s.Kernel == 1 {
@@ -175,12 +179,13 @@ func (s ConvShape) padRows(buf *[]float32, x []float32, lo, hi int) (band []floa
 
 // ConvGradWeights computes dw (Kernel, Kernel, In, Out), overwriting it, from
 // x (N, H, W, In) and dy (N, H, W, Out).
-func (e *Engine) ConvGradWeights(s ConvShape, dw, x, dy []float32) {
+func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, channels []Channels, dy []float32) {
+	pixels := s.N * s.H * s.W
 	if e.prefersWinograd(s) {
-		pixels := s.N * s.H * s.W
-		e.winogradGradWeights(s, dw[:9*s.In*s.Out], x[:pixels*s.In], dy[:pixels*s.Out])
+		e.winogradGradWeights(s, dw[:9*s.In*s.Out], channels, dy[:pixels*s.Out])
 		return
 	}
+	x := e.join(channels, pixels)
 	if s.Kernel == 1 {
 		s.N, s.H, s.W = 1, 1, s.N*s.H*s.W
 		e.sumPixelProducts(pixelProducts{

@@ -14,6 +14,7 @@ type Engine struct {
 	isa     *instructionSet
 	parts   []part    // scratch of each piece of Parallel
 	weights []float32 // packed right operand, read by all pieces
+	apart   []float32 // channels of several tensors joined in one
 	partial []float32 // sums of the pieces before they are added
 	sums    []float64 // per piece and channel
 	rows    []float32 // per channel

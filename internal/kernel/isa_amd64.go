@@ -21,7 +21,7 @@ func instructionSets() []*instructionSet {
 			},
 			loops: columnLoops{lanes: 16, run: [loopCount]func(*columns){
 				affine: affineAVX512, moments: momentsAVX512, gradMoments: gradMomentsAVX512, gradInput: gradInputAVX512,
-				reluGrad: reluGradAVX512, maxPool: maxPoolAVX512, maxPoolGrad: maxPoolGradAVX512,
+				reluGrad: reluGradAVX512, maxPool: maxPoolAVX512, maxPoolGrad: maxPoolGradAVX512, maxPoolGradAdd: maxPoolGradAddAVX512,
 				softmax: softmaxAVX512, logSoftmax: logSoftmaxAVX512, logSoftmaxGrad: logSoftmaxGradAVX512,
 			}},
 			copyVectors: copyRowsAVX2,
@@ -40,7 +40,7 @@ func instructionSets() []*instructionSet {
 			},
 			loops: columnLoops{lanes: 8, whole: true, run: [loopCount]func(*columns){
 				affine: affineAVX2, moments: momentsAVX2, gradMoments: gradMomentsAVX2, gradInput: gradInputAVX2,
-				reluGrad: reluGradAVX2, maxPool: maxPoolAVX2, maxPoolGrad: maxPoolGradAVX2,
+				reluGrad: reluGradAVX2, maxPool: maxPoolAVX2, maxPoolGrad: maxPoolGradAVX2, maxPoolGradAdd: maxPoolGradAddAVX2,
 				softmax: softmaxAVX2, logSoftmax: logSoftmaxAVX2, logSoftmaxGrad: logSoftmaxGradAVX2,
 			}},
 			copyVectors: copyRowsAVX2,

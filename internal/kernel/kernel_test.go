@@ -113,6 +113,20 @@ func referenceConv(s kernel.ConvShape, x, dy, w, bias []float32) convRef {
 	return r
 }
 
+// whole is a tensor of all channels.
+func whole(x []float32, channels int) []kernel.Channels {
+	return []kernel.Channels{{Values: x, Count: channels}}
+}
+
+// apart splits x (pixels, channels) into its first channels and the others.
+func apart[T any](x []T, channels, first int) (a, b []T) {
+	for at := 0; at < len(x); at += channels {
+		a = append(a, x[at:at+first]...)
+		b = append(b, x[at+first:at+channels]...)
+	}
+	return a, b
+}
+
 func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -128,21 +142,38 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 			algorithm.choose(e)
 			name := fmt.Sprintf("%+v %s/%d %s ", s, e.Kernel(), e.Threads(), algorithm.name)
 			y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
-			e.Conv(s, y, x, w, bias)
+			e.Conv(s, y, whole(x, s.In), w, bias, false)
 			algorithm.check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
 			for i, v := range y {
 				y[i] = max(0, v)
 			}
 			lifted := result(len(want.y))
-			e.ConvReLU(s, lifted, x, w, bias)
+			e.Conv(s, lifted, whole(x, s.In), w, bias, true)
 			if !slices.Equal(lifted, y) {
 				t.Fatalf("%smax(0, y) differs from y", name)
 			}
 			checkGuard(t, name+"max(0, y)", lifted)
-			e.ConvGradInput(s, dx, dy, w)
+			e.ConvGradInput(s, whole(dx, s.In), dy, w)
 			algorithm.check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
-			e.ConvGradWeights(s, dw, x, dy)
+			e.ConvGradWeights(s, dw, whole(x, s.In), dy)
 			algorithm.check(t, name+"dw", dw, want.dw, pixels)
+
+			if s.In == 1 {
+				continue
+			}
+			first := max(s.In/2, s.In/16*8) // of two tensors, the channels of the first
+			a, b := apart(x, s.In, first)
+			parts := []kernel.Channels{{Values: a, Count: first}, {Values: b, Count: s.In - first}}
+			y, dw = result(len(want.y)), result(len(want.dw))
+			e.Conv(s, y, parts, w, bias, false)
+			algorithm.check(t, name+"y of two", y, want.y, s.Kernel*s.Kernel*s.In)
+			e.ConvGradWeights(s, dw, parts, dy)
+			algorithm.check(t, name+"dw of two", dw, want.dw, pixels)
+			parts[0].Values, parts[1].Values = result(len(a)), result(len(b))
+			e.ConvGradInput(s, parts, dy, w)
+			wantA, wantB := apart(want.dx, s.In, first)
+			algorithm.check(t, name+"first dx of two", parts[0].Values, wantA, s.Kernel*s.Kernel*s.Out)
+			algorithm.check(t, name+"second dx of two", parts[1].Values, wantB, s.Kernel*s.Kernel*s.Out)
 		}
 	}
 }
@@ -299,16 +330,16 @@ func TestDeterministic(t *testing.T) {
 			algorithm.choose(e)
 			run := func() []float32 {
 				y, dx, dw := result(len(dy)), result(len(x)), result(len(w))
-				e.Conv(s, y, x, w, nil)
-				e.ConvGradInput(s, dx, dy, w)
-				e.ConvGradWeights(s, dw, x, dy)
+				e.Conv(s, y, whole(x, s.In), w, nil, false)
+				e.ConvGradInput(s, whole(dx, s.In), dy, w)
+				e.ConvGradWeights(s, dw, whole(x, s.In), dy)
 				return append(append(y, dx...), dw...)
 			}
 			first := run()
 			big := kernel.ConvShape{N: 1, H: 20, W: 20, In: 30, Out: 30, Kernel: 3}
 			v := random(rng, 12000)
-			e.Conv(big, make([]float32, 12000), v, random(rng, 9*900), nil)
-			e.ConvGradWeights(big, make([]float32, 9*900), v, v)
+			e.Conv(big, make([]float32, 12000), whole(v, 30), random(rng, 9*900), nil, false)
+			e.ConvGradWeights(big, make([]float32, 9*900), whole(v, 30), v)
 			for i, v := range run() {
 				if math.Float32bits(v) != math.Float32bits(first[i]) {
 					t.Fatalf("%s/%d %s: value %d is %g, was %g", e.Kernel(), e.Threads(), algorithm.name, i, v, first[i])
@@ -328,9 +359,9 @@ func TestConvNaN(t *testing.T) {
 	for _, e := range engines(t) {
 		for a, algorithm := range algorithms {
 			algorithm.choose(e)
-			for _, conv := range []func(s kernel.ConvShape, y, x, w, bias []float32){e.Conv, e.ConvReLU} {
+			for _, relu := range []bool{false, true} {
 				y := make([]float32, size*size*out)
-				conv(s, y, x, w, nil)
+				e.Conv(s, y, whole(x, in), w, nil, relu)
 				reach := []int{2, 4}[a]
 				for i, v := range y {
 					h, p := i/out/size, i/out%size
@@ -375,9 +406,9 @@ func TestNoAllocationPerElement(t *testing.T) {
 	s := kernel.ConvShape{N: 1, H: 16, W: 16, In: 16, Out: 16, Kernel: 3}
 	x, y, w := make([]float32, 4096), make([]float32, 4096), make([]float32, 2304)
 	got := testing.AllocsPerRun(5, func() {
-		e.Conv(s, y, x, w, nil)
-		e.ConvGradInput(s, x, y, w)
-		e.ConvGradWeights(s, w, x, y)
+		e.Conv(s, y, whole(x, s.In), w, nil, false)
+		e.ConvGradInput(s, whole(x, s.In), y, w)
+		e.ConvGradWeights(s, w, whole(x, s.In), y)
 	})
 	if got > 20 {
 		t.Errorf("%g allocations a step, want a few closures only", got)

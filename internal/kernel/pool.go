@@ -12,11 +12,19 @@ func (e *Engine) MaxPool(n, h, w, c int, y []float32, which []uint8, x []float32
 }
 
 // MaxPoolGrad computes dx (N, H, W, C), overwriting it, from dy and which
-// (N, H/2, W/2, C): dy where the maximum was, 0 elsewhere.
-func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8) {
-	e.overWindows(n*h/2, w, c, maxPoolGrad, func(b *columns, r int) {
+// (N, H/2, W/2, C): dy where the maximum was, 0 elsewhere; plus the gradient
+// that x got otherwise, other (N, H, W, C), unless that is nil.
+func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8, other []float32) {
+	loop := maxPoolGrad
+	if other != nil {
+		loop = maxPoolGradAdd
+	}
+	e.overWindows(n*h/2, w, c, loop, func(b *columns, r int) {
 		b.g, b.which = dy[r*w/2*c:], which[r*w/2*c:]
 		b.y, b.y2 = dx[2*r*w*c:], dx[(2*r+1)*w*c:]
+		if other != nil {
+			b.x, b.x2 = other[2*r*w*c:], other[(2*r+1)*w*c:]
+		}
 	})
 }
 
@@ -34,10 +42,11 @@ func (e *Engine) overWindows(pairs, w, c, loop int, set func(b *columns, r int))
 				pooled, row := (windows-1)*c+col+b.cols, (2*windows-1)*c+col+b.cols
 				b.which = b.which[col:pooled]
 				if loop == maxPool {
-					b.y, b.x, b.x2 = b.y[col:pooled], b.x[col:row], b.x2[col:row]
+					b.y = b.y[col:pooled]
 				} else {
 					b.g, b.y, b.y2 = b.g[col:pooled], b.y[col:row], b.y2[col:row]
 				}
+				b.x, b.x2 = span(b.x, col, row), span(b.x2, col, row)
 				run(b)
 			}
 		}

@@ -36,6 +36,10 @@ func TestMaxPool(t *testing.T) {
 				wantX[best] = float64(dy[p*c+i])
 			}
 		}
+		other, wantSum := random(rng, len(x)), make([]float64, len(x))
+		for i, v := range other {
+			wantSum[i] = wantX[i] + float64(v)
+		}
 		for _, e := range engines(t) {
 			name := fmt.Sprintf("C=%d %s/%d", c, e.Kernel(), e.Threads())
 			y, dx, which := result(len(dy)), result(len(x)), make([]uint8, len(dy), len(dy)+guard)
@@ -48,8 +52,11 @@ func TestMaxPool(t *testing.T) {
 			if !slices.Equal(which, wantWhich) {
 				t.Fatalf("%s: which = %v, want %v", name, which, wantWhich)
 			}
-			e.MaxPoolGrad(n, h, w, c, dx, dy, which)
+			e.MaxPoolGrad(n, h, w, c, dx, dy, which, nil)
 			check(t, name, dx, wantX, 0)
+			dx = result(len(x))
+			e.MaxPoolGrad(n, h, w, c, dx, dy, which, other)
+			check(t, name+" and other", dx, wantSum, 1)
 		}
 	}
 }
@@ -72,35 +79,6 @@ func TestUpsample(t *testing.T) {
 			check(t, "y", gotY, y, 0)
 			e.UpsampleGrad(n, h, w, c, gotX, dy)
 			check(t, "dx", gotX, dx, 0)
-		}
-	}
-}
-
-func TestConcatSlice(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 0))
-	for _, shape := range [][3]int{{1, 1, 1}, {5, 3, 4}, {100, 16, 32}, {7, 33, 2}, {9, 8, 24}, {11, 5, 16}, {1 << 15, 16, 16}, {1 << 15, 24, 8}, {1<<16 + 1, 8, 16}} {
-		m, ca, cb := shape[0], shape[1], shape[2]
-		a, b := random(rng, m*ca), random(rng, m*cb)
-		for _, e := range engines(t) {
-			y, backA, backB := result(m*(ca+cb)), result(m*ca), result(m*cb)
-			e.Concat(y, a, ca, b, cb)
-			for i, v := range y {
-				r, col := i/(ca+cb), i%(ca+cb)
-				want := float32(0)
-				if col < ca {
-					want = a[r*ca+col]
-				} else {
-					want = b[r*cb+col-ca]
-				}
-				if v != want {
-					t.Fatalf("%v: y[%d] = %g, want %g", shape, i, v, want)
-				}
-			}
-			e.Slice(backA, ca, y, ca+cb, 0)
-			e.Slice(backB, cb, y, ca+cb, ca)
-			if !slices.Equal(backA, a) || !slices.Equal(backB, b) {
-				t.Fatalf("%v: slices differ from what was joined", shape)
-			}
 		}
 	}
 }

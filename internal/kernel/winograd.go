@@ -93,43 +93,51 @@ func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels 
 
 // transformImage computes dst (tiles, 36, channels), by its strides, from tiles
 // lo..hi of x.
-func (e *Engine) transformImage(s ConvShape, part *part, dst, x []float32, lo, hi int) {
+func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Channels, lo, hi int) {
 	t := &part.transform
 	for tile := lo; tile < hi; tile++ {
-		s.source(t, &part.patch, x, s.In, s.square(tile, 1), 0, s.In)
-		t.dst = dst[(tile-lo)*tileStride(s.In):]
-		t.dstRow, t.dstCol = patchSide*channelStride(s.In), channelStride(s.In)
-		e.isa.transform(t, imageTransform)
+		to := dst[(tile-lo)*tileStride(s.In):]
+		for _, c := range x {
+			s.source(t, &part.patch, c.Values, c.Count, s.square(tile, 1), 0, c.Count)
+			t.dst = to
+			t.dstRow, t.dstCol = patchSide*channelStride(s.In), channelStride(s.In)
+			e.isa.transform(t, imageTransform)
+			to = to[c.Count:]
+		}
 	}
 }
 
-// transformResults computes tiles lo..hi of the channels first.. of y from
-// products (tiles, 36, width), then max(0, y) if relu is set.
-func (e *Engine) transformResults(s ConvShape, part *part, y, products []float32, relu bool, lo, hi, first, cols, width int) {
+// transformResults computes tiles lo..hi of the channels first..first+cols of y
+// from products (tiles, 36, width), then max(0, y) if relu is set.
+func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, products []float32, relu bool, lo, hi, first, cols, width int) {
 	t := &part.transform
 	t.floor = floor(relu)
-	for tile := lo; tile < hi; tile++ {
-		q := s.square(tile, 0)
-		whole := s.within(q)
-		if whole {
-			t.dst = y[((q.image*s.H+q.row)*s.W+q.col)*s.Out+first:]
-			t.dstRow, t.dstCol = s.W*s.Out, s.Out
-		} else {
-			t.dst = grow(&part.patch, tileSide*tileSide*cols)
-			t.dstRow, t.dstCol = tileSide*cols, cols
+	for _, c := range y {
+		from, to := max(first, 0), min(first+cols, c.Count) // of its channels
+		for tile := lo; tile < hi && from < to; tile++ {
+			q := s.square(tile, 0)
+			whole := s.within(q)
+			t.cols = to - from
+			if whole {
+				t.dst = c.Values[((q.image*s.H+q.row)*s.W+q.col)*c.Count+from:]
+				t.dstRow, t.dstCol = s.W*c.Count, c.Count
+			} else {
+				t.dst = grow(&part.patch, tileSide*tileSide*t.cols)
+				t.dstRow, t.dstCol = tileSide*t.cols, t.cols
+			}
+			t.src = products[(tile-lo)*frequencies*width+from-first:]
+			t.srcRow, t.srcCol = patchSide*width, width
+			e.isa.transform(t, resultTransform)
+			if !whole {
+				p, n := part.patch, to-from
+				s.spans(q, func(inPatch, inTensor, count int) {
+					for i := range count {
+						copy(c.Values[(inTensor+i)*c.Count+from:][:n], p[(inPatch+i)*n:])
+					}
+				})
+			}
 		}
-		t.src = products[(tile-lo)*frequencies*width:]
-		t.srcRow, t.srcCol = patchSide*width, width
-		t.cols = cols
-		e.isa.transform(t, resultTransform)
-		if !whole {
-			p := part.patch
-			s.spans(q, func(from, to, count int) {
-				for i := range count {
-					copy(y[(to+i)*s.Out+first:][:cols], p[(from+i)*cols:])
-				}
-			})
-		}
+		first -= c.Count
 	}
 }
 
@@ -148,9 +156,9 @@ func (e *Engine) transformWeights(part *part, dst []float32, k, first, cols, wid
 // panelStride is the distance of frequencies in a transformed panel.
 func panelStride(k, width int) int { return k*width + skew }
 
-// winograd computes what correlate does. Of the image and the weights, the smaller one is transformed as a whole first; the larger one
-// by pieces, each by the thread that uses it and just before it does.
-func (e *Engine) winograd(s ConvShape, y, x, bias []float32, relu bool, pack packer) {
+// winograd computes what correlate does. Of the image and the weights, the
+// smaller one is transformed as a whole first; the larger one by pieces, each by the thread that uses it and just before it does.
+func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, relu bool, pack packer) {
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
 	if tiles < s.Out {
@@ -195,7 +203,7 @@ func (e *Engine) winograd(s ConvShape, y, x, bias []float32, relu bool, pack pac
 
 // multiplyTiles computes tiles lo..hi of the columns in panel of y, from their
 // transformed image and the transformed weights of the panel.
-func (e *Engine) multiplyTiles(s ConvShape, part *part, y, image, weights, bias []float32, relu bool, lo, hi, panel int) {
+func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, weights, bias []float32, relu bool, lo, hi, panel int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
 	products := grow(&part.products, (hi-lo)*frequencies*width)
 	t := &part.tile
@@ -233,7 +241,7 @@ func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32
 // frequencies are larger than the tiles where the image is small: then the
 // tiles are transformed as a whole first, and each thread sums some panels.
 // Otherwise each thread sums some tiles.
-func (e *Engine) winogradGradWeights(s ConvShape, dw, x, dy []float32) {
+func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
 	if tiles < min(s.In, s.Out) {

@@ -2,61 +2,130 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
-// Conv is a stride-1 convolution with zero padding that keeps the size.
-// x: (N, H, W, I); w: (K, K, I, O), K 1 or 3; bias: (O) or nil. Result: (N, H, W, O).
-func (g *Graph) Conv(name string, x, w, bias *G.Node) *G.Node {
-	s := g.convShape(name, x, w)
+// Conv is a stride-1 convolution with zero padding that keeps the size, of all
+// channels of x side by side. x: (N, H, W, I1), (N, H, W, I2), ...;
+// w: (K, K, I1+I2+..., O), K 1 or 3; bias: (O) or nil. Result: (N, H, W, O).
+//
+// An x beside others that a MaxPool reads too is a skip connection: its gradient
+// goes to the pool, which adds it to its own in one pass. The convolution must
+// then depend on the pool by another x.
+func (g *Graph) Conv(name string, x []*G.Node, w, bias *G.Node) *G.Node {
+	s, channels := g.convShape(name, x, w)
 	if g.err != nil {
 		return nil
 	}
-	inputs := []*G.Node{x, w}
+	inputs := append(slices.Clone(x), w)
 	if bias != nil {
 		g.checkVector(name, "bias", bias, s.Out)
 		inputs = append(inputs, bias)
 	}
+	skips := make([]*pool, len(inputs))
+	byPool := make([]bool, len(inputs))
+	for i, n := range x {
+		if p := g.pools[n]; p != nil && len(x) > 1 && g.Trained(n) && !p.skipped {
+			skips[i], byPool[i] = p, true
+			p.skipped = true
+		}
+	}
 	return g.Apply(Func{
-		Name:  name,
-		Kind:  "conv",
-		Shape: []int{s.N, s.H, s.W, s.Out},
+		Name:   name,
+		Kind:   "conv",
+		Shape:  []int{s.N, s.H, s.W, s.Out},
+		ByPool: byPool,
 		Run: func(y []float32, in [][]float32) {
 			var b []float32
-			if len(in) == 3 {
-				b = in[2]
+			if bias != nil {
+				b = in[len(x)+1]
 			}
-			g.Engine.Conv(s, y, in[0], in[1], b)
+			g.Engine.Conv(s, y, channels.of(in), in[len(x)], b, false)
 		},
 		Diff: func(_, dy *G.Node) []*G.Node {
 			grads := make([]*G.Node, len(inputs))
-			if g.Trained(x) {
-				grads[0] = g.Apply(Func{Name: name + ".grad.input", Kind: "conv, input gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
-					g.Engine.ConvGradInput(s, dx, in[0], in[1])
-				}}, dy, w)
+			if slices.ContainsFunc(x, g.Trained) {
+				copy(grads, g.convGradInput(name, s, x, channels, dy, w))
 			}
-			grads[1] = g.Apply(Func{Name: name + ".grad.weight", Kind: "conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
-				g.Engine.ConvGradWeights(s, dw, in[0], in[1])
-			}}, x, dy)
+			for i, p := range skips {
+				if p != nil {
+					p.skip = grads[i]
+				}
+			}
+			grads[len(x)] = g.Apply(Func{Name: name + ".grad.weight", Kind: "conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
+				g.Engine.ConvGradWeights(s, dw, channels.of(in), in[len(x)])
+			}}, append(slices.Clone(x), dy)...)
 			if bias != nil {
-				grads[2] = g.gradBias(name, dy, s.Out)
+				grads[len(x)+1] = g.gradBias(name, dy, s.Out)
 			}
 			return grads
 		},
 	}, inputs...)
 }
 
-// convShape checks the shapes of a convolution's input and weights.
-func (g *Graph) convShape(name string, x, w *G.Node) kernel.ConvShape {
-	n, h, wd, in := g.shape4(name, x)
-	k, k2, wi, out := g.shape4(name, w)
-	if g.err == nil && (k != k2 || (k != 1 && k != 3) || wi != in) {
-		g.Fail(fmt.Errorf("op: %s: weights have shape %v, want (K, K, %d, O) with K 1 or 3", name, w.Shape(), in))
+// convGradInput adds the gradients of a convolution's images. One op computes
+// them one after the other in its memory; with several, each is a view of that.
+func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, channels channels, dy, w *G.Node) []*G.Node {
+	shape := x[0].Shape()
+	if len(x) > 1 {
+		shape = []int{s.N * s.H * s.W * s.In}
 	}
-	return kernel.ConvShape{N: n, H: h, W: wd, In: in, Out: out, Kernel: k}
+	all := g.Apply(Func{Name: name + ".grad.input", Kind: "conv, input gradient", Shape: shape, Run: func(dx []float32, in [][]float32) {
+		for i := range channels {
+			size := s.N * s.H * s.W * channels[i].Count
+			channels[i].Values, dx = dx[:size], dx[size:]
+		}
+		g.Engine.ConvGradInput(s, channels, in[0], in[1])
+	}}, dy, w)
+	if len(x) == 1 {
+		return []*G.Node{all}
+	}
+	grads := make([]*G.Node, len(x))
+	from := 0
+	for i, n := range x {
+		grads[i] = g.view(fmt.Sprintf("%s.grad.input.%d", name, i), all, from, n.Shape())
+		from += n.Shape().TotalSize()
+	}
+	return grads
+}
+
+// channels are the images of a convolution; only a run fills in their values.
+type channels []kernel.Channels
+
+// of gives the channels the values of the first of an op's inputs.
+func (c channels) of(in [][]float32) channels {
+	for i := range c {
+		c[i].Values = in[i]
+	}
+	return c
+}
+
+// convShape checks the shapes of a convolution's images and weights.
+func (g *Graph) convShape(name string, x []*G.Node, w *G.Node) (kernel.ConvShape, channels) {
+	var s kernel.ConvShape
+	var images channels
+	for i, image := range x {
+		n, h, wd, c := g.shape4(name, image)
+		if g.err != nil {
+			return s, nil
+		}
+		if i > 0 && (n != s.N || h != s.H || wd != s.W) {
+			g.Fail(fmt.Errorf("op: %s: images have shapes %v and %v, want them to differ in channels only", name, x[0].Shape(), image.Shape()))
+		}
+		s.N, s.H, s.W = n, h, wd
+		s.In += c
+		images = append(images, kernel.Channels{Count: c})
+	}
+	k, k2, wi, out := g.shape4(name, w)
+	if g.err == nil && (k != k2 || (k != 1 && k != 3) || wi != s.In) {
+		g.Fail(fmt.Errorf("op: %s: weights have shape %v, want (K, K, %d, O) with K 1 or 3", name, w.Shape(), s.In))
+	}
+	s.Out, s.Kernel = out, k
+	return s, images
 }
 
 // gradBias sums dy: (..., C) over all but the channels.

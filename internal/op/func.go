@@ -24,6 +24,8 @@ type Func struct {
 	// Diff returns the gradient node of each input, nil for those that g.Trained
 	// says need none. grad is the gradient of the output. A nil Diff means: not differentiable.
 	Diff func(output, grad *G.Node) []*G.Node
+	// ByPool says which inputs get their gradient from a pool beside this op; nil: none.
+	ByPool []bool
 }
 
 // Apply adds a node that computes f from the inputs.
@@ -35,7 +37,7 @@ func (g *Graph) Apply(f Func, inputs ...*G.Node) *G.Node {
 	types := make([]hm.Type, len(inputs)+1)
 	for i, n := range inputs {
 		types[i] = tensorType(len(n.Shape()))
-		op.differentiable[i] = f.Diff != nil && g.trained[n]
+		op.differentiable[i] = f.Diff != nil && g.trained[n] && (f.ByPool == nil || !f.ByPool[i])
 	}
 	types[len(inputs)] = tensorType(len(f.Shape))
 	op.types = types
@@ -50,6 +52,21 @@ func (g *Graph) Apply(f Func, inputs ...*G.Node) *G.Node {
 		}
 	}
 	return n
+}
+
+// view adds a node which is the values of another one from a place on.
+func (g *Graph) view(name string, of *G.Node, from int, shape []int) *G.Node {
+	n := g.Apply(Func{Name: name, Kind: "view", Shape: shape, Run: func([]float32, [][]float32) {}}, of)
+	if n != nil {
+		n.Op().(*function).viewed = &viewed{of, from}
+	}
+	return n
+}
+
+// viewed is whose memory a node looks at, from which place on.
+type viewed struct {
+	node *G.Node
+	from int
 }
 
 // Place makes the op of node n write its output to out, which outlasts the run.
@@ -78,6 +95,7 @@ type function struct {
 	types          []hm.Type // inputs, then the output
 	differentiable []bool
 
+	viewed *viewed   // or nil
 	placed bool      // the caller gave the memory of out
 	out    []float32 // from Place or Compile
 	value  G.Value   // a view of out; for a scalar, a copy of out[0]

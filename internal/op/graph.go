@@ -30,6 +30,7 @@ type Graph struct {
 	memory  *Memory
 	trained map[*G.Node]bool // nodes a gradient must reach: parameters and all that depends on them
 	names   map[string]bool
+	pools   map[*G.Node]*pool // by their input, the first of each
 	err     error
 
 	watched   bool   // each op's values are looked at
@@ -45,6 +46,7 @@ func NewGraph(engine *kernel.Engine, memory *Memory) *Graph {
 		memory:    memory,
 		trained:   map[*G.Node]bool{},
 		names:     map[string]bool{},
+		pools:     map[*G.Node]*pool{},
 	}
 }
 

@@ -31,12 +31,12 @@ func TestGraphErrors(t *testing.T) {
 		{"an op named as an input", func(g *op.Graph) { g.ReLU("x", input(g, "x", 1, 2, 2, 1)) }, `two nodes of the name "x"`},
 		{"a constant named as an input", func(g *op.Graph) { input(g, "x", 1); g.Constant("x", []float32{1}) }, `two nodes of the name "x"`},
 		{"too few values", func(g *op.Graph) { g.Input("x", make([]float32, 3), 2, 2) }, "input x: 3 values for shape (2, 2)"},
-		{"conv: image of 3 axes", func(g *op.Graph) { g.Conv("c", input(g, "x", 2, 2, 1), input(g, "w", 3, 3, 1, 1), nil) }, "op: c: input has shape (2, 2, 1), want (N, H, W, C)"},
-		{"conv: 5x5", func(g *op.Graph) { g.Conv("c", input(g, "x", 1, 2, 2, 1), input(g, "w", 5, 5, 1, 1), nil) }, "want (K, K, 1, O) with K 1 or 3"},
-		{"conv: not square", func(g *op.Graph) { g.Conv("c", input(g, "x", 1, 2, 2, 1), input(g, "w", 1, 3, 1, 1), nil) }, "want (K, K, 1, O)"},
-		{"conv: channels", func(g *op.Graph) { g.Conv("c", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 3, 2, 1), nil) }, "op: c: weights have shape (3, 3, 2, 1), want (K, K, 3, O)"},
+		{"conv: image of 3 axes", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 2, 2, 1)}, input(g, "w", 3, 3, 1, 1), nil) }, "op: c: input has shape (2, 2, 1), want (N, H, W, C)"},
+		{"conv: 5x5", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 5, 5, 1, 1), nil) }, "want (K, K, 1, O) with K 1 or 3"},
+		{"conv: not square", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 1, 3, 1, 1), nil) }, "want (K, K, 1, O)"},
+		{"conv: channels", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 2, 1), nil) }, "op: c: weights have shape (3, 3, 2, 1), want (K, K, 3, O)"},
 		{"conv: bias", func(g *op.Graph) {
-			g.Conv("c", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 3, 3, 4), input(g, "b", 5))
+			g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 4), input(g, "b", 5))
 		}, "op: c: bias has shape (5), want (4)"},
 		{"upconv: kernel", func(g *op.Graph) {
 			g.UpConv("u", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 3, 3, 4), input(g, "b", 4))
@@ -50,9 +50,9 @@ func TestGraphErrors(t *testing.T) {
 		{"upsample: a vector", func(g *op.Graph) { g.Upsample("u", input(g, "x", 4)) }, "want (N, H, W, C)"},
 		{"pool: odd width", func(g *op.Graph) { g.MaxPool("p", input(g, "x", 1, 2, 3, 1)) }, "op: p: input is 2 x 3 pixels, want both even"},
 		{"pool: odd height", func(g *op.Graph) { g.MaxPool("p", input(g, "x", 1, 5, 2, 1)) }, "op: p: input is 5 x 2 pixels, want both even"},
-		{"concat: sizes", func(g *op.Graph) {
-			g.Concat("c", input(g, "a", 1, 2, 2, 1), input(g, "b", 1, 2, 4, 1))
-		}, "op: c: inputs have shapes (1, 2, 2, 1) and (1, 2, 4, 1)"},
+		{"conv: sizes", func(g *op.Graph) {
+			g.Conv("c", []*G.Node{input(g, "a", 1, 2, 2, 1), input(g, "b", 1, 2, 4, 1)}, input(g, "w", 3, 3, 2, 1), nil)
+		}, "op: c: images have shapes (1, 2, 2, 1) and (1, 2, 4, 1)"},
 		{"batch norm: gamma", func(g *op.Graph) {
 			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 2), input(g, "beta", 3), true)
 		}, "op: bn: gamma has shape (2), want (3)"},
@@ -60,7 +60,7 @@ func TestGraphErrors(t *testing.T) {
 			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 3), input(g, "beta", 4), true)
 		}, "op: bn: beta has shape (4), want (3)"},
 		{"convolution with batch norm: mean", func(g *op.Graph) {
-			g.ConvNormReLU("bn", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 3, 3, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3))
+			g.ConvNormReLU("bn", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3))
 		}, "op: bn: mean has shape (4), want (3)"},
 		{"softmax: a vector", func(g *op.Graph) { g.Softmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
 		{"log-softmax: a vector", func(g *op.Graph) { g.LogSoftmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
@@ -68,8 +68,8 @@ func TestGraphErrors(t *testing.T) {
 		{"place in too little", func(g *op.Graph) { g.Place(g.ReLU("y", input(g, "x", 1, 2, 2, 1)), make([]float32, 3)) }, "cannot be placed in 3 values"},
 		{"the first error stays", func(g *op.Graph) {
 			x := g.MaxPool("p", input(g, "x", 1, 2, 3, 1))
-			x, _ = g.BatchNorm("bn", g.ReLU("relu", g.Conv("c", x, x, x)), x, x, true)
-			x = g.ConvNormReLU("bn", g.Dropout("d", g.UpConv("u", g.Upsample("s", g.Concat("cc", x, x)), x, x), 0.5, 1), x, x, x, x, x)
+			x, _ = g.BatchNorm("bn", g.ReLU("relu", g.Conv("c", []*G.Node{x, x}, x, x)), x, x, true)
+			x = g.ConvNormReLU("bn", []*G.Node{g.Dropout("d", g.UpConv("u", g.Upsample("s", x), x, x), 0.5, 1)}, x, x, x, x, x)
 			x = g.LogSoftmax("l", g.Softmax("sm", x))
 			g.Place(x, nil)
 			g.Constant("k", nil)
@@ -108,8 +108,16 @@ func TestGradErrors(t *testing.T) {
 		}, "differentiate sum"},
 		{"an input that is no parameter", func(g *op.Graph, x *G.Node) (*G.Node, []*G.Node) {
 			z := g.Input("z", make([]float32, 8), 1, 2, 2, 2)
-			return weightedSum(g, "sum", g.Concat("join", x, z), make([]float32, 16)), []*G.Node{z}
+			y := g.Conv("join", []*G.Node{x, z}, g.Input("w", make([]float32, 4), 1, 1, 4, 1), nil)
+			return weightedSum(g, "sum", y, make([]float32, 4)), []*G.Node{z}
 		}, "differentiate sum"},
+		{"a skip connection that does not depend on the pool", func(g *op.Graph, x *G.Node) (*G.Node, []*G.Node) {
+			w := g.Input("w", make([]float32, 4), 1, 1, 4, 1)
+			pooled := g.MaxPool("pool", x)
+			join := g.Conv("join", []*G.Node{x, g.Input("z", make([]float32, 8), 1, 2, 2, 2)}, w, nil)
+			all := g.Conv("all", []*G.Node{join, g.Upsample("up", pooled)}, g.Input("v", make([]float32, 3), 1, 1, 3, 1), nil)
+			return weightedSum(g, "sum", all, make([]float32, 4)), []*G.Node{x}
+		}, "op: pool: what reads its input as a skip connection must depend on it"},
 		{"a gradient that is missing", func(g *op.Graph, x *G.Node) (*G.Node, []*G.Node) {
 			return g.Apply(op.Func{Name: "broken",
 				Run:  func([]float32, [][]float32) {},

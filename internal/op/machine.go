@@ -102,8 +102,9 @@ func (g *Graph) planMemory(keep []*G.Node) error {
 			reader := readers.Node().(*G.Node)
 			r := position[reader]
 			end = max(end, r)
-			// Gorgonia's own elementwise ops may write their result over an input.
-			if _, ours := reader.Op().(*function); !ours {
+			// Gorgonia's own elementwise ops may write their result over an input,
+			// and a view is its input.
+			if f, ours := reader.Op().(*function); !ours || f.viewed != nil {
 				end = max(end, ends[r])
 			}
 		}
@@ -119,6 +120,10 @@ func (g *Graph) planMemory(keep []*G.Node) error {
 	for i, n := range order {
 		f, ok := n.Op().(*function)
 		if !ok || f.placed {
+			continue
+		}
+		if v := f.viewed; v != nil {
+			f.setMemory(v.node.Op().(*function).out[v.from:][:f.size()])
 			continue
 		}
 		taken = slices.DeleteFunc(taken, func(l lease) bool {

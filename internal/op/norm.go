@@ -2,6 +2,7 @@ package op
 
 import (
 	"math"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 )
@@ -58,8 +59,8 @@ func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.No
 //	w * gamma / sqrt(variance + epsilon)  and the bias  beta - mean * gamma / sqrt(variance + epsilon)
 //
 // It has no gradient. gamma, beta, mean, variance: (O). Result: (N, H, W, O).
-func (g *Graph) ConvNormReLU(name string, x, w, gamma, beta, mean, variance *G.Node) *G.Node {
-	s := g.convShape(name, x, w)
+func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, variance *G.Node) *G.Node {
+	s, channels := g.convShape(name, x, w)
 	if g.err != nil {
 		return nil
 	}
@@ -72,7 +73,8 @@ func (g *Graph) ConvNormReLU(name string, x, w, gamma, beta, mean, variance *G.N
 		Kind:  "conv, batch norm, relu",
 		Shape: []int{s.N, s.H, s.W, s.Out},
 		Run: func(y []float32, in [][]float32) {
-			x, w, gamma, beta, mean, variance := in[0], in[1], in[2], in[3], in[4], in[5]
+			x, in := channels.of(in), in[len(channels):]
+			w, gamma, beta, mean, variance := in[0], in[1], in[2], in[3], in[4]
 			for i := range scale {
 				k := float64(gamma[i]) / math.Sqrt(float64(variance[i])+Epsilon)
 				scale[i] = float32(k)
@@ -86,7 +88,7 @@ func (g *Graph) ConvNormReLU(name string, x, w, gamma, beta, mean, variance *G.N
 					}
 				}
 			})
-			g.Engine.ConvReLU(s, y, x, folded, shift)
+			g.Engine.Conv(s, y, x, folded, shift, true)
 		},
-	}, x, w, gamma, beta, mean, variance)
+	}, append(slices.Clone(x), w, gamma, beta, mean, variance)...)
 }

@@ -171,9 +171,9 @@ func opCases() []opCase {
 			operands: operands,
 			build: func(g *op.Graph, in []*G.Node) *G.Node {
 				if s.bias {
-					return g.Conv("y", in[0], in[1], in[2])
+					return g.Conv("y", in[:1], in[1], in[2])
 				}
-				return g.Conv("y", in[0], in[1], nil)
+				return g.Conv("y", in[:1], in[1], nil)
 			},
 			reference: func(in [][]float64) []float64 {
 				if s.bias {
@@ -215,15 +215,19 @@ func opCases() []opCase {
 		})
 	}
 	for _, s := range []struct {
-		a  image
-		cb int
-	}{{image{2, 1, 1, 1}, 1}, {image{2, 3, 5, 2}, 3}, {image{1, 2, 1, 5}, 1}, {image{2, 1, 2, 130}, 129}} {
+		a               image
+		cb, out, kernel int
+	}{{image{2, 1, 1, 1}, 1, 2, 1}, {image{2, 3, 5, 2}, 3, 2, 3}, {image{1, 2, 1, 5}, 1, 3, 3}, {image{2, 4, 2, 8}, 8, 8, 3}} {
+		b := image{s.a.n, s.a.h, s.a.w, s.cb}
+		all := image{s.a.n, s.a.h, s.a.w, s.a.c + s.cb}
 		add(opCase{
-			name:      fmt.Sprintf("Concat %v and %d", s.a, s.cb),
-			operands:  []operand{{s.a.shape(), normal}, {image{s.a.n, s.a.h, s.a.w, s.cb}.shape(), normal}},
-			build:     func(g *op.Graph, in []*G.Node) *G.Node { return g.Concat("y", in[0], in[1]) },
-			reference: func(in [][]float64) []float64 { return concatRef(s.a, s.cb, in[0], in[1]) },
-			step:      1,
+			name:     fmt.Sprintf("Conv %v and %d to %d, kernel %d", s.a, s.cb, s.out, s.kernel),
+			operands: []operand{{s.a.shape(), normal}, {b.shape(), normal}, {[]int{s.kernel, s.kernel, all.c, s.out}, normal}},
+			build:    func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:2], in[2], nil) },
+			reference: func(in [][]float64) []float64 {
+				return convRef(all, s.out, s.kernel, concatRef(s.a, s.cb, in[0], in[1]), in[2], nil)
+			},
+			step: 1,
 		})
 	}
 	for _, s := range []image{{2, 3, 3, 1}, {2, 5, 3, 4}, {3, 1, 7, 2}} {
@@ -261,27 +265,52 @@ func opCases() []opCase {
 	s := image{2, 3, 3, 2}
 	add(opCase{
 		name:     "a node used three times",
-		operands: []operand{{s.shape(), awayFromZero}, {[]int{3, 3, 2, 2}, normal}},
+		operands: []operand{{s.shape(), awayFromZero}, {[]int{3, 3, 2, 2}, normal}, {[]int{1, 1, 6, 1}, normal}},
 		build: func(g *op.Graph, in []*G.Node) *G.Node {
-			x := g.Conv("first", in[0], in[1], nil)
-			return g.Concat("y", g.Concat("join", x, g.Conv("again", x, in[1], nil)), x)
+			x := g.Conv("first", in[:1], in[1], nil)
+			return g.Conv("y", []*G.Node{x, g.Conv("again", []*G.Node{x}, in[1], nil), x}, in[2], nil)
 		},
 		reference: func(in [][]float64) []float64 {
 			x := convRef(s, 2, 3, in[0], in[1], nil)
-			return concatRef(image{2, 3, 3, 4}, 2, concatRef(s, 2, x, convRef(s, 2, 3, x, in[1], nil)), x)
+			all := concatRef(image{2, 3, 3, 4}, 2, concatRef(s, 2, x, convRef(s, 2, 3, x, in[1], nil)), x)
+			return convRef(image{2, 3, 3, 6}, 1, 1, all, in[2], nil)
 		},
-		// Quadratic in the weights: the five points are exact.
+		// Quadratic in the first weights: the five points are exact.
 		step: 1. / 4,
 	})
 	add(opCase{
-		name:     "Concat of a node with itself",
-		operands: []operand{{s.shape(), normal}},
-		build:    func(g *op.Graph, in []*G.Node) *G.Node { return g.Concat("y", in[0], in[0]) },
+		name:     "Conv of a node beside itself",
+		operands: []operand{{s.shape(), normal}, {[]int{3, 3, 4, 3}, normal}},
+		build:    func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", []*G.Node{in[0], in[0]}, in[1], nil) },
 		reference: func(in [][]float64) []float64 {
-			return concatRef(s, 2, in[0], in[0])
+			return convRef(image{2, 3, 3, 4}, 3, 3, concatRef(s, 2, in[0], in[0]), in[1], nil)
 		},
 		step: 1,
 	})
+	for _, s := range []image{{2, 2, 4, 2}, {1, 4, 4, 3}} {
+		half, twice := image{s.n, s.h / 2, s.w / 2, s.c}, image{s.n, s.h, s.w, 2 * s.c}
+		for _, readers := range []int{1, 2} {
+			add(opCase{
+				name:     fmt.Sprintf("%d skip connections beside MaxPool %v", readers, s),
+				operands: []operand{{s.shape(), distinct}, {[]int{3, 3, 2 * s.c, s.c}, normal}},
+				build: func(g *op.Graph, in []*G.Node) *G.Node {
+					x := g.Upsample("up", g.MaxPool("pool", in[0]))
+					for i := range readers {
+						x = g.Conv(fmt.Sprint("join", i), []*G.Node{in[0], x}, in[1], nil)
+					}
+					return x
+				},
+				reference: func(in [][]float64) []float64 {
+					x := upsampleRef(half, maxPoolRef(s, in[0]))
+					for range readers {
+						x = convRef(twice, s.c, 3, concatRef(s, s.c, in[0], x), in[1], nil)
+					}
+					return x
+				},
+				step: 1. / 32,
+			})
+		}
+	}
 	return cases
 }
 
@@ -449,7 +478,7 @@ func TestConvNormReLU(t *testing.T) {
 	}
 	variance := []float32{0.01, 0.25, 9, 1}
 	g := newGraph(t)
-	y := g.ConvNormReLU("conv", g.Input("x", x, s.shape()...), g.Input("w", w, 3, 3, s.c, out.c),
+	y := g.ConvNormReLU("conv", []*G.Node{g.Input("x", x, s.shape()...)}, g.Input("w", w, 3, 3, s.c, out.c),
 		g.Input("gamma", gamma, out.c), g.Input("beta", beta, out.c), g.Input("mean", mean, out.c), g.Input("variance", variance, out.c))
 	m := compile(t, g, y)
 	want := func() []float64 {

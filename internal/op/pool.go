@@ -17,6 +17,10 @@ func (g *Graph) MaxPool(name string, x *G.Node) *G.Node {
 		g.Fail(fmt.Errorf("op: %s: input is %d x %d pixels, want both even", name, h, w))
 		return nil
 	}
+	p := &pool{}
+	if g.pools[x] == nil {
+		g.pools[x] = p
+	}
 	which := make([]uint8, n*h/2*w/2*c) // where in its window each maximum was
 	return g.Apply(Func{
 		Name:  name,
@@ -24,10 +28,29 @@ func (g *Graph) MaxPool(name string, x *G.Node) *G.Node {
 		Shape: []int{n, h / 2, w / 2, c},
 		Run:   func(y []float32, in [][]float32) { g.Engine.MaxPool(n, h, w, c, y, which, in[0]) },
 		Diff: func(y, dy *G.Node) []*G.Node {
+			inputs := []*G.Node{dy, y}
+			if p.skipped {
+				if p.skip == nil {
+					g.Fail(fmt.Errorf("op: %s: what reads its input as a skip connection must depend on it", name))
+					return nil
+				}
+				inputs = append(inputs, p.skip)
+			}
 			// y is an input only so that the pool has run and filled `which`.
 			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "max pool, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
-				g.Engine.MaxPoolGrad(n, h, w, c, dx, in[0], which)
-			}}, dy, y)}
+				var skip []float32
+				if p.skipped {
+					skip = in[2]
+				}
+				g.Engine.MaxPoolGrad(n, h, w, c, dx, in[0], which, skip)
+			}}, inputs...)}
 		},
 	}, x)
+}
+
+// pool is a max pool whose gradient may add to its own that of a skip
+// connection, another reader of its input.
+type pool struct {
+	skipped bool
+	skip    *G.Node // the gradient, once the reader is differentiated
 }

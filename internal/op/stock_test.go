@@ -34,7 +34,7 @@ func TestAgainstStockOps(t *testing.T) {
 				return permute(a, 3, 2, 0, 1)
 			},
 			fromStock: func(_ int, a array) array { return permute(a, 2, 3, 1, 0) },
-			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[0], in[1], nil) },
+			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:1], in[1], nil) },
 			stock: func(in []*G.Node) (*G.Node, error) {
 				return G.Conv2d(in[0], in[1], tensor.Shape{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1})
 			},
@@ -45,7 +45,7 @@ func TestAgainstStockOps(t *testing.T) {
 			others:    [][]int{{1, 1, 6, 4}},
 			toStock:   func(_ int, a array) array { return permute(a, 3, 2, 0, 1) },
 			fromStock: func(_ int, a array) array { return permute(a, 2, 3, 1, 0) },
-			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[0], in[1], nil) },
+			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:1], in[1], nil) },
 			stock: func(in []*G.Node) (*G.Node, error) {
 				return G.Conv2d(in[0], in[1], tensor.Shape{1, 1}, []int{0, 0}, []int{1, 1}, []int{1, 1})
 			},
@@ -93,10 +93,15 @@ func TestAgainstStockOps(t *testing.T) {
 			stock:  func(in []*G.Node) (*G.Node, error) { return G.Upsample2D(in[0], 2) },
 		},
 		{
-			name:   "Concat",
-			images: images(image{2, 3, 5, 2}, image{2, 3, 5, 3}),
-			ours:   func(g *op.Graph, in []*G.Node) *G.Node { return g.Concat("y", in[0], in[1]) },
-			stock:  func(in []*G.Node) (*G.Node, error) { return G.Concat(1, in[0], in[1]) },
+			name:      "Conv of two images",
+			images:    images(image{2, 3, 5, 2}, image{2, 3, 5, 3}),
+			others:    [][]int{{3, 3, 5, 4}},
+			toStock:   func(_ int, a array) array { return permute(a, 3, 2, 0, 1) },
+			fromStock: func(_ int, a array) array { return permute(a, 2, 3, 1, 0) },
+			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:2], in[2], nil) },
+			stock: func(in []*G.Node) (*G.Node, error) {
+				return G.Conv2d(G.Must(G.Concat(1, in[0], in[1])), in[2], tensor.Shape{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1})
+			},
 		},
 		{
 			name:   "ReLU",

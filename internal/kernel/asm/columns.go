@@ -340,6 +340,19 @@ func maxPool(s lanes) {
 func maxPoolGrad(s lanes) {
 	b := s.function("maxPoolGrad", "spreads g to the places of the rows y and y2 that which names.")
 	places, steps := b.windows("y", "y2")
+	b.spread(places, [4]Mem{}, steps)
+}
+
+func maxPoolGradAdd(s lanes) {
+	b := s.function("maxPoolGradAdd", "spreads g to the places of the rows y and y2 that which names, and adds the rows x and x2.")
+	places, steps := b.windows("y", "y2")
+	others, otherSteps := b.windows("x", "x2")
+	b.spread(places, others, append(steps, otherSteps...))
+}
+
+// spread writes g to the place that which names and zeros to the other places,
+// plus what others hold, if they are given.
+func (b block) spread(places, others [4]Mem, steps []reg.GPVirtual) {
 	g, which, stride, bytes := b.pointer("g"), b.pointer("which"), b.stride("stride"), GP64()
 	Load(b.c.Field("stride"), bytes)
 	var numbers [4]reg.VecVirtual
@@ -362,6 +375,9 @@ func maxPoolGrad(s lanes) {
 			} else {
 				VPCMPEQD(numbers[i], at, v)
 				VANDPS(d, v, v)
+			}
+			if others[i].Base != nil {
+				VADDPS(b.load(others[i]), v, v)
 			}
 			b.store(v, to)
 		}

@@ -33,6 +33,7 @@ func main() {
 		reluGrad(s)
 		maxPool(s)
 		maxPoolGrad(s)
+		maxPoolGradAdd(s)
 	}
 	constants := constantTable()
 	for _, s := range []lanes{avx512Lanes, avx2Lanes} {
