@@ -95,7 +95,7 @@ func (u *UNet) convNorm(conv, bn string, x []*G.Node) *G.Node {
 		return g.ConvNormReLU(conv, x, weight, gamma, beta,
 			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...))
 	}
-	y, batch := g.BatchNorm(bn, g.Conv(conv, x, weight, nil), gamma, beta, true)
+	y, batch := g.ConvBatchNorm(conv, bn, x, weight, gamma, beta, true)
 	u.norms = append(u.norms, norm{mean.Value, variance.Value, batch})
 	return y
 }

@@ -8,21 +8,66 @@ import "math"
 //	y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
 //
 // followed by max(0, y) if relu is set. gamma and beta are (C); mean and
-// variance (C) get the batch mean and the biased variance, summed in float64.
-// y may be x.
-func (e *Engine) BatchNorm(y, x, gamma, beta []float32, mean, variance []float32, epsilon float32, relu bool) {
+// variance (C) get the batch mean and the biased variance. The moments of x are
+// found here if they are nil. y may be x.
+func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, variance []float32, epsilon float32, relu bool) {
 	c := len(mean)
 	m := len(x) / c
-	sums, squares := e.sumColumns(m, &columns{x: x, stride: c}, moments)
+	if of == nil {
+		of = &e.counted
+		e.countMoments(of, x, c)
+	}
 	for i := range c {
-		mu := sums[i] / float64(m)
-		v := squares[i]/float64(m) - mu*mu
+		mu := of.sum[i] / float64(m)
+		v := of.square[i]/float64(m) - mu*mu
 		if v < 0 {
 			v = 0 // rounding of equal values
 		}
 		mean[i], variance[i] = float32(mu), float32(v)
 	}
 	e.scaleRows(y, x, mean, e.inverseScale(gamma, variance, epsilon), beta, relu)
+}
+
+// Moments are the sums of the rows of a matrix (M, C) and of their squares, for
+// each column: what batch norm needs to know of it.
+type Moments struct{ sum, square []float64 }
+
+// countMoments finds those of x (M, channels), summed in float64.
+func (e *Engine) countMoments(m *Moments, x []float32, channels int) {
+	sum, square := e.sumColumns(len(x)/channels, &columns{x: x, stride: channels}, moments)
+	m.sum, m.square = append(m.sum[:0], sum...), append(m.square[:0], square...)
+}
+
+// countsMoments tells whether a convolution finds the moments of its results
+// on the way: then they need not be read once more. Those of a tile are summed
+// in float32, those of all tiles in float64.
+func (e *Engine) countsMoments(s ConvShape) bool {
+	return e.isa.countsMoments && e.prefersWinograd(s) && s.Out%maxLanes == 0 && s.H%tileSide == 0 && s.W%tileSide == 0
+}
+
+// startMoments makes all parts count moments: for each maxLanes channels, their
+// sums and behind these their squares.
+func (e *Engine) startMoments(channels int) {
+	sums := grow(&e.sums, e.threads*2*channels)
+	clear(sums)
+	for p := range e.parts {
+		e.parts[p].moments = sums[p*2*channels:][:2*channels]
+	}
+}
+
+// endMoments adds up what the parts have counted, in their order.
+func (e *Engine) endMoments(m *Moments, channels int) {
+	m.sum, m.square = grow(&m.sum, channels), grow(&m.square, channels)
+	clear(m.sum)
+	clear(m.square)
+	for p := range e.parts {
+		for c := range channels {
+			at := c + c/maxLanes*maxLanes
+			m.sum[c] += e.parts[p].moments[at]
+			m.square[c] += e.parts[p].moments[at+maxLanes]
+		}
+		e.parts[p].moments = nil
+	}
 }
 
 // inverseScale gives gamma / sqrt(variance + epsilon) in e.rows.

@@ -97,7 +97,7 @@ func BenchmarkRows(b *testing.B) {
 		bytes float64
 		f     func(e *kernel.Engine)
 	}{
-		{"BatchNorm", 3, func(e *kernel.Engine) { e.BatchNorm(y, x, gamma, beta, mean, variance, 1e-5, true) }},
+		{"BatchNorm", 3, func(e *kernel.Engine) { e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, true) }},
 		{"BatchNormGrad", 5, func(e *kernel.Engine) {
 			e.BatchNormGrad(dx, dgamma, dbeta, y, x, gamma, beta, mean, variance, 1e-5, true)
 		}},

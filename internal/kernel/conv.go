@@ -25,8 +25,23 @@ type Channels struct {
 // Conv computes y from x, w and bias (Out), which may be nil; then max(0, y) if
 // relu is set.
 func (e *Engine) Conv(s ConvShape, y []float32, x []Channels, w, bias []float32, relu bool) {
+	e.conv(s, y, x, w, bias, after{relu: relu})
+}
+
+// ConvMoments computes y from x and w, and the moments of y.
+func (e *Engine) ConvMoments(s ConvShape, y []float32, x []Channels, w []float32, m *Moments) {
+	e.conv(s, y, x, w, nil, after{moments: m})
+}
+
+// after is what is done to the results of a convolution while they are at hand.
+type after struct {
+	relu    bool     // y = max(0, y)
+	moments *Moments // of y, unless nil
+}
+
+func (e *Engine) conv(s ConvShape, y []float32, x []Channels, w, bias []float32, after after) {
 	k := s.Kernel * s.Kernel * s.In
-	e.correlate(s, []Channels{{y, s.Out}}, x, bias, relu, func(dst []float32, first, cols, width int) {
+	e.correlate(s, []Channels{{y, s.Out}}, x, bias, after, func(dst []float32, first, cols, width int) {
 		packPanel(dst, width, cols, k, w[first:], s.Out, 1)
 	})
 }
@@ -37,7 +52,7 @@ func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 	taps := s.Kernel * s.Kernel
 	in, out := s.In, s.Out
 	s.In, s.Out = out, in
-	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, false, func(dst []float32, first, cols, width int) {
+	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, func(dst []float32, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
 			packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
@@ -76,11 +91,14 @@ func (t *tile) setInitial(bias []float32, first int) {
 	}
 }
 
-// correlate computes y, or max(0, y) if relu is set, from x and the weights that
-// pack gives.
-func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, relu bool, pack packer) {
+// correlate computes y from x and the weights that pack gives, and what comes
+// after.
+func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after after, pack packer) {
+	if m := after.moments; m != nil && !e.countsMoments(s) {
+		defer func() { e.countMoments(m, y[0].Values[:s.N*s.H*s.W*s.Out], s.Out) }()
+	}
 	if e.prefersWinograd(s) {
-		e.winograd(s, y, x, bias, relu, pack)
+		e.winograd(s, y, x, bias, after, pack)
 		return
 	}
 	pixels := s.N * s.H * s.W
@@ -91,7 +109,7 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, relu bo
 	}
 	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, pack)
 	if s.Kernel == 1 {
-		e.correlatePixels(s, out, in, b, bias, relu)
+		e.correlatePixels(s, out, in, b, bias, after.relu)
 		return
 	}
 	wide := (s.W + 2) * s.In // floats of a padded row
@@ -113,7 +131,7 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, relu bo
 					row := out[r*s.W*s.Out:][:s.W*s.Out]
 					t.c = row[first:]
 					e.isa.multiply(t, s.W)
-					if relu && p == last {
+					if after.relu && p == last {
 						e.relu(part, row) // while it is in the cache
 					}
 				}

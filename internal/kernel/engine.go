@@ -18,6 +18,7 @@ type Engine struct {
 	partial []float32 // sums of the pieces before they are added
 	sums    []float64 // per piece and channel
 	rows    []float32 // per channel
+	counted Moments   // of a batch norm that finds them itself
 
 	algorithm algorithm // how 3x3 convolutions are done
 
@@ -35,6 +36,7 @@ type part struct {
 	taps      []float32 // ... before it is transformed
 	products  []float32 // of frequencies
 	patch     []float32 // tile at the border of an image
+	moments   []float64 // of the results of a convolution, while it counts them
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)

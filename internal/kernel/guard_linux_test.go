@@ -77,7 +77,7 @@ func TestFence(t *testing.T) {
 				e.UpsampleGrad(n, h/2, w/2, in, half, x)
 				gamma, beta, mean, variance, dgamma, dbeta := perIn[0], perIn[1], perIn[2], perIn[3], perIn[4], perIn[5]
 				for _, relu := range []bool{false, true} {
-					e.BatchNorm(z, x, gamma, beta, mean, variance, 1e-5, relu)
+					e.BatchNorm(z, x, gamma, beta, nil, mean, variance, 1e-5, relu)
 					e.BatchNormGrad(z, dgamma, dbeta, z, x, gamma, beta, mean, variance, 1e-5, relu)
 					e.ScaleShift(z, x, gamma, beta, relu)
 				}

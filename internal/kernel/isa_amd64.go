@@ -24,8 +24,9 @@ func instructionSets() []*instructionSet {
 				reluGrad: reluGradAVX512, maxPool: maxPoolAVX512, maxPoolGrad: maxPoolGradAVX512, maxPoolGradAdd: maxPoolGradAddAVX512,
 				softmax: softmaxAVX512, logSoftmax: logSoftmaxAVX512, logSoftmaxGrad: logSoftmaxGradAVX512,
 			}},
-			copyVectors: copyRowsAVX2,
-			transforms:  []transformLoops{avx512Transforms, avx2Transforms},
+			copyVectors:   copyRowsAVX2,
+			transforms:    []transformLoops{avx512Transforms, avx2Transforms},
+			countsMoments: true,
 		},
 		{
 			name:    "avx2",
@@ -59,7 +60,7 @@ func missing(has bool, features string) string {
 
 var (
 	avx512Transforms = transformLoops{16, [transformCount]func(*transform){
-		imageTransform: imageTransformAVX512, resultTransform: resultTransformAVX512, resultGradTransform: resultGradTransformAVX512,
+		imageTransform: imageTransformAVX512, resultTransform: resultTransformAVX512, resultMomentsTransform: resultMomentsTransformAVX512, resultGradTransform: resultGradTransformAVX512,
 		weightsTransform: weightsTransformAVX512, weightsGradTransform: weightsGradTransformAVX512,
 	}}
 	avx2Transforms = transformLoops{8, [transformCount]func(*transform){

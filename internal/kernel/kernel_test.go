@@ -153,6 +153,7 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 				t.Fatalf("%smax(0, y) differs from y", name)
 			}
 			checkGuard(t, name+"max(0, y)", lifted)
+			checkMoments(t, name, e, s, x, w)
 			e.ConvGradInput(s, whole(dx, s.In), dy, w)
 			algorithm.check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
 			e.ConvGradWeights(s, dw, whole(x, s.In), dy)
@@ -174,6 +175,43 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 			wantA, wantB := apart(want.dx, s.In, first)
 			algorithm.check(t, name+"first dx of two", parts[0].Values, wantA, s.Kernel*s.Kernel*s.Out)
 			algorithm.check(t, name+"second dx of two", parts[1].Values, wantB, s.Kernel*s.Kernel*s.Out)
+		}
+	}
+}
+
+// checkMoments tests that batch norm by the moments that a convolution counted
+// is that by the moments of its results.
+func checkMoments(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, x, w []float32) {
+	t.Helper()
+	size := s.N * s.H * s.W * s.Out
+	y, plain := result(size), result(size)
+	var m kernel.Moments
+	for range 2 { // nothing is left of the first time
+		e.ConvMoments(s, y, whole(x, s.In), w, &m)
+	}
+	e.Conv(s, plain, whole(x, s.In), w, nil, false)
+	if !slices.Equal(y, plain) {
+		t.Fatalf("%sresults differ when moments are counted", name)
+	}
+	checkGuard(t, name+"results with moments", y)
+	one, zero := make([]float32, s.Out), make([]float32, s.Out)
+	for i := range one {
+		one[i] = 1
+	}
+	norm := func(m *kernel.Moments) (y, mean, variance []float32) {
+		y, mean, variance = result(size), make([]float32, s.Out), make([]float32, s.Out)
+		e.BatchNorm(y, plain, one, zero, m, mean, variance, 1e-5, false)
+		return y, mean, variance
+	}
+	_, mean, variance := norm(&m)
+	_, wantMean, wantVariance := norm(nil)
+	for i, v := range wantVariance {
+		deviation := math.Sqrt(float64(v))
+		if d := math.Abs(float64(mean[i] - wantMean[i])); !(d <= 1e-6*deviation+1e-6*math.Abs(float64(wantMean[i]))) {
+			t.Fatalf("%smean[%d] = %g, want %g", name, i, mean[i], wantMean[i])
+		}
+		if d := math.Abs(float64(variance[i] - v)); !(d <= 1e-6*(deviation*deviation+float64(wantMean[i])*float64(wantMean[i]))) {
+			t.Fatalf("%svariance[%d] = %g, want %g", name, i, variance[i], v)
 		}
 	}
 }

@@ -145,7 +145,7 @@ func TestBatchNorm(t *testing.T) {
 			}
 			for _, e := range engines(t) {
 				gotMean, gotVariance, gotY := result(c), result(c), result(m*c)
-				e.BatchNorm(gotY, x, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				e.BatchNorm(gotY, x, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.relu)
 				name := fmt.Sprintf("%s/%d ", e.Kernel(), e.Threads())
 				check(t, name+"mean", gotMean, mean, 0)
 				check(t, name+"variance", gotVariance, variance, 0)
@@ -158,7 +158,7 @@ func TestBatchNorm(t *testing.T) {
 				check(t, name+"dbeta", gotBeta, dbeta, m)
 
 				inPlace := slices.Clone(x)
-				e.BatchNorm(inPlace, inPlace, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				e.BatchNorm(inPlace, inPlace, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.relu)
 				if !slices.Equal(inPlace, gotY) {
 					t.Errorf("%sin place differs", name)
 				}
@@ -181,7 +181,7 @@ func TestBatchNormMask(t *testing.T) {
 	}
 	for _, e := range engines(t) {
 		mean, variance, y := result(c), result(c), result(m*c)
-		e.BatchNorm(y, x, gamma, beta, mean, variance, 1e-5, true)
+		e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, true)
 		dgamma, dbeta := result(c), result(c)
 		e.BatchNormGrad(result(m*c), dgamma, dbeta, dy, x, gamma, beta, mean, variance, 1e-5, true)
 		for k := range c {
@@ -202,7 +202,7 @@ func TestBatchNormNaN(t *testing.T) {
 	for _, e := range engines(t) {
 		x := []float32{1, 2, nan(), 4, 5, 6}
 		y, mean, variance := result(6), result(2), result(2)
-		e.BatchNorm(y, x, []float32{1, 1}, []float32{0, 0}, mean, variance, 1e-5, true)
+		e.BatchNorm(y, x, []float32{1, 1}, []float32{0, 0}, nil, mean, variance, 1e-5, true)
 		for i, v := range y {
 			if (v != v) != (i%2 == 0) {
 				t.Errorf("%s: y = %v, want NaN in the first channel only", e.Kernel(), y)

@@ -274,6 +274,11 @@ func imageTransformAVX512(t *transform)
 //go:noescape
 func resultTransformAVX512(t *transform)
 
+// resultMomentsTransformAVX512 computes max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+//
+//go:noescape
+func resultMomentsTransformAVX512(t *transform)
+
 // resultGradTransformAVX512 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of columns.
 //
 //go:noescape

@@ -6525,6 +6525,535 @@ l240:
 	VZEROUPPER
 	RET
 
+// func resultMomentsTransformAVX512(t *transform)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·resultMomentsTransformAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), DX
+	MOVQ         64(AX), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (BX)(BX*4), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         80(AX), R12
+	VBROADCASTSS constants<>+0(SB), Z0
+	VBROADCASTSS constants<>+32(SB), Z1
+	VBROADCASTSS constants<>+96(SB), Z2
+	MOVQ         R8, R13
+	ORQ          R9, R13
+	ORQ          R10, R13
+	TESTQ        $0x0000003f, R13
+	JNZ          l241
+	MOVQ         96(AX), R13
+
+l242:
+	VXORPS        Z3, Z3, Z3
+	VXORPS        Z4, Z4, Z4
+	MOVQ          CX, AX
+	VMOVUPS       (AX)(BX*1), Z5
+	VADDPS        (AX)(BX*2), Z5, Z5
+	VMOVUPS       (AX)(SI*1), Z6
+	VADDPS        (AX)(BX*4), Z6, Z6
+	VADDPS        (AX), Z5, Z7
+	VADDPS        Z6, Z7, Z7
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z1, Z5
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z6
+	VADDPS        (AX)(BX*2), Z6, Z6
+	VMOVUPS       (AX)(SI*1), Z8
+	VADDPS        (AX)(BX*4), Z8, Z8
+	VADDPS        (AX), Z6, Z9
+	VADDPS        Z8, Z9, Z9
+	VMOVAPS       Z6, Z6
+	VFMADD231PS   Z8, Z1, Z6
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z8
+	VADDPS        (AX)(BX*2), Z8, Z8
+	VMOVUPS       (AX)(SI*1), Z10
+	VADDPS        (AX)(BX*4), Z10, Z10
+	VADDPS        (AX), Z8, Z11
+	VADDPS        Z10, Z11, Z11
+	VMOVAPS       Z8, Z8
+	VFMADD231PS   Z10, Z1, Z8
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z10
+	VADDPS        (AX)(BX*2), Z10, Z10
+	VMOVUPS       (AX)(SI*1), Z12
+	VADDPS        (AX)(BX*4), Z12, Z12
+	VADDPS        (AX), Z10, Z13
+	VADDPS        Z12, Z13, Z13
+	VMOVAPS       Z10, Z10
+	VFMADD231PS   Z12, Z1, Z10
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z12
+	VADDPS        (AX)(BX*2), Z12, Z12
+	VMOVUPS       (AX)(SI*1), Z14
+	VADDPS        (AX)(BX*4), Z14, Z14
+	VADDPS        (AX), Z12, Z15
+	VADDPS        Z14, Z15, Z15
+	VMOVAPS       Z12, Z12
+	VFMADD231PS   Z14, Z1, Z12
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z14
+	VADDPS        (AX)(BX*2), Z14, Z14
+	VMOVUPS       (AX)(SI*1), Z16
+	VADDPS        (AX)(BX*4), Z16, Z16
+	VADDPS        (AX), Z14, Z17
+	VADDPS        Z16, Z17, Z17
+	VMOVAPS       Z14, Z14
+	VFMADD231PS   Z16, Z1, Z14
+	MOVQ          R8, AX
+	VADDPS        Z11, Z9, Z16
+	VADDPS        Z15, Z13, Z18
+	VADDPS        Z7, Z16, Z7
+	VADDPS        Z18, Z7, Z7
+	VMOVAPS       Z16, Z16
+	VFMADD231PS   Z18, Z1, Z16
+	VMOVNTPS      Z7, (AX)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z16, (AX)(R10*2)
+	VADDPS        Z16, Z3, Z3
+	VFMADD231PS   Z16, Z16, Z4
+	VSUBPS        Z11, Z9, Z7
+	VSUBPS        Z15, Z13, Z9
+	VMOVAPS       Z7, Z11
+	VFMADD231PS   Z9, Z0, Z11
+	VADDPS        Z17, Z7, Z7
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z2, Z7
+	VMOVNTPS      Z11, (AX)(R10*1)
+	VADDPS        Z11, Z3, Z3
+	VFMADD231PS   Z11, Z11, Z4
+	VMOVNTPS      Z7, (AX)(R11*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	MOVQ          R8, AX
+	ADDQ          R9, AX
+	ADDQ          R9, AX
+	VADDPS        Z8, Z6, Z7
+	VADDPS        Z12, Z10, Z9
+	VADDPS        Z5, Z7, Z5
+	VADDPS        Z9, Z5, Z5
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z1, Z7
+	VMOVNTPS      Z5, (AX)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VMOVNTPS      Z7, (AX)(R10*2)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VSUBPS        Z8, Z6, Z5
+	VSUBPS        Z12, Z10, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        Z14, Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	VMOVNTPS      Z7, (AX)(R10*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z5, (AX)(R11*1)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	MOVQ          CX, AX
+	VMOVUPS       (AX)(BX*1), Z5
+	VSUBPS        (AX)(BX*2), Z5, Z5
+	VMOVUPS       (AX)(SI*1), Z6
+	VSUBPS        (AX)(BX*4), Z6, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        (AX)(DI*1), Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z6
+	VSUBPS        (AX)(BX*2), Z6, Z6
+	VMOVUPS       (AX)(SI*1), Z8
+	VSUBPS        (AX)(BX*4), Z8, Z8
+	VMOVAPS       Z6, Z9
+	VFMADD231PS   Z8, Z0, Z9
+	VADDPS        (AX)(DI*1), Z6, Z6
+	VMOVAPS       Z6, Z6
+	VFMADD231PS   Z8, Z2, Z6
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z8
+	VSUBPS        (AX)(BX*2), Z8, Z8
+	VMOVUPS       (AX)(SI*1), Z10
+	VSUBPS        (AX)(BX*4), Z10, Z10
+	VMOVAPS       Z8, Z11
+	VFMADD231PS   Z10, Z0, Z11
+	VADDPS        (AX)(DI*1), Z8, Z8
+	VMOVAPS       Z8, Z8
+	VFMADD231PS   Z10, Z2, Z8
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z10
+	VSUBPS        (AX)(BX*2), Z10, Z10
+	VMOVUPS       (AX)(SI*1), Z12
+	VSUBPS        (AX)(BX*4), Z12, Z12
+	VMOVAPS       Z10, Z13
+	VFMADD231PS   Z12, Z0, Z13
+	VADDPS        (AX)(DI*1), Z10, Z10
+	VMOVAPS       Z10, Z10
+	VFMADD231PS   Z12, Z2, Z10
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z12
+	VSUBPS        (AX)(BX*2), Z12, Z12
+	VMOVUPS       (AX)(SI*1), Z14
+	VSUBPS        (AX)(BX*4), Z14, Z14
+	VMOVAPS       Z12, Z15
+	VFMADD231PS   Z14, Z0, Z15
+	VADDPS        (AX)(DI*1), Z12, Z12
+	VMOVAPS       Z12, Z12
+	VFMADD231PS   Z14, Z2, Z12
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z14
+	VSUBPS        (AX)(BX*2), Z14, Z14
+	VMOVUPS       (AX)(SI*1), Z16
+	VSUBPS        (AX)(BX*4), Z16, Z16
+	VMOVAPS       Z14, Z17
+	VFMADD231PS   Z16, Z0, Z17
+	VADDPS        (AX)(DI*1), Z14, Z14
+	VMOVAPS       Z14, Z14
+	VFMADD231PS   Z16, Z2, Z14
+	MOVQ          R8, AX
+	ADDQ          R9, AX
+	VADDPS        Z11, Z9, Z16
+	VADDPS        Z15, Z13, Z18
+	VADDPS        Z7, Z16, Z7
+	VADDPS        Z18, Z7, Z7
+	VMOVAPS       Z16, Z16
+	VFMADD231PS   Z18, Z1, Z16
+	VMOVNTPS      Z7, (AX)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z16, (AX)(R10*2)
+	VADDPS        Z16, Z3, Z3
+	VFMADD231PS   Z16, Z16, Z4
+	VSUBPS        Z11, Z9, Z7
+	VSUBPS        Z15, Z13, Z9
+	VMOVAPS       Z7, Z11
+	VFMADD231PS   Z9, Z0, Z11
+	VADDPS        Z17, Z7, Z7
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z2, Z7
+	VMOVNTPS      Z11, (AX)(R10*1)
+	VADDPS        Z11, Z3, Z3
+	VFMADD231PS   Z11, Z11, Z4
+	VMOVNTPS      Z7, (AX)(R11*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	MOVQ          R8, AX
+	ADDQ          R9, AX
+	ADDQ          R9, AX
+	ADDQ          R9, AX
+	VADDPS        Z8, Z6, Z7
+	VADDPS        Z12, Z10, Z9
+	VADDPS        Z5, Z7, Z5
+	VADDPS        Z9, Z5, Z5
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z1, Z7
+	VMOVNTPS      Z5, (AX)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VMOVNTPS      Z7, (AX)(R10*2)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VSUBPS        Z8, Z6, Z5
+	VSUBPS        Z12, Z10, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        Z14, Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	VMOVNTPS      Z7, (AX)(R10*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z5, (AX)(R11*1)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VCVTPS2PD     Y3, Z5
+	VADDPD        (R13), Z5, Z5
+	VMOVUPD       Z5, (R13)
+	VEXTRACTF32X8 $0x01, Z3, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        64(R13), Z3, Z3
+	VMOVUPD       Z3, 64(R13)
+	VCVTPS2PD     Y4, Z3
+	VADDPD        128(R13), Z3, Z3
+	VMOVUPD       Z3, 128(R13)
+	VEXTRACTF32X8 $0x01, Z4, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        192(R13), Z3, Z3
+	VMOVUPD       Z3, 192(R13)
+	ADDQ          $0x00000100, R13
+	ADDQ          $0x00000040, CX
+	ADDQ          $0x00000040, R8
+	SUBQ          $0x10, R12
+	JNZ           l242
+	VZEROUPPER
+	RET
+
+l241:
+	MOVQ 96(AX), R13
+
+l243:
+	VXORPS        Z3, Z3, Z3
+	VXORPS        Z4, Z4, Z4
+	MOVQ          CX, AX
+	VMOVUPS       (AX)(BX*1), Z5
+	VADDPS        (AX)(BX*2), Z5, Z5
+	VMOVUPS       (AX)(SI*1), Z6
+	VADDPS        (AX)(BX*4), Z6, Z6
+	VADDPS        (AX), Z5, Z7
+	VADDPS        Z6, Z7, Z7
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z1, Z5
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z6
+	VADDPS        (AX)(BX*2), Z6, Z6
+	VMOVUPS       (AX)(SI*1), Z8
+	VADDPS        (AX)(BX*4), Z8, Z8
+	VADDPS        (AX), Z6, Z9
+	VADDPS        Z8, Z9, Z9
+	VMOVAPS       Z6, Z6
+	VFMADD231PS   Z8, Z1, Z6
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z8
+	VADDPS        (AX)(BX*2), Z8, Z8
+	VMOVUPS       (AX)(SI*1), Z10
+	VADDPS        (AX)(BX*4), Z10, Z10
+	VADDPS        (AX), Z8, Z11
+	VADDPS        Z10, Z11, Z11
+	VMOVAPS       Z8, Z8
+	VFMADD231PS   Z10, Z1, Z8
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z10
+	VADDPS        (AX)(BX*2), Z10, Z10
+	VMOVUPS       (AX)(SI*1), Z12
+	VADDPS        (AX)(BX*4), Z12, Z12
+	VADDPS        (AX), Z10, Z13
+	VADDPS        Z12, Z13, Z13
+	VMOVAPS       Z10, Z10
+	VFMADD231PS   Z12, Z1, Z10
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z12
+	VADDPS        (AX)(BX*2), Z12, Z12
+	VMOVUPS       (AX)(SI*1), Z14
+	VADDPS        (AX)(BX*4), Z14, Z14
+	VADDPS        (AX), Z12, Z15
+	VADDPS        Z14, Z15, Z15
+	VMOVAPS       Z12, Z12
+	VFMADD231PS   Z14, Z1, Z12
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z14
+	VADDPS        (AX)(BX*2), Z14, Z14
+	VMOVUPS       (AX)(SI*1), Z16
+	VADDPS        (AX)(BX*4), Z16, Z16
+	VADDPS        (AX), Z14, Z17
+	VADDPS        Z16, Z17, Z17
+	VMOVAPS       Z14, Z14
+	VFMADD231PS   Z16, Z1, Z14
+	MOVQ          R8, AX
+	VADDPS        Z11, Z9, Z16
+	VADDPS        Z15, Z13, Z18
+	VADDPS        Z7, Z16, Z7
+	VADDPS        Z18, Z7, Z7
+	VMOVAPS       Z16, Z16
+	VFMADD231PS   Z18, Z1, Z16
+	VMOVUPS       Z7, (AX)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVUPS       Z16, (AX)(R10*2)
+	VADDPS        Z16, Z3, Z3
+	VFMADD231PS   Z16, Z16, Z4
+	VSUBPS        Z11, Z9, Z7
+	VSUBPS        Z15, Z13, Z9
+	VMOVAPS       Z7, Z11
+	VFMADD231PS   Z9, Z0, Z11
+	VADDPS        Z17, Z7, Z7
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z2, Z7
+	VMOVUPS       Z11, (AX)(R10*1)
+	VADDPS        Z11, Z3, Z3
+	VFMADD231PS   Z11, Z11, Z4
+	VMOVUPS       Z7, (AX)(R11*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	MOVQ          R8, AX
+	ADDQ          R9, AX
+	ADDQ          R9, AX
+	VADDPS        Z8, Z6, Z7
+	VADDPS        Z12, Z10, Z9
+	VADDPS        Z5, Z7, Z5
+	VADDPS        Z9, Z5, Z5
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z1, Z7
+	VMOVUPS       Z5, (AX)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VMOVUPS       Z7, (AX)(R10*2)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VSUBPS        Z8, Z6, Z5
+	VSUBPS        Z12, Z10, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        Z14, Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	VMOVUPS       Z7, (AX)(R10*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVUPS       Z5, (AX)(R11*1)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	MOVQ          CX, AX
+	VMOVUPS       (AX)(BX*1), Z5
+	VSUBPS        (AX)(BX*2), Z5, Z5
+	VMOVUPS       (AX)(SI*1), Z6
+	VSUBPS        (AX)(BX*4), Z6, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        (AX)(DI*1), Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z6
+	VSUBPS        (AX)(BX*2), Z6, Z6
+	VMOVUPS       (AX)(SI*1), Z8
+	VSUBPS        (AX)(BX*4), Z8, Z8
+	VMOVAPS       Z6, Z9
+	VFMADD231PS   Z8, Z0, Z9
+	VADDPS        (AX)(DI*1), Z6, Z6
+	VMOVAPS       Z6, Z6
+	VFMADD231PS   Z8, Z2, Z6
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z8
+	VSUBPS        (AX)(BX*2), Z8, Z8
+	VMOVUPS       (AX)(SI*1), Z10
+	VSUBPS        (AX)(BX*4), Z10, Z10
+	VMOVAPS       Z8, Z11
+	VFMADD231PS   Z10, Z0, Z11
+	VADDPS        (AX)(DI*1), Z8, Z8
+	VMOVAPS       Z8, Z8
+	VFMADD231PS   Z10, Z2, Z8
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z10
+	VSUBPS        (AX)(BX*2), Z10, Z10
+	VMOVUPS       (AX)(SI*1), Z12
+	VSUBPS        (AX)(BX*4), Z12, Z12
+	VMOVAPS       Z10, Z13
+	VFMADD231PS   Z12, Z0, Z13
+	VADDPS        (AX)(DI*1), Z10, Z10
+	VMOVAPS       Z10, Z10
+	VFMADD231PS   Z12, Z2, Z10
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z12
+	VSUBPS        (AX)(BX*2), Z12, Z12
+	VMOVUPS       (AX)(SI*1), Z14
+	VSUBPS        (AX)(BX*4), Z14, Z14
+	VMOVAPS       Z12, Z15
+	VFMADD231PS   Z14, Z0, Z15
+	VADDPS        (AX)(DI*1), Z12, Z12
+	VMOVAPS       Z12, Z12
+	VFMADD231PS   Z14, Z2, Z12
+	ADDQ          DX, AX
+	VMOVUPS       (AX)(BX*1), Z14
+	VSUBPS        (AX)(BX*2), Z14, Z14
+	VMOVUPS       (AX)(SI*1), Z16
+	VSUBPS        (AX)(BX*4), Z16, Z16
+	VMOVAPS       Z14, Z17
+	VFMADD231PS   Z16, Z0, Z17
+	VADDPS        (AX)(DI*1), Z14, Z14
+	VMOVAPS       Z14, Z14
+	VFMADD231PS   Z16, Z2, Z14
+	MOVQ          R8, AX
+	ADDQ          R9, AX
+	VADDPS        Z11, Z9, Z16
+	VADDPS        Z15, Z13, Z18
+	VADDPS        Z7, Z16, Z7
+	VADDPS        Z18, Z7, Z7
+	VMOVAPS       Z16, Z16
+	VFMADD231PS   Z18, Z1, Z16
+	VMOVUPS       Z7, (AX)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVUPS       Z16, (AX)(R10*2)
+	VADDPS        Z16, Z3, Z3
+	VFMADD231PS   Z16, Z16, Z4
+	VSUBPS        Z11, Z9, Z7
+	VSUBPS        Z15, Z13, Z9
+	VMOVAPS       Z7, Z11
+	VFMADD231PS   Z9, Z0, Z11
+	VADDPS        Z17, Z7, Z7
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z2, Z7
+	VMOVUPS       Z11, (AX)(R10*1)
+	VADDPS        Z11, Z3, Z3
+	VFMADD231PS   Z11, Z11, Z4
+	VMOVUPS       Z7, (AX)(R11*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	MOVQ          R8, AX
+	ADDQ          R9, AX
+	ADDQ          R9, AX
+	ADDQ          R9, AX
+	VADDPS        Z8, Z6, Z7
+	VADDPS        Z12, Z10, Z9
+	VADDPS        Z5, Z7, Z5
+	VADDPS        Z9, Z5, Z5
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z1, Z7
+	VMOVUPS       Z5, (AX)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VMOVUPS       Z7, (AX)(R10*2)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VSUBPS        Z8, Z6, Z5
+	VSUBPS        Z12, Z10, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        Z14, Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	VMOVUPS       Z7, (AX)(R10*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVUPS       Z5, (AX)(R11*1)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VCVTPS2PD     Y3, Z5
+	VADDPD        (R13), Z5, Z5
+	VMOVUPD       Z5, (R13)
+	VEXTRACTF32X8 $0x01, Z3, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        64(R13), Z3, Z3
+	VMOVUPD       Z3, 64(R13)
+	VCVTPS2PD     Y4, Z3
+	VADDPD        128(R13), Z3, Z3
+	VMOVUPD       Z3, 128(R13)
+	VEXTRACTF32X8 $0x01, Z4, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        192(R13), Z3, Z3
+	VMOVUPD       Z3, 192(R13)
+	ADDQ          $0x00000100, R13
+	ADDQ          $0x00000040, CX
+	ADDQ          $0x00000040, R8
+	SUBQ          $0x10, R12
+	JNZ           l243
+	VZEROUPPER
+	RET
+
 // func resultGradTransformAVX512(t *transform)
 // Requires: AVX, AVX512F
 TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
@@ -6546,7 +7075,7 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l241:
+l244:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Z2
 	ADDQ         DX, AX
@@ -6759,7 +7288,7 @@ l241:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l241
+	JNZ          l244
 	VZEROUPPER
 	RET
 
@@ -6787,7 +7316,7 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l242:
+l245:
 	MOVQ         CX, AX
 	VMULPS       (AX), Z0, Z5
 	ADDQ         DX, AX
@@ -6992,7 +7521,7 @@ l242:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, SI
 	SUBQ         $0x10, R11
-	JNZ          l242
+	JNZ          l245
 	VZEROUPPER
 	RET
 
@@ -7019,7 +7548,7 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z2
 	VBROADCASTSS constants<>+256(SB), Z3
 
-l243:
+l246:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Z4
 	VADDPS       (AX)(BX*2), Z4, Z4
@@ -7209,7 +7738,7 @@ l243:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R11
-	JNZ          l243
+	JNZ          l246
 	VZEROUPPER
 	RET
 
@@ -7236,7 +7765,7 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l244:
+l247:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*4), Y3
 	VFNMADD231PS (AX)(BX*2), Y2, Y3
@@ -7573,7 +8102,7 @@ l244:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l244
+	JNZ          l247
 	VZEROUPPER
 	RET
 
@@ -7596,7 +8125,7 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ (R11)(R11*2), R12
 	MOVQ 80(AX), R13
 
-l245:
+l248:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -7824,7 +8353,7 @@ l245:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R13
-	JNZ          l245
+	JNZ          l248
 	VZEROUPPER
 	RET
 
@@ -7849,7 +8378,7 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l246:
+l249:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y2
 	ADDQ         DX, AX
@@ -8062,7 +8591,7 @@ l246:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l246
+	JNZ          l249
 	VZEROUPPER
 	RET
 
@@ -8090,7 +8619,7 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l247:
+l250:
 	MOVQ         CX, AX
 	VMULPS       (AX), Y0, Y5
 	ADDQ         DX, AX
@@ -8295,7 +8824,7 @@ l247:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, SI
 	SUBQ         $0x08, R11
-	JNZ          l247
+	JNZ          l250
 	VZEROUPPER
 	RET
 
@@ -8318,7 +8847,7 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ (R10)(R10*2), R11
 	MOVQ 80(AX), R11
 
-l248:
+l251:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Y0
 	VADDPS       (AX)(BX*2), Y0, Y0
@@ -8514,7 +9043,7 @@ l248:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R11
-	JNZ          l248
+	JNZ          l251
 	VZEROUPPER
 	RET
 
@@ -8871,19 +9400,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l249:
+l252:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l249
+	JNZ       l252
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l250:
+l253:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -8910,16 +9439,16 @@ l250:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l250
+	JNZ          l253
 	MOVQ         (AX), AX
 
-l251:
+l254:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l251
+	JNZ       l254
 	VZEROUPPER
 	RET
 
@@ -8938,19 +9467,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l252:
+l255:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l252
+	JNZ       l255
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l253:
+l256:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -8977,7 +9506,7 @@ l253:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l253
+	JNZ          l256
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -9008,13 +9537,13 @@ l253:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l254:
+l257:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l254
+	JNZ       l257
 	VZEROUPPER
 	RET
 
@@ -9034,17 +9563,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l255:
+l258:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l255
+	JNZ       l258
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l256:
+l259:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -9072,7 +9601,7 @@ l256:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l256
+	JNZ          l259
 	VZEROUPPER
 	RET
 
@@ -9087,19 +9616,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l257:
+l260:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l257
+	JNZ     l260
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l258:
+l261:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -9126,16 +9655,16 @@ l258:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l258
+	JNZ          l261
 	MOVQ         (AX), AX
 
-l259:
+l262:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l259
+	JNZ     l262
 	VZEROUPPER
 	RET
 
@@ -9150,19 +9679,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l260:
+l263:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l260
+	JNZ     l263
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l261:
+l264:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -9189,7 +9718,7 @@ l261:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l261
+	JNZ          l264
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -9220,13 +9749,13 @@ l261:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l262:
+l265:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l262
+	JNZ     l265
 	VZEROUPPER
 	RET
 
@@ -9242,17 +9771,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l263:
+l266:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l263
+	JNZ     l266
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l264:
+l267:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -9280,7 +9809,7 @@ l264:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l264
+	JNZ          l267
 	VZEROUPPER
 	RET
 
@@ -9299,42 +9828,42 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l265
+	JZ    l268
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l265
+	JNZ   l268
 
-l266:
+l269:
 	XORQ AX, AX
 
-l267:
+l270:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l267
+	JNE      l270
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l266
+	JNZ      l269
 	VZEROUPPER
 	RET
 
-l265:
 l268:
+l271:
 	XORQ AX, AX
 
-l269:
+l272:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l269
+	JNE     l272
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l268
+	JNZ     l271
 	VZEROUPPER
 	RET

@@ -30,7 +30,8 @@ type instructionSet struct {
 
 	copyVectors func(*rowCopy) // for cols which are a multiple of 8; or nil
 
-	transforms []transformLoops // widest first; a plain loop does the rest
+	transforms    []transformLoops // widest first; a plain loop does the rest
+	countsMoments bool             // has a resultMomentsTransform
 }
 
 // panels is the number of panels that n columns are packed into. All but the

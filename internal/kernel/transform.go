@@ -14,15 +14,17 @@ type transform struct {
 	srcRow, srcCol int
 	cols           int
 	floor          float32
+	moments        []float64 // of resultMomentsTransform: see Moments
 }
 
 // The transforms by the letters of Lavin and Gray.
 const (
-	imageTransform       = iota // Bᵀ x B: 6x6 pixels to 6x6 frequencies
-	resultTransform             // max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels
-	resultGradTransform         // A dy Aᵀ: 4x4 pixels to 6x6 frequencies
-	weightsTransform            // G w Gᵀ: 3x3 weights to 6x6 frequencies
-	weightsGradTransform        // Gᵀ du G: 6x6 frequencies to 3x3 weights
+	imageTransform         = iota // Bᵀ x B: 6x6 pixels to 6x6 frequencies
+	resultTransform               // max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels
+	resultMomentsTransform        // Aᵀ m A, and its moments; AVX-512 has it for whole vectors
+	resultGradTransform           // A dy Aᵀ: 4x4 pixels to 6x6 frequencies
+	weightsTransform              // G w Gᵀ: 3x3 weights to 6x6 frequencies
+	weightsGradTransform          // Gᵀ du G: 6x6 frequencies to 3x3 weights
 	transformCount
 )
 
@@ -35,11 +37,12 @@ var transforms = [transformCount]struct {
 	src, dst int
 	line     func(v *[6]lane)
 }{
-	imageTransform:       {6, 6, imageLine},
-	resultTransform:      {6, 4, resultLine},
-	resultGradTransform:  {4, 6, resultGradLine},
-	weightsTransform:     {3, 6, weightsLine},
-	weightsGradTransform: {6, 3, weightsGradLine},
+	imageTransform:         {6, 6, imageLine},
+	resultTransform:        {6, 4, resultLine},
+	resultMomentsTransform: {6, 4, resultLine},
+	resultGradTransform:    {4, 6, resultGradLine},
+	weightsTransform:       {3, 6, weightsLine},
+	weightsGradTransform:   {6, 3, weightsGradLine},
 }
 
 // transformLoops are the transforms of an instruction set, which take a

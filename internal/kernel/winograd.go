@@ -108,10 +108,16 @@ func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Chan
 }
 
 // transformResults computes tiles lo..hi of the channels first..first+cols of y
-// from products (tiles, 36, width), then max(0, y) if relu is set.
+// from products (tiles, 36, width), then max(0, y) if relu is set, or their
+// moments if the part counts these.
 func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, products []float32, relu bool, lo, hi, first, cols, width int) {
 	t := &part.transform
 	t.floor = floor(relu)
+	kind := resultTransform
+	if part.moments != nil {
+		kind = resultMomentsTransform
+		t.moments = part.moments[2*first:]
+	}
 	for _, c := range y {
 		from, to := max(first, 0), min(first+cols, c.Count) // of its channels
 		for tile := lo; tile < hi && from < to; tile++ {
@@ -127,7 +133,7 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 			}
 			t.src = products[(tile-lo)*frequencies*width+from-first:]
 			t.srcRow, t.srcCol = patchSide*width, width
-			e.isa.transform(t, resultTransform)
+			e.isa.transform(t, kind)
 			if !whole {
 				p, n := part.patch, to-from
 				s.spans(q, func(inPatch, inTensor, count int) {
@@ -158,7 +164,11 @@ func panelStride(k, width int) int { return k*width + skew }
 
 // winograd computes what correlate does. Of the image and the weights, the
 // smaller one is transformed as a whole first; the larger one by pieces, each by the thread that uses it and just before it does.
-func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, relu bool, pack packer) {
+func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after after, pack packer) {
+	if after.moments != nil && e.countsMoments(s) {
+		e.startMoments(s.Out)
+		defer e.endMoments(after.moments, s.Out)
+	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
 	if tiles < s.Out {
@@ -174,7 +184,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, relu boo
 				e.transformWeights(part, weights, s.In, first, cols, width, pack)
 				for from := 0; from < tiles; from += tileBlock {
 					end := min(from+tileBlock, tiles)
-					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, relu, from, end, panel)
+					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, after.relu, from, end, panel)
 				}
 			}
 		})
@@ -194,7 +204,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, relu boo
 			end := min(lo+tileBlock, hi)
 			e.transformImage(s, part, image, x, lo, end)
 			for panel := range panels {
-				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, relu, lo, end, panel)
+				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, after.relu, lo, end, panel)
 			}
 			lo = end
 		}

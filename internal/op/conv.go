@@ -17,6 +17,12 @@ import (
 // goes to the pool, which adds it to its own in one pass. The convolution must
 // then depend on the pool by another x.
 func (g *Graph) Conv(name string, x []*G.Node, w, bias *G.Node) *G.Node {
+	return g.conv(name, x, w, bias, nil)
+}
+
+// conv gives the moments of its results, of a convolution without bias, unless
+// they are nil.
+func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.Moments) *G.Node {
 	s, channels := g.convShape(name, x, w)
 	if g.err != nil {
 		return nil
@@ -40,6 +46,10 @@ func (g *Graph) Conv(name string, x []*G.Node, w, bias *G.Node) *G.Node {
 		Shape:  []int{s.N, s.H, s.W, s.Out},
 		ByPool: byPool,
 		Run: func(y []float32, in [][]float32) {
+			if moments != nil {
+				g.Engine.ConvMoments(s, y, channels.of(in), in[len(x)], moments)
+				return
+			}
 			var b []float32
 			if bias != nil {
 				b = in[len(x)+1]

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	G "gorgonia.org/gorgonia"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 // Epsilon is what batch norm adds to the variance: PyTorch's default.
@@ -17,10 +19,22 @@ type BatchStatistics struct {
 	Rows     int       // values a channel: N*H*W
 }
 
+// ConvBatchNorm is a convolution (see Conv) without bias and, on its results, a
+// BatchNorm. The convolution counts what the norm needs to know of them.
+func (g *Graph) ConvBatchNorm(conv, norm string, x []*G.Node, w, gamma, beta *G.Node, relu bool) (*G.Node, *BatchStatistics) {
+	moments := &kernel.Moments{}
+	return g.batchNorm(norm, g.conv(conv, x, w, nil, moments), gamma, beta, moments, relu)
+}
+
 // BatchNorm normalises each channel by the mean and the biased variance of the
 // batch (Ioffe and Szegedy 2015), scales, shifts and, when relu is set, clips
 // at zero from below. x: (N, H, W, C); gamma, beta: (C). Result: (N, H, W, C).
 func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.Node, *BatchStatistics) {
+	return g.batchNorm(name, x, gamma, beta, nil, relu)
+}
+
+// batchNorm finds the moments of x itself if they are nil.
+func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.Moments, relu bool) (*G.Node, *BatchStatistics) {
 	n, h, w, c := g.shape4(name, x)
 	g.checkVector(name, "gamma", gamma, c)
 	g.checkVector(name, "beta", beta, c)
@@ -33,7 +47,7 @@ func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, relu bool) (*G.No
 		Kind:  "batch norm",
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
-			g.Engine.BatchNorm(y, in[0], in[1], in[2], stats.Mean, stats.Variance, Epsilon, relu)
+			g.Engine.BatchNorm(y, in[0], in[1], in[2], moments, stats.Mean, stats.Variance, Epsilon, relu)
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
 			// One pass finds all three gradients. Its node is that of dx; the others

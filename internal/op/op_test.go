@@ -244,6 +244,20 @@ func opCases() []opCase {
 			})
 		}
 	}
+	for _, s := range []image{{2, 3, 3, 1}, {1, 4, 8, 16}} { // the second is one whose convolution counts the moments
+		add(opCase{
+			name:     fmt.Sprintf("ConvBatchNorm %v", s),
+			operands: []operand{{s.shape(), normal}, {[]int{3, 3, s.c, s.c}, normal}, {vector(s.c), nearOne}, {vector(s.c), nearZero}},
+			build: func(g *op.Graph, in []*G.Node) *G.Node {
+				y, _ := g.ConvBatchNorm("conv", "norm", in[:1], in[1], in[2], in[3], false)
+				return y
+			},
+			reference: func(in [][]float64) []float64 {
+				return batchNormRef(convRef(s, s.c, 3, in[0], in[1], nil), in[2], in[3], false)
+			},
+			step: 1. / 64,
+		})
+	}
 	for _, s := range []image{{2, 1, 1, 1}, {2, 3, 5, 3}} {
 		add(opCase{
 			name:      fmt.Sprintf("ReLU %v", s),

@@ -218,8 +218,14 @@ func (s side) element(i int) Mem {
 // transform writes the function that does a line to all columns and then to
 // all rows of a square. One group of its rows after the other stays in
 // registers between the two: all of them at once would not fit.
-func transform(s lanes, l line, table map[float32]Mem) {
+//
+// With counted set it also adds the stored values and their squares to moments:
+// in float32 within a square, in float64 beyond.
+func transform(s lanes, l line, table map[float32]Mem, counted bool) {
 	name := l.name + "Transform" + s.name
+	if counted {
+		name = l.name + "MomentsTransform" + s.name
+	}
 	TEXT(name, NOSPLIT, "func(t *transform)")
 	Pragma("noescape")
 	Doc(name + " computes " + l.doc + ", for whole vectors of columns.")
@@ -240,7 +246,7 @@ func transform(s lanes, l line, table map[float32]Mem) {
 	}
 	// lifted is max(floor, v): of a NaN and a number the second operand, v.
 	lifted := func(v Op) Op { return v }
-	if l.name == "result" {
+	if l.name == "result" && !counted {
 		floor, err := t.Field("floor").Resolve()
 		if err != nil {
 			panic(err)
@@ -262,16 +268,59 @@ func transform(s lanes, l line, table map[float32]Mem) {
 		ORQ(dst.one, bits)
 		TESTQ(U32(63), bits)
 		JNZ(LabelRef(unaligned))
-		transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVNTPS(lifted(v), to) })
+		m := newMoments(t, s, counted)
+		transformLoop(a, l, src, dst, cols, m, func(v, to Op) { VMOVNTPS(lifted(v), to) })
 		Label(unaligned)
 	}
-	transformLoop(a, l, src, dst, cols, func(v, to Op) { VMOVUPS(lifted(v), to) })
+	transformLoop(a, l, src, dst, cols, newMoments(t, s, counted), func(v, to Op) { VMOVUPS(lifted(v), to) })
+}
+
+// squareMoments are sums over the values of a square, for a vector of columns.
+type squareMoments struct {
+	lanes
+	at          reg.GPVirtual // of the sums in float64 and, behind them, of the squares
+	sum, square reg.VecVirtual
+}
+
+func newMoments(t gotypes.Component, s lanes, counted bool) *squareMoments {
+	if !counted {
+		return nil
+	}
+	m := &squareMoments{s, GP64(), s.reg(), s.reg()}
+	Load(t.Field("moments").Base(), m.at)
+	return m
+}
+
+func (m *squareMoments) clear() {
+	VXORPS(m.sum, m.sum, m.sum)
+	VXORPS(m.square, m.square, m.square)
+}
+
+func (m *squareMoments) add(v reg.VecVirtual) {
+	VADDPS(v, m.sum, m.sum)
+	VFMADD231PS(v, v, m.square)
+}
+
+func (m *squareMoments) save() {
+	b := block{lanes: m.lanes}
+	for i, v := range []reg.VecVirtual{m.sum, m.square} {
+		for half := range 2 {
+			d, to := b.double(v, half), Mem{Base: m.at, Disp: (2*i + half) * b.bytes()}
+			VADDPD(to, d, d)
+			VMOVUPD(d, to)
+		}
+	}
+	ADDQ(U32(uint32(4*b.bytes())), m.at)
 }
 
 // transformLoop does the vectors of columns one after the other, and returns.
-func transformLoop(a *sums, l line, src, dst side, cols reg.GPVirtual, store func(v, to Op)) {
+// moments may be nil.
+func transformLoop(a *sums, l line, src, dst side, cols reg.GPVirtual, moments *squareMoments, store func(v, to Op)) {
 	loop := label()
 	Label(loop)
+	if moments != nil {
+		moments.clear()
+	}
 	for _, rows := range l.groups {
 		held := make([][]reg.VecVirtual, l.from) // [column][row of the group]
 		MOVQ(src.base, src.at)
@@ -290,9 +339,15 @@ func transformLoop(a *sums, l line, src, dst side, cols reg.GPVirtual, store fun
 				v := columns.compute(a, func(j int) Op { return held[j][r] })
 				for c, column := range columns.outputs {
 					store(v[c], dst.element(column))
+					if moments != nil {
+						moments.add(v[c])
+					}
 				}
 			}
 		}
+	}
+	if moments != nil {
+		moments.save()
 	}
 	bytes := uint32(4 * a.count)
 	ADDQ(U32(bytes), src.base)
