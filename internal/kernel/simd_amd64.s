@@ -41,18 +41,21 @@ GLOBL tails<>(SB), RODATA|NOPTR, $128
 // func tileAVX512w32r1(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r1(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l1:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l1
+	JNE     l2
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     l2
+	JMP     l3
 
-l1:
+l2:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -60,12 +63,13 @@ l1:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 
-l2:
+l3:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -79,11 +83,12 @@ l2:
 	IMULQ DI, DX
 	SUBQ  DX, SI
 	MOVQ  48(AX), DX
-
-l3:
-	MOVQ DI, R9
+	ADDQ  200(AX), DX
 
 l4:
+	MOVQ DI, R9
+
+l5:
 	VMOVUPS      (CX), Z2
 	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (DX), Z4
@@ -92,21 +97,22 @@ l4:
 	ADDQ         $0x80, CX
 	ADDQ         BX, DX
 	DECQ         R9
-	JNZ          l4
+	JNZ          l5
 	ADDQ         SI, DX
 	DECQ         R8
-	JNZ          l3
+	JNZ          l4
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l5
+	JNE          l6
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	JMP          l6
+	JMP          l7
 
-l5:
+l6:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -114,32 +120,50 @@ l5:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 
-l6:
+l7:
+	DECQ   176(AX)
+	JZ     l8
+	MOVQ   96(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l1
+
+l8:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r2(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l9:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l7
+	JNE     l10
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     l8
+	JMP     l11
 
-l7:
+l10:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -147,6 +171,7 @@ l7:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -154,7 +179,7 @@ l7:
 	VMOVUPS.Z (CX)(DX*1), K1, Z2
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z3
 
-l8:
+l11:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -168,11 +193,12 @@ l8:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l9:
+l12:
 	MOVQ DI, R10
 
-l10:
+l13:
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (R9), Z6
@@ -184,23 +210,24 @@ l10:
 	ADDQ         $0x80, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l10
+	JNZ          l13
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l9
+	JNZ          l12
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l11
+	JNE          l14
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	JMP          l12
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	JMP          l15
 
-l11:
+l14:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -208,25 +235,43 @@ l11:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
 
-l12:
+l15:
+	DECQ   176(AX)
+	JZ     l16
+	MOVQ   96(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l9
+
+l16:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r3(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r3(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l17:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l13
+	JNE     l18
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -235,9 +280,9 @@ TEXT ·tileAVX512w32r3(SB), NOSPLIT, $0-8
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     l14
+	JMP     l19
 
-l13:
+l18:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -245,6 +290,7 @@ l13:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -254,7 +300,7 @@ l13:
 	VMOVUPS.Z (CX)(DX*2), K1, Z4
 	VMOVUPS.Z 64(CX)(DX*2), K2, Z5
 
-l14:
+l19:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -268,11 +314,12 @@ l14:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l15:
+l20:
 	MOVQ DI, R10
 
-l16:
+l21:
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (R9), Z8
@@ -287,25 +334,26 @@ l16:
 	ADDQ         $0x80, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l16
+	JNZ          l21
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l15
+	JNZ          l20
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l17
+	JNE          l22
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	JMP          l18
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	JMP          l23
 
-l17:
+l22:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -313,27 +361,45 @@ l17:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
 
-l18:
+l23:
+	DECQ   176(AX)
+	JZ     l24
+	MOVQ   96(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l17
+
+l24:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r4(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r4(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l25:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l19
+	JNE     l26
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -346,9 +412,9 @@ TEXT ·tileAVX512w32r4(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z6
 	VMOVUPS 64(CX), Z7
-	JMP     l20
+	JMP     l27
 
-l19:
+l26:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -356,6 +422,7 @@ l19:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -369,7 +436,7 @@ l19:
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z 64(CX), K2, Z7
 
-l20:
+l27:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -383,13 +450,14 @@ l20:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l21:
+l28:
 	MOVQ DI, R11
 
-l22:
+l29:
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (R9), Z10
@@ -408,30 +476,31 @@ l22:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l22
+	JNZ          l29
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l21
+	JNZ          l28
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l23
+	JNE          l30
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	JMP          l24
+	JMP          l31
 
-l23:
+l30:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -439,31 +508,49 @@ l23:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
 
-l24:
+l31:
+	DECQ   176(AX)
+	JZ     l32
+	MOVQ   96(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l25
+
+l32:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r5(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r5(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l33:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l25
+	JNE     l34
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -478,9 +565,9 @@ TEXT ·tileAVX512w32r5(SB), NOSPLIT, $0-8
 	VMOVUPS 64(CX), Z7
 	VMOVUPS (CX)(DX*1), Z8
 	VMOVUPS 64(CX)(DX*1), Z9
-	JMP     l26
+	JMP     l35
 
-l25:
+l34:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -488,6 +575,7 @@ l25:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -503,7 +591,7 @@ l25:
 	VMOVUPS.Z (CX)(DX*1), K1, Z8
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z9
 
-l26:
+l35:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -517,13 +605,14 @@ l26:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l27:
+l36:
 	MOVQ DI, R11
 
-l28:
+l37:
 	VMOVUPS      (CX), Z10
 	VMOVUPS      64(CX), Z11
 	VBROADCASTSS (R9), Z12
@@ -545,32 +634,33 @@ l28:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l28
+	JNZ          l37
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l27
+	JNZ          l36
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l29
+	JNE          l38
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	JMP          l30
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	JMP          l39
 
-l29:
+l38:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -578,33 +668,51 @@ l29:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
 
-l30:
+l39:
+	DECQ   176(AX)
+	JZ     l40
+	MOVQ   96(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l33
+
+l40:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r6(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r6(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l41:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l31
+	JNE     l42
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -621,9 +729,9 @@ TEXT ·tileAVX512w32r6(SB), NOSPLIT, $0-8
 	VMOVUPS 64(CX)(DX*1), Z9
 	VMOVUPS (CX)(DX*2), Z10
 	VMOVUPS 64(CX)(DX*2), Z11
-	JMP     l32
+	JMP     l43
 
-l31:
+l42:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -631,6 +739,7 @@ l31:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -648,7 +757,7 @@ l31:
 	VMOVUPS.Z (CX)(DX*2), K1, Z10
 	VMOVUPS.Z 64(CX)(DX*2), K2, Z11
 
-l32:
+l43:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -662,13 +771,14 @@ l32:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l33:
+l44:
 	MOVQ DI, R11
 
-l34:
+l45:
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (R9), Z14
@@ -693,34 +803,35 @@ l34:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l34
+	JNZ          l45
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l33
+	JNZ          l44
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l35
+	JNE          l46
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	VMOVUPS      Z10, (CX)(AX*2)
-	VMOVUPS      Z11, 64(CX)(AX*2)
-	JMP          l36
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	VMOVUPS      Z10, (CX)(DX*2)
+	VMOVUPS      Z11, 64(CX)(DX*2)
+	JMP          l47
 
-l35:
+l46:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -728,35 +839,53 @@ l35:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
-	VMOVUPS Z10, K1, (CX)(AX*2)
-	VMOVUPS Z11, K2, 64(CX)(AX*2)
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+	VMOVUPS Z10, K1, (CX)(DX*2)
+	VMOVUPS Z11, K2, 64(CX)(DX*2)
 
-l36:
+l47:
+	DECQ   176(AX)
+	JZ     l48
+	MOVQ   96(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l41
+
+l48:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r7(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r7(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l49:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l37
+	JNE     l50
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -777,9 +906,9 @@ TEXT ·tileAVX512w32r7(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z12
 	VMOVUPS 64(CX), Z13
-	JMP     l38
+	JMP     l51
 
-l37:
+l50:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -787,6 +916,7 @@ l37:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -808,7 +938,7 @@ l37:
 	VMOVUPS.Z (CX), K1, Z12
 	VMOVUPS.Z 64(CX), K2, Z13
 
-l38:
+l51:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -822,15 +952,16 @@ l38:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l39:
+l52:
 	MOVQ DI, R12
 
-l40:
+l53:
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (R9), Z16
@@ -859,39 +990,40 @@ l40:
 	ADDQ         BX, R10
 	ADDQ         BX, R11
 	DECQ         R12
-	JNZ          l40
+	JNZ          l53
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	DECQ         R8
-	JNZ          l39
+	JNZ          l52
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l41
+	JNE          l54
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	VMOVUPS      Z10, (CX)(AX*2)
-	VMOVUPS      Z11, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	VMOVUPS      Z10, (CX)(DX*2)
+	VMOVUPS      Z11, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z12, (CX)
 	VMOVUPS      Z13, 64(CX)
-	JMP          l42
+	JMP          l55
 
-l41:
+l54:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -899,39 +1031,57 @@ l41:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
-	VMOVUPS Z10, K1, (CX)(AX*2)
-	VMOVUPS Z11, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+	VMOVUPS Z10, K1, (CX)(DX*2)
+	VMOVUPS Z11, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
 
-l42:
+l55:
+	DECQ   176(AX)
+	JZ     l56
+	MOVQ   96(AX), CX
+	IMUL3Q $0x1c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x1c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x1c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l49
+
+l56:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r8(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r8(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l57:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l43
+	JNE     l58
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -954,9 +1104,9 @@ TEXT ·tileAVX512w32r8(SB), NOSPLIT, $0-8
 	VMOVUPS 64(CX), Z13
 	VMOVUPS (CX)(DX*1), Z14
 	VMOVUPS 64(CX)(DX*1), Z15
-	JMP     l44
+	JMP     l59
 
-l43:
+l58:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -964,6 +1114,7 @@ l43:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -987,7 +1138,7 @@ l43:
 	VMOVUPS.Z (CX)(DX*1), K1, Z14
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z15
 
-l44:
+l59:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1001,15 +1152,16 @@ l44:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l45:
+l60:
 	MOVQ DI, R12
 
-l46:
+l61:
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (R9), Z18
@@ -1041,41 +1193,42 @@ l46:
 	ADDQ         BX, R10
 	ADDQ         BX, R11
 	DECQ         R12
-	JNZ          l46
+	JNZ          l61
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	DECQ         R8
-	JNZ          l45
+	JNZ          l60
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l47
+	JNE          l62
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	VMOVUPS      Z10, (CX)(AX*2)
-	VMOVUPS      Z11, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	VMOVUPS      Z10, (CX)(DX*2)
+	VMOVUPS      Z11, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z12, (CX)
 	VMOVUPS      Z13, 64(CX)
-	VMOVUPS      Z14, (CX)(AX*1)
-	VMOVUPS      Z15, 64(CX)(AX*1)
-	JMP          l48
+	VMOVUPS      Z14, (CX)(DX*1)
+	VMOVUPS      Z15, 64(CX)(DX*1)
+	JMP          l63
 
-l47:
+l62:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1083,41 +1236,59 @@ l47:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
-	VMOVUPS Z10, K1, (CX)(AX*2)
-	VMOVUPS Z11, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+	VMOVUPS Z10, K1, (CX)(DX*2)
+	VMOVUPS Z11, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	VMOVUPS Z14, K1, (CX)(AX*1)
-	VMOVUPS Z15, K2, 64(CX)(AX*1)
+	VMOVUPS Z14, K1, (CX)(DX*1)
+	VMOVUPS Z15, K2, 64(CX)(DX*1)
 
-l48:
+l63:
+	DECQ   176(AX)
+	JZ     l64
+	MOVQ   96(AX), CX
+	IMUL3Q $0x20, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x20, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x20, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l57
+
+l64:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r9(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r9(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l65:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l49
+	JNE     l66
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -1142,9 +1313,9 @@ TEXT ·tileAVX512w32r9(SB), NOSPLIT, $0-8
 	VMOVUPS 64(CX)(DX*1), Z15
 	VMOVUPS (CX)(DX*2), Z16
 	VMOVUPS 64(CX)(DX*2), Z17
-	JMP     l50
+	JMP     l67
 
-l49:
+l66:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1152,6 +1323,7 @@ l49:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -1177,7 +1349,7 @@ l49:
 	VMOVUPS.Z (CX)(DX*2), K1, Z16
 	VMOVUPS.Z 64(CX)(DX*2), K2, Z17
 
-l50:
+l67:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1191,15 +1363,16 @@ l50:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l51:
+l68:
 	MOVQ DI, R12
 
-l52:
+l69:
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (R9), Z20
@@ -1234,43 +1407,44 @@ l52:
 	ADDQ         BX, R10
 	ADDQ         BX, R11
 	DECQ         R12
-	JNZ          l52
+	JNZ          l69
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	DECQ         R8
-	JNZ          l51
+	JNZ          l68
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l53
+	JNE          l70
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	VMOVUPS      Z10, (CX)(AX*2)
-	VMOVUPS      Z11, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	VMOVUPS      Z10, (CX)(DX*2)
+	VMOVUPS      Z11, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z12, (CX)
 	VMOVUPS      Z13, 64(CX)
-	VMOVUPS      Z14, (CX)(AX*1)
-	VMOVUPS      Z15, 64(CX)(AX*1)
-	VMOVUPS      Z16, (CX)(AX*2)
-	VMOVUPS      Z17, 64(CX)(AX*2)
-	JMP          l54
+	VMOVUPS      Z14, (CX)(DX*1)
+	VMOVUPS      Z15, 64(CX)(DX*1)
+	VMOVUPS      Z16, (CX)(DX*2)
+	VMOVUPS      Z17, 64(CX)(DX*2)
+	JMP          l71
 
-l53:
+l70:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1278,43 +1452,61 @@ l53:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
-	VMOVUPS Z10, K1, (CX)(AX*2)
-	VMOVUPS Z11, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+	VMOVUPS Z10, K1, (CX)(DX*2)
+	VMOVUPS Z11, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	VMOVUPS Z14, K1, (CX)(AX*1)
-	VMOVUPS Z15, K2, 64(CX)(AX*1)
-	VMOVUPS Z16, K1, (CX)(AX*2)
-	VMOVUPS Z17, K2, 64(CX)(AX*2)
+	VMOVUPS Z14, K1, (CX)(DX*1)
+	VMOVUPS Z15, K2, 64(CX)(DX*1)
+	VMOVUPS Z16, K1, (CX)(DX*2)
+	VMOVUPS Z17, K2, 64(CX)(DX*2)
 
-l54:
+l71:
+	DECQ   176(AX)
+	JZ     l72
+	MOVQ   96(AX), CX
+	IMUL3Q $0x24, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x24, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x24, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l65
+
+l72:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r10(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r10(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l73:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l55
+	JNE     l74
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -1343,9 +1535,9 @@ TEXT ·tileAVX512w32r10(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z18
 	VMOVUPS 64(CX), Z19
-	JMP     l56
+	JMP     l75
 
-l55:
+l74:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1353,6 +1545,7 @@ l55:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -1382,7 +1575,7 @@ l55:
 	VMOVUPS.Z (CX), K1, Z18
 	VMOVUPS.Z 64(CX), K2, Z19
 
-l56:
+l75:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1396,6 +1589,7 @@ l56:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
@@ -1403,10 +1597,10 @@ l56:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l57:
+l76:
 	MOVQ DI, R13
 
-l58:
+l77:
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (R9), Z22
@@ -1445,48 +1639,49 @@ l58:
 	ADDQ         BX, R11
 	ADDQ         BX, R12
 	DECQ         R13
-	JNZ          l58
+	JNZ          l77
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	ADDQ         SI, R12
 	DECQ         R8
-	JNZ          l57
+	JNZ          l76
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l59
+	JNE          l78
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	VMOVUPS      Z10, (CX)(AX*2)
-	VMOVUPS      Z11, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	VMOVUPS      Z10, (CX)(DX*2)
+	VMOVUPS      Z11, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z12, (CX)
 	VMOVUPS      Z13, 64(CX)
-	VMOVUPS      Z14, (CX)(AX*1)
-	VMOVUPS      Z15, 64(CX)(AX*1)
-	VMOVUPS      Z16, (CX)(AX*2)
-	VMOVUPS      Z17, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z14, (CX)(DX*1)
+	VMOVUPS      Z15, 64(CX)(DX*1)
+	VMOVUPS      Z16, (CX)(DX*2)
+	VMOVUPS      Z17, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z18, (CX)
 	VMOVUPS      Z19, 64(CX)
-	JMP          l60
+	JMP          l79
 
-l59:
+l78:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1494,47 +1689,65 @@ l59:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
-	VMOVUPS Z10, K1, (CX)(AX*2)
-	VMOVUPS Z11, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+	VMOVUPS Z10, K1, (CX)(DX*2)
+	VMOVUPS Z11, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	VMOVUPS Z14, K1, (CX)(AX*1)
-	VMOVUPS Z15, K2, 64(CX)(AX*1)
-	VMOVUPS Z16, K1, (CX)(AX*2)
-	VMOVUPS Z17, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z14, K1, (CX)(DX*1)
+	VMOVUPS Z15, K2, 64(CX)(DX*1)
+	VMOVUPS Z16, K1, (CX)(DX*2)
+	VMOVUPS Z17, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
 
-l60:
+l79:
+	DECQ   176(AX)
+	JZ     l80
+	MOVQ   96(AX), CX
+	IMUL3Q $0x28, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x28, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x28, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l73
+
+l80:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r11(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r11(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l81:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l61
+	JNE     l82
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -1565,9 +1778,9 @@ TEXT ·tileAVX512w32r11(SB), NOSPLIT, $0-8
 	VMOVUPS 64(CX), Z19
 	VMOVUPS (CX)(DX*1), Z20
 	VMOVUPS 64(CX)(DX*1), Z21
-	JMP     l62
+	JMP     l83
 
-l61:
+l82:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1575,6 +1788,7 @@ l61:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -1606,7 +1820,7 @@ l61:
 	VMOVUPS.Z (CX)(DX*1), K1, Z20
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z21
 
-l62:
+l83:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1620,6 +1834,7 @@ l62:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
@@ -1627,10 +1842,10 @@ l62:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l63:
+l84:
 	MOVQ DI, R13
 
-l64:
+l85:
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (R9), Z24
@@ -1672,50 +1887,51 @@ l64:
 	ADDQ         BX, R11
 	ADDQ         BX, R12
 	DECQ         R13
-	JNZ          l64
+	JNZ          l85
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	ADDQ         SI, R12
 	DECQ         R8
-	JNZ          l63
+	JNZ          l84
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l65
+	JNE          l86
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	VMOVUPS      Z10, (CX)(AX*2)
-	VMOVUPS      Z11, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	VMOVUPS      Z10, (CX)(DX*2)
+	VMOVUPS      Z11, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z12, (CX)
 	VMOVUPS      Z13, 64(CX)
-	VMOVUPS      Z14, (CX)(AX*1)
-	VMOVUPS      Z15, 64(CX)(AX*1)
-	VMOVUPS      Z16, (CX)(AX*2)
-	VMOVUPS      Z17, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z14, (CX)(DX*1)
+	VMOVUPS      Z15, 64(CX)(DX*1)
+	VMOVUPS      Z16, (CX)(DX*2)
+	VMOVUPS      Z17, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z18, (CX)
 	VMOVUPS      Z19, 64(CX)
-	VMOVUPS      Z20, (CX)(AX*1)
-	VMOVUPS      Z21, 64(CX)(AX*1)
-	JMP          l66
+	VMOVUPS      Z20, (CX)(DX*1)
+	VMOVUPS      Z21, 64(CX)(DX*1)
+	JMP          l87
 
-l65:
+l86:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1723,49 +1939,67 @@ l65:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
-	VMOVUPS Z10, K1, (CX)(AX*2)
-	VMOVUPS Z11, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+	VMOVUPS Z10, K1, (CX)(DX*2)
+	VMOVUPS Z11, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	VMOVUPS Z14, K1, (CX)(AX*1)
-	VMOVUPS Z15, K2, 64(CX)(AX*1)
-	VMOVUPS Z16, K1, (CX)(AX*2)
-	VMOVUPS Z17, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z14, K1, (CX)(DX*1)
+	VMOVUPS Z15, K2, 64(CX)(DX*1)
+	VMOVUPS Z16, K1, (CX)(DX*2)
+	VMOVUPS Z17, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	VMOVUPS Z20, K1, (CX)(AX*1)
-	VMOVUPS Z21, K2, 64(CX)(AX*1)
+	VMOVUPS Z20, K1, (CX)(DX*1)
+	VMOVUPS Z21, K2, 64(CX)(DX*1)
 
-l66:
+l87:
+	DECQ   176(AX)
+	JZ     l88
+	MOVQ   96(AX), CX
+	IMUL3Q $0x2c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x2c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x2c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l81
+
+l88:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r12(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w32r12(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l89:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l67
+	JNE     l90
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -1798,9 +2032,9 @@ TEXT ·tileAVX512w32r12(SB), NOSPLIT, $0-8
 	VMOVUPS 64(CX)(DX*1), Z21
 	VMOVUPS (CX)(DX*2), Z22
 	VMOVUPS 64(CX)(DX*2), Z23
-	JMP     l68
+	JMP     l91
 
-l67:
+l90:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1808,6 +2042,7 @@ l67:
 	KMOVW     DX, K2
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -1841,7 +2076,7 @@ l67:
 	VMOVUPS.Z (CX)(DX*2), K1, Z22
 	VMOVUPS.Z 64(CX)(DX*2), K2, Z23
 
-l68:
+l91:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1855,6 +2090,7 @@ l68:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
@@ -1862,10 +2098,10 @@ l68:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l69:
+l92:
 	MOVQ DI, R13
 
-l70:
+l93:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (R9), Z26
@@ -1910,52 +2146,53 @@ l70:
 	ADDQ         BX, R11
 	ADDQ         BX, R12
 	DECQ         R13
-	JNZ          l70
+	JNZ          l93
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	ADDQ         SI, R12
 	DECQ         R8
-	JNZ          l69
+	JNZ          l92
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l71
+	JNE          l94
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(AX*1)
-	VMOVUPS      Z3, 64(CX)(AX*1)
-	VMOVUPS      Z4, (CX)(AX*2)
-	VMOVUPS      Z5, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(AX*1)
-	VMOVUPS      Z9, 64(CX)(AX*1)
-	VMOVUPS      Z10, (CX)(AX*2)
-	VMOVUPS      Z11, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	VMOVUPS      Z10, (CX)(DX*2)
+	VMOVUPS      Z11, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z12, (CX)
 	VMOVUPS      Z13, 64(CX)
-	VMOVUPS      Z14, (CX)(AX*1)
-	VMOVUPS      Z15, 64(CX)(AX*1)
-	VMOVUPS      Z16, (CX)(AX*2)
-	VMOVUPS      Z17, 64(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Z14, (CX)(DX*1)
+	VMOVUPS      Z15, 64(CX)(DX*1)
+	VMOVUPS      Z16, (CX)(DX*2)
+	VMOVUPS      Z17, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Z18, (CX)
 	VMOVUPS      Z19, 64(CX)
-	VMOVUPS      Z20, (CX)(AX*1)
-	VMOVUPS      Z21, 64(CX)(AX*1)
-	VMOVUPS      Z22, (CX)(AX*2)
-	VMOVUPS      Z23, 64(CX)(AX*2)
-	JMP          l72
+	VMOVUPS      Z20, (CX)(DX*1)
+	VMOVUPS      Z21, 64(CX)(DX*1)
+	VMOVUPS      Z22, (CX)(DX*2)
+	VMOVUPS      Z23, 64(CX)(DX*2)
+	JMP          l95
 
-l71:
+l94:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1963,67 +2200,86 @@ l71:
 	KMOVW   DX, K2
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(AX*1)
-	VMOVUPS Z3, K2, 64(CX)(AX*1)
-	VMOVUPS Z4, K1, (CX)(AX*2)
-	VMOVUPS Z5, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(AX*1)
-	VMOVUPS Z9, K2, 64(CX)(AX*1)
-	VMOVUPS Z10, K1, (CX)(AX*2)
-	VMOVUPS Z11, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+	VMOVUPS Z10, K1, (CX)(DX*2)
+	VMOVUPS Z11, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	VMOVUPS Z14, K1, (CX)(AX*1)
-	VMOVUPS Z15, K2, 64(CX)(AX*1)
-	VMOVUPS Z16, K1, (CX)(AX*2)
-	VMOVUPS Z17, K2, 64(CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z14, K1, (CX)(DX*1)
+	VMOVUPS Z15, K2, 64(CX)(DX*1)
+	VMOVUPS Z16, K1, (CX)(DX*2)
+	VMOVUPS Z17, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	VMOVUPS Z20, K1, (CX)(AX*1)
-	VMOVUPS Z21, K2, 64(CX)(AX*1)
-	VMOVUPS Z22, K1, (CX)(AX*2)
-	VMOVUPS Z23, K2, 64(CX)(AX*2)
+	VMOVUPS Z20, K1, (CX)(DX*1)
+	VMOVUPS Z21, K2, 64(CX)(DX*1)
+	VMOVUPS Z22, K1, (CX)(DX*2)
+	VMOVUPS Z23, K2, 64(CX)(DX*2)
 
-l72:
+l95:
+	DECQ   176(AX)
+	JZ     l96
+	MOVQ   96(AX), CX
+	IMUL3Q $0x30, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x30, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x30, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l89
+
+l96:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r1(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r1(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l97:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l73
+	JNE     l98
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
-	JMP     l74
+	JMP     l99
 
-l73:
+l98:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
 
-l74:
+l99:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2037,69 +2293,90 @@ l74:
 	IMULQ DI, DX
 	SUBQ  DX, SI
 	MOVQ  48(AX), DX
+	ADDQ  200(AX), DX
 
-l75:
+l100:
 	MOVQ DI, R9
 
-l76:
+l101:
 	VMOVUPS          (CX), Z1
 	VFMADD231PS.BCST (DX), Z1, Z0
 	ADDQ             $0x40, CX
 	ADDQ             BX, DX
 	DECQ             R9
-	JNZ              l76
+	JNZ              l101
 	ADDQ             SI, DX
 	DECQ             R8
-	JNZ              l75
+	JNZ              l100
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l77
+	JNE              l102
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	JMP              l78
+	JMP              l103
 
-l77:
+l102:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 
-l78:
+l103:
+	DECQ   176(AX)
+	JZ     l104
+	MOVQ   96(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l97
+
+l104:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r2(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l105:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l79
+	JNE     l106
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
-	JMP     l80
+	JMP     l107
 
-l79:
+l106:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 
-l80:
+l107:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2113,74 +2390,95 @@ l80:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l81:
+l108:
 	MOVQ DI, R10
 
-l82:
+l109:
 	VMOVUPS          (CX), Z2
 	VFMADD231PS.BCST (R9), Z2, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z2, Z1
 	ADDQ             $0x40, CX
 	ADDQ             BX, R9
 	DECQ             R10
-	JNZ              l82
+	JNZ              l109
 	ADDQ             SI, R9
 	DECQ             R8
-	JNZ              l81
+	JNZ              l108
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l83
+	JNE              l110
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	JMP              l84
+	VMOVUPS          Z1, (CX)(DX*1)
+	JMP              l111
 
-l83:
+l110:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
+	VMOVUPS Z1, K1, (CX)(DX*1)
 
-l84:
+l111:
+	DECQ   176(AX)
+	JZ     l112
+	MOVQ   96(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l105
+
+l112:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r3(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r3(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l113:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l85
+	JNE     l114
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
-	JMP     l86
+	JMP     l115
 
-l85:
+l114:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
 
-l86:
+l115:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2194,11 +2492,12 @@ l86:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l87:
+l116:
 	MOVQ DI, R10
 
-l88:
+l117:
 	VMOVUPS          (CX), Z3
 	VFMADD231PS.BCST (R9), Z3, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z3, Z1
@@ -2206,45 +2505,64 @@ l88:
 	ADDQ             $0x40, CX
 	ADDQ             BX, R9
 	DECQ             R10
-	JNZ              l88
+	JNZ              l117
 	ADDQ             SI, R9
 	DECQ             R8
-	JNZ              l87
+	JNZ              l116
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l89
+	JNE              l118
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	JMP              l90
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	JMP              l119
 
-l89:
+l118:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
 
-l90:
+l119:
+	DECQ   176(AX)
+	JZ     l120
+	MOVQ   96(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l113
+
+l120:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r4(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r4(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l121:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l91
+	JNE     l122
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -2253,14 +2571,15 @@ TEXT ·tileAVX512w16r4(SB), NOSPLIT, $0-8
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z3
-	JMP     l92
+	JMP     l123
 
-l91:
+l122:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -2270,7 +2589,7 @@ l91:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
 
-l92:
+l123:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2284,13 +2603,14 @@ l92:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l93:
+l124:
 	MOVQ DI, R11
 
-l94:
+l125:
 	VMOVUPS          (CX), Z4
 	VFMADD231PS.BCST (R9), Z4, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z4, Z1
@@ -2300,52 +2620,71 @@ l94:
 	ADDQ             BX, R9
 	ADDQ             BX, R10
 	DECQ             R11
-	JNZ              l94
+	JNZ              l125
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R8
-	JNZ              l93
+	JNZ              l124
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l95
+	JNE              l126
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	JMP              l96
+	JMP              l127
 
-l95:
+l126:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
 
-l96:
+l127:
+	DECQ   176(AX)
+	JZ     l128
+	MOVQ   96(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l121
+
+l128:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r5(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r5(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l129:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l97
+	JNE     l130
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -2355,14 +2694,15 @@ TEXT ·tileAVX512w16r5(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z3
 	VMOVUPS (CX)(DX*1), Z4
-	JMP     l98
+	JMP     l131
 
-l97:
+l130:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -2373,7 +2713,7 @@ l97:
 	VMOVUPS.Z (CX), K1, Z3
 	VMOVUPS.Z (CX)(DX*1), K1, Z4
 
-l98:
+l131:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2387,13 +2727,14 @@ l98:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l99:
+l132:
 	MOVQ DI, R11
 
-l100:
+l133:
 	VMOVUPS          (CX), Z5
 	VFMADD231PS.BCST (R9), Z5, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z5, Z1
@@ -2404,54 +2745,73 @@ l100:
 	ADDQ             BX, R9
 	ADDQ             BX, R10
 	DECQ             R11
-	JNZ              l100
+	JNZ              l133
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R8
-	JNZ              l99
+	JNZ              l132
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l101
+	JNE              l134
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	JMP              l102
+	VMOVUPS          Z4, (CX)(DX*1)
+	JMP              l135
 
-l101:
+l134:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
+	VMOVUPS Z4, K1, (CX)(DX*1)
 
-l102:
+l135:
+	DECQ   176(AX)
+	JZ     l136
+	MOVQ   96(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l129
+
+l136:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r6(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r6(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l137:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l103
+	JNE     l138
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -2462,14 +2822,15 @@ TEXT ·tileAVX512w16r6(SB), NOSPLIT, $0-8
 	VMOVUPS (CX), Z3
 	VMOVUPS (CX)(DX*1), Z4
 	VMOVUPS (CX)(DX*2), Z5
-	JMP     l104
+	JMP     l139
 
-l103:
+l138:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -2481,7 +2842,7 @@ l103:
 	VMOVUPS.Z (CX)(DX*1), K1, Z4
 	VMOVUPS.Z (CX)(DX*2), K1, Z5
 
-l104:
+l139:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2495,13 +2856,14 @@ l104:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l105:
+l140:
 	MOVQ DI, R11
 
-l106:
+l141:
 	VMOVUPS          (CX), Z6
 	VFMADD231PS.BCST (R9), Z6, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z6, Z1
@@ -2513,56 +2875,75 @@ l106:
 	ADDQ             BX, R9
 	ADDQ             BX, R10
 	DECQ             R11
-	JNZ              l106
+	JNZ              l141
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R8
-	JNZ              l105
+	JNZ              l140
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l107
+	JNE              l142
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	VMOVUPS          Z5, (CX)(AX*2)
-	JMP              l108
+	VMOVUPS          Z4, (CX)(DX*1)
+	VMOVUPS          Z5, (CX)(DX*2)
+	JMP              l143
 
-l107:
+l142:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
-	VMOVUPS Z5, K1, (CX)(AX*2)
+	VMOVUPS Z4, K1, (CX)(DX*1)
+	VMOVUPS Z5, K1, (CX)(DX*2)
 
-l108:
+l143:
+	DECQ   176(AX)
+	JZ     l144
+	MOVQ   96(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l137
+
+l144:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r7(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r7(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l145:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l109
+	JNE     l146
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -2576,14 +2957,15 @@ TEXT ·tileAVX512w16r7(SB), NOSPLIT, $0-8
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z6
-	JMP     l110
+	JMP     l147
 
-l109:
+l146:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -2598,7 +2980,7 @@ l109:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 
-l110:
+l147:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2612,15 +2994,16 @@ l110:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l111:
+l148:
 	MOVQ DI, R12
 
-l112:
+l149:
 	VMOVUPS          (CX), Z7
 	VFMADD231PS.BCST (R9), Z7, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z7, Z1
@@ -2634,63 +3017,82 @@ l112:
 	ADDQ             BX, R10
 	ADDQ             BX, R11
 	DECQ             R12
-	JNZ              l112
+	JNZ              l149
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	DECQ             R8
-	JNZ              l111
+	JNZ              l148
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l113
+	JNE              l150
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	VMOVUPS          Z5, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z4, (CX)(DX*1)
+	VMOVUPS          Z5, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
-	JMP              l114
+	JMP              l151
 
-l113:
+l150:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
-	VMOVUPS Z5, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)(DX*1)
+	VMOVUPS Z5, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 
-l114:
+l151:
+	DECQ   176(AX)
+	JZ     l152
+	MOVQ   96(AX), CX
+	IMUL3Q $0x1c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x1c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x1c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l145
+
+l152:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r8(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r8(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l153:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l115
+	JNE     l154
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -2705,14 +3107,15 @@ TEXT ·tileAVX512w16r8(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z6
 	VMOVUPS (CX)(DX*1), Z7
-	JMP     l116
+	JMP     l155
 
-l115:
+l154:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -2728,7 +3131,7 @@ l115:
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z (CX)(DX*1), K1, Z7
 
-l116:
+l155:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2742,15 +3145,16 @@ l116:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l117:
+l156:
 	MOVQ DI, R12
 
-l118:
+l157:
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (R9), Z8, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z8, Z1
@@ -2765,65 +3169,84 @@ l118:
 	ADDQ             BX, R10
 	ADDQ             BX, R11
 	DECQ             R12
-	JNZ              l118
+	JNZ              l157
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	DECQ             R8
-	JNZ              l117
+	JNZ              l156
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l119
+	JNE              l158
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	VMOVUPS          Z5, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z4, (CX)(DX*1)
+	VMOVUPS          Z5, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
-	VMOVUPS          Z7, (CX)(AX*1)
-	JMP              l120
+	VMOVUPS          Z7, (CX)(DX*1)
+	JMP              l159
 
-l119:
+l158:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
-	VMOVUPS Z5, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)(DX*1)
+	VMOVUPS Z5, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K1, (CX)(AX*1)
+	VMOVUPS Z7, K1, (CX)(DX*1)
 
-l120:
+l159:
+	DECQ   176(AX)
+	JZ     l160
+	MOVQ   96(AX), CX
+	IMUL3Q $0x20, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x20, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x20, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l153
+
+l160:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r9(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r9(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l161:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l121
+	JNE     l162
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -2839,14 +3262,15 @@ TEXT ·tileAVX512w16r9(SB), NOSPLIT, $0-8
 	VMOVUPS (CX), Z6
 	VMOVUPS (CX)(DX*1), Z7
 	VMOVUPS (CX)(DX*2), Z8
-	JMP     l122
+	JMP     l163
 
-l121:
+l162:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -2863,7 +3287,7 @@ l121:
 	VMOVUPS.Z (CX)(DX*1), K1, Z7
 	VMOVUPS.Z (CX)(DX*2), K1, Z8
 
-l122:
+l163:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2877,15 +3301,16 @@ l122:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l123:
+l164:
 	MOVQ DI, R12
 
-l124:
+l165:
 	VMOVUPS          (CX), Z9
 	VFMADD231PS.BCST (R9), Z9, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z9, Z1
@@ -2901,67 +3326,86 @@ l124:
 	ADDQ             BX, R10
 	ADDQ             BX, R11
 	DECQ             R12
-	JNZ              l124
+	JNZ              l165
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	DECQ             R8
-	JNZ              l123
+	JNZ              l164
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l125
+	JNE              l166
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	VMOVUPS          Z5, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z4, (CX)(DX*1)
+	VMOVUPS          Z5, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
-	VMOVUPS          Z7, (CX)(AX*1)
-	VMOVUPS          Z8, (CX)(AX*2)
-	JMP              l126
+	VMOVUPS          Z7, (CX)(DX*1)
+	VMOVUPS          Z8, (CX)(DX*2)
+	JMP              l167
 
-l125:
+l166:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
-	VMOVUPS Z5, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)(DX*1)
+	VMOVUPS Z5, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K1, (CX)(AX*1)
-	VMOVUPS Z8, K1, (CX)(AX*2)
+	VMOVUPS Z7, K1, (CX)(DX*1)
+	VMOVUPS Z8, K1, (CX)(DX*2)
 
-l126:
+l167:
+	DECQ   176(AX)
+	JZ     l168
+	MOVQ   96(AX), CX
+	IMUL3Q $0x24, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x24, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x24, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l161
+
+l168:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r10(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r10(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l169:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l127
+	JNE     l170
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -2980,14 +3424,15 @@ TEXT ·tileAVX512w16r10(SB), NOSPLIT, $0-8
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z9
-	JMP     l128
+	JMP     l171
 
-l127:
+l170:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -3007,7 +3452,7 @@ l127:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
 
-l128:
+l171:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3021,6 +3466,7 @@ l128:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
@@ -3028,10 +3474,10 @@ l128:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l129:
+l172:
 	MOVQ DI, R13
 
-l130:
+l173:
 	VMOVUPS          (CX), Z10
 	VFMADD231PS.BCST (R9), Z10, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z10, Z1
@@ -3049,74 +3495,93 @@ l130:
 	ADDQ             BX, R11
 	ADDQ             BX, R12
 	DECQ             R13
-	JNZ              l130
+	JNZ              l173
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	ADDQ             SI, R12
 	DECQ             R8
-	JNZ              l129
+	JNZ              l172
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l131
+	JNE              l174
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	VMOVUPS          Z5, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z4, (CX)(DX*1)
+	VMOVUPS          Z5, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
-	VMOVUPS          Z7, (CX)(AX*1)
-	VMOVUPS          Z8, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z7, (CX)(DX*1)
+	VMOVUPS          Z8, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z9, (CX)
-	JMP              l132
+	JMP              l175
 
-l131:
+l174:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
-	VMOVUPS Z5, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)(DX*1)
+	VMOVUPS Z5, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K1, (CX)(AX*1)
-	VMOVUPS Z8, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)(DX*1)
+	VMOVUPS Z8, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
 
-l132:
+l175:
+	DECQ   176(AX)
+	JZ     l176
+	MOVQ   96(AX), CX
+	IMUL3Q $0x28, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x28, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x28, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l169
+
+l176:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r11(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r11(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l177:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l133
+	JNE     l178
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -3136,14 +3601,15 @@ TEXT ·tileAVX512w16r11(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z9
 	VMOVUPS (CX)(DX*1), Z10
-	JMP     l134
+	JMP     l179
 
-l133:
+l178:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -3164,7 +3630,7 @@ l133:
 	VMOVUPS.Z (CX), K1, Z9
 	VMOVUPS.Z (CX)(DX*1), K1, Z10
 
-l134:
+l179:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3178,6 +3644,7 @@ l134:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
@@ -3185,10 +3652,10 @@ l134:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l135:
+l180:
 	MOVQ DI, R13
 
-l136:
+l181:
 	VMOVUPS          (CX), Z11
 	VFMADD231PS.BCST (R9), Z11, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z11, Z1
@@ -3207,76 +3674,95 @@ l136:
 	ADDQ             BX, R11
 	ADDQ             BX, R12
 	DECQ             R13
-	JNZ              l136
+	JNZ              l181
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	ADDQ             SI, R12
 	DECQ             R8
-	JNZ              l135
+	JNZ              l180
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l137
+	JNE              l182
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	VMOVUPS          Z5, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z4, (CX)(DX*1)
+	VMOVUPS          Z5, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
-	VMOVUPS          Z7, (CX)(AX*1)
-	VMOVUPS          Z8, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z7, (CX)(DX*1)
+	VMOVUPS          Z8, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z9, (CX)
-	VMOVUPS          Z10, (CX)(AX*1)
-	JMP              l138
+	VMOVUPS          Z10, (CX)(DX*1)
+	JMP              l183
 
-l137:
+l182:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
-	VMOVUPS Z5, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)(DX*1)
+	VMOVUPS Z5, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K1, (CX)(AX*1)
-	VMOVUPS Z8, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)(DX*1)
+	VMOVUPS Z8, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	VMOVUPS Z10, K1, (CX)(AX*1)
+	VMOVUPS Z10, K1, (CX)(DX*1)
 
-l138:
+l183:
+	DECQ   176(AX)
+	JZ     l184
+	MOVQ   96(AX), CX
+	IMUL3Q $0x2c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x2c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x2c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l177
+
+l184:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r12(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tileAVX512w16r12(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l185:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l139
+	JNE     l186
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
@@ -3297,14 +3783,15 @@ TEXT ·tileAVX512w16r12(SB), NOSPLIT, $0-8
 	VMOVUPS (CX), Z9
 	VMOVUPS (CX)(DX*1), Z10
 	VMOVUPS (CX)(DX*2), Z11
-	JMP     l140
+	JMP     l187
 
-l139:
+l186:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	SHRQ      $0x10, DX
 	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
 	MOVQ      104(AX), DX
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
@@ -3326,7 +3813,7 @@ l139:
 	VMOVUPS.Z (CX)(DX*1), K1, Z10
 	VMOVUPS.Z (CX)(DX*2), K1, Z11
 
-l140:
+l187:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3340,6 +3827,7 @@ l140:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 	LEAQ  (R10)(DX*2), R11
@@ -3347,10 +3835,10 @@ l140:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l141:
+l188:
 	MOVQ DI, R13
 
-l142:
+l189:
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (R9), Z12, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z12, Z1
@@ -3370,89 +3858,109 @@ l142:
 	ADDQ             BX, R11
 	ADDQ             BX, R12
 	DECQ             R13
-	JNZ              l142
+	JNZ              l189
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	ADDQ             SI, R12
 	DECQ             R8
-	JNZ              l141
+	JNZ              l188
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l143
+	JNE              l190
 	MOVQ             (AX), CX
-	MOVQ             96(AX), AX
-	SHLQ             $0x02, AX
+	ADDQ             184(AX), CX
+	MOVQ             96(AX), DX
+	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, (CX)(AX*1)
-	VMOVUPS          Z2, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z1, (CX)(DX*1)
+	VMOVUPS          Z2, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	VMOVUPS          Z4, (CX)(AX*1)
-	VMOVUPS          Z5, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z4, (CX)(DX*1)
+	VMOVUPS          Z5, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
-	VMOVUPS          Z7, (CX)(AX*1)
-	VMOVUPS          Z8, (CX)(AX*2)
-	LEAQ             (CX)(AX*2), CX
-	ADDQ             AX, CX
+	VMOVUPS          Z7, (CX)(DX*1)
+	VMOVUPS          Z8, (CX)(DX*2)
+	LEAQ             (CX)(DX*2), CX
+	ADDQ             DX, CX
 	VMOVUPS          Z9, (CX)
-	VMOVUPS          Z10, (CX)(AX*1)
-	VMOVUPS          Z11, (CX)(AX*2)
-	JMP              l144
+	VMOVUPS          Z10, (CX)(DX*1)
+	VMOVUPS          Z11, (CX)(DX*2)
+	JMP              l191
 
-l143:
+l190:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	SHRQ    $0x10, DX
 	MOVQ    (AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(AX*1)
-	VMOVUPS Z2, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	VMOVUPS Z4, K1, (CX)(AX*1)
-	VMOVUPS Z5, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)(DX*1)
+	VMOVUPS Z5, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K1, (CX)(AX*1)
-	VMOVUPS Z8, K1, (CX)(AX*2)
-	LEAQ    (CX)(AX*2), CX
-	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)(DX*1)
+	VMOVUPS Z8, K1, (CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	VMOVUPS Z10, K1, (CX)(AX*1)
-	VMOVUPS Z11, K1, (CX)(AX*2)
+	VMOVUPS Z10, K1, (CX)(DX*1)
+	VMOVUPS Z11, K1, (CX)(DX*2)
 
-l144:
+l191:
+	DECQ   176(AX)
+	JZ     l192
+	MOVQ   96(AX), CX
+	IMUL3Q $0x30, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x30, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x30, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l185
+
+l192:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r1(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w16r1(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l193:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l145
+	JNE     l194
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     l146
+	JMP     l195
 
-l145:
+l194:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -3460,7 +3968,7 @@ l145:
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(CX), Y1, Y1
 
-l146:
+l195:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3474,11 +3982,12 @@ l146:
 	IMULQ DI, DX
 	SUBQ  DX, SI
 	MOVQ  48(AX), DX
+	ADDQ  200(AX), DX
 
-l147:
+l196:
 	MOVQ DI, R9
 
-l148:
+l197:
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -3487,57 +3996,77 @@ l148:
 	ADDQ         $0x40, CX
 	ADDQ         BX, DX
 	DECQ         R9
-	JNZ          l148
+	JNZ          l197
 	ADDQ         SI, DX
 	DECQ         R8
-	JNZ          l147
+	JNZ          l196
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l149
+	JNE          l198
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	JMP          l150
+	JMP          l199
 
-l149:
+l198:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 
-l150:
+l199:
+	DECQ   176(AX)
+	JZ     l200
+	MOVQ   96(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l193
+
+l200:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r2(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w16r2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l201:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l151
+	JNE     l202
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     l152
+	JMP     l203
 
-l151:
+l202:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -3549,7 +4078,7 @@ l151:
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS 32(CX)(BX*1), Y3, Y3
 
-l152:
+l203:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3563,11 +4092,12 @@ l152:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l153:
+l204:
 	MOVQ DI, R10
 
-l154:
+l205:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (R9), Y6
@@ -3579,50 +4109,69 @@ l154:
 	ADDQ         $0x40, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l154
+	JNZ          l205
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l153
+	JNZ          l204
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l155
+	JNE          l206
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	VMOVUPS      Y2, (CX)(AX*1)
-	VMOVUPS      Y3, 32(CX)(AX*1)
-	JMP          l156
+	VMOVUPS      Y2, (CX)(DX*1)
+	VMOVUPS      Y3, 32(CX)(DX*1)
+	JMP          l207
 
-l155:
+l206:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS Y0, Y4, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*1)
+	VMASKMOVPS Y2, Y0, (CX)(BX*1)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y3, Y0, 32(CX)(AX*1)
+	VMASKMOVPS Y3, Y0, 32(CX)(BX*1)
 
-l156:
+l207:
+	DECQ   176(AX)
+	JZ     l208
+	MOVQ   96(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l201
+
+l208:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r3(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w16r3(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l209:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l157
+	JNE     l210
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
@@ -3631,13 +4180,14 @@ TEXT ·tileAVX2w16r3(SB), NOSPLIT, $0-8
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     l158
+	JMP     l211
 
-l157:
+l210:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -3653,7 +4203,7 @@ l157:
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 32(CX)(BX*2), Y5, Y5
 
-l158:
+l211:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3667,11 +4217,12 @@ l158:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l159:
+l212:
 	MOVQ DI, R10
 
-l160:
+l213:
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (R9), Y8
@@ -3686,56 +4237,75 @@ l160:
 	ADDQ         $0x40, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l160
+	JNZ          l213
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l159
+	JNZ          l212
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l161
+	JNE          l214
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	VMOVUPS      Y2, (CX)(AX*1)
-	VMOVUPS      Y3, 32(CX)(AX*1)
-	VMOVUPS      Y4, (CX)(AX*2)
-	VMOVUPS      Y5, 32(CX)(AX*2)
-	JMP          l162
+	VMOVUPS      Y2, (CX)(DX*1)
+	VMOVUPS      Y3, 32(CX)(DX*1)
+	VMOVUPS      Y4, (CX)(DX*2)
+	VMOVUPS      Y5, 32(CX)(DX*2)
+	JMP          l215
 
-l161:
+l214:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS Y0, Y6, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*1)
+	VMASKMOVPS Y2, Y0, (CX)(BX*1)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y3, Y0, 32(CX)(AX*1)
+	VMASKMOVPS Y3, Y0, 32(CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y4, Y0, (CX)(AX*2)
+	VMASKMOVPS Y4, Y0, (CX)(BX*2)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y5, Y0, 32(CX)(AX*2)
+	VMASKMOVPS Y5, Y0, 32(CX)(BX*2)
 
-l162:
+l215:
+	DECQ   176(AX)
+	JZ     l216
+	MOVQ   96(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l209
+
+l216:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r4(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w16r4(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l217:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l163
+	JNE     l218
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
@@ -3748,13 +4318,14 @@ TEXT ·tileAVX2w16r4(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	JMP     l164
+	JMP     l219
 
-l163:
+l218:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -3776,7 +4347,7 @@ l163:
 	VMOVUPS    32(DX), Y7
 	VMASKMOVPS 32(CX), Y7, Y7
 
-l164:
+l219:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3790,13 +4361,14 @@ l164:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l165:
+l220:
 	MOVQ DI, R11
 
-l166:
+l221:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (R9), Y10
@@ -3815,67 +4387,86 @@ l166:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l166
+	JNZ          l221
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l165
+	JNZ          l220
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l167
+	JNE          l222
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	VMOVUPS      Y2, (CX)(AX*1)
-	VMOVUPS      Y3, 32(CX)(AX*1)
-	VMOVUPS      Y4, (CX)(AX*2)
-	VMOVUPS      Y5, 32(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Y2, (CX)(DX*1)
+	VMOVUPS      Y3, 32(CX)(DX*1)
+	VMOVUPS      Y4, (CX)(DX*2)
+	VMOVUPS      Y5, 32(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Y6, (CX)
 	VMOVUPS      Y7, 32(CX)
-	JMP          l168
+	JMP          l223
 
-l167:
+l222:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y8
 	VMASKMOVPS Y0, Y8, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*1)
+	VMASKMOVPS Y2, Y0, (CX)(BX*1)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y3, Y0, 32(CX)(AX*1)
+	VMASKMOVPS Y3, Y0, 32(CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y4, Y0, (CX)(AX*2)
+	VMASKMOVPS Y4, Y0, (CX)(BX*2)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y5, Y0, 32(CX)(AX*2)
-	LEAQ       (CX)(AX*2), CX
-	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y0, 32(CX)(BX*2)
+	LEAQ       (CX)(BX*2), CX
+	ADDQ       BX, CX
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y6, Y0, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y7, Y0, 32(CX)
 
-l168:
+l223:
+	DECQ   176(AX)
+	JZ     l224
+	MOVQ   96(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l217
+
+l224:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r5(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w16r5(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l225:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l169
+	JNE     l226
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
@@ -3890,13 +4481,14 @@ TEXT ·tileAVX2w16r5(SB), NOSPLIT, $0-8
 	VMOVUPS 32(CX), Y7
 	VMOVUPS (CX)(DX*1), Y8
 	VMOVUPS 32(CX)(DX*1), Y9
-	JMP     l170
+	JMP     l227
 
-l169:
+l226:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -3922,7 +4514,7 @@ l169:
 	VMOVUPS    32(DX), Y9
 	VMASKMOVPS 32(CX)(BX*1), Y9, Y9
 
-l170:
+l227:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3936,13 +4528,14 @@ l170:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l171:
+l228:
 	MOVQ DI, R11
 
-l172:
+l229:
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (R9), Y12
@@ -3964,73 +4557,92 @@ l172:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l172
+	JNZ          l229
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l171
+	JNZ          l228
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l173
+	JNE          l230
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	VMOVUPS      Y2, (CX)(AX*1)
-	VMOVUPS      Y3, 32(CX)(AX*1)
-	VMOVUPS      Y4, (CX)(AX*2)
-	VMOVUPS      Y5, 32(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Y2, (CX)(DX*1)
+	VMOVUPS      Y3, 32(CX)(DX*1)
+	VMOVUPS      Y4, (CX)(DX*2)
+	VMOVUPS      Y5, 32(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Y6, (CX)
 	VMOVUPS      Y7, 32(CX)
-	VMOVUPS      Y8, (CX)(AX*1)
-	VMOVUPS      Y9, 32(CX)(AX*1)
-	JMP          l174
+	VMOVUPS      Y8, (CX)(DX*1)
+	VMOVUPS      Y9, 32(CX)(DX*1)
+	JMP          l231
 
-l173:
+l230:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y10
 	VMASKMOVPS Y0, Y10, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*1)
+	VMASKMOVPS Y2, Y0, (CX)(BX*1)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y3, Y0, 32(CX)(AX*1)
+	VMASKMOVPS Y3, Y0, 32(CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y4, Y0, (CX)(AX*2)
+	VMASKMOVPS Y4, Y0, (CX)(BX*2)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y5, Y0, 32(CX)(AX*2)
-	LEAQ       (CX)(AX*2), CX
-	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y0, 32(CX)(BX*2)
+	LEAQ       (CX)(BX*2), CX
+	ADDQ       BX, CX
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y6, Y0, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y7, Y0, 32(CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y8, Y0, (CX)(AX*1)
+	VMASKMOVPS Y8, Y0, (CX)(BX*1)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y9, Y0, 32(CX)(AX*1)
+	VMASKMOVPS Y9, Y0, 32(CX)(BX*1)
 
-l174:
+l231:
+	DECQ   176(AX)
+	JZ     l232
+	MOVQ   96(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l225
+
+l232:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r6(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w16r6(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l233:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l175
+	JNE     l234
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
@@ -4047,13 +4659,14 @@ TEXT ·tileAVX2w16r6(SB), NOSPLIT, $0-8
 	VMOVUPS 32(CX)(DX*1), Y9
 	VMOVUPS (CX)(DX*2), Y10
 	VMOVUPS 32(CX)(DX*2), Y11
-	JMP     l176
+	JMP     l235
 
-l175:
+l234:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -4083,7 +4696,7 @@ l175:
 	VMOVUPS    32(DX), Y11
 	VMASKMOVPS 32(CX)(BX*2), Y11, Y11
 
-l176:
+l235:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4097,13 +4710,14 @@ l176:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l177:
+l236:
 	MOVQ DI, R11
 
-l178:
+l237:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (R9), Y14
@@ -4128,95 +4742,115 @@ l178:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l178
+	JNZ          l237
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l177
+	JNZ          l236
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l179
+	JNE          l238
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	VMOVUPS      Y2, (CX)(AX*1)
-	VMOVUPS      Y3, 32(CX)(AX*1)
-	VMOVUPS      Y4, (CX)(AX*2)
-	VMOVUPS      Y5, 32(CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Y2, (CX)(DX*1)
+	VMOVUPS      Y3, 32(CX)(DX*1)
+	VMOVUPS      Y4, (CX)(DX*2)
+	VMOVUPS      Y5, 32(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Y6, (CX)
 	VMOVUPS      Y7, 32(CX)
-	VMOVUPS      Y8, (CX)(AX*1)
-	VMOVUPS      Y9, 32(CX)(AX*1)
-	VMOVUPS      Y10, (CX)(AX*2)
-	VMOVUPS      Y11, 32(CX)(AX*2)
-	JMP          l180
+	VMOVUPS      Y8, (CX)(DX*1)
+	VMOVUPS      Y9, 32(CX)(DX*1)
+	VMOVUPS      Y10, (CX)(DX*2)
+	VMOVUPS      Y11, 32(CX)(DX*2)
+	JMP          l239
 
-l179:
+l238:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y12
 	VMASKMOVPS Y0, Y12, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*1)
+	VMASKMOVPS Y2, Y0, (CX)(BX*1)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y3, Y0, 32(CX)(AX*1)
+	VMASKMOVPS Y3, Y0, 32(CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y4, Y0, (CX)(AX*2)
+	VMASKMOVPS Y4, Y0, (CX)(BX*2)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y5, Y0, 32(CX)(AX*2)
-	LEAQ       (CX)(AX*2), CX
-	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y0, 32(CX)(BX*2)
+	LEAQ       (CX)(BX*2), CX
+	ADDQ       BX, CX
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y6, Y0, (CX)
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y7, Y0, 32(CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y8, Y0, (CX)(AX*1)
+	VMASKMOVPS Y8, Y0, (CX)(BX*1)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y9, Y0, 32(CX)(AX*1)
+	VMASKMOVPS Y9, Y0, 32(CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y10, Y0, (CX)(AX*2)
+	VMASKMOVPS Y10, Y0, (CX)(BX*2)
 	VMOVUPS    32(DX), Y0
-	VMASKMOVPS Y11, Y0, 32(CX)(AX*2)
+	VMASKMOVPS Y11, Y0, 32(CX)(BX*2)
 
-l180:
+l239:
+	DECQ   176(AX)
+	JZ     l240
+	MOVQ   96(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l233
+
+l240:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r1(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w8r1(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l241:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l181
+	JNE     l242
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
-	JMP     l182
+	JMP     l243
 
-l181:
+l242:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 
-l182:
+l243:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4230,63 +4864,84 @@ l182:
 	IMULQ DI, DX
 	SUBQ  DX, SI
 	MOVQ  48(AX), DX
+	ADDQ  200(AX), DX
 
-l183:
+l244:
 	MOVQ DI, R9
 
-l184:
+l245:
 	VMOVUPS      (CX), Y1
 	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x20, CX
 	ADDQ         BX, DX
 	DECQ         R9
-	JNZ          l184
+	JNZ          l245
 	ADDQ         SI, DX
 	DECQ         R8
-	JNZ          l183
+	JNZ          l244
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l185
+	JNE          l246
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
-	JMP          l186
+	JMP          l247
 
-l185:
+l246:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS Y0, Y1, (CX)
 
-l186:
+l247:
+	DECQ   176(AX)
+	JZ     l248
+	MOVQ   96(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l241
+
+l248:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r2(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w8r2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l249:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l187
+	JNE     l250
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
-	JMP     l188
+	JMP     l251
 
-l187:
+l250:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -4294,7 +4949,7 @@ l187:
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS (CX)(BX*1), Y1, Y1
 
-l188:
+l251:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4308,11 +4963,12 @@ l188:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l189:
+l252:
 	MOVQ DI, R10
 
-l190:
+l253:
 	VMOVUPS      (CX), Y2
 	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -4321,56 +4977,76 @@ l190:
 	ADDQ         $0x20, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l190
+	JNZ          l253
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l189
+	JNZ          l252
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l191
+	JNE          l254
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, (CX)(AX*1)
-	JMP          l192
+	VMOVUPS      Y1, (CX)(DX*1)
+	JMP          l255
 
-l191:
+l254:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y1, Y0, (CX)(AX*1)
+	VMASKMOVPS Y1, Y0, (CX)(BX*1)
 
-l192:
+l255:
+	DECQ   176(AX)
+	JZ     l256
+	MOVQ   96(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l249
+
+l256:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r3(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w8r3(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l257:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l193
+	JNE     l258
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     l194
+	JMP     l259
 
-l193:
+l258:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -4380,7 +5056,7 @@ l193:
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS (CX)(BX*2), Y2, Y2
 
-l194:
+l259:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4394,11 +5070,12 @@ l194:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 
-l195:
+l260:
 	MOVQ DI, R10
 
-l196:
+l261:
 	VMOVUPS      (CX), Y3
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -4409,47 +5086,66 @@ l196:
 	ADDQ         $0x20, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l196
+	JNZ          l261
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l195
+	JNZ          l260
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l197
+	JNE          l262
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, (CX)(AX*1)
-	VMOVUPS      Y2, (CX)(AX*2)
-	JMP          l198
+	VMOVUPS      Y1, (CX)(DX*1)
+	VMOVUPS      Y2, (CX)(DX*2)
+	JMP          l263
 
-l197:
+l262:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS Y0, Y3, (CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y1, Y0, (CX)(AX*1)
+	VMASKMOVPS Y1, Y0, (CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*2)
+	VMASKMOVPS Y2, Y0, (CX)(BX*2)
 
-l198:
+l263:
+	DECQ   176(AX)
+	JZ     l264
+	MOVQ   96(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x0c, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l257
+
+l264:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r4(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w8r4(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l265:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l199
+	JNE     l266
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
@@ -4458,13 +5154,14 @@ TEXT ·tileAVX2w8r4(SB), NOSPLIT, $0-8
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y3
-	JMP     l200
+	JMP     l267
 
-l199:
+l266:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -4478,7 +5175,7 @@ l199:
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS (CX), Y3, Y3
 
-l200:
+l267:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4492,13 +5189,14 @@ l200:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l201:
+l268:
 	MOVQ DI, R11
 
-l202:
+l269:
 	VMOVUPS      (CX), Y4
 	VBROADCASTSS (R9), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -4512,55 +5210,74 @@ l202:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l202
+	JNZ          l269
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l201
+	JNZ          l268
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l203
+	JNE          l270
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, (CX)(AX*1)
-	VMOVUPS      Y2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Y1, (CX)(DX*1)
+	VMOVUPS      Y2, (CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Y3, (CX)
-	JMP          l204
+	JMP          l271
 
-l203:
+l270:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS Y0, Y4, (CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y1, Y0, (CX)(AX*1)
+	VMASKMOVPS Y1, Y0, (CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*2)
-	LEAQ       (CX)(AX*2), CX
-	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y0, (CX)(BX*2)
+	LEAQ       (CX)(BX*2), CX
+	ADDQ       BX, CX
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y3, Y0, (CX)
 
-l204:
+l271:
+	DECQ   176(AX)
+	JZ     l272
+	MOVQ   96(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l265
+
+l272:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r5(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w8r5(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l273:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l205
+	JNE     l274
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
@@ -4570,13 +5287,14 @@ TEXT ·tileAVX2w8r5(SB), NOSPLIT, $0-8
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y3
 	VMOVUPS (CX)(DX*1), Y4
-	JMP     l206
+	JMP     l275
 
-l205:
+l274:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -4592,7 +5310,7 @@ l205:
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS (CX)(BX*1), Y4, Y4
 
-l206:
+l275:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4606,13 +5324,14 @@ l206:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l207:
+l276:
 	MOVQ DI, R11
 
-l208:
+l277:
 	VMOVUPS      (CX), Y5
 	VBROADCASTSS (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -4628,58 +5347,77 @@ l208:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l208
+	JNZ          l277
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l207
+	JNZ          l276
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l209
+	JNE          l278
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, (CX)(AX*1)
-	VMOVUPS      Y2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Y1, (CX)(DX*1)
+	VMOVUPS      Y2, (CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Y3, (CX)
-	VMOVUPS      Y4, (CX)(AX*1)
-	JMP          l210
+	VMOVUPS      Y4, (CX)(DX*1)
+	JMP          l279
 
-l209:
+l278:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS Y0, Y5, (CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y1, Y0, (CX)(AX*1)
+	VMASKMOVPS Y1, Y0, (CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*2)
-	LEAQ       (CX)(AX*2), CX
-	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y0, (CX)(BX*2)
+	LEAQ       (CX)(BX*2), CX
+	ADDQ       BX, CX
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y3, Y0, (CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y4, Y0, (CX)(AX*1)
+	VMASKMOVPS Y4, Y0, (CX)(BX*1)
 
-l210:
+l279:
+	DECQ   176(AX)
+	JZ     l280
+	MOVQ   96(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l273
+
+l280:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r6(t *tile)
 // Requires: AVX, FMA3
 TEXT ·tileAVX2w8r6(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
+	MOVQ t+0(FP), AX
+
+l281:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l211
+	JNE     l282
 	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
@@ -4690,13 +5428,14 @@ TEXT ·tileAVX2w8r6(SB), NOSPLIT, $0-8
 	VMOVUPS (CX), Y3
 	VMOVUPS (CX)(DX*1), Y4
 	VMOVUPS (CX)(DX*2), Y5
-	JMP     l212
+	JMP     l283
 
-l211:
+l282:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       24(AX), CX
+	ADDQ       192(AX), CX
 	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y0
@@ -4714,7 +5453,7 @@ l211:
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS (CX)(BX*2), Y5, Y5
 
-l212:
+l283:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4728,13 +5467,14 @@ l212:
 	IMULQ DI, R9
 	SUBQ  R9, SI
 	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l213:
+l284:
 	MOVQ DI, R11
 
-l214:
+l285:
 	VMOVUPS      (CX), Y6
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -4752,50 +5492,66 @@ l214:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l214
+	JNZ          l285
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l213
+	JNZ          l284
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l215
+	JNE          l286
 	MOVQ         (AX), CX
-	MOVQ         96(AX), AX
-	SHLQ         $0x02, AX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, (CX)(AX*1)
-	VMOVUPS      Y2, (CX)(AX*2)
-	LEAQ         (CX)(AX*2), CX
-	ADDQ         AX, CX
+	VMOVUPS      Y1, (CX)(DX*1)
+	VMOVUPS      Y2, (CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
 	VMOVUPS      Y3, (CX)
-	VMOVUPS      Y4, (CX)(AX*1)
-	VMOVUPS      Y5, (CX)(AX*2)
-	JMP          l216
+	VMOVUPS      Y4, (CX)(DX*1)
+	VMOVUPS      Y5, (CX)(DX*2)
+	JMP          l287
 
-l215:
+l286:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
 	MOVQ       (AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+	ADDQ       184(AX), CX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS Y0, Y6, (CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y1, Y0, (CX)(AX*1)
+	VMASKMOVPS Y1, Y0, (CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y2, Y0, (CX)(AX*2)
-	LEAQ       (CX)(AX*2), CX
-	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y0, (CX)(BX*2)
+	LEAQ       (CX)(BX*2), CX
+	ADDQ       BX, CX
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y3, Y0, (CX)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y4, Y0, (CX)(AX*1)
+	VMASKMOVPS Y4, Y0, (CX)(BX*1)
 	VMOVUPS    (DX), Y0
-	VMASKMOVPS Y5, Y0, (CX)(AX*2)
+	VMASKMOVPS Y5, Y0, (CX)(BX*2)
 
-l216:
+l287:
+	DECQ   176(AX)
+	JZ     l288
+	MOVQ   96(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x18, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l281
+
+l288:
 	VZEROUPPER
 	RET
 
@@ -4821,15 +5577,15 @@ TEXT ·affineAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 312(AX), Z3
 	MOVQ         344(AX), DI
 	TESTQ        DI, DI
-	JZ           l217
+	JZ           l289
 	MOVQ         336(AX), AX
 	SHLQ         $0x02, AX
 	ORQ          DX, AX
 	ORQ          SI, AX
 	TESTQ        $0x0000003f, AX
-	JNZ          l217
+	JNZ          l289
 
-l218:
+l290:
 	VMOVUPS.Z   (BX), K1, Z4
 	VSUBPS      Z0, Z4, Z4
 	VFMADD213PS Z2, Z1, Z4
@@ -4838,12 +5594,12 @@ l218:
 	ADDQ        SI, BX
 	ADDQ        SI, DX
 	DECQ        CX
-	JNZ         l218
+	JNZ         l290
 	VZEROUPPER
 	RET
 
-l217:
-l219:
+l289:
+l291:
 	VMOVUPS.Z   (BX), K1, Z4
 	VSUBPS      Z0, Z4, Z4
 	VFMADD213PS Z2, Z1, Z4
@@ -4852,7 +5608,7 @@ l219:
 	ADDQ        SI, BX
 	ADDQ        SI, DX
 	DECQ        CX
-	JNZ         l219
+	JNZ         l291
 	VZEROUPPER
 	RET
 
@@ -4875,7 +5631,7 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD (AX), Z2
 	VMOVUPD 64(AX), Z3
 
-l220:
+l292:
 	VMOVUPS.Z     (DX), K1, Z4
 	VCVTPS2PD     Y4, Z5
 	VADDPD        Z5, Z0, Z0
@@ -4886,7 +5642,7 @@ l220:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          BX, DX
 	DECQ          CX
-	JNZ           l220
+	JNZ           l292
 	VMOVUPD       Z0, (SI)
 	VMOVUPD       Z1, 64(SI)
 	VMOVUPD       Z2, (AX)
@@ -4921,7 +5677,7 @@ TEXT ·gradMomentsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD      (AX), Z6
 	VMOVUPD      64(AX), Z7
 
-l221:
+l293:
 	VMOVUPS.Z     (DX), K1, Z8
 	VMOVUPS.Z     (BX), K1, Z9
 	VSUBPS        Z0, Z8, Z8
@@ -4942,7 +5698,7 @@ l221:
 	ADDQ          SI, DX
 	ADDQ          SI, BX
 	DECQ          CX
-	JNZ           l221
+	JNZ           l293
 	VMOVUPD       Z4, (DI)
 	VMOVUPD       Z5, 64(DI)
 	VMOVUPD       Z6, (AX)
@@ -4977,15 +5733,15 @@ TEXT ·gradInputAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z    (R8), K1, Z5
 	MOVQ         344(AX), R8
 	TESTQ        R8, R8
-	JZ           l222
+	JZ           l294
 	MOVQ         336(AX), AX
 	SHLQ         $0x02, AX
 	ORQ          DX, AX
 	ORQ          DI, AX
 	TESTQ        $0x0000003f, AX
-	JNZ          l222
+	JNZ          l294
 
-l223:
+l295:
 	VMOVUPS.Z   (BX), K1, Z6
 	VMOVUPS.Z   (SI), K1, Z7
 	VSUBPS      Z0, Z6, Z6
@@ -5000,12 +5756,12 @@ l223:
 	ADDQ        DI, SI
 	ADDQ        DI, DX
 	DECQ        CX
-	JNZ         l223
+	JNZ         l295
 	VZEROUPPER
 	RET
 
-l222:
-l224:
+l294:
+l296:
 	VMOVUPS.Z   (BX), K1, Z6
 	VMOVUPS.Z   (SI), K1, Z7
 	VSUBPS      Z0, Z6, Z6
@@ -5020,7 +5776,7 @@ l224:
 	ADDQ        DI, SI
 	ADDQ        DI, DX
 	DECQ        CX
-	JNZ         l224
+	JNZ         l296
 	VZEROUPPER
 	RET
 
@@ -5040,7 +5796,7 @@ TEXT ·reluGradAVX512(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Z0
 
-l225:
+l297:
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (BX), K1, Z2
 	VCMPPS    $0x06, Z0, Z2, K2
@@ -5050,7 +5806,7 @@ l225:
 	ADDQ      DI, BX
 	ADDQ      DI, SI
 	DECQ      CX
-	JNZ       l225
+	JNZ       l297
 	VZEROUPPER
 	RET
 
@@ -5082,7 +5838,7 @@ TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l226:
+l298:
 	VMOVUPS.Z (DX), K1, Z4
 	VMOVDQA32 Z0, Z5
 	VMOVUPS.Z (DX)(SI*1), K1, Z6
@@ -5107,7 +5863,7 @@ l226:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l226
+	JNZ       l298
 	VZEROUPPER
 	RET
 
@@ -5139,7 +5895,7 @@ TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l227:
+l299:
 	VMOVUPS.Z   (R8), K1, Z4
 	VPMOVZXBD.Z (R9), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -5159,7 +5915,7 @@ l227:
 	ADDQ        R10, R8
 	ADDQ        AX, R9
 	DECQ        CX
-	JNZ         l227
+	JNZ         l299
 	VZEROUPPER
 	RET
 
@@ -5196,7 +5952,7 @@ TEXT ·maxPoolGradAddAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R15
 	VPBROADCASTD R15, Z3
 
-l228:
+l300:
 	VMOVUPS.Z   (R12), K1, Z4
 	VPMOVZXBD.Z (R13), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -5226,7 +5982,7 @@ l228:
 	ADDQ        R14, R12
 	ADDQ        AX, R13
 	DECQ        CX
-	JNZ         l228
+	JNZ         l300
 	VZEROUPPER
 	RET
 
@@ -5247,7 +6003,7 @@ TEXT ·affineAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS      (DI), Y2
 	VBROADCASTSS 312(AX), Y3
 
-l229:
+l301:
 	VMOVUPS     (BX), Y4
 	VSUBPS      Y0, Y4, Y4
 	VFMADD213PS Y2, Y1, Y4
@@ -5256,7 +6012,7 @@ l229:
 	ADDQ        SI, BX
 	ADDQ        SI, DX
 	DECQ        CX
-	JNZ         l229
+	JNZ         l301
 	VZEROUPPER
 	RET
 
@@ -5275,7 +6031,7 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-8
 	VMOVUPD (AX), Y2
 	VMOVUPD 32(AX), Y3
 
-l230:
+l302:
 	VMOVUPS      (DX), Y4
 	VCVTPS2PD    X4, Y5
 	VADDPD       Y5, Y0, Y0
@@ -5286,7 +6042,7 @@ l230:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         BX, DX
 	DECQ         CX
-	JNZ          l230
+	JNZ          l302
 	VMOVUPD      Y0, (SI)
 	VMOVUPD      Y1, 32(SI)
 	VMOVUPD      Y2, (AX)
@@ -5317,7 +6073,7 @@ TEXT ·gradMomentsAVX2(SB), NOSPLIT, $0-8
 	VMOVUPD      (AX), Y6
 	VMOVUPD      32(AX), Y7
 
-l231:
+l303:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      (BX), Y9
 	VSUBPS       Y0, Y8, Y8
@@ -5338,7 +6094,7 @@ l231:
 	ADDQ         SI, DX
 	ADDQ         SI, BX
 	DECQ         CX
-	JNZ          l231
+	JNZ          l303
 	VMOVUPD      Y4, (DI)
 	VMOVUPD      Y5, 32(DI)
 	VMOVUPD      Y6, (AX)
@@ -5368,7 +6124,7 @@ TEXT ·gradInputAVX2(SB), NOSPLIT, $0-8
 	MOVQ         240(AX), AX
 	VMOVUPS      (AX), Y5
 
-l232:
+l304:
 	VMOVUPS     (BX), Y6
 	VMOVUPS     (SI), Y7
 	VSUBPS      Y0, Y6, Y6
@@ -5383,7 +6139,7 @@ l232:
 	ADDQ        DI, SI
 	ADDQ        DI, DX
 	DECQ        CX
-	JNZ         l232
+	JNZ         l304
 	VZEROUPPER
 	RET
 
@@ -5399,7 +6155,7 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Y0
 
-l233:
+l305:
 	VMOVUPS (SI), Y1
 	VMOVUPS (BX), Y2
 	VCMPPS  $0x06, Y0, Y2, Y2
@@ -5409,7 +6165,7 @@ l233:
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	DECQ    CX
-	JNZ     l233
+	JNZ     l305
 	VZEROUPPER
 	RET
 
@@ -5441,7 +6197,7 @@ TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l234:
+l306:
 	VMOVUPS      (DX), Y4
 	VMOVDQA      Y0, Y5
 	VMOVUPS      (DX)(SI*1), Y6
@@ -5472,7 +6228,7 @@ l234:
 	ADDQ         R10, R8
 	ADDQ         AX, R9
 	DECQ         CX
-	JNZ          l234
+	JNZ          l306
 	VZEROUPPER
 	RET
 
@@ -5504,7 +6260,7 @@ TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l235:
+l307:
 	VMOVUPS   (R8), Y4
 	VPMOVZXBD (R9), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -5524,7 +6280,7 @@ l235:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l235
+	JNZ       l307
 	VZEROUPPER
 	RET
 
@@ -5561,7 +6317,7 @@ TEXT ·maxPoolGradAddAVX2(SB), NOSPLIT, $0-8
 	MOVD         R15, X3
 	VPBROADCASTD X3, Y3
 
-l236:
+l308:
 	VMOVUPS   (R12), Y4
 	VPMOVZXBD (R13), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -5591,7 +6347,7 @@ l236:
 	ADDQ      R14, R12
 	ADDQ      AX, R13
 	DECQ      CX
-	JNZ       l236
+	JNZ       l308
 	VZEROUPPER
 	RET
 
@@ -5692,7 +6448,7 @@ TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 
-l237:
+l309:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*4), Z3
 	VFNMADD231PS (AX)(BX*2), Z2, Z3
@@ -6029,7 +6785,7 @@ l237:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R13
-	JNZ          l237
+	JNZ          l309
 	VZEROUPPER
 	RET
 
@@ -6058,9 +6814,9 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	ORQ          R10, DX
 	ORQ          R11, DX
 	TESTQ        $0x0000003f, DX
-	JNZ          l238
+	JNZ          l310
 
-l239:
+l311:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -6288,12 +7044,12 @@ l239:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R13
-	JNZ          l239
+	JNZ          l311
 	VZEROUPPER
 	RET
 
-l238:
-l240:
+l310:
+l312:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -6521,7 +7277,7 @@ l240:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R13
-	JNZ          l240
+	JNZ          l312
 	VZEROUPPER
 	RET
 
@@ -6550,10 +7306,10 @@ TEXT ·resultMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	ORQ          R9, R13
 	ORQ          R10, R13
 	TESTQ        $0x0000003f, R13
-	JNZ          l241
+	JNZ          l313
 	MOVQ         96(AX), R13
 
-l242:
+l314:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, AX
@@ -6798,14 +7554,14 @@ l242:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R8
 	SUBQ          $0x10, R12
-	JNZ           l242
+	JNZ           l314
 	VZEROUPPER
 	RET
 
-l241:
+l313:
 	MOVQ 96(AX), R13
 
-l243:
+l315:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, AX
@@ -7050,7 +7806,7 @@ l243:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R8
 	SUBQ          $0x10, R12
-	JNZ           l243
+	JNZ           l315
 	VZEROUPPER
 	RET
 
@@ -7075,7 +7831,7 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l244:
+l316:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Z2
 	ADDQ         DX, AX
@@ -7288,7 +8044,7 @@ l244:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l244
+	JNZ          l316
 	VZEROUPPER
 	RET
 
@@ -7316,7 +8072,7 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l245:
+l317:
 	MOVQ         CX, AX
 	VMULPS       (AX), Z0, Z5
 	ADDQ         DX, AX
@@ -7521,7 +8277,7 @@ l245:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, SI
 	SUBQ         $0x10, R11
-	JNZ          l245
+	JNZ          l317
 	VZEROUPPER
 	RET
 
@@ -7548,7 +8304,7 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z2
 	VBROADCASTSS constants<>+256(SB), Z3
 
-l246:
+l318:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Z4
 	VADDPS       (AX)(BX*2), Z4, Z4
@@ -7738,7 +8494,7 @@ l246:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R11
-	JNZ          l246
+	JNZ          l318
 	VZEROUPPER
 	RET
 
@@ -7765,7 +8521,7 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l247:
+l319:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*4), Y3
 	VFNMADD231PS (AX)(BX*2), Y2, Y3
@@ -8102,7 +8858,7 @@ l247:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l247
+	JNZ          l319
 	VZEROUPPER
 	RET
 
@@ -8125,7 +8881,7 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ (R11)(R11*2), R12
 	MOVQ 80(AX), R13
 
-l248:
+l320:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -8353,7 +9109,7 @@ l248:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R13
-	JNZ          l248
+	JNZ          l320
 	VZEROUPPER
 	RET
 
@@ -8378,7 +9134,7 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l249:
+l321:
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y2
 	ADDQ         DX, AX
@@ -8591,7 +9347,7 @@ l249:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l249
+	JNZ          l321
 	VZEROUPPER
 	RET
 
@@ -8619,7 +9375,7 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l250:
+l322:
 	MOVQ         CX, AX
 	VMULPS       (AX), Y0, Y5
 	ADDQ         DX, AX
@@ -8824,7 +9580,7 @@ l250:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, SI
 	SUBQ         $0x08, R11
-	JNZ          l250
+	JNZ          l322
 	VZEROUPPER
 	RET
 
@@ -8847,7 +9603,7 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	LEAQ (R10)(R10*2), R11
 	MOVQ 80(AX), R11
 
-l251:
+l323:
 	MOVQ         CX, AX
 	VMOVUPS      (AX)(BX*1), Y0
 	VADDPS       (AX)(BX*2), Y0, Y0
@@ -9043,7 +9799,7 @@ l251:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R11
-	JNZ          l251
+	JNZ          l323
 	VZEROUPPER
 	RET
 
@@ -9400,19 +10156,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l252:
+l324:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l252
+	JNZ       l324
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l253:
+l325:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -9439,16 +10195,16 @@ l253:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l253
+	JNZ          l325
 	MOVQ         (AX), AX
 
-l254:
+l326:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l254
+	JNZ       l326
 	VZEROUPPER
 	RET
 
@@ -9467,19 +10223,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l255:
+l327:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l255
+	JNZ       l327
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l256:
+l328:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -9506,7 +10262,7 @@ l256:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l256
+	JNZ          l328
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -9537,13 +10293,13 @@ l256:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l257:
+l329:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l257
+	JNZ       l329
 	VZEROUPPER
 	RET
 
@@ -9563,17 +10319,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l258:
+l330:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l258
+	JNZ       l330
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l259:
+l331:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -9601,7 +10357,7 @@ l259:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l259
+	JNZ          l331
 	VZEROUPPER
 	RET
 
@@ -9616,19 +10372,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l260:
+l332:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l260
+	JNZ     l332
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l261:
+l333:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -9655,16 +10411,16 @@ l261:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l261
+	JNZ          l333
 	MOVQ         (AX), AX
 
-l262:
+l334:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l262
+	JNZ     l334
 	VZEROUPPER
 	RET
 
@@ -9679,19 +10435,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l263:
+l335:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l263
+	JNZ     l335
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l264:
+l336:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -9718,7 +10474,7 @@ l264:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l264
+	JNZ          l336
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -9749,13 +10505,13 @@ l264:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l265:
+l337:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l265
+	JNZ     l337
 	VZEROUPPER
 	RET
 
@@ -9771,17 +10527,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l266:
+l338:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l266
+	JNZ     l338
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l267:
+l339:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -9809,7 +10565,7 @@ l267:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l267
+	JNZ          l339
 	VZEROUPPER
 	RET
 
@@ -9828,42 +10584,42 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l268
+	JZ    l340
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l268
+	JNZ   l340
 
-l269:
+l341:
 	XORQ AX, AX
 
-l270:
+l342:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l270
+	JNE      l342
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l269
+	JNZ      l341
 	VZEROUPPER
 	RET
 
-l268:
-l271:
+l340:
+l343:
 	XORQ AX, AX
 
-l272:
+l344:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l272
+	JNE     l344
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l271
+	JNZ     l343
 	VZEROUPPER
 	RET

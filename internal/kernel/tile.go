@@ -16,6 +16,11 @@ type tile struct {
 	aJump             int
 	js, ks            int
 	rows, cols, width int
+
+	// So many blocks of rows, one below the other, are done; the assembly counts
+	// the others up: where in c, i and a it is, in bytes.
+	blocks                 int
+	cBytes, iBytes, aBytes int
 }
 
 // instructionSet is the seam between the operations and the CPU.
@@ -94,23 +99,32 @@ func (s *instructionSet) multiply(t *tile, m int) {
 	c, i, a := t.c, t.i, t.a
 	t.b = t.b[:t.js*t.ks*t.width]
 	for m > 0 {
-		rows := s.rows
-		if m < 2*rows {
-			rows = m
-			if m > s.rows {
-				rows = (m + 1) / 2 // two even tiles rather than a full one and a sliver
-			}
-		}
+		t.rows, t.blocks = s.blocks(m)
+		rows := t.rows * t.blocks
 		last := rows - 1
-		t.rows = rows
 		t.c = c[:last*t.cRow+t.cols]
 		t.i = i[:last*t.iRow+t.cols]
 		t.a = a[:last*t.aRow+(t.js-1)*t.aJump+(t.ks-1)*t.aStep+1]
+		t.cBytes, t.iBytes, t.aBytes = 0, 0, 0
 		s.run(t)
 		if m -= rows; m > 0 {
 			c, i, a = c[rows*t.cRow:], i[rows*t.iRow:], a[rows*t.aRow:]
 		}
 	}
+}
+
+// blocks gives the rows of the next tiles of m rows, and their number: full ones,
+// and at the end two even ones rather than a full one and a sliver.
+func (s *instructionSet) blocks(m int) (rows, blocks int) {
+	switch {
+	case m%s.rows == 0:
+		return s.rows, m / s.rows
+	case m < s.rows:
+		return m, 1
+	case m < 2*s.rows:
+		return (m + 1) / 2, 1
+	}
+	return s.rows, m/s.rows - 1
 }
 
 var zeros [64]float32
@@ -119,40 +133,44 @@ var zeros [64]float32
 var generic = &instructionSet{name: "generic", rows: 2, wide: 4, narrow: 4, run: tileGeneric, loops: plainLoops}
 
 func tileGeneric(t *tile) {
-	if t.rows == 2 && t.cols == 4 {
-		tile2x4(t)
-		return
-	}
-	for m := range t.rows {
-		var sum [4]float32
-		copy(sum[:], t.i[m*t.iRow:m*t.iRow+t.cols])
-		b := t.b
-		for j := range t.js {
-			at := m*t.aRow + j*t.aJump
-			for range t.ks {
-				a := t.a[at]
-				sum[0] += a * b[0]
-				sum[1] += a * b[1]
-				sum[2] += a * b[2]
-				sum[3] += a * b[3]
-				at += t.aStep
-				b = b[4:]
-			}
+	for block := range t.blocks {
+		row := block * t.rows
+		c, i, a := t.c[row*t.cRow:], t.i[row*t.iRow:], t.a[row*t.aRow:]
+		if t.rows == 2 && t.cols == 4 {
+			tile2x4(t, c, i, a)
+			continue
 		}
-		copy(t.c[m*t.cRow:m*t.cRow+t.cols], sum[:])
+		for m := range t.rows {
+			var sum [4]float32
+			copy(sum[:], i[m*t.iRow:m*t.iRow+t.cols])
+			b := t.b
+			for j := range t.js {
+				at := m*t.aRow + j*t.aJump
+				for range t.ks {
+					a := a[at]
+					sum[0] += a * b[0]
+					sum[1] += a * b[1]
+					sum[2] += a * b[2]
+					sum[3] += a * b[3]
+					at += t.aStep
+					b = b[4:]
+				}
+			}
+			copy(c[m*t.cRow:m*t.cRow+t.cols], sum[:])
+		}
 	}
 }
 
 // tile2x4 is a full tile: eight sums, which fit the registers of amd64 with
 // their operands. The bounds checks in the loop stay on purpose: they keep the
 // compiler from doing all products before all sums and spilling them.
-func tile2x4(t *tile) {
-	i0, i1 := t.i[:4], t.i[t.iRow:t.iRow+4]
+func tile2x4(t *tile, c, i, a []float32) {
+	i0, i1 := i[:4], i[t.iRow:t.iRow+4]
 	s00, s01, s02, s03 := i0[0], i0[1], i0[2], i0[3]
 	s10, s11, s12, s13 := i1[0], i1[1], i1[2], i1[3]
 	b, step := t.b, t.aStep
 	for j := range t.js {
-		a0 := t.a[j*t.aJump:]
+		a0 := a[j*t.aJump:]
 		a1 := a0[t.aRow:]
 		bj := b[j*t.ks*4:][:t.ks*4]
 		at := 0
@@ -173,7 +191,7 @@ func tile2x4(t *tile) {
 			at += step
 		}
 	}
-	c0, c1 := t.c[:4], t.c[t.cRow:t.cRow+4]
+	c0, c1 := c[:4], c[t.cRow:t.cRow+4]
 	c0[0], c0[1], c0[2], c0[3] = s00, s01, s02, s03
 	c1[0], c1[1], c1[2], c1[3] = s10, s11, s12, s13
 }

@@ -109,13 +109,22 @@ func avx2Tile(rows, width int, tails Mem) {
 	})
 }
 
-// tile writes the function that computes a kernel.tile of exactly rows rows
-// and panel width, all of its sums in registers.
+// tile writes the function that computes kernel.tile's blocks of exactly rows
+// rows and panel width, all sums of a block in registers.
 func tile(name string, rows, width int, s vectors) {
 	TEXT(name, NOSPLIT, "func(t *tile)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s computes a tile of %d rows and panel width %d.", name, rows, width))
 	t := Dereference(Param("t"))
+	field := func(name string) Mem {
+		f, err := t.Field(name).Resolve()
+		if err != nil {
+			panic(err)
+		}
+		return f.Addr
+	}
+	next := label()
+	Label(next)
 	lanes := s.bytes / 4
 	count := width / lanes // vectors in a row
 
@@ -158,6 +167,7 @@ func tile(name string, rows, width int, s vectors) {
 	both(func(masked bool) {
 		base, stride := GP64(), GP64()
 		Load(t.Field("i").Base(), base)
+		ADDQ(field("iBytes"), base)
 		Load(t.Field("iRow"), stride)
 		SHLQ(Imm(2), stride)
 		each(base, stride, func(m int, row Mem) {
@@ -185,6 +195,7 @@ func tile(name string, rows, width int, s vectors) {
 	}
 	a := []reg.GPVirtual{GP64()} // every third row
 	Load(t.Field("a").Base(), a[0])
+	ADDQ(field("aBytes"), a[0])
 	for m := 3; m < rows; m += 3 {
 		p := GP64()
 		LEAQ(Mem{Base: a[len(a)-1], Index: aRow, Scale: 2}, p)
@@ -232,6 +243,7 @@ func tile(name string, rows, width int, s vectors) {
 	both(func(masked bool) {
 		base, stride := GP64(), GP64()
 		Load(t.Field("c").Base(), base)
+		ADDQ(field("cBytes"), base)
 		Load(t.Field("cRow"), stride)
 		SHLQ(Imm(2), stride)
 		each(base, stride, func(m int, row Mem) {
@@ -240,6 +252,18 @@ func tile(name string, rows, width int, s vectors) {
 			}
 		})
 	})
+
+	done := label()
+	DECQ(field("blocks"))
+	JZ(LabelRef(done))
+	for _, v := range []string{"c", "i", "a"} {
+		step := GP64()
+		Load(t.Field(v+"Row"), step)
+		IMUL3Q(Imm(uint64(4*rows)), step, step)
+		ADDQ(step, field(v+"Bytes"))
+	}
+	JMP(LabelRef(next))
+	Label(done)
 	VZEROUPPER()
 	RET()
 }
