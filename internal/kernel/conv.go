@@ -41,9 +41,9 @@ type after struct {
 
 func (e *Engine) conv(s ConvShape, y []float32, x []Channels, w, bias []float32, after after) {
 	k := s.Kernel * s.Kernel * s.In
-	e.correlate(s, []Channels{{y, s.Out}}, x, bias, after, func(dst []float32, first, cols, width int) {
+	e.correlate(s, []Channels{{y, s.Out}}, x, bias, after, weights{plain: w, columns: s.Out, pack: func(dst []float32, first, cols, width int) {
 		packPanel(dst, width, cols, k, w[first:], s.Out, 1)
-	})
+	}})
 }
 
 // ConvGradInput computes dx (N, H, W, In), overwriting it: the correlation of
@@ -52,20 +52,25 @@ func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 	taps := s.Kernel * s.Kernel
 	in, out := s.In, s.Out
 	s.In, s.Out = out, in
-	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, func(dst []float32, first, cols, width int) {
+	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, weights{columns: in, pack: func(dst []float32, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
 			packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
 		}
-	})
+	}})
 }
 
-// A packer fills one panel of the weights (Kernel, Kernel, In, Out), which has
-// room for width columns, with the cols columns from first on.
-type packer func(dst []float32, first, cols, width int)
+// weights are those of a correlation, (Kernel, Kernel, In, columns).
+type weights struct {
+	columns int
+	plain   []float32 // as they stand in memory, unless they must be transposed
+	// pack fills one panel, which has room for width columns, with the cols
+	// columns from first on.
+	pack func(dst []float32, first, cols, width int)
+}
 
 // packWeights packs a right operand of k rows and n columns.
-func (e *Engine) packWeights(k, n int, pack packer) []float32 {
+func (e *Engine) packWeights(k, n int, pack func(dst []float32, first, cols, width int)) []float32 {
 	b := grow(&e.weights, e.isa.packedSize(k, n))
 	e.Parallel(e.isa.panels(n), func(_, lo, hi int) {
 		for p := lo; p < hi; p++ {
@@ -91,14 +96,13 @@ func (t *tile) setInitial(bias []float32, first int) {
 	}
 }
 
-// correlate computes y from x and the weights that pack gives, and what comes
-// after.
-func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after after, pack packer) {
+// correlate computes y from x and w, and what comes after.
+func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after after, w weights) {
 	if m := after.moments; m != nil && !e.countsMoments(s) {
 		defer func() { e.countMoments(m, y[0].Values[:s.N*s.H*s.W*s.Out], s.Out) }()
 	}
 	if e.prefersWinograd(s) {
-		e.winograd(s, y, x, bias, after, pack)
+		e.winograd(s, y, x, bias, after, w)
 		return
 	}
 	pixels := s.N * s.H * s.W
@@ -107,7 +111,7 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 		out = grow(&e.apart, pixels*s.Out)
 		defer e.separate(y, out)
 	}
-	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, pack)
+	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, w.pack)
 	if s.Kernel == 1 {
 		e.correlatePixels(s, out, in, b, bias, after.relu)
 		return

@@ -6430,361 +6430,375 @@ GLOBL constants<>(SB), RODATA|NOPTR, $288
 TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	LEAQ         (BX)(BX*4), DI
-	MOVQ         (AX), R8
-	MOVQ         48(AX), R9
-	MOVQ         56(AX), R10
-	SHLQ         $0x02, R9
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	MOVQ         (AX), R9
+	MOVQ         48(AX), R10
+	MOVQ         56(AX), R11
 	SHLQ         $0x02, R10
-	LEAQ         (R10)(R10*2), R11
-	LEAQ         (R10)(R10*4), R12
-	MOVQ         80(AX), R13
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	LEAQ         (R11)(R11*4), R13
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 
 l309:
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*4), Z3
-	VFNMADD231PS (AX)(BX*2), Z2, Z3
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R14
+
+l310:
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*4), Z3
+	VFNMADD231PS (DX)(SI*2), Z2, Z3
 	VMOVAPS      Z3, Z3
-	VFMADD231PS  (AX), Z1, Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z4
-	VFNMADD231PS (AX)(BX*2), Z2, Z4
+	VFMADD231PS  (DX), Z1, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z4
+	VFNMADD231PS (DX)(SI*2), Z2, Z4
 	VMOVAPS      Z4, Z4
-	VFMADD231PS  (AX), Z1, Z4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z5
-	VFNMADD231PS (AX)(BX*2), Z2, Z5
+	VFMADD231PS  (DX), Z1, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z5
+	VFNMADD231PS (DX)(SI*2), Z2, Z5
 	VMOVAPS      Z5, Z5
-	VFMADD231PS  (AX), Z1, Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z6
-	VFNMADD231PS (AX)(BX*2), Z2, Z6
+	VFMADD231PS  (DX), Z1, Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z6
+	VFNMADD231PS (DX)(SI*2), Z2, Z6
 	VMOVAPS      Z6, Z6
-	VFMADD231PS  (AX), Z1, Z6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z7
-	VFNMADD231PS (AX)(BX*2), Z2, Z7
+	VFMADD231PS  (DX), Z1, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z7
+	VFNMADD231PS (DX)(SI*2), Z2, Z7
 	VMOVAPS      Z7, Z7
-	VFMADD231PS  (AX), Z1, Z7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z8
-	VFNMADD231PS (AX)(BX*2), Z2, Z8
+	VFMADD231PS  (DX), Z1, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z8
+	VFNMADD231PS (DX)(SI*2), Z2, Z8
 	VMOVAPS      Z8, Z8
-	VFMADD231PS  (AX), Z1, Z8
-	MOVQ         R8, AX
+	VFMADD231PS  (DX), Z1, Z8
+	MOVQ         R9, DX
 	VMOVAPS      Z7, Z9
 	VFNMADD231PS Z5, Z2, Z9
 	VMOVAPS      Z9, Z9
 	VFMADD231PS  Z3, Z1, Z9
-	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z9, (DX)
 	VMOVAPS      Z8, Z3
 	VFNMADD231PS Z6, Z2, Z3
 	VMOVAPS      Z3, Z3
 	VFMADD231PS  Z4, Z1, Z3
-	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVUPS      Z3, (DX)(R13*1)
 	VMOVAPS      Z7, Z3
 	VFNMADD231PS Z5, Z1, Z3
 	VMOVAPS      Z6, Z8
 	VFNMADD231PS Z4, Z1, Z8
 	VADDPS       Z8, Z3, Z9
 	VSUBPS       Z8, Z3, Z3
-	VMOVUPS      Z9, (AX)(R10*1)
-	VMOVUPS      Z3, (AX)(R10*2)
+	VMOVUPS      Z9, (DX)(R11*1)
+	VMOVUPS      Z3, (DX)(R11*2)
 	VSUBPS       Z5, Z7, Z3
 	VSUBPS       Z4, Z6, Z4
 	VMOVAPS      Z3, Z5
 	VFMADD231PS  Z4, Z0, Z5
 	VMOVAPS      Z3, Z3
 	VFNMADD231PS Z4, Z0, Z3
-	VMOVUPS      Z5, (AX)(R11*1)
-	VMOVUPS      Z3, (AX)(R10*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(DI*1), Z3
-	VFNMADD231PS (AX)(SI*1), Z2, Z3
+	VMOVUPS      Z5, (DX)(R12*1)
+	VMOVUPS      Z3, (DX)(R11*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(R8*1), Z3
+	VFNMADD231PS (DX)(DI*1), Z2, Z3
 	VMOVAPS      Z3, Z3
-	VFMADD231PS  (AX)(BX*1), Z1, Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Z4
-	VFNMADD231PS (AX)(SI*1), Z2, Z4
+	VFMADD231PS  (DX)(SI*1), Z1, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Z4
+	VFNMADD231PS (DX)(DI*1), Z2, Z4
 	VMOVAPS      Z4, Z4
-	VFMADD231PS  (AX)(BX*1), Z1, Z4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Z5
-	VFNMADD231PS (AX)(SI*1), Z2, Z5
+	VFMADD231PS  (DX)(SI*1), Z1, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Z5
+	VFNMADD231PS (DX)(DI*1), Z2, Z5
 	VMOVAPS      Z5, Z5
-	VFMADD231PS  (AX)(BX*1), Z1, Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Z6
-	VFNMADD231PS (AX)(SI*1), Z2, Z6
+	VFMADD231PS  (DX)(SI*1), Z1, Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Z6
+	VFNMADD231PS (DX)(DI*1), Z2, Z6
 	VMOVAPS      Z6, Z6
-	VFMADD231PS  (AX)(BX*1), Z1, Z6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Z7
-	VFNMADD231PS (AX)(SI*1), Z2, Z7
+	VFMADD231PS  (DX)(SI*1), Z1, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Z7
+	VFNMADD231PS (DX)(DI*1), Z2, Z7
 	VMOVAPS      Z7, Z7
-	VFMADD231PS  (AX)(BX*1), Z1, Z7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Z8
-	VFNMADD231PS (AX)(SI*1), Z2, Z8
+	VFMADD231PS  (DX)(SI*1), Z1, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Z8
+	VFNMADD231PS (DX)(DI*1), Z2, Z8
 	VMOVAPS      Z8, Z8
-	VFMADD231PS  (AX)(BX*1), Z1, Z8
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VFMADD231PS  (DX)(SI*1), Z1, Z8
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Z7, Z9
 	VFNMADD231PS Z5, Z2, Z9
 	VMOVAPS      Z9, Z9
 	VFMADD231PS  Z3, Z1, Z9
-	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z9, (DX)
 	VMOVAPS      Z8, Z3
 	VFNMADD231PS Z6, Z2, Z3
 	VMOVAPS      Z3, Z3
 	VFMADD231PS  Z4, Z1, Z3
-	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVUPS      Z3, (DX)(R13*1)
 	VMOVAPS      Z7, Z3
 	VFNMADD231PS Z5, Z1, Z3
 	VMOVAPS      Z6, Z8
 	VFNMADD231PS Z4, Z1, Z8
 	VADDPS       Z8, Z3, Z9
 	VSUBPS       Z8, Z3, Z3
-	VMOVUPS      Z9, (AX)(R10*1)
-	VMOVUPS      Z3, (AX)(R10*2)
+	VMOVUPS      Z9, (DX)(R11*1)
+	VMOVUPS      Z3, (DX)(R11*2)
 	VSUBPS       Z5, Z7, Z3
 	VSUBPS       Z4, Z6, Z4
 	VMOVAPS      Z3, Z5
 	VFMADD231PS  Z4, Z0, Z5
 	VMOVAPS      Z3, Z3
 	VFNMADD231PS Z4, Z0, Z3
-	VMOVUPS      Z5, (AX)(R11*1)
-	VMOVUPS      Z3, (AX)(R10*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*4), Z3
-	VFNMADD231PS (AX)(BX*2), Z1, Z3
-	VMOVUPS      (AX)(SI*1), Z4
-	VFNMADD231PS (AX)(BX*1), Z1, Z4
+	VMOVUPS      Z5, (DX)(R12*1)
+	VMOVUPS      Z3, (DX)(R11*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*4), Z3
+	VFNMADD231PS (DX)(SI*2), Z1, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VFNMADD231PS (DX)(SI*1), Z1, Z4
 	VADDPS       Z4, Z3, Z5
 	VSUBPS       Z4, Z3, Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z4
-	VFNMADD231PS (AX)(BX*2), Z1, Z4
-	VMOVUPS      (AX)(SI*1), Z6
-	VFNMADD231PS (AX)(BX*1), Z1, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z4
+	VFNMADD231PS (DX)(SI*2), Z1, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VFNMADD231PS (DX)(SI*1), Z1, Z6
 	VADDPS       Z6, Z4, Z7
 	VSUBPS       Z6, Z4, Z4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z6
-	VFNMADD231PS (AX)(BX*2), Z1, Z6
-	VMOVUPS      (AX)(SI*1), Z8
-	VFNMADD231PS (AX)(BX*1), Z1, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z6
+	VFNMADD231PS (DX)(SI*2), Z1, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VFNMADD231PS (DX)(SI*1), Z1, Z8
 	VADDPS       Z8, Z6, Z9
 	VSUBPS       Z8, Z6, Z6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z8
-	VFNMADD231PS (AX)(BX*2), Z1, Z8
-	VMOVUPS      (AX)(SI*1), Z10
-	VFNMADD231PS (AX)(BX*1), Z1, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z8
+	VFNMADD231PS (DX)(SI*2), Z1, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VFNMADD231PS (DX)(SI*1), Z1, Z10
 	VADDPS       Z10, Z8, Z11
 	VSUBPS       Z10, Z8, Z8
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z10
-	VFNMADD231PS (AX)(BX*2), Z1, Z10
-	VMOVUPS      (AX)(SI*1), Z12
-	VFNMADD231PS (AX)(BX*1), Z1, Z12
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z10
+	VFNMADD231PS (DX)(SI*2), Z1, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VFNMADD231PS (DX)(SI*1), Z1, Z12
 	VADDPS       Z12, Z10, Z13
 	VSUBPS       Z12, Z10, Z10
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z12
-	VFNMADD231PS (AX)(BX*2), Z1, Z12
-	VMOVUPS      (AX)(SI*1), Z14
-	VFNMADD231PS (AX)(BX*1), Z1, Z14
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z12
+	VFNMADD231PS (DX)(SI*2), Z1, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VFNMADD231PS (DX)(SI*1), Z1, Z14
 	VADDPS       Z14, Z12, Z15
 	VSUBPS       Z14, Z12, Z12
-	MOVQ         R8, AX
-	ADDQ         R9, AX
+	MOVQ         R9, DX
+	ADDQ         R10, DX
 	VMOVAPS      Z13, Z14
 	VFNMADD231PS Z9, Z2, Z14
 	VMOVAPS      Z14, Z14
 	VFMADD231PS  Z5, Z1, Z14
-	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z14, (DX)
 	VMOVAPS      Z15, Z5
 	VFNMADD231PS Z11, Z2, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
-	VMOVUPS      Z5, (AX)(R12*1)
+	VMOVUPS      Z5, (DX)(R13*1)
 	VMOVAPS      Z13, Z5
 	VFNMADD231PS Z9, Z1, Z5
 	VMOVAPS      Z11, Z14
 	VFNMADD231PS Z7, Z1, Z14
 	VADDPS       Z14, Z5, Z15
 	VSUBPS       Z14, Z5, Z5
-	VMOVUPS      Z15, (AX)(R10*1)
-	VMOVUPS      Z5, (AX)(R10*2)
+	VMOVUPS      Z15, (DX)(R11*1)
+	VMOVUPS      Z5, (DX)(R11*2)
 	VSUBPS       Z9, Z13, Z5
 	VSUBPS       Z7, Z11, Z7
 	VMOVAPS      Z5, Z9
 	VFMADD231PS  Z7, Z0, Z9
 	VMOVAPS      Z5, Z5
 	VFNMADD231PS Z7, Z0, Z5
-	VMOVUPS      Z9, (AX)(R11*1)
-	VMOVUPS      Z5, (AX)(R10*4)
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VMOVUPS      Z9, (DX)(R12*1)
+	VMOVUPS      Z5, (DX)(R11*4)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Z10, Z5
 	VFNMADD231PS Z6, Z2, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z3, Z1, Z5
-	VMOVUPS      Z5, (AX)
+	VMOVUPS      Z5, (DX)
 	VMOVAPS      Z12, Z3
 	VFNMADD231PS Z8, Z2, Z3
 	VMOVAPS      Z3, Z3
 	VFMADD231PS  Z4, Z1, Z3
-	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVUPS      Z3, (DX)(R13*1)
 	VMOVAPS      Z10, Z3
 	VFNMADD231PS Z6, Z1, Z3
 	VMOVAPS      Z8, Z5
 	VFNMADD231PS Z4, Z1, Z5
 	VADDPS       Z5, Z3, Z7
 	VSUBPS       Z5, Z3, Z3
-	VMOVUPS      Z7, (AX)(R10*1)
-	VMOVUPS      Z3, (AX)(R10*2)
+	VMOVUPS      Z7, (DX)(R11*1)
+	VMOVUPS      Z3, (DX)(R11*2)
 	VSUBPS       Z6, Z10, Z3
 	VSUBPS       Z4, Z8, Z4
 	VMOVAPS      Z3, Z5
 	VFMADD231PS  Z4, Z0, Z5
 	VMOVAPS      Z3, Z3
 	VFNMADD231PS Z4, Z0, Z3
-	VMOVUPS      Z5, (AX)(R11*1)
-	VMOVUPS      Z3, (AX)(R10*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*4), Z3
-	VSUBPS       (AX)(BX*2), Z3, Z3
-	VMOVUPS      (AX)(SI*1), Z4
-	VSUBPS       (AX)(BX*1), Z4, Z4
+	VMOVUPS      Z5, (DX)(R12*1)
+	VMOVUPS      Z3, (DX)(R11*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*4), Z3
+	VSUBPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VSUBPS       (DX)(SI*1), Z4, Z4
 	VMOVAPS      Z3, Z5
 	VFMADD231PS  Z4, Z0, Z5
 	VMOVAPS      Z3, Z3
 	VFNMADD231PS Z4, Z0, Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z4
-	VSUBPS       (AX)(BX*2), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z6
-	VSUBPS       (AX)(BX*1), Z6, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z4
+	VSUBPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VSUBPS       (DX)(SI*1), Z6, Z6
 	VMOVAPS      Z4, Z7
 	VFMADD231PS  Z6, Z0, Z7
 	VMOVAPS      Z4, Z4
 	VFNMADD231PS Z6, Z0, Z4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z6
-	VSUBPS       (AX)(BX*2), Z6, Z6
-	VMOVUPS      (AX)(SI*1), Z8
-	VSUBPS       (AX)(BX*1), Z8, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z6
+	VSUBPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VSUBPS       (DX)(SI*1), Z8, Z8
 	VMOVAPS      Z6, Z9
 	VFMADD231PS  Z8, Z0, Z9
 	VMOVAPS      Z6, Z6
 	VFNMADD231PS Z8, Z0, Z6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z8
-	VSUBPS       (AX)(BX*2), Z8, Z8
-	VMOVUPS      (AX)(SI*1), Z10
-	VSUBPS       (AX)(BX*1), Z10, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z8
+	VSUBPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VSUBPS       (DX)(SI*1), Z10, Z10
 	VMOVAPS      Z8, Z11
 	VFMADD231PS  Z10, Z0, Z11
 	VMOVAPS      Z8, Z8
 	VFNMADD231PS Z10, Z0, Z8
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z10
-	VSUBPS       (AX)(BX*2), Z10, Z10
-	VMOVUPS      (AX)(SI*1), Z12
-	VSUBPS       (AX)(BX*1), Z12, Z12
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z10
+	VSUBPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VSUBPS       (DX)(SI*1), Z12, Z12
 	VMOVAPS      Z10, Z13
 	VFMADD231PS  Z12, Z0, Z13
 	VMOVAPS      Z10, Z10
 	VFNMADD231PS Z12, Z0, Z10
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Z12
-	VSUBPS       (AX)(BX*2), Z12, Z12
-	VMOVUPS      (AX)(SI*1), Z14
-	VSUBPS       (AX)(BX*1), Z14, Z14
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Z12
+	VSUBPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VSUBPS       (DX)(SI*1), Z14, Z14
 	VMOVAPS      Z12, Z15
 	VFMADD231PS  Z14, Z0, Z15
 	VMOVAPS      Z12, Z12
 	VFNMADD231PS Z14, Z0, Z12
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Z13, Z14
 	VFNMADD231PS Z9, Z2, Z14
 	VMOVAPS      Z14, Z14
 	VFMADD231PS  Z5, Z1, Z14
-	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z14, (DX)
 	VMOVAPS      Z15, Z5
 	VFNMADD231PS Z11, Z2, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
-	VMOVUPS      Z5, (AX)(R12*1)
+	VMOVUPS      Z5, (DX)(R13*1)
 	VMOVAPS      Z13, Z5
 	VFNMADD231PS Z9, Z1, Z5
 	VMOVAPS      Z11, Z14
 	VFNMADD231PS Z7, Z1, Z14
 	VADDPS       Z14, Z5, Z15
 	VSUBPS       Z14, Z5, Z5
-	VMOVUPS      Z15, (AX)(R10*1)
-	VMOVUPS      Z5, (AX)(R10*2)
+	VMOVUPS      Z15, (DX)(R11*1)
+	VMOVUPS      Z5, (DX)(R11*2)
 	VSUBPS       Z9, Z13, Z5
 	VSUBPS       Z7, Z11, Z7
 	VMOVAPS      Z5, Z9
 	VFMADD231PS  Z7, Z0, Z9
 	VMOVAPS      Z5, Z5
 	VFNMADD231PS Z7, Z0, Z5
-	VMOVUPS      Z9, (AX)(R11*1)
-	VMOVUPS      Z5, (AX)(R10*4)
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VMOVUPS      Z9, (DX)(R12*1)
+	VMOVUPS      Z5, (DX)(R11*4)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Z10, Z5
 	VFNMADD231PS Z6, Z2, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z3, Z1, Z5
-	VMOVUPS      Z5, (AX)
+	VMOVUPS      Z5, (DX)
 	VMOVAPS      Z12, Z3
 	VFNMADD231PS Z8, Z2, Z3
 	VMOVAPS      Z3, Z3
 	VFMADD231PS  Z4, Z1, Z3
-	VMOVUPS      Z3, (AX)(R12*1)
+	VMOVUPS      Z3, (DX)(R13*1)
 	VMOVAPS      Z10, Z3
 	VFNMADD231PS Z6, Z1, Z3
 	VMOVAPS      Z8, Z5
 	VFNMADD231PS Z4, Z1, Z5
 	VADDPS       Z5, Z3, Z7
 	VSUBPS       Z5, Z3, Z3
-	VMOVUPS      Z7, (AX)(R10*1)
-	VMOVUPS      Z3, (AX)(R10*2)
+	VMOVUPS      Z7, (DX)(R11*1)
+	VMOVUPS      Z3, (DX)(R11*2)
 	VSUBPS       Z6, Z10, Z3
 	VSUBPS       Z4, Z8, Z4
 	VMOVAPS      Z3, Z5
 	VFMADD231PS  Z4, Z0, Z5
 	VMOVAPS      Z3, Z3
 	VFNMADD231PS Z4, Z0, Z3
-	VMOVUPS      Z5, (AX)(R11*1)
-	VMOVUPS      Z3, (AX)(R10*4)
+	VMOVUPS      Z5, (DX)(R12*1)
+	VMOVUPS      Z3, (DX)(R11*4)
 	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, R8
-	SUBQ         $0x10, R13
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R14
+	JNZ          l310
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
 	JNZ          l309
 	VZEROUPPER
 	RET
@@ -6806,17 +6820,25 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, R10
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
-	MOVQ         80(AX), R13
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
-	MOVQ         R9, DX
-	ORQ          R10, DX
-	ORQ          R11, DX
-	TESTQ        $0x0000003f, DX
-	JNZ          l310
+	MOVQ         104(AX), CX
+	SHLQ         $0x02, CX
+	ORQ          R9, CX
+	ORQ          R10, CX
+	ORQ          R11, CX
+	TESTQ        $0x0000003f, CX
+	JNZ          l311
 
-l311:
+l312:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R13
+
+l313:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -7044,12 +7066,27 @@ l311:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R13
-	JNZ          l311
+	JNZ          l313
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l312
 	VZEROUPPER
 	RET
 
-l310:
-l312:
+l311:
+l314:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R13
+
+l315:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -7277,7 +7314,15 @@ l312:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R13
-	JNZ          l312
+	JNZ          l315
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l314
 	VZEROUPPER
 	RET
 
@@ -7286,97 +7331,105 @@ l312:
 TEXT ·resultMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	LEAQ         (BX)(BX*4), DI
-	MOVQ         (AX), R8
-	MOVQ         48(AX), R9
-	MOVQ         56(AX), R10
-	SHLQ         $0x02, R9
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	MOVQ         (AX), R9
+	MOVQ         48(AX), R10
+	MOVQ         56(AX), R11
 	SHLQ         $0x02, R10
-	LEAQ         (R10)(R10*2), R11
-	MOVQ         80(AX), R12
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
-	MOVQ         R8, R13
-	ORQ          R9, R13
-	ORQ          R10, R13
-	TESTQ        $0x0000003f, R13
-	JNZ          l313
-	MOVQ         96(AX), R13
+	MOVQ         104(AX), CX
+	SHLQ         $0x02, CX
+	ORQ          R9, CX
+	ORQ          R10, CX
+	ORQ          R11, CX
+	TESTQ        $0x0000003f, CX
+	JNZ          l316
 
-l314:
+l317:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R13
+	MOVQ 136(AX), R14
+
+l318:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
-	MOVQ          CX, AX
-	VMOVUPS       (AX)(BX*1), Z5
-	VADDPS        (AX)(BX*2), Z5, Z5
-	VMOVUPS       (AX)(SI*1), Z6
-	VADDPS        (AX)(BX*4), Z6, Z6
-	VADDPS        (AX), Z5, Z7
+	MOVQ          CX, DX
+	VMOVUPS       (DX)(SI*1), Z5
+	VADDPS        (DX)(SI*2), Z5, Z5
+	VMOVUPS       (DX)(DI*1), Z6
+	VADDPS        (DX)(SI*4), Z6, Z6
+	VADDPS        (DX), Z5, Z7
 	VADDPS        Z6, Z7, Z7
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z1, Z5
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z6
-	VADDPS        (AX)(BX*2), Z6, Z6
-	VMOVUPS       (AX)(SI*1), Z8
-	VADDPS        (AX)(BX*4), Z8, Z8
-	VADDPS        (AX), Z6, Z9
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z6
+	VADDPS        (DX)(SI*2), Z6, Z6
+	VMOVUPS       (DX)(DI*1), Z8
+	VADDPS        (DX)(SI*4), Z8, Z8
+	VADDPS        (DX), Z6, Z9
 	VADDPS        Z8, Z9, Z9
 	VMOVAPS       Z6, Z6
 	VFMADD231PS   Z8, Z1, Z6
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z8
-	VADDPS        (AX)(BX*2), Z8, Z8
-	VMOVUPS       (AX)(SI*1), Z10
-	VADDPS        (AX)(BX*4), Z10, Z10
-	VADDPS        (AX), Z8, Z11
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z8
+	VADDPS        (DX)(SI*2), Z8, Z8
+	VMOVUPS       (DX)(DI*1), Z10
+	VADDPS        (DX)(SI*4), Z10, Z10
+	VADDPS        (DX), Z8, Z11
 	VADDPS        Z10, Z11, Z11
 	VMOVAPS       Z8, Z8
 	VFMADD231PS   Z10, Z1, Z8
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z10
-	VADDPS        (AX)(BX*2), Z10, Z10
-	VMOVUPS       (AX)(SI*1), Z12
-	VADDPS        (AX)(BX*4), Z12, Z12
-	VADDPS        (AX), Z10, Z13
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z10
+	VADDPS        (DX)(SI*2), Z10, Z10
+	VMOVUPS       (DX)(DI*1), Z12
+	VADDPS        (DX)(SI*4), Z12, Z12
+	VADDPS        (DX), Z10, Z13
 	VADDPS        Z12, Z13, Z13
 	VMOVAPS       Z10, Z10
 	VFMADD231PS   Z12, Z1, Z10
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z12
-	VADDPS        (AX)(BX*2), Z12, Z12
-	VMOVUPS       (AX)(SI*1), Z14
-	VADDPS        (AX)(BX*4), Z14, Z14
-	VADDPS        (AX), Z12, Z15
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z12
+	VADDPS        (DX)(SI*2), Z12, Z12
+	VMOVUPS       (DX)(DI*1), Z14
+	VADDPS        (DX)(SI*4), Z14, Z14
+	VADDPS        (DX), Z12, Z15
 	VADDPS        Z14, Z15, Z15
 	VMOVAPS       Z12, Z12
 	VFMADD231PS   Z14, Z1, Z12
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z14
-	VADDPS        (AX)(BX*2), Z14, Z14
-	VMOVUPS       (AX)(SI*1), Z16
-	VADDPS        (AX)(BX*4), Z16, Z16
-	VADDPS        (AX), Z14, Z17
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z14
+	VADDPS        (DX)(SI*2), Z14, Z14
+	VMOVUPS       (DX)(DI*1), Z16
+	VADDPS        (DX)(SI*4), Z16, Z16
+	VADDPS        (DX), Z14, Z17
 	VADDPS        Z16, Z17, Z17
 	VMOVAPS       Z14, Z14
 	VFMADD231PS   Z16, Z1, Z14
-	MOVQ          R8, AX
+	MOVQ          R9, DX
 	VADDPS        Z11, Z9, Z16
 	VADDPS        Z15, Z13, Z18
 	VADDPS        Z7, Z16, Z7
 	VADDPS        Z18, Z7, Z7
 	VMOVAPS       Z16, Z16
 	VFMADD231PS   Z18, Z1, Z16
-	VMOVNTPS      Z7, (AX)
+	VMOVNTPS      Z7, (DX)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z16, (AX)(R10*2)
+	VMOVNTPS      Z16, (DX)(R11*2)
 	VADDPS        Z16, Z3, Z3
 	VFMADD231PS   Z16, Z16, Z4
 	VSUBPS        Z11, Z9, Z7
@@ -7386,25 +7439,25 @@ l314:
 	VADDPS        Z17, Z7, Z7
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z2, Z7
-	VMOVNTPS      Z11, (AX)(R10*1)
+	VMOVNTPS      Z11, (DX)(R11*1)
 	VADDPS        Z11, Z3, Z3
 	VFMADD231PS   Z11, Z11, Z4
-	VMOVNTPS      Z7, (AX)(R11*1)
+	VMOVNTPS      Z7, (DX)(R12*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	MOVQ          R8, AX
-	ADDQ          R9, AX
-	ADDQ          R9, AX
+	MOVQ          R9, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
 	VADDPS        Z8, Z6, Z7
 	VADDPS        Z12, Z10, Z9
 	VADDPS        Z5, Z7, Z5
 	VADDPS        Z9, Z5, Z5
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z1, Z7
-	VMOVNTPS      Z5, (AX)
+	VMOVNTPS      Z5, (DX)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
-	VMOVNTPS      Z7, (AX)(R10*2)
+	VMOVNTPS      Z7, (DX)(R11*2)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
 	VSUBPS        Z8, Z6, Z5
@@ -7414,84 +7467,84 @@ l314:
 	VADDPS        Z14, Z5, Z5
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z2, Z5
-	VMOVNTPS      Z7, (AX)(R10*1)
+	VMOVNTPS      Z7, (DX)(R11*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z5, (AX)(R11*1)
+	VMOVNTPS      Z5, (DX)(R12*1)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
-	MOVQ          CX, AX
-	VMOVUPS       (AX)(BX*1), Z5
-	VSUBPS        (AX)(BX*2), Z5, Z5
-	VMOVUPS       (AX)(SI*1), Z6
-	VSUBPS        (AX)(BX*4), Z6, Z6
+	MOVQ          CX, DX
+	VMOVUPS       (DX)(SI*1), Z5
+	VSUBPS        (DX)(SI*2), Z5, Z5
+	VMOVUPS       (DX)(DI*1), Z6
+	VSUBPS        (DX)(SI*4), Z6, Z6
 	VMOVAPS       Z5, Z7
 	VFMADD231PS   Z6, Z0, Z7
-	VADDPS        (AX)(DI*1), Z5, Z5
+	VADDPS        (DX)(R8*1), Z5, Z5
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z2, Z5
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z6
-	VSUBPS        (AX)(BX*2), Z6, Z6
-	VMOVUPS       (AX)(SI*1), Z8
-	VSUBPS        (AX)(BX*4), Z8, Z8
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z6
+	VSUBPS        (DX)(SI*2), Z6, Z6
+	VMOVUPS       (DX)(DI*1), Z8
+	VSUBPS        (DX)(SI*4), Z8, Z8
 	VMOVAPS       Z6, Z9
 	VFMADD231PS   Z8, Z0, Z9
-	VADDPS        (AX)(DI*1), Z6, Z6
+	VADDPS        (DX)(R8*1), Z6, Z6
 	VMOVAPS       Z6, Z6
 	VFMADD231PS   Z8, Z2, Z6
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z8
-	VSUBPS        (AX)(BX*2), Z8, Z8
-	VMOVUPS       (AX)(SI*1), Z10
-	VSUBPS        (AX)(BX*4), Z10, Z10
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z8
+	VSUBPS        (DX)(SI*2), Z8, Z8
+	VMOVUPS       (DX)(DI*1), Z10
+	VSUBPS        (DX)(SI*4), Z10, Z10
 	VMOVAPS       Z8, Z11
 	VFMADD231PS   Z10, Z0, Z11
-	VADDPS        (AX)(DI*1), Z8, Z8
+	VADDPS        (DX)(R8*1), Z8, Z8
 	VMOVAPS       Z8, Z8
 	VFMADD231PS   Z10, Z2, Z8
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z10
-	VSUBPS        (AX)(BX*2), Z10, Z10
-	VMOVUPS       (AX)(SI*1), Z12
-	VSUBPS        (AX)(BX*4), Z12, Z12
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z10
+	VSUBPS        (DX)(SI*2), Z10, Z10
+	VMOVUPS       (DX)(DI*1), Z12
+	VSUBPS        (DX)(SI*4), Z12, Z12
 	VMOVAPS       Z10, Z13
 	VFMADD231PS   Z12, Z0, Z13
-	VADDPS        (AX)(DI*1), Z10, Z10
+	VADDPS        (DX)(R8*1), Z10, Z10
 	VMOVAPS       Z10, Z10
 	VFMADD231PS   Z12, Z2, Z10
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z12
-	VSUBPS        (AX)(BX*2), Z12, Z12
-	VMOVUPS       (AX)(SI*1), Z14
-	VSUBPS        (AX)(BX*4), Z14, Z14
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z12
+	VSUBPS        (DX)(SI*2), Z12, Z12
+	VMOVUPS       (DX)(DI*1), Z14
+	VSUBPS        (DX)(SI*4), Z14, Z14
 	VMOVAPS       Z12, Z15
 	VFMADD231PS   Z14, Z0, Z15
-	VADDPS        (AX)(DI*1), Z12, Z12
+	VADDPS        (DX)(R8*1), Z12, Z12
 	VMOVAPS       Z12, Z12
 	VFMADD231PS   Z14, Z2, Z12
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z14
-	VSUBPS        (AX)(BX*2), Z14, Z14
-	VMOVUPS       (AX)(SI*1), Z16
-	VSUBPS        (AX)(BX*4), Z16, Z16
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z14
+	VSUBPS        (DX)(SI*2), Z14, Z14
+	VMOVUPS       (DX)(DI*1), Z16
+	VSUBPS        (DX)(SI*4), Z16, Z16
 	VMOVAPS       Z14, Z17
 	VFMADD231PS   Z16, Z0, Z17
-	VADDPS        (AX)(DI*1), Z14, Z14
+	VADDPS        (DX)(R8*1), Z14, Z14
 	VMOVAPS       Z14, Z14
 	VFMADD231PS   Z16, Z2, Z14
-	MOVQ          R8, AX
-	ADDQ          R9, AX
+	MOVQ          R9, DX
+	ADDQ          R10, DX
 	VADDPS        Z11, Z9, Z16
 	VADDPS        Z15, Z13, Z18
 	VADDPS        Z7, Z16, Z7
 	VADDPS        Z18, Z7, Z7
 	VMOVAPS       Z16, Z16
 	VFMADD231PS   Z18, Z1, Z16
-	VMOVNTPS      Z7, (AX)
+	VMOVNTPS      Z7, (DX)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z16, (AX)(R10*2)
+	VMOVNTPS      Z16, (DX)(R11*2)
 	VADDPS        Z16, Z3, Z3
 	VFMADD231PS   Z16, Z16, Z4
 	VSUBPS        Z11, Z9, Z7
@@ -7501,26 +7554,26 @@ l314:
 	VADDPS        Z17, Z7, Z7
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z2, Z7
-	VMOVNTPS      Z11, (AX)(R10*1)
+	VMOVNTPS      Z11, (DX)(R11*1)
 	VADDPS        Z11, Z3, Z3
 	VFMADD231PS   Z11, Z11, Z4
-	VMOVNTPS      Z7, (AX)(R11*1)
+	VMOVNTPS      Z7, (DX)(R12*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	MOVQ          R8, AX
-	ADDQ          R9, AX
-	ADDQ          R9, AX
-	ADDQ          R9, AX
+	MOVQ          R9, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
 	VADDPS        Z8, Z6, Z7
 	VADDPS        Z12, Z10, Z9
 	VADDPS        Z5, Z7, Z5
 	VADDPS        Z9, Z5, Z5
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z1, Z7
-	VMOVNTPS      Z5, (AX)
+	VMOVNTPS      Z5, (DX)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
-	VMOVNTPS      Z7, (AX)(R10*2)
+	VMOVNTPS      Z7, (DX)(R11*2)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
 	VSUBPS        Z8, Z6, Z5
@@ -7530,105 +7583,119 @@ l314:
 	VADDPS        Z14, Z5, Z5
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z2, Z5
-	VMOVNTPS      Z7, (AX)(R10*1)
+	VMOVNTPS      Z7, (DX)(R11*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z5, (AX)(R11*1)
+	VMOVNTPS      Z5, (DX)(R12*1)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
 	VCVTPS2PD     Y3, Z5
-	VADDPD        (R13), Z5, Z5
-	VMOVUPD       Z5, (R13)
+	VADDPD        (R14), Z5, Z5
+	VMOVUPD       Z5, (R14)
 	VEXTRACTF32X8 $0x01, Z3, Y3
 	VCVTPS2PD     Y3, Z3
-	VADDPD        64(R13), Z3, Z3
-	VMOVUPD       Z3, 64(R13)
+	VADDPD        64(R14), Z3, Z3
+	VMOVUPD       Z3, 64(R14)
 	VCVTPS2PD     Y4, Z3
-	VADDPD        128(R13), Z3, Z3
-	VMOVUPD       Z3, 128(R13)
+	VADDPD        128(R14), Z3, Z3
+	VMOVUPD       Z3, 128(R14)
 	VEXTRACTF32X8 $0x01, Z4, Y3
 	VCVTPS2PD     Y3, Z3
-	VADDPD        192(R13), Z3, Z3
-	VMOVUPD       Z3, 192(R13)
-	ADDQ          $0x00000100, R13
+	VADDPD        192(R14), Z3, Z3
+	VMOVUPD       Z3, 192(R14)
+	ADDQ          $0x00000100, R14
 	ADDQ          $0x00000040, CX
-	ADDQ          $0x00000040, R8
-	SUBQ          $0x10, R12
-	JNZ           l314
+	ADDQ          $0x00000040, R9
+	SUBQ          $0x10, R13
+	JNZ           l318
+	MOVQ          112(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 128(AX)
+	MOVQ          104(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 120(AX)
+	DECQ          96(AX)
+	JNZ           l317
 	VZEROUPPER
 	RET
 
-l313:
-	MOVQ 96(AX), R13
+l316:
+l319:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R13
+	MOVQ 136(AX), R14
 
-l315:
+l320:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
-	MOVQ          CX, AX
-	VMOVUPS       (AX)(BX*1), Z5
-	VADDPS        (AX)(BX*2), Z5, Z5
-	VMOVUPS       (AX)(SI*1), Z6
-	VADDPS        (AX)(BX*4), Z6, Z6
-	VADDPS        (AX), Z5, Z7
+	MOVQ          CX, DX
+	VMOVUPS       (DX)(SI*1), Z5
+	VADDPS        (DX)(SI*2), Z5, Z5
+	VMOVUPS       (DX)(DI*1), Z6
+	VADDPS        (DX)(SI*4), Z6, Z6
+	VADDPS        (DX), Z5, Z7
 	VADDPS        Z6, Z7, Z7
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z1, Z5
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z6
-	VADDPS        (AX)(BX*2), Z6, Z6
-	VMOVUPS       (AX)(SI*1), Z8
-	VADDPS        (AX)(BX*4), Z8, Z8
-	VADDPS        (AX), Z6, Z9
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z6
+	VADDPS        (DX)(SI*2), Z6, Z6
+	VMOVUPS       (DX)(DI*1), Z8
+	VADDPS        (DX)(SI*4), Z8, Z8
+	VADDPS        (DX), Z6, Z9
 	VADDPS        Z8, Z9, Z9
 	VMOVAPS       Z6, Z6
 	VFMADD231PS   Z8, Z1, Z6
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z8
-	VADDPS        (AX)(BX*2), Z8, Z8
-	VMOVUPS       (AX)(SI*1), Z10
-	VADDPS        (AX)(BX*4), Z10, Z10
-	VADDPS        (AX), Z8, Z11
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z8
+	VADDPS        (DX)(SI*2), Z8, Z8
+	VMOVUPS       (DX)(DI*1), Z10
+	VADDPS        (DX)(SI*4), Z10, Z10
+	VADDPS        (DX), Z8, Z11
 	VADDPS        Z10, Z11, Z11
 	VMOVAPS       Z8, Z8
 	VFMADD231PS   Z10, Z1, Z8
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z10
-	VADDPS        (AX)(BX*2), Z10, Z10
-	VMOVUPS       (AX)(SI*1), Z12
-	VADDPS        (AX)(BX*4), Z12, Z12
-	VADDPS        (AX), Z10, Z13
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z10
+	VADDPS        (DX)(SI*2), Z10, Z10
+	VMOVUPS       (DX)(DI*1), Z12
+	VADDPS        (DX)(SI*4), Z12, Z12
+	VADDPS        (DX), Z10, Z13
 	VADDPS        Z12, Z13, Z13
 	VMOVAPS       Z10, Z10
 	VFMADD231PS   Z12, Z1, Z10
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z12
-	VADDPS        (AX)(BX*2), Z12, Z12
-	VMOVUPS       (AX)(SI*1), Z14
-	VADDPS        (AX)(BX*4), Z14, Z14
-	VADDPS        (AX), Z12, Z15
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z12
+	VADDPS        (DX)(SI*2), Z12, Z12
+	VMOVUPS       (DX)(DI*1), Z14
+	VADDPS        (DX)(SI*4), Z14, Z14
+	VADDPS        (DX), Z12, Z15
 	VADDPS        Z14, Z15, Z15
 	VMOVAPS       Z12, Z12
 	VFMADD231PS   Z14, Z1, Z12
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z14
-	VADDPS        (AX)(BX*2), Z14, Z14
-	VMOVUPS       (AX)(SI*1), Z16
-	VADDPS        (AX)(BX*4), Z16, Z16
-	VADDPS        (AX), Z14, Z17
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z14
+	VADDPS        (DX)(SI*2), Z14, Z14
+	VMOVUPS       (DX)(DI*1), Z16
+	VADDPS        (DX)(SI*4), Z16, Z16
+	VADDPS        (DX), Z14, Z17
 	VADDPS        Z16, Z17, Z17
 	VMOVAPS       Z14, Z14
 	VFMADD231PS   Z16, Z1, Z14
-	MOVQ          R8, AX
+	MOVQ          R9, DX
 	VADDPS        Z11, Z9, Z16
 	VADDPS        Z15, Z13, Z18
 	VADDPS        Z7, Z16, Z7
 	VADDPS        Z18, Z7, Z7
 	VMOVAPS       Z16, Z16
 	VFMADD231PS   Z18, Z1, Z16
-	VMOVUPS       Z7, (AX)
+	VMOVUPS       Z7, (DX)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVUPS       Z16, (AX)(R10*2)
+	VMOVUPS       Z16, (DX)(R11*2)
 	VADDPS        Z16, Z3, Z3
 	VFMADD231PS   Z16, Z16, Z4
 	VSUBPS        Z11, Z9, Z7
@@ -7638,25 +7705,25 @@ l315:
 	VADDPS        Z17, Z7, Z7
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z2, Z7
-	VMOVUPS       Z11, (AX)(R10*1)
+	VMOVUPS       Z11, (DX)(R11*1)
 	VADDPS        Z11, Z3, Z3
 	VFMADD231PS   Z11, Z11, Z4
-	VMOVUPS       Z7, (AX)(R11*1)
+	VMOVUPS       Z7, (DX)(R12*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	MOVQ          R8, AX
-	ADDQ          R9, AX
-	ADDQ          R9, AX
+	MOVQ          R9, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
 	VADDPS        Z8, Z6, Z7
 	VADDPS        Z12, Z10, Z9
 	VADDPS        Z5, Z7, Z5
 	VADDPS        Z9, Z5, Z5
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z1, Z7
-	VMOVUPS       Z5, (AX)
+	VMOVUPS       Z5, (DX)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
-	VMOVUPS       Z7, (AX)(R10*2)
+	VMOVUPS       Z7, (DX)(R11*2)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
 	VSUBPS        Z8, Z6, Z5
@@ -7666,84 +7733,84 @@ l315:
 	VADDPS        Z14, Z5, Z5
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z2, Z5
-	VMOVUPS       Z7, (AX)(R10*1)
+	VMOVUPS       Z7, (DX)(R11*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVUPS       Z5, (AX)(R11*1)
+	VMOVUPS       Z5, (DX)(R12*1)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
-	MOVQ          CX, AX
-	VMOVUPS       (AX)(BX*1), Z5
-	VSUBPS        (AX)(BX*2), Z5, Z5
-	VMOVUPS       (AX)(SI*1), Z6
-	VSUBPS        (AX)(BX*4), Z6, Z6
+	MOVQ          CX, DX
+	VMOVUPS       (DX)(SI*1), Z5
+	VSUBPS        (DX)(SI*2), Z5, Z5
+	VMOVUPS       (DX)(DI*1), Z6
+	VSUBPS        (DX)(SI*4), Z6, Z6
 	VMOVAPS       Z5, Z7
 	VFMADD231PS   Z6, Z0, Z7
-	VADDPS        (AX)(DI*1), Z5, Z5
+	VADDPS        (DX)(R8*1), Z5, Z5
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z2, Z5
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z6
-	VSUBPS        (AX)(BX*2), Z6, Z6
-	VMOVUPS       (AX)(SI*1), Z8
-	VSUBPS        (AX)(BX*4), Z8, Z8
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z6
+	VSUBPS        (DX)(SI*2), Z6, Z6
+	VMOVUPS       (DX)(DI*1), Z8
+	VSUBPS        (DX)(SI*4), Z8, Z8
 	VMOVAPS       Z6, Z9
 	VFMADD231PS   Z8, Z0, Z9
-	VADDPS        (AX)(DI*1), Z6, Z6
+	VADDPS        (DX)(R8*1), Z6, Z6
 	VMOVAPS       Z6, Z6
 	VFMADD231PS   Z8, Z2, Z6
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z8
-	VSUBPS        (AX)(BX*2), Z8, Z8
-	VMOVUPS       (AX)(SI*1), Z10
-	VSUBPS        (AX)(BX*4), Z10, Z10
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z8
+	VSUBPS        (DX)(SI*2), Z8, Z8
+	VMOVUPS       (DX)(DI*1), Z10
+	VSUBPS        (DX)(SI*4), Z10, Z10
 	VMOVAPS       Z8, Z11
 	VFMADD231PS   Z10, Z0, Z11
-	VADDPS        (AX)(DI*1), Z8, Z8
+	VADDPS        (DX)(R8*1), Z8, Z8
 	VMOVAPS       Z8, Z8
 	VFMADD231PS   Z10, Z2, Z8
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z10
-	VSUBPS        (AX)(BX*2), Z10, Z10
-	VMOVUPS       (AX)(SI*1), Z12
-	VSUBPS        (AX)(BX*4), Z12, Z12
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z10
+	VSUBPS        (DX)(SI*2), Z10, Z10
+	VMOVUPS       (DX)(DI*1), Z12
+	VSUBPS        (DX)(SI*4), Z12, Z12
 	VMOVAPS       Z10, Z13
 	VFMADD231PS   Z12, Z0, Z13
-	VADDPS        (AX)(DI*1), Z10, Z10
+	VADDPS        (DX)(R8*1), Z10, Z10
 	VMOVAPS       Z10, Z10
 	VFMADD231PS   Z12, Z2, Z10
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z12
-	VSUBPS        (AX)(BX*2), Z12, Z12
-	VMOVUPS       (AX)(SI*1), Z14
-	VSUBPS        (AX)(BX*4), Z14, Z14
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z12
+	VSUBPS        (DX)(SI*2), Z12, Z12
+	VMOVUPS       (DX)(DI*1), Z14
+	VSUBPS        (DX)(SI*4), Z14, Z14
 	VMOVAPS       Z12, Z15
 	VFMADD231PS   Z14, Z0, Z15
-	VADDPS        (AX)(DI*1), Z12, Z12
+	VADDPS        (DX)(R8*1), Z12, Z12
 	VMOVAPS       Z12, Z12
 	VFMADD231PS   Z14, Z2, Z12
-	ADDQ          DX, AX
-	VMOVUPS       (AX)(BX*1), Z14
-	VSUBPS        (AX)(BX*2), Z14, Z14
-	VMOVUPS       (AX)(SI*1), Z16
-	VSUBPS        (AX)(BX*4), Z16, Z16
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z14
+	VSUBPS        (DX)(SI*2), Z14, Z14
+	VMOVUPS       (DX)(DI*1), Z16
+	VSUBPS        (DX)(SI*4), Z16, Z16
 	VMOVAPS       Z14, Z17
 	VFMADD231PS   Z16, Z0, Z17
-	VADDPS        (AX)(DI*1), Z14, Z14
+	VADDPS        (DX)(R8*1), Z14, Z14
 	VMOVAPS       Z14, Z14
 	VFMADD231PS   Z16, Z2, Z14
-	MOVQ          R8, AX
-	ADDQ          R9, AX
+	MOVQ          R9, DX
+	ADDQ          R10, DX
 	VADDPS        Z11, Z9, Z16
 	VADDPS        Z15, Z13, Z18
 	VADDPS        Z7, Z16, Z7
 	VADDPS        Z18, Z7, Z7
 	VMOVAPS       Z16, Z16
 	VFMADD231PS   Z18, Z1, Z16
-	VMOVUPS       Z7, (AX)
+	VMOVUPS       Z7, (DX)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVUPS       Z16, (AX)(R10*2)
+	VMOVUPS       Z16, (DX)(R11*2)
 	VADDPS        Z16, Z3, Z3
 	VFMADD231PS   Z16, Z16, Z4
 	VSUBPS        Z11, Z9, Z7
@@ -7753,26 +7820,26 @@ l315:
 	VADDPS        Z17, Z7, Z7
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z2, Z7
-	VMOVUPS       Z11, (AX)(R10*1)
+	VMOVUPS       Z11, (DX)(R11*1)
 	VADDPS        Z11, Z3, Z3
 	VFMADD231PS   Z11, Z11, Z4
-	VMOVUPS       Z7, (AX)(R11*1)
+	VMOVUPS       Z7, (DX)(R12*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	MOVQ          R8, AX
-	ADDQ          R9, AX
-	ADDQ          R9, AX
-	ADDQ          R9, AX
+	MOVQ          R9, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
 	VADDPS        Z8, Z6, Z7
 	VADDPS        Z12, Z10, Z9
 	VADDPS        Z5, Z7, Z5
 	VADDPS        Z9, Z5, Z5
 	VMOVAPS       Z7, Z7
 	VFMADD231PS   Z9, Z1, Z7
-	VMOVUPS       Z5, (AX)
+	VMOVUPS       Z5, (DX)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
-	VMOVUPS       Z7, (AX)(R10*2)
+	VMOVUPS       Z7, (DX)(R11*2)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
 	VSUBPS        Z8, Z6, Z5
@@ -7782,31 +7849,39 @@ l315:
 	VADDPS        Z14, Z5, Z5
 	VMOVAPS       Z5, Z5
 	VFMADD231PS   Z6, Z2, Z5
-	VMOVUPS       Z7, (AX)(R10*1)
+	VMOVUPS       Z7, (DX)(R11*1)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
-	VMOVUPS       Z5, (AX)(R11*1)
+	VMOVUPS       Z5, (DX)(R12*1)
 	VADDPS        Z5, Z3, Z3
 	VFMADD231PS   Z5, Z5, Z4
 	VCVTPS2PD     Y3, Z5
-	VADDPD        (R13), Z5, Z5
-	VMOVUPD       Z5, (R13)
+	VADDPD        (R14), Z5, Z5
+	VMOVUPD       Z5, (R14)
 	VEXTRACTF32X8 $0x01, Z3, Y3
 	VCVTPS2PD     Y3, Z3
-	VADDPD        64(R13), Z3, Z3
-	VMOVUPD       Z3, 64(R13)
+	VADDPD        64(R14), Z3, Z3
+	VMOVUPD       Z3, 64(R14)
 	VCVTPS2PD     Y4, Z3
-	VADDPD        128(R13), Z3, Z3
-	VMOVUPD       Z3, 128(R13)
+	VADDPD        128(R14), Z3, Z3
+	VMOVUPD       Z3, 128(R14)
 	VEXTRACTF32X8 $0x01, Z4, Y3
 	VCVTPS2PD     Y3, Z3
-	VADDPD        192(R13), Z3, Z3
-	VMOVUPD       Z3, 192(R13)
-	ADDQ          $0x00000100, R13
+	VADDPD        192(R14), Z3, Z3
+	VMOVUPD       Z3, 192(R14)
+	ADDQ          $0x00000100, R14
 	ADDQ          $0x00000040, CX
-	ADDQ          $0x00000040, R8
-	SUBQ          $0x10, R12
-	JNZ           l315
+	ADDQ          $0x00000040, R9
+	SUBQ          $0x10, R13
+	JNZ           l320
+	MOVQ          112(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 128(AX)
+	MOVQ          104(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 120(AX)
+	DECQ          96(AX)
+	JNZ           l319
 	VZEROUPPER
 	RET
 
@@ -7815,40 +7890,46 @@ l315:
 TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	MOVQ         (AX), DI
-	MOVQ         48(AX), R8
-	MOVQ         56(AX), R9
-	SHLQ         $0x02, R8
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
 	SHLQ         $0x02, R9
-	LEAQ         (R9)(R9*2), R10
-	LEAQ         (R9)(R9*4), R11
-	MOVQ         80(AX), R12
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	LEAQ         (R10)(R10*4), R12
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l316:
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Z2
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z4
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z5
-	MOVQ         DI, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z5, (AX)(R11*1)
+l321:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R8
+	ADDQ 120(AX), R8
+	MOVQ 80(AX), R13
+
+l322:
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Z2
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z5
+	MOVQ         R8, DX
+	VMOVUPS      Z2, (DX)
+	VMOVUPS      Z5, (DX)(R12*1)
 	VADDPS       Z4, Z2, Z6
 	VADDPS       Z5, Z3, Z7
 	VADDPS       Z7, Z6, Z8
 	VSUBPS       Z7, Z6, Z6
-	VMOVUPS      Z8, (AX)(R9*1)
-	VMOVUPS      Z6, (AX)(R9*2)
+	VMOVUPS      Z8, (DX)(R10*1)
+	VMOVUPS      Z6, (DX)(R10*2)
 	VMOVAPS      Z2, Z2
 	VFMADD231PS  Z4, Z1, Z2
 	VMOVAPS      Z3, Z3
@@ -7857,30 +7938,30 @@ l316:
 	VFMADD231PS  Z3, Z0, Z4
 	VMOVAPS      Z2, Z2
 	VFNMADD231PS Z3, Z0, Z2
-	VMOVUPS      Z4, (AX)(R10*1)
-	VMOVUPS      Z2, (AX)(R9*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(SI*1), Z2
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(SI*1), Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(SI*1), Z4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(SI*1), Z5
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z5, (AX)(R11*1)
+	VMOVUPS      Z4, (DX)(R11*1)
+	VMOVUPS      Z2, (DX)(R10*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(DI*1), Z2
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(DI*1), Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(DI*1), Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(DI*1), Z5
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Z2, (DX)
+	VMOVUPS      Z5, (DX)(R12*1)
 	VADDPS       Z4, Z2, Z6
 	VADDPS       Z5, Z3, Z7
 	VADDPS       Z7, Z6, Z8
 	VSUBPS       Z7, Z6, Z6
-	VMOVUPS      Z8, (AX)(R9*1)
-	VMOVUPS      Z6, (AX)(R9*2)
+	VMOVUPS      Z8, (DX)(R10*1)
+	VMOVUPS      Z6, (DX)(R10*2)
 	VMOVAPS      Z2, Z2
 	VFMADD231PS  Z4, Z1, Z2
 	VMOVAPS      Z3, Z3
@@ -7889,46 +7970,46 @@ l316:
 	VFMADD231PS  Z3, Z0, Z4
 	VMOVAPS      Z2, Z2
 	VFNMADD231PS Z3, Z0, Z2
-	VMOVUPS      Z4, (AX)(R10*1)
-	VMOVUPS      Z2, (AX)(R9*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Z2
-	VADDPS       (AX)(BX*2), Z2, Z2
-	VMOVUPS      (AX)(BX*1), Z3
-	VADDPS       (AX)(SI*1), Z3, Z3
+	VMOVUPS      Z4, (DX)(R11*1)
+	VMOVUPS      Z2, (DX)(R10*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Z2
+	VADDPS       (DX)(SI*2), Z2, Z2
+	VMOVUPS      (DX)(SI*1), Z3
+	VADDPS       (DX)(DI*1), Z3, Z3
 	VADDPS       Z3, Z2, Z4
 	VSUBPS       Z3, Z2, Z2
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z3
-	VADDPS       (AX)(BX*2), Z3, Z3
-	VMOVUPS      (AX)(BX*1), Z5
-	VADDPS       (AX)(SI*1), Z5, Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z3
+	VADDPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(SI*1), Z5
+	VADDPS       (DX)(DI*1), Z5, Z5
 	VADDPS       Z5, Z3, Z6
 	VSUBPS       Z5, Z3, Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z5
-	VADDPS       (AX)(BX*2), Z5, Z5
-	VMOVUPS      (AX)(BX*1), Z7
-	VADDPS       (AX)(SI*1), Z7, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z5
+	VADDPS       (DX)(SI*2), Z5, Z5
+	VMOVUPS      (DX)(SI*1), Z7
+	VADDPS       (DX)(DI*1), Z7, Z7
 	VADDPS       Z7, Z5, Z8
 	VSUBPS       Z7, Z5, Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z7
-	VADDPS       (AX)(BX*2), Z7, Z7
-	VMOVUPS      (AX)(BX*1), Z9
-	VADDPS       (AX)(SI*1), Z9, Z9
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z7
+	VADDPS       (DX)(SI*2), Z7, Z7
+	VMOVUPS      (DX)(SI*1), Z9
+	VADDPS       (DX)(DI*1), Z9, Z9
 	VADDPS       Z9, Z7, Z10
 	VSUBPS       Z9, Z7, Z7
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z10, (AX)(R11*1)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	VMOVUPS      Z4, (DX)
+	VMOVUPS      Z10, (DX)(R12*1)
 	VADDPS       Z8, Z4, Z9
 	VADDPS       Z10, Z6, Z11
 	VADDPS       Z11, Z9, Z12
 	VSUBPS       Z11, Z9, Z9
-	VMOVUPS      Z12, (AX)(R9*1)
-	VMOVUPS      Z9, (AX)(R9*2)
+	VMOVUPS      Z12, (DX)(R10*1)
+	VMOVUPS      Z9, (DX)(R10*2)
 	VMOVAPS      Z4, Z4
 	VFMADD231PS  Z8, Z1, Z4
 	VMOVAPS      Z6, Z6
@@ -7937,19 +8018,19 @@ l316:
 	VFMADD231PS  Z6, Z0, Z8
 	VMOVAPS      Z4, Z4
 	VFNMADD231PS Z6, Z0, Z4
-	VMOVUPS      Z8, (AX)(R10*1)
-	VMOVUPS      Z4, (AX)(R9*4)
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z7, (AX)(R11*1)
+	VMOVUPS      Z8, (DX)(R11*1)
+	VMOVUPS      Z4, (DX)(R10*4)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Z2, (DX)
+	VMOVUPS      Z7, (DX)(R12*1)
 	VADDPS       Z5, Z2, Z4
 	VADDPS       Z7, Z3, Z6
 	VADDPS       Z6, Z4, Z8
 	VSUBPS       Z6, Z4, Z4
-	VMOVUPS      Z8, (AX)(R9*1)
-	VMOVUPS      Z4, (AX)(R9*2)
+	VMOVUPS      Z8, (DX)(R10*1)
+	VMOVUPS      Z4, (DX)(R10*2)
 	VMOVAPS      Z2, Z2
 	VFMADD231PS  Z5, Z1, Z2
 	VMOVAPS      Z3, Z3
@@ -7958,56 +8039,56 @@ l316:
 	VFMADD231PS  Z3, Z0, Z4
 	VMOVAPS      Z2, Z2
 	VFNMADD231PS Z3, Z0, Z2
-	VMOVUPS      Z4, (AX)(R10*1)
-	VMOVUPS      Z2, (AX)(R9*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Z2
-	VFMADD231PS  (AX)(BX*2), Z1, Z2
-	VMOVUPS      (AX)(BX*1), Z3
-	VFMADD231PS  (AX)(SI*1), Z1, Z3
+	VMOVUPS      Z4, (DX)(R11*1)
+	VMOVUPS      Z2, (DX)(R10*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Z2
+	VFMADD231PS  (DX)(SI*2), Z1, Z2
+	VMOVUPS      (DX)(SI*1), Z3
+	VFMADD231PS  (DX)(DI*1), Z1, Z3
 	VMOVAPS      Z2, Z4
 	VFMADD231PS  Z3, Z0, Z4
 	VMOVAPS      Z2, Z2
 	VFNMADD231PS Z3, Z0, Z2
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z3
-	VFMADD231PS  (AX)(BX*2), Z1, Z3
-	VMOVUPS      (AX)(BX*1), Z5
-	VFMADD231PS  (AX)(SI*1), Z1, Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z3
+	VFMADD231PS  (DX)(SI*2), Z1, Z3
+	VMOVUPS      (DX)(SI*1), Z5
+	VFMADD231PS  (DX)(DI*1), Z1, Z5
 	VMOVAPS      Z3, Z6
 	VFMADD231PS  Z5, Z0, Z6
 	VMOVAPS      Z3, Z3
 	VFNMADD231PS Z5, Z0, Z3
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z5
-	VFMADD231PS  (AX)(BX*2), Z1, Z5
-	VMOVUPS      (AX)(BX*1), Z7
-	VFMADD231PS  (AX)(SI*1), Z1, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z5
+	VFMADD231PS  (DX)(SI*2), Z1, Z5
+	VMOVUPS      (DX)(SI*1), Z7
+	VFMADD231PS  (DX)(DI*1), Z1, Z7
 	VMOVAPS      Z5, Z8
 	VFMADD231PS  Z7, Z0, Z8
 	VMOVAPS      Z5, Z5
 	VFNMADD231PS Z7, Z0, Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z7
-	VFMADD231PS  (AX)(BX*2), Z1, Z7
-	VMOVUPS      (AX)(BX*1), Z9
-	VFMADD231PS  (AX)(SI*1), Z1, Z9
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z7
+	VFMADD231PS  (DX)(SI*2), Z1, Z7
+	VMOVUPS      (DX)(SI*1), Z9
+	VFMADD231PS  (DX)(DI*1), Z1, Z9
 	VMOVAPS      Z7, Z10
 	VFMADD231PS  Z9, Z0, Z10
 	VMOVAPS      Z7, Z7
 	VFNMADD231PS Z9, Z0, Z7
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z10, (AX)(R11*1)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Z4, (DX)
+	VMOVUPS      Z10, (DX)(R12*1)
 	VADDPS       Z8, Z4, Z9
 	VADDPS       Z10, Z6, Z11
 	VADDPS       Z11, Z9, Z12
 	VSUBPS       Z11, Z9, Z9
-	VMOVUPS      Z12, (AX)(R9*1)
-	VMOVUPS      Z9, (AX)(R9*2)
+	VMOVUPS      Z12, (DX)(R10*1)
+	VMOVUPS      Z9, (DX)(R10*2)
 	VMOVAPS      Z4, Z4
 	VFMADD231PS  Z8, Z1, Z4
 	VMOVAPS      Z6, Z6
@@ -8016,21 +8097,21 @@ l316:
 	VFMADD231PS  Z6, Z0, Z8
 	VMOVAPS      Z4, Z4
 	VFNMADD231PS Z6, Z0, Z4
-	VMOVUPS      Z8, (AX)(R10*1)
-	VMOVUPS      Z4, (AX)(R9*4)
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z7, (AX)(R11*1)
+	VMOVUPS      Z8, (DX)(R11*1)
+	VMOVUPS      Z4, (DX)(R10*4)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Z2, (DX)
+	VMOVUPS      Z7, (DX)(R12*1)
 	VADDPS       Z5, Z2, Z4
 	VADDPS       Z7, Z3, Z6
 	VADDPS       Z6, Z4, Z8
 	VSUBPS       Z6, Z4, Z4
-	VMOVUPS      Z8, (AX)(R9*1)
-	VMOVUPS      Z4, (AX)(R9*2)
+	VMOVUPS      Z8, (DX)(R10*1)
+	VMOVUPS      Z4, (DX)(R10*2)
 	VMOVAPS      Z2, Z2
 	VFMADD231PS  Z5, Z1, Z2
 	VMOVAPS      Z3, Z3
@@ -8039,12 +8120,20 @@ l316:
 	VFMADD231PS  Z3, Z0, Z4
 	VMOVAPS      Z2, Z2
 	VFNMADD231PS Z3, Z0, Z2
-	VMOVUPS      Z4, (AX)(R10*1)
-	VMOVUPS      Z2, (AX)(R9*4)
+	VMOVUPS      Z4, (DX)(R11*1)
+	VMOVUPS      Z2, (DX)(R10*4)
 	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x10, R12
-	JNZ          l316
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R13
+	JNZ          l322
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l321
 	VZEROUPPER
 	RET
 
@@ -8053,44 +8142,50 @@ l316:
 TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	MOVQ         (AX), SI
-	MOVQ         48(AX), DI
-	MOVQ         56(AX), R8
-	SHLQ         $0x02, DI
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), CX
+	MOVQ         (AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
 	SHLQ         $0x02, R8
-	LEAQ         (R8)(R8*2), R9
-	LEAQ         (R8)(R8*4), R10
-	MOVQ         80(AX), R11
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	LEAQ         (R9)(R9*4), R11
 	VBROADCASTSS constants<>+128(SB), Z0
 	VBROADCASTSS constants<>+160(SB), Z1
 	VBROADCASTSS constants<>+192(SB), Z2
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l317:
-	MOVQ         CX, AX
-	VMULPS       (AX), Z0, Z5
-	ADDQ         DX, AX
-	VMULPS       (AX), Z0, Z6
-	ADDQ         DX, AX
-	VMULPS       (AX), Z0, Z7
-	MOVQ         SI, AX
+l323:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), DI
+	ADDQ 120(AX), DI
+	MOVQ 80(AX), R12
+
+l324:
+	MOVQ         CX, DX
+	VMULPS       (DX), Z0, Z5
+	ADDQ         BX, DX
+	VMULPS       (DX), Z0, Z6
+	ADDQ         BX, DX
+	VMULPS       (DX), Z0, Z7
+	MOVQ         DI, DX
 	VMULPS       Z5, Z0, Z8
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z7, (AX)(R10*1)
+	VMOVUPS      Z8, (DX)
+	VMOVUPS      Z7, (DX)(R11*1)
 	VADDPS       Z7, Z5, Z8
 	VMULPS       Z8, Z2, Z8
 	VMOVAPS      Z8, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VMOVAPS      Z8, Z8
 	VFNMADD231PS Z6, Z2, Z8
-	VMOVUPS      Z9, (AX)(R8*1)
-	VMOVUPS      Z8, (AX)(R8*2)
+	VMOVUPS      Z9, (DX)(R9*1)
+	VMOVUPS      Z8, (DX)(R9*2)
 	VMULPS       Z5, Z4, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
@@ -8098,31 +8193,31 @@ l317:
 	VFMADD231PS  Z6, Z3, Z7
 	VMOVAPS      Z5, Z5
 	VFNMADD231PS Z6, Z3, Z5
-	VMOVUPS      Z7, (AX)(R9*1)
-	VMOVUPS      Z5, (AX)(R8*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*2), Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Z6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Z7
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VMOVUPS      Z7, (DX)(R10*1)
+	VMOVUPS      Z5, (DX)(R9*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*2), Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z7
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Z5, Z0, Z8
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z7, (AX)(R10*1)
+	VMOVUPS      Z8, (DX)
+	VMOVUPS      Z7, (DX)(R11*1)
 	VADDPS       Z7, Z5, Z8
 	VMULPS       Z8, Z2, Z8
 	VMOVAPS      Z8, Z9
 	VFMADD231PS  Z6, Z2, Z9
 	VMOVAPS      Z8, Z8
 	VFNMADD231PS Z6, Z2, Z8
-	VMOVUPS      Z9, (AX)(R8*1)
-	VMOVUPS      Z8, (AX)(R8*2)
+	VMOVUPS      Z9, (DX)(R9*1)
+	VMOVUPS      Z8, (DX)(R9*2)
 	VMULPS       Z5, Z4, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
@@ -8130,45 +8225,45 @@ l317:
 	VFMADD231PS  Z6, Z3, Z7
 	VMOVAPS      Z5, Z5
 	VFNMADD231PS Z6, Z3, Z5
-	VMOVUPS      Z7, (AX)(R9*1)
-	VMOVUPS      Z5, (AX)(R8*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Z5
-	VADDPS       (AX)(BX*2), Z5, Z5
+	VMOVUPS      Z7, (DX)(R10*1)
+	VMOVUPS      Z5, (DX)(R9*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Z5
+	VADDPS       (DX)(SI*2), Z5, Z5
 	VMULPS       Z5, Z2, Z5
 	VMOVAPS      Z5, Z6
-	VFMADD231PS  (AX)(BX*1), Z2, Z6
+	VFMADD231PS  (DX)(SI*1), Z2, Z6
 	VMOVAPS      Z5, Z5
-	VFNMADD231PS (AX)(BX*1), Z2, Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z7
-	VADDPS       (AX)(BX*2), Z7, Z7
+	VFNMADD231PS (DX)(SI*1), Z2, Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z7
+	VADDPS       (DX)(SI*2), Z7, Z7
 	VMULPS       Z7, Z2, Z7
 	VMOVAPS      Z7, Z8
-	VFMADD231PS  (AX)(BX*1), Z2, Z8
+	VFMADD231PS  (DX)(SI*1), Z2, Z8
 	VMOVAPS      Z7, Z7
-	VFNMADD231PS (AX)(BX*1), Z2, Z7
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Z9
-	VADDPS       (AX)(BX*2), Z9, Z9
+	VFNMADD231PS (DX)(SI*1), Z2, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z9
+	VADDPS       (DX)(SI*2), Z9, Z9
 	VMULPS       Z9, Z2, Z9
 	VMOVAPS      Z9, Z10
-	VFMADD231PS  (AX)(BX*1), Z2, Z10
+	VFMADD231PS  (DX)(SI*1), Z2, Z10
 	VMOVAPS      Z9, Z9
-	VFNMADD231PS (AX)(BX*1), Z2, Z9
-	MOVQ         SI, AX
-	ADDQ         DI, AX
+	VFNMADD231PS (DX)(SI*1), Z2, Z9
+	MOVQ         DI, DX
+	ADDQ         R8, DX
 	VMULPS       Z6, Z0, Z11
-	VMOVUPS      Z11, (AX)
-	VMOVUPS      Z10, (AX)(R10*1)
+	VMOVUPS      Z11, (DX)
+	VMOVUPS      Z10, (DX)(R11*1)
 	VADDPS       Z10, Z6, Z11
 	VMULPS       Z11, Z2, Z11
 	VMOVAPS      Z11, Z12
 	VFMADD231PS  Z8, Z2, Z12
 	VMOVAPS      Z11, Z11
 	VFNMADD231PS Z8, Z2, Z11
-	VMOVUPS      Z12, (AX)(R8*1)
-	VMOVUPS      Z11, (AX)(R8*2)
+	VMOVUPS      Z12, (DX)(R9*1)
+	VMOVUPS      Z11, (DX)(R9*2)
 	VMULPS       Z6, Z4, Z6
 	VMOVAPS      Z6, Z6
 	VFMADD231PS  Z10, Z1, Z6
@@ -8176,22 +8271,22 @@ l317:
 	VFMADD231PS  Z8, Z3, Z10
 	VMOVAPS      Z6, Z6
 	VFNMADD231PS Z8, Z3, Z6
-	VMOVUPS      Z10, (AX)(R9*1)
-	VMOVUPS      Z6, (AX)(R8*4)
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VMOVUPS      Z10, (DX)(R10*1)
+	VMOVUPS      Z6, (DX)(R9*4)
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Z5, Z0, Z6
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z9, (AX)(R10*1)
+	VMOVUPS      Z6, (DX)
+	VMOVUPS      Z9, (DX)(R11*1)
 	VADDPS       Z9, Z5, Z6
 	VMULPS       Z6, Z2, Z6
 	VMOVAPS      Z6, Z8
 	VFMADD231PS  Z7, Z2, Z8
 	VMOVAPS      Z6, Z6
 	VFNMADD231PS Z7, Z2, Z6
-	VMOVUPS      Z8, (AX)(R8*1)
-	VMOVUPS      Z6, (AX)(R8*2)
+	VMOVUPS      Z8, (DX)(R9*1)
+	VMOVUPS      Z6, (DX)(R9*2)
 	VMULPS       Z5, Z4, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z9, Z1, Z5
@@ -8199,47 +8294,47 @@ l317:
 	VFMADD231PS  Z7, Z3, Z6
 	VMOVAPS      Z5, Z5
 	VFNMADD231PS Z7, Z3, Z5
-	VMOVUPS      Z6, (AX)(R9*1)
-	VMOVUPS      Z5, (AX)(R8*4)
-	MOVQ         CX, AX
-	VMULPS       (AX), Z4, Z5
+	VMOVUPS      Z6, (DX)(R10*1)
+	VMOVUPS      Z5, (DX)(R9*4)
+	MOVQ         CX, DX
+	VMULPS       (DX), Z4, Z5
 	VMOVAPS      Z5, Z5
-	VFMADD231PS  (AX)(BX*2), Z1, Z5
+	VFMADD231PS  (DX)(SI*2), Z1, Z5
 	VMOVAPS      Z5, Z6
-	VFMADD231PS  (AX)(BX*1), Z3, Z6
+	VFMADD231PS  (DX)(SI*1), Z3, Z6
 	VMOVAPS      Z5, Z5
-	VFNMADD231PS (AX)(BX*1), Z3, Z5
-	ADDQ         DX, AX
-	VMULPS       (AX), Z4, Z7
+	VFNMADD231PS (DX)(SI*1), Z3, Z5
+	ADDQ         BX, DX
+	VMULPS       (DX), Z4, Z7
 	VMOVAPS      Z7, Z7
-	VFMADD231PS  (AX)(BX*2), Z1, Z7
+	VFMADD231PS  (DX)(SI*2), Z1, Z7
 	VMOVAPS      Z7, Z8
-	VFMADD231PS  (AX)(BX*1), Z3, Z8
+	VFMADD231PS  (DX)(SI*1), Z3, Z8
 	VMOVAPS      Z7, Z7
-	VFNMADD231PS (AX)(BX*1), Z3, Z7
-	ADDQ         DX, AX
-	VMULPS       (AX), Z4, Z9
+	VFNMADD231PS (DX)(SI*1), Z3, Z7
+	ADDQ         BX, DX
+	VMULPS       (DX), Z4, Z9
 	VMOVAPS      Z9, Z9
-	VFMADD231PS  (AX)(BX*2), Z1, Z9
+	VFMADD231PS  (DX)(SI*2), Z1, Z9
 	VMOVAPS      Z9, Z10
-	VFMADD231PS  (AX)(BX*1), Z3, Z10
+	VFMADD231PS  (DX)(SI*1), Z3, Z10
 	VMOVAPS      Z9, Z9
-	VFNMADD231PS (AX)(BX*1), Z3, Z9
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VFNMADD231PS (DX)(SI*1), Z3, Z9
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Z6, Z0, Z11
-	VMOVUPS      Z11, (AX)
-	VMOVUPS      Z10, (AX)(R10*1)
+	VMOVUPS      Z11, (DX)
+	VMOVUPS      Z10, (DX)(R11*1)
 	VADDPS       Z10, Z6, Z11
 	VMULPS       Z11, Z2, Z11
 	VMOVAPS      Z11, Z12
 	VFMADD231PS  Z8, Z2, Z12
 	VMOVAPS      Z11, Z11
 	VFNMADD231PS Z8, Z2, Z11
-	VMOVUPS      Z12, (AX)(R8*1)
-	VMOVUPS      Z11, (AX)(R8*2)
+	VMOVUPS      Z12, (DX)(R9*1)
+	VMOVUPS      Z11, (DX)(R9*2)
 	VMULPS       Z6, Z4, Z6
 	VMOVAPS      Z6, Z6
 	VFMADD231PS  Z10, Z1, Z6
@@ -8247,24 +8342,24 @@ l317:
 	VFMADD231PS  Z8, Z3, Z10
 	VMOVAPS      Z6, Z6
 	VFNMADD231PS Z8, Z3, Z6
-	VMOVUPS      Z10, (AX)(R9*1)
-	VMOVUPS      Z6, (AX)(R8*4)
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VMOVUPS      Z10, (DX)(R10*1)
+	VMOVUPS      Z6, (DX)(R9*4)
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Z5, Z0, Z6
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z9, (AX)(R10*1)
+	VMOVUPS      Z6, (DX)
+	VMOVUPS      Z9, (DX)(R11*1)
 	VADDPS       Z9, Z5, Z6
 	VMULPS       Z6, Z2, Z6
 	VMOVAPS      Z6, Z8
 	VFMADD231PS  Z7, Z2, Z8
 	VMOVAPS      Z6, Z6
 	VFNMADD231PS Z7, Z2, Z6
-	VMOVUPS      Z8, (AX)(R8*1)
-	VMOVUPS      Z6, (AX)(R8*2)
+	VMOVUPS      Z8, (DX)(R9*1)
+	VMOVUPS      Z6, (DX)(R9*2)
 	VMULPS       Z5, Z4, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z9, Z1, Z5
@@ -8272,12 +8367,20 @@ l317:
 	VFMADD231PS  Z7, Z3, Z6
 	VMOVAPS      Z5, Z5
 	VFNMADD231PS Z7, Z3, Z5
-	VMOVUPS      Z6, (AX)(R9*1)
-	VMOVUPS      Z5, (AX)(R8*4)
+	VMOVUPS      Z6, (DX)(R10*1)
+	VMOVUPS      Z5, (DX)(R9*4)
 	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, SI
-	SUBQ         $0x10, R11
-	JNZ          l317
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x10, R12
+	JNZ          l324
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l323
 	VZEROUPPER
 	RET
 
@@ -8286,104 +8389,110 @@ l317:
 TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	LEAQ         (BX)(BX*4), DI
-	MOVQ         (AX), R8
-	MOVQ         48(AX), R9
-	MOVQ         56(AX), R10
-	SHLQ         $0x02, R9
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	MOVQ         (AX), R9
+	MOVQ         48(AX), R10
+	MOVQ         56(AX), R11
 	SHLQ         $0x02, R10
-	LEAQ         (R10)(R10*2), R11
-	MOVQ         80(AX), R11
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), CX
 	VBROADCASTSS constants<>+128(SB), Z0
 	VBROADCASTSS constants<>+160(SB), Z1
 	VBROADCASTSS constants<>+224(SB), Z2
 	VBROADCASTSS constants<>+256(SB), Z3
 
-l318:
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*1), Z4
-	VADDPS       (AX)(BX*2), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z5
-	VADDPS       (AX)(BX*4), Z5, Z5
-	VMULPS       (AX), Z0, Z6
+l325:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R12
+
+l326:
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z5
+	VADDPS       (DX)(SI*4), Z5, Z5
+	VMULPS       (DX), Z0, Z6
 	VMOVAPS      Z6, Z6
 	VFNMADD231PS Z4, Z1, Z6
 	VMOVAPS      Z6, Z6
 	VFMADD231PS  Z5, Z3, Z6
 	VSUBPS       Z4, Z5, Z4
-	VMOVUPS      (AX)(DI*1), Z5
+	VMOVUPS      (DX)(R8*1), Z5
 	VFMADD231PS  Z4, Z1, Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Z4
-	VADDPS       (AX)(BX*2), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z7
-	VADDPS       (AX)(BX*4), Z7, Z7
-	VMULPS       (AX), Z0, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z7
+	VADDPS       (DX)(SI*4), Z7, Z7
+	VMULPS       (DX), Z0, Z8
 	VMOVAPS      Z8, Z8
 	VFNMADD231PS Z4, Z1, Z8
 	VMOVAPS      Z8, Z8
 	VFMADD231PS  Z7, Z3, Z8
 	VSUBPS       Z4, Z7, Z4
-	VMOVUPS      (AX)(DI*1), Z7
+	VMOVUPS      (DX)(R8*1), Z7
 	VFMADD231PS  Z4, Z1, Z7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Z4
-	VADDPS       (AX)(BX*2), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z9
-	VADDPS       (AX)(BX*4), Z9, Z9
-	VMULPS       (AX), Z0, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z9
+	VADDPS       (DX)(SI*4), Z9, Z9
+	VMULPS       (DX), Z0, Z10
 	VMOVAPS      Z10, Z10
 	VFNMADD231PS Z4, Z1, Z10
 	VMOVAPS      Z10, Z10
 	VFMADD231PS  Z9, Z3, Z10
 	VSUBPS       Z4, Z9, Z4
-	VMOVUPS      (AX)(DI*1), Z9
+	VMOVUPS      (DX)(R8*1), Z9
 	VFMADD231PS  Z4, Z1, Z9
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Z4
-	VADDPS       (AX)(BX*2), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z11
-	VADDPS       (AX)(BX*4), Z11, Z11
-	VMULPS       (AX), Z0, Z12
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z11
+	VADDPS       (DX)(SI*4), Z11, Z11
+	VMULPS       (DX), Z0, Z12
 	VMOVAPS      Z12, Z12
 	VFNMADD231PS Z4, Z1, Z12
 	VMOVAPS      Z12, Z12
 	VFMADD231PS  Z11, Z3, Z12
 	VSUBPS       Z4, Z11, Z4
-	VMOVUPS      (AX)(DI*1), Z11
+	VMOVUPS      (DX)(R8*1), Z11
 	VFMADD231PS  Z4, Z1, Z11
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Z4
-	VADDPS       (AX)(BX*2), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z13
-	VADDPS       (AX)(BX*4), Z13, Z13
-	VMULPS       (AX), Z0, Z14
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z13
+	VADDPS       (DX)(SI*4), Z13, Z13
+	VMULPS       (DX), Z0, Z14
 	VMOVAPS      Z14, Z14
 	VFNMADD231PS Z4, Z1, Z14
 	VMOVAPS      Z14, Z14
 	VFMADD231PS  Z13, Z3, Z14
 	VSUBPS       Z4, Z13, Z4
-	VMOVUPS      (AX)(DI*1), Z13
+	VMOVUPS      (DX)(R8*1), Z13
 	VFMADD231PS  Z4, Z1, Z13
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Z4
-	VADDPS       (AX)(BX*2), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z15
-	VADDPS       (AX)(BX*4), Z15, Z15
-	VMULPS       (AX), Z0, Z16
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z15
+	VADDPS       (DX)(SI*4), Z15, Z15
+	VMULPS       (DX), Z0, Z16
 	VMOVAPS      Z16, Z16
 	VFNMADD231PS Z4, Z1, Z16
 	VMOVAPS      Z16, Z16
 	VFMADD231PS  Z15, Z3, Z16
 	VSUBPS       Z4, Z15, Z4
-	VMOVUPS      (AX)(DI*1), Z15
+	VMOVUPS      (DX)(R8*1), Z15
 	VFMADD231PS  Z4, Z1, Z15
-	MOVQ         R8, AX
+	MOVQ         R9, DX
 	VADDPS       Z10, Z8, Z4
 	VADDPS       Z14, Z12, Z17
 	VMULPS       Z6, Z0, Z6
@@ -8394,17 +8503,17 @@ l318:
 	VSUBPS       Z4, Z17, Z4
 	VMOVAPS      Z16, Z16
 	VFMADD231PS  Z4, Z1, Z16
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z16, (AX)(R10*2)
+	VMOVUPS      Z6, (DX)
+	VMOVUPS      Z16, (DX)(R11*2)
 	VSUBPS       Z8, Z10, Z4
 	VSUBPS       Z14, Z12, Z6
 	VMULPS       Z4, Z1, Z4
 	VMOVAPS      Z4, Z4
 	VFMADD231PS  Z6, Z2, Z4
-	VMOVUPS      Z4, (AX)(R10*1)
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VMOVUPS      Z4, (DX)(R11*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VADDPS       Z9, Z7, Z4
 	VADDPS       Z13, Z11, Z6
 	VMULPS       Z5, Z0, Z5
@@ -8415,64 +8524,64 @@ l318:
 	VSUBPS       Z4, Z6, Z4
 	VMOVAPS      Z15, Z6
 	VFMADD231PS  Z4, Z1, Z6
-	VMOVUPS      Z5, (AX)
-	VMOVUPS      Z6, (AX)(R10*2)
+	VMOVUPS      Z5, (DX)
+	VMOVUPS      Z6, (DX)(R11*2)
 	VSUBPS       Z7, Z9, Z4
 	VSUBPS       Z13, Z11, Z5
 	VMULPS       Z4, Z1, Z4
 	VMOVAPS      Z4, Z4
 	VFMADD231PS  Z5, Z2, Z4
-	VMOVUPS      Z4, (AX)(R10*1)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*2), Z4
-	VSUBPS       (AX)(BX*1), Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z5
-	VSUBPS       (AX)(BX*4), Z5, Z5
+	VMOVUPS      Z4, (DX)(R11*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*2), Z4
+	VSUBPS       (DX)(SI*1), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z5
+	VSUBPS       (DX)(SI*4), Z5, Z5
 	VMULPS       Z4, Z1, Z4
 	VMOVAPS      Z4, Z4
 	VFMADD231PS  Z5, Z2, Z4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Z5
-	VSUBPS       (AX)(BX*1), Z5, Z5
-	VMOVUPS      (AX)(SI*1), Z6
-	VSUBPS       (AX)(BX*4), Z6, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z5
+	VSUBPS       (DX)(SI*1), Z5, Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VSUBPS       (DX)(SI*4), Z6, Z6
 	VMULPS       Z5, Z1, Z5
 	VMOVAPS      Z5, Z5
 	VFMADD231PS  Z6, Z2, Z5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Z6
-	VSUBPS       (AX)(BX*1), Z6, Z6
-	VMOVUPS      (AX)(SI*1), Z7
-	VSUBPS       (AX)(BX*4), Z7, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z6
+	VSUBPS       (DX)(SI*1), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z7
+	VSUBPS       (DX)(SI*4), Z7, Z7
 	VMULPS       Z6, Z1, Z6
 	VMOVAPS      Z6, Z6
 	VFMADD231PS  Z7, Z2, Z6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Z7
-	VSUBPS       (AX)(BX*1), Z7, Z7
-	VMOVUPS      (AX)(SI*1), Z8
-	VSUBPS       (AX)(BX*4), Z8, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z7
+	VSUBPS       (DX)(SI*1), Z7, Z7
+	VMOVUPS      (DX)(DI*1), Z8
+	VSUBPS       (DX)(SI*4), Z8, Z8
 	VMULPS       Z7, Z1, Z7
 	VMOVAPS      Z7, Z7
 	VFMADD231PS  Z8, Z2, Z7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Z8
-	VSUBPS       (AX)(BX*1), Z8, Z8
-	VMOVUPS      (AX)(SI*1), Z9
-	VSUBPS       (AX)(BX*4), Z9, Z9
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z8
+	VSUBPS       (DX)(SI*1), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z9
+	VSUBPS       (DX)(SI*4), Z9, Z9
 	VMULPS       Z8, Z1, Z8
 	VMOVAPS      Z8, Z8
 	VFMADD231PS  Z9, Z2, Z8
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Z9
-	VSUBPS       (AX)(BX*1), Z9, Z9
-	VMOVUPS      (AX)(SI*1), Z10
-	VSUBPS       (AX)(BX*4), Z10, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z9
+	VSUBPS       (DX)(SI*1), Z9, Z9
+	VMOVUPS      (DX)(DI*1), Z10
+	VSUBPS       (DX)(SI*4), Z10, Z10
 	VMULPS       Z9, Z1, Z9
 	VMOVAPS      Z9, Z9
 	VFMADD231PS  Z10, Z2, Z9
-	MOVQ         R8, AX
-	ADDQ         R9, AX
+	MOVQ         R9, DX
+	ADDQ         R10, DX
 	VADDPS       Z6, Z5, Z10
 	VADDPS       Z8, Z7, Z11
 	VMULPS       Z4, Z0, Z4
@@ -8483,18 +8592,26 @@ l318:
 	VSUBPS       Z10, Z11, Z10
 	VMOVAPS      Z9, Z9
 	VFMADD231PS  Z10, Z1, Z9
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z9, (AX)(R10*2)
+	VMOVUPS      Z4, (DX)
+	VMOVUPS      Z9, (DX)(R11*2)
 	VSUBPS       Z5, Z6, Z4
 	VSUBPS       Z8, Z7, Z5
 	VMULPS       Z4, Z1, Z4
 	VMOVAPS      Z4, Z4
 	VFMADD231PS  Z5, Z2, Z4
-	VMOVUPS      Z4, (AX)(R10*1)
+	VMOVUPS      Z4, (DX)(R11*1)
 	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, R8
-	SUBQ         $0x10, R11
-	JNZ          l318
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R12
+	JNZ          l326
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l325
 	VZEROUPPER
 	RET
 
@@ -8503,362 +8620,376 @@ l318:
 TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	LEAQ         (BX)(BX*4), DI
-	MOVQ         (AX), R8
-	MOVQ         48(AX), R9
-	MOVQ         56(AX), R10
-	SHLQ         $0x02, R9
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	MOVQ         (AX), R9
+	MOVQ         48(AX), R10
+	MOVQ         56(AX), R11
 	SHLQ         $0x02, R10
-	LEAQ         (R10)(R10*2), R11
-	LEAQ         (R10)(R10*4), R12
-	MOVQ         80(AX), R13
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	LEAQ         (R11)(R11*4), R13
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l319:
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*4), Y3
-	VFNMADD231PS (AX)(BX*2), Y2, Y3
+l327:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R14
+
+l328:
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*4), Y3
+	VFNMADD231PS (DX)(SI*2), Y2, Y3
 	VMOVAPS      Y3, Y3
-	VFMADD231PS  (AX), Y1, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y4
-	VFNMADD231PS (AX)(BX*2), Y2, Y4
+	VFMADD231PS  (DX), Y1, Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y4
+	VFNMADD231PS (DX)(SI*2), Y2, Y4
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  (AX), Y1, Y4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y5
-	VFNMADD231PS (AX)(BX*2), Y2, Y5
+	VFMADD231PS  (DX), Y1, Y4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y5
+	VFNMADD231PS (DX)(SI*2), Y2, Y5
 	VMOVAPS      Y5, Y5
-	VFMADD231PS  (AX), Y1, Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y6
-	VFNMADD231PS (AX)(BX*2), Y2, Y6
+	VFMADD231PS  (DX), Y1, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y6
+	VFNMADD231PS (DX)(SI*2), Y2, Y6
 	VMOVAPS      Y6, Y6
-	VFMADD231PS  (AX), Y1, Y6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y7
-	VFNMADD231PS (AX)(BX*2), Y2, Y7
+	VFMADD231PS  (DX), Y1, Y6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y7
+	VFNMADD231PS (DX)(SI*2), Y2, Y7
 	VMOVAPS      Y7, Y7
-	VFMADD231PS  (AX), Y1, Y7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y8
-	VFNMADD231PS (AX)(BX*2), Y2, Y8
+	VFMADD231PS  (DX), Y1, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y8
+	VFNMADD231PS (DX)(SI*2), Y2, Y8
 	VMOVAPS      Y8, Y8
-	VFMADD231PS  (AX), Y1, Y8
-	MOVQ         R8, AX
+	VFMADD231PS  (DX), Y1, Y8
+	MOVQ         R9, DX
 	VMOVAPS      Y7, Y9
 	VFNMADD231PS Y5, Y2, Y9
 	VMOVAPS      Y9, Y9
 	VFMADD231PS  Y3, Y1, Y9
-	VMOVUPS      Y9, (AX)
+	VMOVUPS      Y9, (DX)
 	VMOVAPS      Y8, Y3
 	VFNMADD231PS Y6, Y2, Y3
 	VMOVAPS      Y3, Y3
 	VFMADD231PS  Y4, Y1, Y3
-	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVUPS      Y3, (DX)(R13*1)
 	VMOVAPS      Y7, Y3
 	VFNMADD231PS Y5, Y1, Y3
 	VMOVAPS      Y6, Y8
 	VFNMADD231PS Y4, Y1, Y8
 	VADDPS       Y8, Y3, Y9
 	VSUBPS       Y8, Y3, Y3
-	VMOVUPS      Y9, (AX)(R10*1)
-	VMOVUPS      Y3, (AX)(R10*2)
+	VMOVUPS      Y9, (DX)(R11*1)
+	VMOVUPS      Y3, (DX)(R11*2)
 	VSUBPS       Y5, Y7, Y3
 	VSUBPS       Y4, Y6, Y4
 	VMOVAPS      Y3, Y5
 	VFMADD231PS  Y4, Y0, Y5
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS Y4, Y0, Y3
-	VMOVUPS      Y5, (AX)(R11*1)
-	VMOVUPS      Y3, (AX)(R10*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(DI*1), Y3
-	VFNMADD231PS (AX)(SI*1), Y2, Y3
+	VMOVUPS      Y5, (DX)(R12*1)
+	VMOVUPS      Y3, (DX)(R11*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(R8*1), Y3
+	VFNMADD231PS (DX)(DI*1), Y2, Y3
 	VMOVAPS      Y3, Y3
-	VFMADD231PS  (AX)(BX*1), Y1, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Y4
-	VFNMADD231PS (AX)(SI*1), Y2, Y4
+	VFMADD231PS  (DX)(SI*1), Y1, Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Y4
+	VFNMADD231PS (DX)(DI*1), Y2, Y4
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  (AX)(BX*1), Y1, Y4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Y5
-	VFNMADD231PS (AX)(SI*1), Y2, Y5
+	VFMADD231PS  (DX)(SI*1), Y1, Y4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Y5
+	VFNMADD231PS (DX)(DI*1), Y2, Y5
 	VMOVAPS      Y5, Y5
-	VFMADD231PS  (AX)(BX*1), Y1, Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Y6
-	VFNMADD231PS (AX)(SI*1), Y2, Y6
+	VFMADD231PS  (DX)(SI*1), Y1, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Y6
+	VFNMADD231PS (DX)(DI*1), Y2, Y6
 	VMOVAPS      Y6, Y6
-	VFMADD231PS  (AX)(BX*1), Y1, Y6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Y7
-	VFNMADD231PS (AX)(SI*1), Y2, Y7
+	VFMADD231PS  (DX)(SI*1), Y1, Y6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Y7
+	VFNMADD231PS (DX)(DI*1), Y2, Y7
 	VMOVAPS      Y7, Y7
-	VFMADD231PS  (AX)(BX*1), Y1, Y7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(DI*1), Y8
-	VFNMADD231PS (AX)(SI*1), Y2, Y8
+	VFMADD231PS  (DX)(SI*1), Y1, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(R8*1), Y8
+	VFNMADD231PS (DX)(DI*1), Y2, Y8
 	VMOVAPS      Y8, Y8
-	VFMADD231PS  (AX)(BX*1), Y1, Y8
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VFMADD231PS  (DX)(SI*1), Y1, Y8
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Y7, Y9
 	VFNMADD231PS Y5, Y2, Y9
 	VMOVAPS      Y9, Y9
 	VFMADD231PS  Y3, Y1, Y9
-	VMOVUPS      Y9, (AX)
+	VMOVUPS      Y9, (DX)
 	VMOVAPS      Y8, Y3
 	VFNMADD231PS Y6, Y2, Y3
 	VMOVAPS      Y3, Y3
 	VFMADD231PS  Y4, Y1, Y3
-	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVUPS      Y3, (DX)(R13*1)
 	VMOVAPS      Y7, Y3
 	VFNMADD231PS Y5, Y1, Y3
 	VMOVAPS      Y6, Y8
 	VFNMADD231PS Y4, Y1, Y8
 	VADDPS       Y8, Y3, Y9
 	VSUBPS       Y8, Y3, Y3
-	VMOVUPS      Y9, (AX)(R10*1)
-	VMOVUPS      Y3, (AX)(R10*2)
+	VMOVUPS      Y9, (DX)(R11*1)
+	VMOVUPS      Y3, (DX)(R11*2)
 	VSUBPS       Y5, Y7, Y3
 	VSUBPS       Y4, Y6, Y4
 	VMOVAPS      Y3, Y5
 	VFMADD231PS  Y4, Y0, Y5
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS Y4, Y0, Y3
-	VMOVUPS      Y5, (AX)(R11*1)
-	VMOVUPS      Y3, (AX)(R10*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*4), Y3
-	VFNMADD231PS (AX)(BX*2), Y1, Y3
-	VMOVUPS      (AX)(SI*1), Y4
-	VFNMADD231PS (AX)(BX*1), Y1, Y4
+	VMOVUPS      Y5, (DX)(R12*1)
+	VMOVUPS      Y3, (DX)(R11*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*4), Y3
+	VFNMADD231PS (DX)(SI*2), Y1, Y3
+	VMOVUPS      (DX)(DI*1), Y4
+	VFNMADD231PS (DX)(SI*1), Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VSUBPS       Y4, Y3, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y4
-	VFNMADD231PS (AX)(BX*2), Y1, Y4
-	VMOVUPS      (AX)(SI*1), Y6
-	VFNMADD231PS (AX)(BX*1), Y1, Y6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y4
+	VFNMADD231PS (DX)(SI*2), Y1, Y4
+	VMOVUPS      (DX)(DI*1), Y6
+	VFNMADD231PS (DX)(SI*1), Y1, Y6
 	VADDPS       Y6, Y4, Y7
 	VSUBPS       Y6, Y4, Y4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y6
-	VFNMADD231PS (AX)(BX*2), Y1, Y6
-	VMOVUPS      (AX)(SI*1), Y8
-	VFNMADD231PS (AX)(BX*1), Y1, Y8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y6
+	VFNMADD231PS (DX)(SI*2), Y1, Y6
+	VMOVUPS      (DX)(DI*1), Y8
+	VFNMADD231PS (DX)(SI*1), Y1, Y8
 	VADDPS       Y8, Y6, Y9
 	VSUBPS       Y8, Y6, Y6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y8
-	VFNMADD231PS (AX)(BX*2), Y1, Y8
-	VMOVUPS      (AX)(SI*1), Y10
-	VFNMADD231PS (AX)(BX*1), Y1, Y10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y8
+	VFNMADD231PS (DX)(SI*2), Y1, Y8
+	VMOVUPS      (DX)(DI*1), Y10
+	VFNMADD231PS (DX)(SI*1), Y1, Y10
 	VADDPS       Y10, Y8, Y11
 	VSUBPS       Y10, Y8, Y8
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y10
-	VFNMADD231PS (AX)(BX*2), Y1, Y10
-	VMOVUPS      (AX)(SI*1), Y12
-	VFNMADD231PS (AX)(BX*1), Y1, Y12
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y10
+	VFNMADD231PS (DX)(SI*2), Y1, Y10
+	VMOVUPS      (DX)(DI*1), Y12
+	VFNMADD231PS (DX)(SI*1), Y1, Y12
 	VADDPS       Y12, Y10, Y13
 	VSUBPS       Y12, Y10, Y10
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y12
-	VFNMADD231PS (AX)(BX*2), Y1, Y12
-	VMOVUPS      (AX)(SI*1), Y14
-	VFNMADD231PS (AX)(BX*1), Y1, Y14
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y12
+	VFNMADD231PS (DX)(SI*2), Y1, Y12
+	VMOVUPS      (DX)(DI*1), Y14
+	VFNMADD231PS (DX)(SI*1), Y1, Y14
 	VADDPS       Y14, Y12, Y15
 	VSUBPS       Y14, Y12, Y12
-	MOVQ         R8, AX
-	ADDQ         R9, AX
+	MOVQ         R9, DX
+	ADDQ         R10, DX
 	VMOVAPS      Y13, Y14
 	VFNMADD231PS Y9, Y2, Y14
 	VMOVAPS      Y14, Y14
 	VFMADD231PS  Y5, Y1, Y14
-	VMOVUPS      Y14, (AX)
+	VMOVUPS      Y14, (DX)
 	VMOVAPS      Y15, Y5
 	VFNMADD231PS Y11, Y2, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
-	VMOVUPS      Y5, (AX)(R12*1)
+	VMOVUPS      Y5, (DX)(R13*1)
 	VMOVAPS      Y13, Y5
 	VFNMADD231PS Y9, Y1, Y5
 	VMOVAPS      Y11, Y14
 	VFNMADD231PS Y7, Y1, Y14
 	VADDPS       Y14, Y5, Y15
 	VSUBPS       Y14, Y5, Y5
-	VMOVUPS      Y15, (AX)(R10*1)
-	VMOVUPS      Y5, (AX)(R10*2)
+	VMOVUPS      Y15, (DX)(R11*1)
+	VMOVUPS      Y5, (DX)(R11*2)
 	VSUBPS       Y9, Y13, Y5
 	VSUBPS       Y7, Y11, Y7
 	VMOVAPS      Y5, Y9
 	VFMADD231PS  Y7, Y0, Y9
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS Y7, Y0, Y5
-	VMOVUPS      Y9, (AX)(R11*1)
-	VMOVUPS      Y5, (AX)(R10*4)
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VMOVUPS      Y9, (DX)(R12*1)
+	VMOVUPS      Y5, (DX)(R11*4)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Y10, Y5
 	VFNMADD231PS Y6, Y2, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y3, Y1, Y5
-	VMOVUPS      Y5, (AX)
+	VMOVUPS      Y5, (DX)
 	VMOVAPS      Y12, Y3
 	VFNMADD231PS Y8, Y2, Y3
 	VMOVAPS      Y3, Y3
 	VFMADD231PS  Y4, Y1, Y3
-	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVUPS      Y3, (DX)(R13*1)
 	VMOVAPS      Y10, Y3
 	VFNMADD231PS Y6, Y1, Y3
 	VMOVAPS      Y8, Y5
 	VFNMADD231PS Y4, Y1, Y5
 	VADDPS       Y5, Y3, Y7
 	VSUBPS       Y5, Y3, Y3
-	VMOVUPS      Y7, (AX)(R10*1)
-	VMOVUPS      Y3, (AX)(R10*2)
+	VMOVUPS      Y7, (DX)(R11*1)
+	VMOVUPS      Y3, (DX)(R11*2)
 	VSUBPS       Y6, Y10, Y3
 	VSUBPS       Y4, Y8, Y4
 	VMOVAPS      Y3, Y5
 	VFMADD231PS  Y4, Y0, Y5
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS Y4, Y0, Y3
-	VMOVUPS      Y5, (AX)(R11*1)
-	VMOVUPS      Y3, (AX)(R10*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*4), Y3
-	VSUBPS       (AX)(BX*2), Y3, Y3
-	VMOVUPS      (AX)(SI*1), Y4
-	VSUBPS       (AX)(BX*1), Y4, Y4
+	VMOVUPS      Y5, (DX)(R12*1)
+	VMOVUPS      Y3, (DX)(R11*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*4), Y3
+	VSUBPS       (DX)(SI*2), Y3, Y3
+	VMOVUPS      (DX)(DI*1), Y4
+	VSUBPS       (DX)(SI*1), Y4, Y4
 	VMOVAPS      Y3, Y5
 	VFMADD231PS  Y4, Y0, Y5
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS Y4, Y0, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y4
-	VSUBPS       (AX)(BX*2), Y4, Y4
-	VMOVUPS      (AX)(SI*1), Y6
-	VSUBPS       (AX)(BX*1), Y6, Y6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y4
+	VSUBPS       (DX)(SI*2), Y4, Y4
+	VMOVUPS      (DX)(DI*1), Y6
+	VSUBPS       (DX)(SI*1), Y6, Y6
 	VMOVAPS      Y4, Y7
 	VFMADD231PS  Y6, Y0, Y7
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS Y6, Y0, Y4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y6
-	VSUBPS       (AX)(BX*2), Y6, Y6
-	VMOVUPS      (AX)(SI*1), Y8
-	VSUBPS       (AX)(BX*1), Y8, Y8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y6
+	VSUBPS       (DX)(SI*2), Y6, Y6
+	VMOVUPS      (DX)(DI*1), Y8
+	VSUBPS       (DX)(SI*1), Y8, Y8
 	VMOVAPS      Y6, Y9
 	VFMADD231PS  Y8, Y0, Y9
 	VMOVAPS      Y6, Y6
 	VFNMADD231PS Y8, Y0, Y6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y8
-	VSUBPS       (AX)(BX*2), Y8, Y8
-	VMOVUPS      (AX)(SI*1), Y10
-	VSUBPS       (AX)(BX*1), Y10, Y10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y8
+	VSUBPS       (DX)(SI*2), Y8, Y8
+	VMOVUPS      (DX)(DI*1), Y10
+	VSUBPS       (DX)(SI*1), Y10, Y10
 	VMOVAPS      Y8, Y11
 	VFMADD231PS  Y10, Y0, Y11
 	VMOVAPS      Y8, Y8
 	VFNMADD231PS Y10, Y0, Y8
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y10
-	VSUBPS       (AX)(BX*2), Y10, Y10
-	VMOVUPS      (AX)(SI*1), Y12
-	VSUBPS       (AX)(BX*1), Y12, Y12
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y10
+	VSUBPS       (DX)(SI*2), Y10, Y10
+	VMOVUPS      (DX)(DI*1), Y12
+	VSUBPS       (DX)(SI*1), Y12, Y12
 	VMOVAPS      Y10, Y13
 	VFMADD231PS  Y12, Y0, Y13
 	VMOVAPS      Y10, Y10
 	VFNMADD231PS Y12, Y0, Y10
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*4), Y12
-	VSUBPS       (AX)(BX*2), Y12, Y12
-	VMOVUPS      (AX)(SI*1), Y14
-	VSUBPS       (AX)(BX*1), Y14, Y14
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*4), Y12
+	VSUBPS       (DX)(SI*2), Y12, Y12
+	VMOVUPS      (DX)(DI*1), Y14
+	VSUBPS       (DX)(SI*1), Y14, Y14
 	VMOVAPS      Y12, Y15
 	VFMADD231PS  Y14, Y0, Y15
 	VMOVAPS      Y12, Y12
 	VFNMADD231PS Y14, Y0, Y12
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Y13, Y14
 	VFNMADD231PS Y9, Y2, Y14
 	VMOVAPS      Y14, Y14
 	VFMADD231PS  Y5, Y1, Y14
-	VMOVUPS      Y14, (AX)
+	VMOVUPS      Y14, (DX)
 	VMOVAPS      Y15, Y5
 	VFNMADD231PS Y11, Y2, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
-	VMOVUPS      Y5, (AX)(R12*1)
+	VMOVUPS      Y5, (DX)(R13*1)
 	VMOVAPS      Y13, Y5
 	VFNMADD231PS Y9, Y1, Y5
 	VMOVAPS      Y11, Y14
 	VFNMADD231PS Y7, Y1, Y14
 	VADDPS       Y14, Y5, Y15
 	VSUBPS       Y14, Y5, Y5
-	VMOVUPS      Y15, (AX)(R10*1)
-	VMOVUPS      Y5, (AX)(R10*2)
+	VMOVUPS      Y15, (DX)(R11*1)
+	VMOVUPS      Y5, (DX)(R11*2)
 	VSUBPS       Y9, Y13, Y5
 	VSUBPS       Y7, Y11, Y7
 	VMOVAPS      Y5, Y9
 	VFMADD231PS  Y7, Y0, Y9
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS Y7, Y0, Y5
-	VMOVUPS      Y9, (AX)(R11*1)
-	VMOVUPS      Y5, (AX)(R10*4)
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VMOVUPS      Y9, (DX)(R12*1)
+	VMOVUPS      Y5, (DX)(R11*4)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VMOVAPS      Y10, Y5
 	VFNMADD231PS Y6, Y2, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y3, Y1, Y5
-	VMOVUPS      Y5, (AX)
+	VMOVUPS      Y5, (DX)
 	VMOVAPS      Y12, Y3
 	VFNMADD231PS Y8, Y2, Y3
 	VMOVAPS      Y3, Y3
 	VFMADD231PS  Y4, Y1, Y3
-	VMOVUPS      Y3, (AX)(R12*1)
+	VMOVUPS      Y3, (DX)(R13*1)
 	VMOVAPS      Y10, Y3
 	VFNMADD231PS Y6, Y1, Y3
 	VMOVAPS      Y8, Y5
 	VFNMADD231PS Y4, Y1, Y5
 	VADDPS       Y5, Y3, Y7
 	VSUBPS       Y5, Y3, Y3
-	VMOVUPS      Y7, (AX)(R10*1)
-	VMOVUPS      Y3, (AX)(R10*2)
+	VMOVUPS      Y7, (DX)(R11*1)
+	VMOVUPS      Y3, (DX)(R11*2)
 	VSUBPS       Y6, Y10, Y3
 	VSUBPS       Y4, Y8, Y4
 	VMOVAPS      Y3, Y5
 	VFMADD231PS  Y4, Y0, Y5
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS Y4, Y0, Y3
-	VMOVUPS      Y5, (AX)(R11*1)
-	VMOVUPS      Y3, (AX)(R10*4)
+	VMOVUPS      Y5, (DX)(R12*1)
+	VMOVUPS      Y3, (DX)(R11*4)
 	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, R8
-	SUBQ         $0x08, R13
-	JNZ          l319
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x08, R14
+	JNZ          l328
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l327
 	VZEROUPPER
 	RET
 
@@ -8879,9 +9010,15 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R10
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), R12
+
+l329:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
 	MOVQ 80(AX), R13
 
-l320:
+l330:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -9109,7 +9246,15 @@ l320:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R13
-	JNZ          l320
+	JNZ          l330
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l329
 	VZEROUPPER
 	RET
 
@@ -9118,40 +9263,46 @@ l320:
 TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	MOVQ         (AX), DI
-	MOVQ         48(AX), R8
-	MOVQ         56(AX), R9
-	SHLQ         $0x02, R8
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         (AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
 	SHLQ         $0x02, R9
-	LEAQ         (R9)(R9*2), R10
-	LEAQ         (R9)(R9*4), R11
-	MOVQ         80(AX), R12
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	LEAQ         (R10)(R10*4), R12
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l321:
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Y2
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y4
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y5
-	MOVQ         DI, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y5, (AX)(R11*1)
+l331:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R8
+	ADDQ 120(AX), R8
+	MOVQ 80(AX), R13
+
+l332:
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Y2
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y4
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y5
+	MOVQ         R8, DX
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y5, (DX)(R12*1)
 	VADDPS       Y4, Y2, Y6
 	VADDPS       Y5, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VSUBPS       Y7, Y6, Y6
-	VMOVUPS      Y8, (AX)(R9*1)
-	VMOVUPS      Y6, (AX)(R9*2)
+	VMOVUPS      Y8, (DX)(R10*1)
+	VMOVUPS      Y6, (DX)(R10*2)
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  Y4, Y1, Y2
 	VMOVAPS      Y3, Y3
@@ -9160,30 +9311,30 @@ l321:
 	VFMADD231PS  Y3, Y0, Y4
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS Y3, Y0, Y2
-	VMOVUPS      Y4, (AX)(R10*1)
-	VMOVUPS      Y2, (AX)(R9*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(SI*1), Y2
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(SI*1), Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(SI*1), Y4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(SI*1), Y5
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y5, (AX)(R11*1)
+	VMOVUPS      Y4, (DX)(R11*1)
+	VMOVUPS      Y2, (DX)(R10*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(DI*1), Y2
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(DI*1), Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(DI*1), Y4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(DI*1), Y5
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y5, (DX)(R12*1)
 	VADDPS       Y4, Y2, Y6
 	VADDPS       Y5, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VSUBPS       Y7, Y6, Y6
-	VMOVUPS      Y8, (AX)(R9*1)
-	VMOVUPS      Y6, (AX)(R9*2)
+	VMOVUPS      Y8, (DX)(R10*1)
+	VMOVUPS      Y6, (DX)(R10*2)
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  Y4, Y1, Y2
 	VMOVAPS      Y3, Y3
@@ -9192,46 +9343,46 @@ l321:
 	VFMADD231PS  Y3, Y0, Y4
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS Y3, Y0, Y2
-	VMOVUPS      Y4, (AX)(R10*1)
-	VMOVUPS      Y2, (AX)(R9*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Y2
-	VADDPS       (AX)(BX*2), Y2, Y2
-	VMOVUPS      (AX)(BX*1), Y3
-	VADDPS       (AX)(SI*1), Y3, Y3
+	VMOVUPS      Y4, (DX)(R11*1)
+	VMOVUPS      Y2, (DX)(R10*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Y2
+	VADDPS       (DX)(SI*2), Y2, Y2
+	VMOVUPS      (DX)(SI*1), Y3
+	VADDPS       (DX)(DI*1), Y3, Y3
 	VADDPS       Y3, Y2, Y4
 	VSUBPS       Y3, Y2, Y2
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y3
-	VADDPS       (AX)(BX*2), Y3, Y3
-	VMOVUPS      (AX)(BX*1), Y5
-	VADDPS       (AX)(SI*1), Y5, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y3
+	VADDPS       (DX)(SI*2), Y3, Y3
+	VMOVUPS      (DX)(SI*1), Y5
+	VADDPS       (DX)(DI*1), Y5, Y5
 	VADDPS       Y5, Y3, Y6
 	VSUBPS       Y5, Y3, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y5
-	VADDPS       (AX)(BX*2), Y5, Y5
-	VMOVUPS      (AX)(BX*1), Y7
-	VADDPS       (AX)(SI*1), Y7, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y5
+	VADDPS       (DX)(SI*2), Y5, Y5
+	VMOVUPS      (DX)(SI*1), Y7
+	VADDPS       (DX)(DI*1), Y7, Y7
 	VADDPS       Y7, Y5, Y8
 	VSUBPS       Y7, Y5, Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y7
-	VADDPS       (AX)(BX*2), Y7, Y7
-	VMOVUPS      (AX)(BX*1), Y9
-	VADDPS       (AX)(SI*1), Y9, Y9
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y7
+	VADDPS       (DX)(SI*2), Y7, Y7
+	VMOVUPS      (DX)(SI*1), Y9
+	VADDPS       (DX)(DI*1), Y9, Y9
 	VADDPS       Y9, Y7, Y10
 	VSUBPS       Y9, Y7, Y7
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y10, (AX)(R11*1)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	VMOVUPS      Y4, (DX)
+	VMOVUPS      Y10, (DX)(R12*1)
 	VADDPS       Y8, Y4, Y9
 	VADDPS       Y10, Y6, Y11
 	VADDPS       Y11, Y9, Y12
 	VSUBPS       Y11, Y9, Y9
-	VMOVUPS      Y12, (AX)(R9*1)
-	VMOVUPS      Y9, (AX)(R9*2)
+	VMOVUPS      Y12, (DX)(R10*1)
+	VMOVUPS      Y9, (DX)(R10*2)
 	VMOVAPS      Y4, Y4
 	VFMADD231PS  Y8, Y1, Y4
 	VMOVAPS      Y6, Y6
@@ -9240,19 +9391,19 @@ l321:
 	VFMADD231PS  Y6, Y0, Y8
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS Y6, Y0, Y4
-	VMOVUPS      Y8, (AX)(R10*1)
-	VMOVUPS      Y4, (AX)(R9*4)
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y7, (AX)(R11*1)
+	VMOVUPS      Y8, (DX)(R11*1)
+	VMOVUPS      Y4, (DX)(R10*4)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y7, (DX)(R12*1)
 	VADDPS       Y5, Y2, Y4
 	VADDPS       Y7, Y3, Y6
 	VADDPS       Y6, Y4, Y8
 	VSUBPS       Y6, Y4, Y4
-	VMOVUPS      Y8, (AX)(R9*1)
-	VMOVUPS      Y4, (AX)(R9*2)
+	VMOVUPS      Y8, (DX)(R10*1)
+	VMOVUPS      Y4, (DX)(R10*2)
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  Y5, Y1, Y2
 	VMOVAPS      Y3, Y3
@@ -9261,56 +9412,56 @@ l321:
 	VFMADD231PS  Y3, Y0, Y4
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS Y3, Y0, Y2
-	VMOVUPS      Y4, (AX)(R10*1)
-	VMOVUPS      Y2, (AX)(R9*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Y2
-	VFMADD231PS  (AX)(BX*2), Y1, Y2
-	VMOVUPS      (AX)(BX*1), Y3
-	VFMADD231PS  (AX)(SI*1), Y1, Y3
+	VMOVUPS      Y4, (DX)(R11*1)
+	VMOVUPS      Y2, (DX)(R10*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Y2
+	VFMADD231PS  (DX)(SI*2), Y1, Y2
+	VMOVUPS      (DX)(SI*1), Y3
+	VFMADD231PS  (DX)(DI*1), Y1, Y3
 	VMOVAPS      Y2, Y4
 	VFMADD231PS  Y3, Y0, Y4
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS Y3, Y0, Y2
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y3
-	VFMADD231PS  (AX)(BX*2), Y1, Y3
-	VMOVUPS      (AX)(BX*1), Y5
-	VFMADD231PS  (AX)(SI*1), Y1, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y3
+	VFMADD231PS  (DX)(SI*2), Y1, Y3
+	VMOVUPS      (DX)(SI*1), Y5
+	VFMADD231PS  (DX)(DI*1), Y1, Y5
 	VMOVAPS      Y3, Y6
 	VFMADD231PS  Y5, Y0, Y6
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS Y5, Y0, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y5
-	VFMADD231PS  (AX)(BX*2), Y1, Y5
-	VMOVUPS      (AX)(BX*1), Y7
-	VFMADD231PS  (AX)(SI*1), Y1, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y5
+	VFMADD231PS  (DX)(SI*2), Y1, Y5
+	VMOVUPS      (DX)(SI*1), Y7
+	VFMADD231PS  (DX)(DI*1), Y1, Y7
 	VMOVAPS      Y5, Y8
 	VFMADD231PS  Y7, Y0, Y8
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS Y7, Y0, Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y7
-	VFMADD231PS  (AX)(BX*2), Y1, Y7
-	VMOVUPS      (AX)(BX*1), Y9
-	VFMADD231PS  (AX)(SI*1), Y1, Y9
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y7
+	VFMADD231PS  (DX)(SI*2), Y1, Y7
+	VMOVUPS      (DX)(SI*1), Y9
+	VFMADD231PS  (DX)(DI*1), Y1, Y9
 	VMOVAPS      Y7, Y10
 	VFMADD231PS  Y9, Y0, Y10
 	VMOVAPS      Y7, Y7
 	VFNMADD231PS Y9, Y0, Y7
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y10, (AX)(R11*1)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Y4, (DX)
+	VMOVUPS      Y10, (DX)(R12*1)
 	VADDPS       Y8, Y4, Y9
 	VADDPS       Y10, Y6, Y11
 	VADDPS       Y11, Y9, Y12
 	VSUBPS       Y11, Y9, Y9
-	VMOVUPS      Y12, (AX)(R9*1)
-	VMOVUPS      Y9, (AX)(R9*2)
+	VMOVUPS      Y12, (DX)(R10*1)
+	VMOVUPS      Y9, (DX)(R10*2)
 	VMOVAPS      Y4, Y4
 	VFMADD231PS  Y8, Y1, Y4
 	VMOVAPS      Y6, Y6
@@ -9319,21 +9470,21 @@ l321:
 	VFMADD231PS  Y6, Y0, Y8
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS Y6, Y0, Y4
-	VMOVUPS      Y8, (AX)(R10*1)
-	VMOVUPS      Y4, (AX)(R9*4)
-	MOVQ         DI, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	ADDQ         R8, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y7, (AX)(R11*1)
+	VMOVUPS      Y8, (DX)(R11*1)
+	VMOVUPS      Y4, (DX)(R10*4)
+	MOVQ         R8, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	ADDQ         R9, DX
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y7, (DX)(R12*1)
 	VADDPS       Y5, Y2, Y4
 	VADDPS       Y7, Y3, Y6
 	VADDPS       Y6, Y4, Y8
 	VSUBPS       Y6, Y4, Y4
-	VMOVUPS      Y8, (AX)(R9*1)
-	VMOVUPS      Y4, (AX)(R9*2)
+	VMOVUPS      Y8, (DX)(R10*1)
+	VMOVUPS      Y4, (DX)(R10*2)
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  Y5, Y1, Y2
 	VMOVAPS      Y3, Y3
@@ -9342,12 +9493,20 @@ l321:
 	VFMADD231PS  Y3, Y0, Y4
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS Y3, Y0, Y2
-	VMOVUPS      Y4, (AX)(R10*1)
-	VMOVUPS      Y2, (AX)(R9*4)
+	VMOVUPS      Y4, (DX)(R11*1)
+	VMOVUPS      Y2, (DX)(R10*4)
 	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x08, R12
-	JNZ          l321
+	ADDQ         $0x00000020, R8
+	SUBQ         $0x08, R13
+	JNZ          l332
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l331
 	VZEROUPPER
 	RET
 
@@ -9356,44 +9515,50 @@ l321:
 TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         64(AX), BX
-	SHLQ         $0x02, DX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
 	SHLQ         $0x02, BX
-	LEAQ         (BX)(BX*2), SI
-	MOVQ         (AX), SI
-	MOVQ         48(AX), DI
-	MOVQ         56(AX), R8
-	SHLQ         $0x02, DI
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), CX
+	MOVQ         (AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
 	SHLQ         $0x02, R8
-	LEAQ         (R8)(R8*2), R9
-	LEAQ         (R8)(R8*4), R10
-	MOVQ         80(AX), R11
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	LEAQ         (R9)(R9*4), R11
 	VBROADCASTSS constants<>+128(SB), Y0
 	VBROADCASTSS constants<>+160(SB), Y1
 	VBROADCASTSS constants<>+192(SB), Y2
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l322:
-	MOVQ         CX, AX
-	VMULPS       (AX), Y0, Y5
-	ADDQ         DX, AX
-	VMULPS       (AX), Y0, Y6
-	ADDQ         DX, AX
-	VMULPS       (AX), Y0, Y7
-	MOVQ         SI, AX
+l333:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), DI
+	ADDQ 120(AX), DI
+	MOVQ 80(AX), R12
+
+l334:
+	MOVQ         CX, DX
+	VMULPS       (DX), Y0, Y5
+	ADDQ         BX, DX
+	VMULPS       (DX), Y0, Y6
+	ADDQ         BX, DX
+	VMULPS       (DX), Y0, Y7
+	MOVQ         DI, DX
 	VMULPS       Y5, Y0, Y8
-	VMOVUPS      Y8, (AX)
-	VMOVUPS      Y7, (AX)(R10*1)
+	VMOVUPS      Y8, (DX)
+	VMOVUPS      Y7, (DX)(R11*1)
 	VADDPS       Y7, Y5, Y8
 	VMULPS       Y8, Y2, Y8
 	VMOVAPS      Y8, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VMOVAPS      Y8, Y8
 	VFNMADD231PS Y6, Y2, Y8
-	VMOVUPS      Y9, (AX)(R8*1)
-	VMOVUPS      Y8, (AX)(R8*2)
+	VMOVUPS      Y9, (DX)(R9*1)
+	VMOVUPS      Y8, (DX)(R9*2)
 	VMULPS       Y5, Y4, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
@@ -9401,31 +9566,31 @@ l322:
 	VFMADD231PS  Y6, Y3, Y7
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS Y6, Y3, Y5
-	VMOVUPS      Y7, (AX)(R9*1)
-	VMOVUPS      Y5, (AX)(R8*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*2), Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y6
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y7
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VMOVUPS      Y7, (DX)(R10*1)
+	VMOVUPS      Y5, (DX)(R9*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*2), Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Y6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Y7
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Y5, Y0, Y8
-	VMOVUPS      Y8, (AX)
-	VMOVUPS      Y7, (AX)(R10*1)
+	VMOVUPS      Y8, (DX)
+	VMOVUPS      Y7, (DX)(R11*1)
 	VADDPS       Y7, Y5, Y8
 	VMULPS       Y8, Y2, Y8
 	VMOVAPS      Y8, Y9
 	VFMADD231PS  Y6, Y2, Y9
 	VMOVAPS      Y8, Y8
 	VFNMADD231PS Y6, Y2, Y8
-	VMOVUPS      Y9, (AX)(R8*1)
-	VMOVUPS      Y8, (AX)(R8*2)
+	VMOVUPS      Y9, (DX)(R9*1)
+	VMOVUPS      Y8, (DX)(R9*2)
 	VMULPS       Y5, Y4, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
@@ -9433,45 +9598,45 @@ l322:
 	VFMADD231PS  Y6, Y3, Y7
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS Y6, Y3, Y5
-	VMOVUPS      Y7, (AX)(R9*1)
-	VMOVUPS      Y5, (AX)(R8*4)
-	MOVQ         CX, AX
-	VMOVUPS      (AX), Y5
-	VADDPS       (AX)(BX*2), Y5, Y5
+	VMOVUPS      Y7, (DX)(R10*1)
+	VMOVUPS      Y5, (DX)(R9*4)
+	MOVQ         CX, DX
+	VMOVUPS      (DX), Y5
+	VADDPS       (DX)(SI*2), Y5, Y5
 	VMULPS       Y5, Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  (AX)(BX*1), Y2, Y6
+	VFMADD231PS  (DX)(SI*1), Y2, Y6
 	VMOVAPS      Y5, Y5
-	VFNMADD231PS (AX)(BX*1), Y2, Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y7
-	VADDPS       (AX)(BX*2), Y7, Y7
+	VFNMADD231PS (DX)(SI*1), Y2, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y7
+	VADDPS       (DX)(SI*2), Y7, Y7
 	VMULPS       Y7, Y2, Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PS  (AX)(BX*1), Y2, Y8
+	VFMADD231PS  (DX)(SI*1), Y2, Y8
 	VMOVAPS      Y7, Y7
-	VFNMADD231PS (AX)(BX*1), Y2, Y7
-	ADDQ         DX, AX
-	VMOVUPS      (AX), Y9
-	VADDPS       (AX)(BX*2), Y9, Y9
+	VFNMADD231PS (DX)(SI*1), Y2, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Y9
+	VADDPS       (DX)(SI*2), Y9, Y9
 	VMULPS       Y9, Y2, Y9
 	VMOVAPS      Y9, Y10
-	VFMADD231PS  (AX)(BX*1), Y2, Y10
+	VFMADD231PS  (DX)(SI*1), Y2, Y10
 	VMOVAPS      Y9, Y9
-	VFNMADD231PS (AX)(BX*1), Y2, Y9
-	MOVQ         SI, AX
-	ADDQ         DI, AX
+	VFNMADD231PS (DX)(SI*1), Y2, Y9
+	MOVQ         DI, DX
+	ADDQ         R8, DX
 	VMULPS       Y6, Y0, Y11
-	VMOVUPS      Y11, (AX)
-	VMOVUPS      Y10, (AX)(R10*1)
+	VMOVUPS      Y11, (DX)
+	VMOVUPS      Y10, (DX)(R11*1)
 	VADDPS       Y10, Y6, Y11
 	VMULPS       Y11, Y2, Y11
 	VMOVAPS      Y11, Y12
 	VFMADD231PS  Y8, Y2, Y12
 	VMOVAPS      Y11, Y11
 	VFNMADD231PS Y8, Y2, Y11
-	VMOVUPS      Y12, (AX)(R8*1)
-	VMOVUPS      Y11, (AX)(R8*2)
+	VMOVUPS      Y12, (DX)(R9*1)
+	VMOVUPS      Y11, (DX)(R9*2)
 	VMULPS       Y6, Y4, Y6
 	VMOVAPS      Y6, Y6
 	VFMADD231PS  Y10, Y1, Y6
@@ -9479,22 +9644,22 @@ l322:
 	VFMADD231PS  Y8, Y3, Y10
 	VMOVAPS      Y6, Y6
 	VFNMADD231PS Y8, Y3, Y6
-	VMOVUPS      Y10, (AX)(R9*1)
-	VMOVUPS      Y6, (AX)(R8*4)
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VMOVUPS      Y10, (DX)(R10*1)
+	VMOVUPS      Y6, (DX)(R9*4)
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Y5, Y0, Y6
-	VMOVUPS      Y6, (AX)
-	VMOVUPS      Y9, (AX)(R10*1)
+	VMOVUPS      Y6, (DX)
+	VMOVUPS      Y9, (DX)(R11*1)
 	VADDPS       Y9, Y5, Y6
 	VMULPS       Y6, Y2, Y6
 	VMOVAPS      Y6, Y8
 	VFMADD231PS  Y7, Y2, Y8
 	VMOVAPS      Y6, Y6
 	VFNMADD231PS Y7, Y2, Y6
-	VMOVUPS      Y8, (AX)(R8*1)
-	VMOVUPS      Y6, (AX)(R8*2)
+	VMOVUPS      Y8, (DX)(R9*1)
+	VMOVUPS      Y6, (DX)(R9*2)
 	VMULPS       Y5, Y4, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y9, Y1, Y5
@@ -9502,47 +9667,47 @@ l322:
 	VFMADD231PS  Y7, Y3, Y6
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS Y7, Y3, Y5
-	VMOVUPS      Y6, (AX)(R9*1)
-	VMOVUPS      Y5, (AX)(R8*4)
-	MOVQ         CX, AX
-	VMULPS       (AX), Y4, Y5
+	VMOVUPS      Y6, (DX)(R10*1)
+	VMOVUPS      Y5, (DX)(R9*4)
+	MOVQ         CX, DX
+	VMULPS       (DX), Y4, Y5
 	VMOVAPS      Y5, Y5
-	VFMADD231PS  (AX)(BX*2), Y1, Y5
+	VFMADD231PS  (DX)(SI*2), Y1, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  (AX)(BX*1), Y3, Y6
+	VFMADD231PS  (DX)(SI*1), Y3, Y6
 	VMOVAPS      Y5, Y5
-	VFNMADD231PS (AX)(BX*1), Y3, Y5
-	ADDQ         DX, AX
-	VMULPS       (AX), Y4, Y7
+	VFNMADD231PS (DX)(SI*1), Y3, Y5
+	ADDQ         BX, DX
+	VMULPS       (DX), Y4, Y7
 	VMOVAPS      Y7, Y7
-	VFMADD231PS  (AX)(BX*2), Y1, Y7
+	VFMADD231PS  (DX)(SI*2), Y1, Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PS  (AX)(BX*1), Y3, Y8
+	VFMADD231PS  (DX)(SI*1), Y3, Y8
 	VMOVAPS      Y7, Y7
-	VFNMADD231PS (AX)(BX*1), Y3, Y7
-	ADDQ         DX, AX
-	VMULPS       (AX), Y4, Y9
+	VFNMADD231PS (DX)(SI*1), Y3, Y7
+	ADDQ         BX, DX
+	VMULPS       (DX), Y4, Y9
 	VMOVAPS      Y9, Y9
-	VFMADD231PS  (AX)(BX*2), Y1, Y9
+	VFMADD231PS  (DX)(SI*2), Y1, Y9
 	VMOVAPS      Y9, Y10
-	VFMADD231PS  (AX)(BX*1), Y3, Y10
+	VFMADD231PS  (DX)(SI*1), Y3, Y10
 	VMOVAPS      Y9, Y9
-	VFNMADD231PS (AX)(BX*1), Y3, Y9
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VFNMADD231PS (DX)(SI*1), Y3, Y9
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Y6, Y0, Y11
-	VMOVUPS      Y11, (AX)
-	VMOVUPS      Y10, (AX)(R10*1)
+	VMOVUPS      Y11, (DX)
+	VMOVUPS      Y10, (DX)(R11*1)
 	VADDPS       Y10, Y6, Y11
 	VMULPS       Y11, Y2, Y11
 	VMOVAPS      Y11, Y12
 	VFMADD231PS  Y8, Y2, Y12
 	VMOVAPS      Y11, Y11
 	VFNMADD231PS Y8, Y2, Y11
-	VMOVUPS      Y12, (AX)(R8*1)
-	VMOVUPS      Y11, (AX)(R8*2)
+	VMOVUPS      Y12, (DX)(R9*1)
+	VMOVUPS      Y11, (DX)(R9*2)
 	VMULPS       Y6, Y4, Y6
 	VMOVAPS      Y6, Y6
 	VFMADD231PS  Y10, Y1, Y6
@@ -9550,24 +9715,24 @@ l322:
 	VFMADD231PS  Y8, Y3, Y10
 	VMOVAPS      Y6, Y6
 	VFNMADD231PS Y8, Y3, Y6
-	VMOVUPS      Y10, (AX)(R9*1)
-	VMOVUPS      Y6, (AX)(R8*4)
-	MOVQ         SI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
-	ADDQ         DI, AX
+	VMOVUPS      Y10, (DX)(R10*1)
+	VMOVUPS      Y6, (DX)(R9*4)
+	MOVQ         DI, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
+	ADDQ         R8, DX
 	VMULPS       Y5, Y0, Y6
-	VMOVUPS      Y6, (AX)
-	VMOVUPS      Y9, (AX)(R10*1)
+	VMOVUPS      Y6, (DX)
+	VMOVUPS      Y9, (DX)(R11*1)
 	VADDPS       Y9, Y5, Y6
 	VMULPS       Y6, Y2, Y6
 	VMOVAPS      Y6, Y8
 	VFMADD231PS  Y7, Y2, Y8
 	VMOVAPS      Y6, Y6
 	VFNMADD231PS Y7, Y2, Y6
-	VMOVUPS      Y8, (AX)(R8*1)
-	VMOVUPS      Y6, (AX)(R8*2)
+	VMOVUPS      Y8, (DX)(R9*1)
+	VMOVUPS      Y6, (DX)(R9*2)
 	VMULPS       Y5, Y4, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  Y9, Y1, Y5
@@ -9575,12 +9740,20 @@ l322:
 	VFMADD231PS  Y7, Y3, Y6
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS Y7, Y3, Y5
-	VMOVUPS      Y6, (AX)(R9*1)
-	VMOVUPS      Y5, (AX)(R8*4)
+	VMOVUPS      Y6, (DX)(R10*1)
+	VMOVUPS      Y5, (DX)(R9*4)
 	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, SI
-	SUBQ         $0x08, R11
-	JNZ          l322
+	ADDQ         $0x00000020, DI
+	SUBQ         $0x08, R12
+	JNZ          l334
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l333
 	VZEROUPPER
 	RET
 
@@ -9589,106 +9762,112 @@ l322:
 TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ 24(AX), CX
-	MOVQ 72(AX), DX
-	MOVQ 64(AX), BX
-	SHLQ $0x02, DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
 	SHLQ $0x02, BX
-	LEAQ (BX)(BX*2), SI
-	LEAQ (BX)(BX*4), DI
-	MOVQ (AX), R8
-	MOVQ 48(AX), R9
-	MOVQ 56(AX), R10
-	SHLQ $0x02, R9
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (SI)(SI*4), R8
+	MOVQ (AX), R9
+	MOVQ 48(AX), R10
+	MOVQ 56(AX), R11
 	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	MOVQ 80(AX), R11
+	SHLQ $0x02, R11
+	LEAQ (R11)(R11*2), CX
 
-l323:
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*1), Y0
-	VADDPS       (AX)(BX*2), Y0, Y0
-	VMOVUPS      (AX)(SI*1), Y1
-	VADDPS       (AX)(BX*4), Y1, Y1
-	VMOVUPS      (AX), Y2
+l335:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R12
+
+l336:
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y1
+	VADDPS       (DX)(SI*4), Y1, Y1
+	VMOVUPS      (DX), Y2
 	VMULPS       constants<>+128(SB), Y2, Y2
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS constants<>+160(SB), Y0, Y2
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  constants<>+256(SB), Y1, Y2
 	VSUBPS       Y0, Y1, Y0
-	VMOVUPS      (AX)(DI*1), Y1
+	VMOVUPS      (DX)(R8*1), Y1
 	VFMADD231PS  constants<>+160(SB), Y0, Y1
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y0
-	VADDPS       (AX)(BX*2), Y0, Y0
-	VMOVUPS      (AX)(SI*1), Y3
-	VADDPS       (AX)(BX*4), Y3, Y3
-	VMOVUPS      (AX), Y4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y3
+	VADDPS       (DX)(SI*4), Y3, Y3
+	VMOVUPS      (DX), Y4
 	VMULPS       constants<>+128(SB), Y4, Y4
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS constants<>+160(SB), Y0, Y4
 	VMOVAPS      Y4, Y4
 	VFMADD231PS  constants<>+256(SB), Y3, Y4
 	VSUBPS       Y0, Y3, Y0
-	VMOVUPS      (AX)(DI*1), Y3
+	VMOVUPS      (DX)(R8*1), Y3
 	VFMADD231PS  constants<>+160(SB), Y0, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y0
-	VADDPS       (AX)(BX*2), Y0, Y0
-	VMOVUPS      (AX)(SI*1), Y5
-	VADDPS       (AX)(BX*4), Y5, Y5
-	VMOVUPS      (AX), Y6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y5
+	VADDPS       (DX)(SI*4), Y5, Y5
+	VMOVUPS      (DX), Y6
 	VMULPS       constants<>+128(SB), Y6, Y6
 	VMOVAPS      Y6, Y6
 	VFNMADD231PS constants<>+160(SB), Y0, Y6
 	VMOVAPS      Y6, Y6
 	VFMADD231PS  constants<>+256(SB), Y5, Y6
 	VSUBPS       Y0, Y5, Y0
-	VMOVUPS      (AX)(DI*1), Y5
+	VMOVUPS      (DX)(R8*1), Y5
 	VFMADD231PS  constants<>+160(SB), Y0, Y5
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y0
-	VADDPS       (AX)(BX*2), Y0, Y0
-	VMOVUPS      (AX)(SI*1), Y7
-	VADDPS       (AX)(BX*4), Y7, Y7
-	VMOVUPS      (AX), Y8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y7
+	VADDPS       (DX)(SI*4), Y7, Y7
+	VMOVUPS      (DX), Y8
 	VMULPS       constants<>+128(SB), Y8, Y8
 	VMOVAPS      Y8, Y8
 	VFNMADD231PS constants<>+160(SB), Y0, Y8
 	VMOVAPS      Y8, Y8
 	VFMADD231PS  constants<>+256(SB), Y7, Y8
 	VSUBPS       Y0, Y7, Y0
-	VMOVUPS      (AX)(DI*1), Y7
+	VMOVUPS      (DX)(R8*1), Y7
 	VFMADD231PS  constants<>+160(SB), Y0, Y7
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y0
-	VADDPS       (AX)(BX*2), Y0, Y0
-	VMOVUPS      (AX)(SI*1), Y9
-	VADDPS       (AX)(BX*4), Y9, Y9
-	VMOVUPS      (AX), Y10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y9
+	VADDPS       (DX)(SI*4), Y9, Y9
+	VMOVUPS      (DX), Y10
 	VMULPS       constants<>+128(SB), Y10, Y10
 	VMOVAPS      Y10, Y10
 	VFNMADD231PS constants<>+160(SB), Y0, Y10
 	VMOVAPS      Y10, Y10
 	VFMADD231PS  constants<>+256(SB), Y9, Y10
 	VSUBPS       Y0, Y9, Y0
-	VMOVUPS      (AX)(DI*1), Y9
+	VMOVUPS      (DX)(R8*1), Y9
 	VFMADD231PS  constants<>+160(SB), Y0, Y9
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*1), Y0
-	VADDPS       (AX)(BX*2), Y0, Y0
-	VMOVUPS      (AX)(SI*1), Y11
-	VADDPS       (AX)(BX*4), Y11, Y11
-	VMOVUPS      (AX), Y12
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y11
+	VADDPS       (DX)(SI*4), Y11, Y11
+	VMOVUPS      (DX), Y12
 	VMULPS       constants<>+128(SB), Y12, Y12
 	VMOVAPS      Y12, Y12
 	VFNMADD231PS constants<>+160(SB), Y0, Y12
 	VMOVAPS      Y12, Y12
 	VFMADD231PS  constants<>+256(SB), Y11, Y12
 	VSUBPS       Y0, Y11, Y0
-	VMOVUPS      (AX)(DI*1), Y11
+	VMOVUPS      (DX)(R8*1), Y11
 	VFMADD231PS  constants<>+160(SB), Y0, Y11
-	MOVQ         R8, AX
+	MOVQ         R9, DX
 	VADDPS       Y6, Y4, Y0
 	VADDPS       Y10, Y8, Y13
 	VMULPS       constants<>+128(SB), Y2, Y2
@@ -9699,17 +9878,17 @@ l323:
 	VSUBPS       Y0, Y13, Y0
 	VMOVAPS      Y12, Y12
 	VFMADD231PS  constants<>+160(SB), Y0, Y12
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y12, (AX)(R10*2)
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y12, (DX)(R11*2)
 	VSUBPS       Y4, Y6, Y0
 	VSUBPS       Y10, Y8, Y2
 	VMULPS       constants<>+160(SB), Y0, Y0
 	VMOVAPS      Y0, Y0
 	VFMADD231PS  constants<>+224(SB), Y2, Y0
-	VMOVUPS      Y0, (AX)(R10*1)
-	MOVQ         R8, AX
-	ADDQ         R9, AX
-	ADDQ         R9, AX
+	VMOVUPS      Y0, (DX)(R11*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
 	VADDPS       Y5, Y3, Y0
 	VADDPS       Y9, Y7, Y2
 	VMULPS       constants<>+128(SB), Y1, Y1
@@ -9720,64 +9899,64 @@ l323:
 	VSUBPS       Y0, Y2, Y0
 	VMOVAPS      Y11, Y2
 	VFMADD231PS  constants<>+160(SB), Y0, Y2
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      Y2, (AX)(R10*2)
+	VMOVUPS      Y1, (DX)
+	VMOVUPS      Y2, (DX)(R11*2)
 	VSUBPS       Y3, Y5, Y0
 	VSUBPS       Y9, Y7, Y1
 	VMULPS       constants<>+160(SB), Y0, Y0
 	VMOVAPS      Y0, Y0
 	VFMADD231PS  constants<>+224(SB), Y1, Y0
-	VMOVUPS      Y0, (AX)(R10*1)
-	MOVQ         CX, AX
-	VMOVUPS      (AX)(BX*2), Y0
-	VSUBPS       (AX)(BX*1), Y0, Y0
-	VMOVUPS      (AX)(SI*1), Y1
-	VSUBPS       (AX)(BX*4), Y1, Y1
+	VMOVUPS      Y0, (DX)(R11*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*2), Y0
+	VSUBPS       (DX)(SI*1), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y1
+	VSUBPS       (DX)(SI*4), Y1, Y1
 	VMULPS       constants<>+160(SB), Y0, Y0
 	VMOVAPS      Y0, Y0
 	VFMADD231PS  constants<>+224(SB), Y1, Y0
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y1
-	VSUBPS       (AX)(BX*1), Y1, Y1
-	VMOVUPS      (AX)(SI*1), Y2
-	VSUBPS       (AX)(BX*4), Y2, Y2
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Y1
+	VSUBPS       (DX)(SI*1), Y1, Y1
+	VMOVUPS      (DX)(DI*1), Y2
+	VSUBPS       (DX)(SI*4), Y2, Y2
 	VMULPS       constants<>+160(SB), Y1, Y1
 	VMOVAPS      Y1, Y1
 	VFMADD231PS  constants<>+224(SB), Y2, Y1
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y2
-	VSUBPS       (AX)(BX*1), Y2, Y2
-	VMOVUPS      (AX)(SI*1), Y3
-	VSUBPS       (AX)(BX*4), Y3, Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Y2
+	VSUBPS       (DX)(SI*1), Y2, Y2
+	VMOVUPS      (DX)(DI*1), Y3
+	VSUBPS       (DX)(SI*4), Y3, Y3
 	VMULPS       constants<>+160(SB), Y2, Y2
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  constants<>+224(SB), Y3, Y2
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y3
-	VSUBPS       (AX)(BX*1), Y3, Y3
-	VMOVUPS      (AX)(SI*1), Y4
-	VSUBPS       (AX)(BX*4), Y4, Y4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Y3
+	VSUBPS       (DX)(SI*1), Y3, Y3
+	VMOVUPS      (DX)(DI*1), Y4
+	VSUBPS       (DX)(SI*4), Y4, Y4
 	VMULPS       constants<>+160(SB), Y3, Y3
 	VMOVAPS      Y3, Y3
 	VFMADD231PS  constants<>+224(SB), Y4, Y3
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y4
-	VSUBPS       (AX)(BX*1), Y4, Y4
-	VMOVUPS      (AX)(SI*1), Y5
-	VSUBPS       (AX)(BX*4), Y5, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Y4
+	VSUBPS       (DX)(SI*1), Y4, Y4
+	VMOVUPS      (DX)(DI*1), Y5
+	VSUBPS       (DX)(SI*4), Y5, Y5
 	VMULPS       constants<>+160(SB), Y4, Y4
 	VMOVAPS      Y4, Y4
 	VFMADD231PS  constants<>+224(SB), Y5, Y4
-	ADDQ         DX, AX
-	VMOVUPS      (AX)(BX*2), Y5
-	VSUBPS       (AX)(BX*1), Y5, Y5
-	VMOVUPS      (AX)(SI*1), Y6
-	VSUBPS       (AX)(BX*4), Y6, Y6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Y5
+	VSUBPS       (DX)(SI*1), Y5, Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VSUBPS       (DX)(SI*4), Y6, Y6
 	VMULPS       constants<>+160(SB), Y5, Y5
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  constants<>+224(SB), Y6, Y5
-	MOVQ         R8, AX
-	ADDQ         R9, AX
+	MOVQ         R9, DX
+	ADDQ         R10, DX
 	VADDPS       Y2, Y1, Y6
 	VADDPS       Y4, Y3, Y7
 	VMULPS       constants<>+128(SB), Y0, Y0
@@ -9788,18 +9967,26 @@ l323:
 	VSUBPS       Y6, Y7, Y6
 	VMOVAPS      Y5, Y5
 	VFMADD231PS  constants<>+160(SB), Y6, Y5
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y5, (AX)(R10*2)
+	VMOVUPS      Y0, (DX)
+	VMOVUPS      Y5, (DX)(R11*2)
 	VSUBPS       Y1, Y2, Y0
 	VSUBPS       Y4, Y3, Y1
 	VMULPS       constants<>+160(SB), Y0, Y0
 	VMOVAPS      Y0, Y0
 	VFMADD231PS  constants<>+224(SB), Y1, Y0
-	VMOVUPS      Y0, (AX)(R10*1)
+	VMOVUPS      Y0, (DX)(R11*1)
 	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, R8
-	SUBQ         $0x08, R11
-	JNZ          l323
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x08, R12
+	JNZ          l336
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l335
 	VZEROUPPER
 	RET
 
@@ -10156,19 +10343,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l324:
+l337:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l324
+	JNZ       l337
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l325:
+l338:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -10195,16 +10382,16 @@ l325:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l325
+	JNZ          l338
 	MOVQ         (AX), AX
 
-l326:
+l339:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l326
+	JNZ       l339
 	VZEROUPPER
 	RET
 
@@ -10223,19 +10410,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l327:
+l340:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l327
+	JNZ       l340
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l328:
+l341:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -10262,7 +10449,7 @@ l328:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l328
+	JNZ          l341
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -10293,13 +10480,13 @@ l328:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l329:
+l342:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l329
+	JNZ       l342
 	VZEROUPPER
 	RET
 
@@ -10319,17 +10506,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l330:
+l343:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l330
+	JNZ       l343
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l331:
+l344:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -10357,7 +10544,7 @@ l331:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l331
+	JNZ          l344
 	VZEROUPPER
 	RET
 
@@ -10372,19 +10559,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l332:
+l345:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l332
+	JNZ     l345
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l333:
+l346:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -10411,16 +10598,16 @@ l333:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l333
+	JNZ          l346
 	MOVQ         (AX), AX
 
-l334:
+l347:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l334
+	JNZ     l347
 	VZEROUPPER
 	RET
 
@@ -10435,19 +10622,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l335:
+l348:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l335
+	JNZ     l348
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l336:
+l349:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -10474,7 +10661,7 @@ l336:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l336
+	JNZ          l349
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -10505,13 +10692,13 @@ l336:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l337:
+l350:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l337
+	JNZ     l350
 	VZEROUPPER
 	RET
 
@@ -10527,17 +10714,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l338:
+l351:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l338
+	JNZ     l351
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l339:
+l352:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -10565,7 +10752,7 @@ l339:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l339
+	JNZ          l352
 	VZEROUPPER
 	RET
 
@@ -10584,42 +10771,42 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l340
+	JZ    l353
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l340
+	JNZ   l353
 
-l341:
+l354:
 	XORQ AX, AX
 
-l342:
+l355:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l342
+	JNE      l355
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l341
+	JNZ      l354
 	VZEROUPPER
 	RET
 
-l340:
-l343:
+l353:
+l356:
 	XORQ AX, AX
 
-l344:
+l357:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l344
+	JNE     l357
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l343
+	JNZ     l356
 	VZEROUPPER
 	RET

@@ -14,7 +14,12 @@ type transform struct {
 	srcRow, srcCol int
 	cols           int
 	floor          float32
-	moments        []float64 // of resultMomentsTransform: see Moments
+
+	count              int // of squares, so many floats apart in dst and src
+	dstNext, srcNext   int
+	dstBytes, srcBytes int // where the assembly is
+
+	moments []float64 // of resultMomentsTransform: see Moments
 }
 
 // The transforms by the letters of Lavin and Gray.
@@ -54,32 +59,42 @@ type transformLoops struct {
 
 // transform runs t, which it changes.
 func (s *instructionSet) transform(t *transform, kind int) {
+	if t.count == 0 {
+		return
+	}
 	shape := &transforms[kind]
-	cols := t.cols
-	t.src = t.src[:(shape.src-1)*(t.srcRow+t.srcCol)+cols]
-	t.dst = t.dst[:(shape.dst-1)*(t.dstRow+t.dstCol)+cols]
+	cols, count := t.cols, t.count
+	t.src = t.src[:(count-1)*t.srcNext+(shape.src-1)*(t.srcRow+t.srcCol)+cols]
+	t.dst = t.dst[:(count-1)*t.dstNext+(shape.dst-1)*(t.dstRow+t.dstCol)+cols]
 	for i := range s.transforms {
 		loops := &s.transforms[i]
 		t.cols = cols / loops.lanes * loops.lanes
 		if t.cols == 0 {
 			continue
 		}
+		t.count, t.dstBytes, t.srcBytes = count, 0, 0
 		loops.run[kind](t)
 		if cols -= t.cols; cols == 0 {
 			return
 		}
 		t.src, t.dst = t.src[t.cols:], t.dst[t.cols:]
 	}
-	t.cols = cols
+	t.cols, t.count = cols, count
 	transformPlain(t, kind)
 }
 
 // transformPlain is the plain loop, and what the others are tested against.
 func transformPlain(t *transform, kind int) {
+	for i := range t.count {
+		transformSquare(t, kind, t.dst[i*t.dstNext:], t.src[i*t.srcNext:])
+	}
+}
+
+func transformSquare(t *transform, kind int, dst, src []float32) {
 	shape := &transforms[kind]
 	var columns [6][6]lane // [j][i]: L * src
 	for from := 0; from < t.cols; from += len(lane{}) {
-		src, dst := t.src[from:], t.dst[from:]
+		src, dst := src[from:], dst[from:]
 		n := min(len(lane{}), t.cols-from)
 		for j := range shape.src {
 			v := &columns[j]

@@ -17,23 +17,25 @@ func TestTransform(t *testing.T) {
 		}
 		for kind, shape := range transforms {
 			for cols := 1; cols <= 70; cols++ {
-				side := func(n int) (v []float32, row, col int) {
+				count := 1 + cols%3
+				side := func(n int) (v []float32, row, col, next int) {
 					col = cols + 3
 					row = n*col + 5
-					v = make([]float32, (n-1)*(row+col)+cols)
+					next = n*row + 7
+					v = make([]float32, (count-1)*next+(n-1)*(row+col)+cols)
 					for i := range v {
 						v[i] = float32(rng.NormFloat64())
 					}
-					return v, row, col
+					return v, row, col, next
 				}
 				if kind == resultMomentsTransform && (!set.countsMoments || cols%maxLanes != 0) {
 					continue
 				}
 				var a transform
 				a.moments = make([]float64, 2*cols)
-				a.cols, a.floor = cols, -0.25
-				a.src, a.srcRow, a.srcCol = side(shape.src)
-				a.dst, a.dstRow, a.dstCol = side(shape.dst)
+				a.cols, a.count, a.floor = cols, count, -0.25
+				a.src, a.srcRow, a.srcCol, a.srcNext = side(shape.src)
+				a.dst, a.dstRow, a.dstCol, a.dstNext = side(shape.dst)
 				b := a
 				want := append([]float32(nil), a.dst...)
 				b.dst = want
@@ -49,17 +51,16 @@ func TestTransform(t *testing.T) {
 					continue
 				}
 				for c := range cols {
-					var sum, square float64
-					for i := range shape.dst {
-						for j := range shape.dst {
-							v := float64(want[i*a.dstRow+j*a.dstCol+c])
-							sum += v
-							square += v * v
-						}
+					var sum, squares float64
+					for i := range count * shape.dst * shape.dst {
+						square, row, col := i/shape.dst/shape.dst, i/shape.dst%shape.dst, i%shape.dst
+						v := float64(want[square*a.dstNext+row*a.dstRow+col*a.dstCol+c])
+						sum += v
+						squares += v * v
 					}
 					at := c + c/maxLanes*maxLanes
-					if gotSum, gotSquare := a.moments[at], a.moments[at+maxLanes]; math.Abs(gotSum-sum) > 1e-4 || math.Abs(gotSquare-square) > 1e-6*square {
-						t.Fatalf("%s: %d columns: moments of column %d are %g and %g, want %g and %g", set.name, cols, c, gotSum, gotSquare, sum, square)
+					if gotSum, gotSquare := a.moments[at], a.moments[at+maxLanes]; math.Abs(gotSum-sum) > 1e-4 || math.Abs(gotSquare-squares) > 1e-6*squares {
+						t.Fatalf("%s: %d columns: moments of column %d are %g and %g, want %g and %g", set.name, cols, c, gotSum, gotSquare, sum, squares)
 					}
 				}
 			}

@@ -54,6 +54,18 @@ func (s ConvShape) square(tile, border int) square {
 	return square{row / high, row%high*tileSide - border, tile%wide*tileSide - border, tileSide + 2*border}
 }
 
+// row gives how many of the tiles tile..hi are beside each other, in a row of
+// tiles and with their borders inside the image; 0 if tile itself is not.
+func (s ConvShape) row(tile, hi, border int) int {
+	q := s.square(tile, border)
+	n := 0
+	for tile+n < hi && s.within(q) {
+		q.col += tileSide
+		n++
+	}
+	return n
+}
+
 // within tells whether all of q lies in its image.
 func (s ConvShape) within(q square) bool {
 	return q.row >= 0 && q.col >= 0 && q.row+q.side <= s.H && q.col+q.side <= s.W
@@ -68,13 +80,15 @@ func (s ConvShape) spans(q square, f func(inSquare, inTensor, count int)) {
 	}
 }
 
-// source makes t read the channels first.. of q from the tensor v, with zeros
-// outside of the image.
-func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels int, q square, first, cols int) {
+// source makes t read the channels first..first+cols of tiles with their
+// borders from the tensor v, with zeros outside of the image: of as many of the
+// tiles tile..hi as can be read at once.
+func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels int, tile, hi, border, first, cols int) {
+	q := s.square(tile, border)
 	t.cols = cols
-	if s.within(q) {
+	if t.count = s.row(tile, hi, border); t.count > 0 {
 		t.src = v[((q.image*s.H+q.row)*s.W+q.col)*channels+first:]
-		t.srcRow, t.srcCol = s.W*channels, channels
+		t.srcRow, t.srcCol, t.srcNext = s.W*channels, channels, tileSide*channels
 		return
 	}
 	p := grow(patch, q.side*q.side*cols)
@@ -88,22 +102,23 @@ func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels 
 			copy(p[(to+i)*cols:][:cols], v[(from+i)*channels+first:])
 		}
 	})
-	t.src, t.srcRow, t.srcCol = p, q.side*cols, cols
+	t.src, t.srcRow, t.srcCol, t.count = p, q.side*cols, cols, 1
 }
 
 // transformImage computes dst (tiles, 36, channels), by its strides, from tiles
 // lo..hi of x.
 func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Channels, lo, hi int) {
 	t := &part.transform
-	for tile := lo; tile < hi; tile++ {
-		to := dst[(tile-lo)*tileStride(s.In):]
-		for _, c := range x {
-			s.source(t, &part.patch, c.Values, c.Count, s.square(tile, 1), 0, c.Count)
-			t.dst = to
-			t.dstRow, t.dstCol = patchSide*channelStride(s.In), channelStride(s.In)
+	t.dstRow, t.dstCol, t.dstNext = patchSide*channelStride(s.In), channelStride(s.In), tileStride(s.In)
+	from := 0
+	for _, c := range x {
+		for tile := lo; tile < hi; {
+			s.source(t, &part.patch, c.Values, c.Count, tile, hi, 1, 0, c.Count)
+			t.dst = dst[(tile-lo)*t.dstNext+from:]
+			tile += t.count
 			e.isa.transform(t, imageTransform)
-			to = to[c.Count:]
 		}
+		from += c.Count
 	}
 }
 
@@ -118,44 +133,50 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 		kind = resultMomentsTransform
 		t.moments = part.moments[2*first:]
 	}
+	t.srcRow, t.srcCol, t.srcNext = patchSide*width, width, frequencies*width
 	for _, c := range y {
 		from, to := max(first, 0), min(first+cols, c.Count) // of its channels
-		for tile := lo; tile < hi && from < to; tile++ {
+		for tile := lo; tile < hi && from < to; {
 			q := s.square(tile, 0)
-			whole := s.within(q)
-			t.cols = to - from
-			if whole {
+			count := s.row(tile, hi, 0)
+			if count > 0 {
 				t.dst = c.Values[((q.image*s.H+q.row)*s.W+q.col)*c.Count+from:]
-				t.dstRow, t.dstCol = s.W*c.Count, c.Count
+				t.dstRow, t.dstCol, t.dstNext = s.W*c.Count, c.Count, tileSide*c.Count
 			} else {
-				t.dst = grow(&part.patch, tileSide*tileSide*t.cols)
-				t.dstRow, t.dstCol = tileSide*t.cols, t.cols
+				t.dst = grow(&part.patch, tileSide*tileSide*(to-from))
+				t.dstRow, t.dstCol = tileSide*(to-from), to-from
 			}
-			t.src = products[(tile-lo)*frequencies*width+from-first:]
-			t.srcRow, t.srcCol = patchSide*width, width
+			t.src = products[(tile-lo)*t.srcNext+from-first:]
+			t.cols, t.count = to-from, max(1, count)
 			e.isa.transform(t, kind)
-			if !whole {
+			if count == 0 {
 				p, n := part.patch, to-from
-				s.spans(q, func(inPatch, inTensor, count int) {
-					for i := range count {
+				s.spans(q, func(inPatch, inTensor, pixels int) {
+					for i := range pixels {
 						copy(c.Values[(inTensor+i)*c.Count+from:][:n], p[(inPatch+i)*n:])
 					}
 				})
 			}
+			tile += max(1, count)
 		}
 		first -= c.Count
 	}
 }
 
-// transformWeights packs one panel of weights and transforms it to
-// dst (36, k, width), by its stride.
-func (e *Engine) transformWeights(part *part, dst []float32, k, first, cols, width int, pack packer) {
-	taps := grow(&part.taps, 9*k*width)
-	pack(taps, first, cols, width)
+// transformWeights transforms one panel of weights to dst (36, k, width), by its
+// stride; it packs them first unless they stand as they are needed.
+func (e *Engine) transformWeights(part *part, dst []float32, k, first, cols, width int, w weights) {
 	t := &part.transform
-	t.src, t.srcRow, t.srcCol = taps, 3*k*width, k*width
-	t.dst, t.dstRow, t.dstCol = dst, patchSide*panelStride(k, width), panelStride(k, width)
-	t.cols = k * width
+	t.dst, t.dstRow, t.dstCol, t.dstNext = dst, patchSide*panelStride(k, width), panelStride(k, width), width
+	if w.plain != nil && cols == width {
+		t.src, t.srcRow, t.srcCol, t.srcNext = w.plain[first:], 3*k*w.columns, k*w.columns, w.columns
+		t.cols, t.count = width, k
+	} else {
+		taps := grow(&part.taps, 9*k*width)
+		w.pack(taps, first, cols, width)
+		t.src, t.srcRow, t.srcCol = taps, 3*k*width, k*width
+		t.cols, t.count = k*width, 1
+	}
 	e.isa.transform(t, weightsTransform)
 }
 
@@ -164,7 +185,7 @@ func panelStride(k, width int) int { return k*width + skew }
 
 // winograd computes what correlate does. Of the image and the weights, the
 // smaller one is transformed as a whole first; the larger one by pieces, each by the thread that uses it and just before it does.
-func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after after, pack packer) {
+func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after after, w weights) {
 	if after.moments != nil && e.countsMoments(s) {
 		e.startMoments(s.Out)
 		defer e.endMoments(after.moments, s.Out)
@@ -181,7 +202,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after af
 			weights := grow(&part.panel, panelFloats)
 			for panel := lo; panel < hi; panel++ {
 				first, cols, width := e.isa.panel(s.Out, panel)
-				e.transformWeights(part, weights, s.In, first, cols, width, pack)
+				e.transformWeights(part, weights, s.In, first, cols, width, w)
 				for from := 0; from < tiles; from += tileBlock {
 					end := min(from+tileBlock, tiles)
 					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, after.relu, from, end, panel)
@@ -194,7 +215,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after af
 	e.Parallel(panels, func(p, lo, hi int) {
 		for panel := lo; panel < hi; panel++ {
 			first, cols, width := e.isa.panel(s.Out, panel)
-			e.transformWeights(&e.parts[p], weights[panel*panelFloats:], s.In, first, cols, width, pack)
+			e.transformWeights(&e.parts[p], weights[panel*panelFloats:], s.In, first, cols, width, w)
 		}
 	})
 	e.Parallel(tiles, func(p, lo, hi int) {
@@ -238,10 +259,11 @@ func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32
 	for panel := range e.isa.panels(s.Out) {
 		first, cols, width := e.isa.panel(s.Out, panel)
 		to := dst[panel*frequencies*panelStride(k, e.isa.wide):]
-		for tile := lo; tile < hi; tile++ {
-			s.source(t, &part.patch, dy, s.Out, s.square(tile, 0), first, cols)
+		t.dstRow, t.dstCol, t.dstNext = patchSide*panelStride(k, width), panelStride(k, width), width
+		for tile := lo; tile < hi; {
+			s.source(t, &part.patch, dy, s.Out, tile, hi, 0, first, cols)
 			t.dst = to[(at+tile-lo)*width:]
-			t.dstRow, t.dstCol = patchSide*panelStride(k, width), panelStride(k, width)
+			tile += t.count
 			e.isa.transform(t, resultGradTransform)
 		}
 	}
@@ -311,14 +333,10 @@ func (e *Engine) sumTiles(s ConvShape, part *part, sums, image, grads []float32,
 func (e *Engine) transformSums(s ConvShape, part *part, dw, sums []float32, panel int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
 	t := &part.transform
-	for c := range s.In {
-		t.src = sums[c*width:]
-		t.srcRow, t.srcCol = patchSide*panelStride(s.In, width), panelStride(s.In, width)
-		t.dst = dw[c*s.Out+first:]
-		t.dstRow, t.dstCol = 3*s.In*s.Out, s.In*s.Out
-		t.cols = cols
-		e.isa.transform(t, weightsGradTransform)
-	}
+	t.src, t.srcRow, t.srcCol, t.srcNext = sums, patchSide*panelStride(s.In, width), panelStride(s.In, width), width
+	t.dst, t.dstRow, t.dstCol, t.dstNext = dw[first:], 3*s.In*s.Out, s.In*s.Out, s.Out
+	t.cols, t.count = cols, s.In
+	e.isa.transform(t, weightsGradTransform)
 }
 
 // algorithm is how a 3x3 convolution is done.

@@ -86,11 +86,7 @@ func (b block) vector(field string) reg.VecVirtual {
 // floor is the field of that name in all lanes.
 func (b block) floor() reg.VecVirtual {
 	v := b.reg()
-	m, err := b.c.Field("floor").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	VBROADCASTSS(m.Addr, v)
+	VBROADCASTSS(address(b.c, "floor"), v)
 	return v
 }
 

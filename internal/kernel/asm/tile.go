@@ -116,13 +116,7 @@ func tile(name string, rows, width int, s vectors) {
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s computes a tile of %d rows and panel width %d.", name, rows, width))
 	t := Dereference(Param("t"))
-	field := func(name string) Mem {
-		f, err := t.Field(name).Resolve()
-		if err != nil {
-			panic(err)
-		}
-		return f.Addr
-	}
+	field := func(name string) Mem { return address(t, name) }
 	next := label()
 	Label(next)
 	lanes := s.bytes / 4

@@ -181,6 +181,7 @@ func constantTable() map[float32]Mem {
 
 // side is the src or the dst of a transform: elements of a square in memory.
 type side struct {
+	field       string
 	base, at    reg.GPVirtual // of the channels, of a row or column of the square
 	step, one   reg.GPVirtual // to the next row or column; within it to the next element
 	three, five reg.GPVirtual // times one
@@ -189,7 +190,7 @@ type side struct {
 
 // newSide walks the square along step and reaches within it along one.
 func newSide(t gotypes.Component, slice, step, one string, count int) side {
-	s := side{base: GP64(), at: GP64(), step: GP64(), one: GP64(), three: GP64(), count: count}
+	s := side{field: slice, base: GP64(), at: GP64(), step: GP64(), one: GP64(), three: GP64(), count: count}
 	Load(t.Field(slice).Base(), s.base)
 	Load(t.Field(step), s.step)
 	Load(t.Field(one), s.one)
@@ -232,8 +233,6 @@ func transform(s lanes, l line, table map[float32]Mem, counted bool) {
 	t := Dereference(Param("t"))
 	src := newSide(t, "src", "srcCol", "srcRow", l.from)
 	dst := newSide(t, "dst", "dstRow", "dstCol", l.to)
-	cols := GP64()
-	Load(t.Field("cols"), cols)
 	a := &sums{s, map[float32]Op{}}
 	for _, k := range l.constants {
 		if l.crowded && s.count == 8 {
@@ -247,13 +246,9 @@ func transform(s lanes, l line, table map[float32]Mem, counted bool) {
 	// lifted is max(floor, v): of a NaN and a number the second operand, v.
 	lifted := func(v Op) Op { return v }
 	if l.name == "result" && !counted {
-		floor, err := t.Field("floor").Resolve()
-		if err != nil {
-			panic(err)
-		}
 		lifted = func(v Op) Op {
 			to := s.reg() // no register may be left to keep the floor in
-			VBROADCASTSS(floor.Addr, to)
+			VBROADCASTSS(address(t, "floor"), to)
 			VMAXPS(v, to, to)
 			return to
 		}
@@ -263,16 +258,26 @@ func transform(s lanes, l line, table map[float32]Mem, counted bool) {
 		// be fetched from memory to be overwritten. The atomic operations that
 		// end a piece of Parallel order these stores too.
 		bits, unaligned := GP64(), label()
-		MOVQ(dst.base, bits)
+		Load(t.Field("dstNext"), bits)
+		SHLQ(Imm(2), bits)
+		ORQ(dst.base, bits)
 		ORQ(dst.step, bits)
 		ORQ(dst.one, bits)
 		TESTQ(U32(63), bits)
 		JNZ(LabelRef(unaligned))
-		m := newMoments(t, s, counted)
-		transformLoop(a, l, src, dst, cols, m, func(v, to Op) { VMOVNTPS(lifted(v), to) })
+		transformLoop(a, t, l, src, dst, counted, func(v, to Op) { VMOVNTPS(lifted(v), to) })
 		Label(unaligned)
 	}
-	transformLoop(a, l, src, dst, cols, newMoments(t, s, counted), func(v, to Op) { VMOVUPS(lifted(v), to) })
+	transformLoop(a, t, l, src, dst, counted, func(v, to Op) { VMOVUPS(lifted(v), to) })
+}
+
+// address is where a field of the argument is.
+func address(t gotypes.Component, field string) Mem {
+	f, err := t.Field(field).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return f.Addr
 }
 
 // squareMoments are sums over the values of a square, for a vector of columns.
@@ -313,12 +318,20 @@ func (m *squareMoments) save() {
 	ADDQ(U32(uint32(4*b.bytes())), m.at)
 }
 
-// transformLoop does the vectors of columns one after the other, and returns.
-// moments may be nil.
-func transformLoop(a *sums, l line, src, dst side, cols reg.GPVirtual, moments *squareMoments, store func(v, to Op)) {
-	loop := label()
+// transformLoop does the squares one after the other, of each the vectors of
+// columns, and returns.
+func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, counted bool, store func(v, to Op)) {
+	next, loop := label(), label()
+	Label(next)
+	for _, s := range []side{src, dst} {
+		Load(t.Field(s.field).Base(), s.base)
+		ADDQ(address(t, s.field+"Bytes"), s.base)
+	}
+	cols := GP64()
+	Load(t.Field("cols"), cols)
+	moments := newMoments(t, a.lanes, counted)
 	Label(loop)
-	if moments != nil {
+	if counted {
 		moments.clear()
 	}
 	for _, rows := range l.groups {
@@ -339,14 +352,14 @@ func transformLoop(a *sums, l line, src, dst side, cols reg.GPVirtual, moments *
 				v := columns.compute(a, func(j int) Op { return held[j][r] })
 				for c, column := range columns.outputs {
 					store(v[c], dst.element(column))
-					if moments != nil {
+					if counted {
 						moments.add(v[c])
 					}
 				}
 			}
 		}
 	}
-	if moments != nil {
+	if counted {
 		moments.save()
 	}
 	bytes := uint32(4 * a.count)
@@ -354,6 +367,13 @@ func transformLoop(a *sums, l line, src, dst side, cols reg.GPVirtual, moments *
 	ADDQ(U32(bytes), dst.base)
 	SUBQ(Imm(uint64(a.count)), cols)
 	JNZ(LabelRef(loop))
+	for _, s := range []side{src, dst} {
+		Load(t.Field(s.field+"Next"), s.at)
+		SHLQ(Imm(2), s.at)
+		ADDQ(s.at, address(t, s.field+"Bytes"))
+	}
+	DECQ(address(t, "count"))
+	JNZ(LabelRef(next))
 	VZEROUPPER()
 	RET()
 }
