@@ -42,7 +42,7 @@ type after struct {
 func (e *Engine) conv(s ConvShape, y []float32, x []Channels, w, bias []float32, after after) {
 	k := s.Kernel * s.Kernel * s.In
 	e.correlate(s, []Channels{{y, s.Out}}, x, bias, after, weights{plain: w, columns: s.Out, pack: func(dst []float32, first, cols, width int) {
-		packPanel(dst, width, cols, k, w[first:], s.Out, 1)
+		e.isa.packPanel(dst, width, cols, k, w[first:], s.Out, 1)
 	}})
 }
 
@@ -55,7 +55,7 @@ func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, weights{columns: in, pack: func(dst []float32, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
-			packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
+			e.isa.packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
 		}
 	}})
 }
@@ -236,7 +236,7 @@ func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, channels []Channels,
 					if width == s.Out {
 						panel = dy[r*out:] // is packed as it stands
 					} else {
-						packPanel(panel, width, cols, count*s.W, dy[r*out+first:], s.Out, 1)
+						e.isa.packPanel(panel, width, cols, count*s.W, dy[r*out+first:], s.Out, 1)
 					}
 					t.cols, t.width = cols, width
 					for kh := range 3 {
@@ -320,7 +320,7 @@ func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
 				for from := lo; from < end; { // one row of dy at a time
 					r, at := from/s.row, from%s.row
 					count := min(s.row-at, end-from)
-					packPanel(panel[(from-lo)*width:], width, cols, count,
+					e.isa.packPanel(panel[(from-lo)*width:], width, cols, count,
 						dy[((r*s.halves+half)*s.row+at)*s.stride+first:], s.stride, 1)
 					from += count
 				}

@@ -353,3 +353,6 @@ func logSoftmaxGradAVX2(c *columns)
 //
 //go:noescape
 func copyRowsAVX2(c *rowCopy)
+
+// transposeAVX2 does t, for rows and cols which are multiples of 8.
+func transposeAVX2(t transposition)

@@ -33,7 +33,8 @@ type instructionSet struct {
 	run     func(*tile)
 	loops   columnLoops
 
-	copyVectors func(*rowCopy) // for cols which are a multiple of 8; or nil
+	copyVectors func(*rowCopy)      // for cols which are a multiple of 8; or nil
+	transpose   func(transposition) // for rows and cols which are multiples of 8; or nil
 
 	transforms    []transformLoops // widest first; a plain loop does the rest
 	countsMoments bool             // has a resultMomentsTransform
@@ -59,38 +60,6 @@ func (s *instructionSet) packedSize(k, n int) int {
 	last := s.panels(n) - 1
 	_, _, width := s.panel(n, last)
 	return k * (last*s.wide + width)
-}
-
-// packPanel writes count rows of a panel of cols columns:
-// dst[k*width+n] = src[k*rowStride+n*colStride], and zeros from cols to width.
-func packPanel(dst []float32, width, cols, count int, src []float32, rowStride, colStride int) {
-	if colStride == 1 {
-		for k := range count {
-			row := dst[k*width : (k+1)*width]
-			copy(row, src[k*rowStride:k*rowStride+cols])
-			clear(row[cols:])
-		}
-		return
-	}
-	// A few columns at a time: their rows in src may lie a power of two apart,
-	// and more of them would not fit the ways of the first cache.
-	n := 0
-	for ; n+4 <= cols && rowStride == 1; n += 4 {
-		s0, s1 := src[n*colStride:][:count], src[(n+1)*colStride:][:count]
-		s2, s3 := src[(n+2)*colStride:][:count], src[(n+3)*colStride:][:count]
-		for k := range s0 {
-			to := dst[k*width+n:][:4]
-			to[0], to[1], to[2], to[3] = s0[k], s1[k], s2[k], s3[k]
-		}
-	}
-	for ; n < cols; n++ {
-		for k := range count {
-			dst[k*width+n] = src[k*rowStride+n*colStride]
-		}
-	}
-	for k := range count {
-		clear(dst[k*width+cols : (k+1)*width])
-	}
 }
 
 // multiply computes m rows of one panel as tiles. t holds the strides, js, ks,

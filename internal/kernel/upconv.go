@@ -19,7 +19,7 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 		for p := lo; p < hi; p++ {
 			i := p / panels
 			first, n, width := e.isa.panel(cols, p%panels)
-			packPanel(b[i*size+first*s.In:], width, n, s.In, w[i*cols+first:], 2*cols, 1)
+			e.isa.packPanel(b[i*size+first*s.In:], width, n, s.In, w[i*cols+first:], 2*cols, 1)
 		}
 	})
 	if bias != nil { // once for each j
@@ -55,7 +55,7 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 func (e *Engine) UpConvGradInput(s UpConvShape, dx, dy, w []float32) {
 	k := 4 * s.Out
 	b := e.packWeights(k, s.In, func(dst []float32, first, cols, width int) {
-		packPanel(dst, width, cols, k, w[first*k:], 1, k)
+		e.isa.packPanel(dst, width, cols, k, w[first*k:], 1, k)
 	})
 	block := max(1, bandPixels/s.W, bandFloats/(s.W*k))
 	out, in := dx[:s.N*s.H*s.W*s.In], dy[:s.N*s.H*s.W*k]

@@ -51,6 +51,7 @@ func main() {
 		logSoftmaxGrad(s, wide)
 	}
 	copyRows()
+	transpose()
 	Generate()
 }
 
