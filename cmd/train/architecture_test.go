@@ -21,9 +21,9 @@ var arrows = []struct{ from, to string }{
 	{"model", "internal/op"},
 	{"loss", "internal/op"},
 	{"internal/op", "internal/kernel"},
+	{"internal/solver", "internal/kernel"},
 	{"internal/kernel", ""},
 	{"internal/kernel/asm", ""}, // generates assembly
-	{"internal/solver", ""},
 	{"internal/metric", ""},
 	{"internal/checkpoint", ""},
 	{"data", ""},

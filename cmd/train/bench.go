@@ -100,7 +100,7 @@ func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, as
 	if err != nil {
 		return err
 	}
-	optimizer, err := solver.New(cfg.Optimizer, train.Trained(params), engine.Threads())
+	optimizer, err := solver.New(cfg.Optimizer, train.Trained(params), engine)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ func instructionSets() []*instructionSet {
 			transpose:     transposeAVX2,
 			transforms:    []transformLoops{avx512Transforms, avx2Transforms},
 			countsMoments: true,
+			updates:       updateLoops{16, adamAVX512, sgdAVX512, momentumAVX512, sumSquaresAVX512},
 		},
 		{
 			name:    "avx2",
@@ -48,6 +49,7 @@ func instructionSets() []*instructionSet {
 			copyVectors: copyRowsAVX2,
 			transpose:   transposeAVX2,
 			transforms:  []transformLoops{avx2Transforms},
+			updates:     updateLoops{8, adamAVX2, sgdAVX2, momentumAVX2, sumSquaresAVX2},
 		},
 		generic,
 	}

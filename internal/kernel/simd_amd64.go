@@ -356,3 +356,43 @@ func copyRowsAVX2(c *rowCopy)
 
 // transposeAVX2 does t, for rows and cols which are multiples of 8.
 func transposeAVX2(t transposition)
+
+// adamAVX512 does a step of Adam.
+//
+//go:noescape
+func adamAVX512(s *AdamStep, p []float32, m []float32, v []float32, grad []float32)
+
+// sgdAVX512 does a step of gradient descent.
+//
+//go:noescape
+func sgdAVX512(s *SGDStep, p []float32, grad []float32)
+
+// momentumAVX512 does a step of gradient descent with momentum.
+//
+//go:noescape
+func momentumAVX512(s *SGDStep, p []float32, m []float32, grad []float32)
+
+// sumSquaresAVX512 adds up the squares of x.
+//
+//go:noescape
+func sumSquaresAVX512(x []float32) float64
+
+// adamAVX2 does a step of Adam.
+//
+//go:noescape
+func adamAVX2(s *AdamStep, p []float32, m []float32, v []float32, grad []float32)
+
+// sgdAVX2 does a step of gradient descent.
+//
+//go:noescape
+func sgdAVX2(s *SGDStep, p []float32, grad []float32)
+
+// momentumAVX2 does a step of gradient descent with momentum.
+//
+//go:noescape
+func momentumAVX2(s *SGDStep, p []float32, m []float32, grad []float32)
+
+// sumSquaresAVX2 adds up the squares of x.
+//
+//go:noescape
+func sumSquaresAVX2(x []float32) float64

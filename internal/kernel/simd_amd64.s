@@ -10884,3 +10884,301 @@ l359:
 	JNZ        l358
 	VZEROUPPER
 	RET
+
+// func adamAVX512(s *AdamStep, p []float32, m []float32, v []float32, grad []float32)
+// Requires: AVX, AVX512F
+TEXT ·adamAVX512(SB), NOSPLIT, $0-104
+	MOVQ         grad_len+88(FP), AX
+	XORQ         CX, CX
+	MOVQ         s+0(FP), DX
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	VBROADCASTSS 24(DX), Z6
+	VBROADCASTSS 28(DX), Z7
+	VBROADCASTSS 32(DX), Z8
+	MOVQ         p_base+8(FP), DX
+	MOVQ         m_base+32(FP), BX
+	MOVQ         v_base+56(FP), SI
+	MOVQ         grad_base+80(FP), DI
+
+l360:
+	VMOVUPS (DX)(CX*4), Z9
+	VMULPS  (DI)(CX*4), Z0, Z13
+	VMULPS  Z9, Z1, Z10
+	VADDPS  Z10, Z13, Z13
+	VMOVUPS (BX)(CX*4), Z10
+	VSUBPS  Z10, Z13, Z12
+	VMULPS  Z12, Z2, Z12
+	VADDPS  Z12, Z10, Z10
+	VMOVUPS Z10, (BX)(CX*4)
+	VMULPS  (SI)(CX*4), Z3, Z11
+	VMULPS  Z13, Z4, Z12
+	VMULPS  Z13, Z12, Z12
+	VADDPS  Z12, Z11, Z11
+	VMOVUPS Z11, (SI)(CX*4)
+	VSQRTPS Z11, Z12
+	VMULPS  Z7, Z12, Z12
+	VADDPS  Z8, Z12, Z12
+	VMULPS  Z10, Z6, Z10
+	VDIVPS  Z12, Z10, Z10
+	VMULPS  Z9, Z5, Z9
+	VSUBPS  Z10, Z9, Z9
+	VMOVUPS Z9, (DX)(CX*4)
+	ADDQ    $0x10, CX
+	CMPQ    CX, AX
+	JB      l360
+	VZEROUPPER
+	RET
+
+// func sgdAVX512(s *SGDStep, p []float32, grad []float32)
+// Requires: AVX, AVX512F
+TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
+	MOVQ         grad_len+40(FP), AX
+	XORQ         CX, CX
+	MOVQ         s+0(FP), DX
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 12(DX), Z2
+	MOVQ         p_base+8(FP), DX
+	MOVQ         grad_base+32(FP), BX
+
+l361:
+	VMOVUPS (DX)(CX*4), Z3
+	VMULPS  (BX)(CX*4), Z0, Z4
+	VMULPS  Z3, Z1, Z5
+	VADDPS  Z5, Z4, Z4
+	VMULPS  Z4, Z2, Z4
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, (DX)(CX*4)
+	ADDQ    $0x10, CX
+	CMPQ    CX, AX
+	JB      l361
+	VZEROUPPER
+	RET
+
+// func momentumAVX512(s *SGDStep, p []float32, m []float32, grad []float32)
+// Requires: AVX, AVX512F
+TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
+	MOVQ         grad_len+64(FP), AX
+	XORQ         CX, CX
+	MOVQ         s+0(FP), DX
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	MOVQ         p_base+8(FP), DX
+	MOVQ         m_base+32(FP), BX
+	MOVQ         grad_base+56(FP), SI
+
+l362:
+	VMOVUPS (DX)(CX*4), Z4
+	VMULPS  (SI)(CX*4), Z0, Z6
+	VMULPS  Z4, Z1, Z5
+	VADDPS  Z5, Z6, Z6
+	VMULPS  (BX)(CX*4), Z2, Z5
+	VADDPS  Z6, Z5, Z5
+	VMOVUPS Z5, (BX)(CX*4)
+	VMULPS  Z5, Z3, Z5
+	VSUBPS  Z5, Z4, Z4
+	VMOVUPS Z4, (DX)(CX*4)
+	ADDQ    $0x10, CX
+	CMPQ    CX, AX
+	JB      l362
+	VZEROUPPER
+	RET
+
+// func sumSquaresAVX512(x []float32) float64
+// Requires: AVX, AVX512DQ, AVX512F, SSE2
+TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
+	MOVQ   x_len+8(FP), AX
+	XORQ   CX, CX
+	MOVQ   x_base+0(FP), DX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+
+l363:
+	VCVTPS2PD     (DX)(CX*4), Z4
+	VFMADD231PD   Z4, Z4, Z0
+	VCVTPS2PD     32(DX)(CX*4), Z4
+	VFMADD231PD   Z4, Z4, Z1
+	VCVTPS2PD     64(DX)(CX*4), Z4
+	VFMADD231PD   Z4, Z4, Z2
+	VCVTPS2PD     96(DX)(CX*4), Z4
+	VFMADD231PD   Z4, Z4, Z3
+	ADDQ          $0x20, CX
+	CMPQ          CX, AX
+	JB            l363
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VPERMILPD     $0x01, X0, X1
+	VADDSD        X1, X0, X0
+	VZEROUPPER
+	MOVSD         X0, ret+24(FP)
+	RET
+
+// func adamAVX2(s *AdamStep, p []float32, m []float32, v []float32, grad []float32)
+// Requires: AVX
+TEXT ·adamAVX2(SB), NOSPLIT, $0-104
+	MOVQ         grad_len+88(FP), AX
+	XORQ         CX, CX
+	MOVQ         s+0(FP), DX
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	VBROADCASTSS 16(DX), Y4
+	VBROADCASTSS 20(DX), Y5
+	VBROADCASTSS 24(DX), Y6
+	VBROADCASTSS 28(DX), Y7
+	VBROADCASTSS 32(DX), Y8
+	MOVQ         p_base+8(FP), DX
+	MOVQ         m_base+32(FP), BX
+	MOVQ         v_base+56(FP), SI
+	MOVQ         grad_base+80(FP), DI
+
+l364:
+	VMOVUPS (DX)(CX*4), Y9
+	VMULPS  (DI)(CX*4), Y0, Y13
+	VMULPS  Y9, Y1, Y10
+	VADDPS  Y10, Y13, Y13
+	VMOVUPS (BX)(CX*4), Y10
+	VSUBPS  Y10, Y13, Y12
+	VMULPS  Y12, Y2, Y12
+	VADDPS  Y12, Y10, Y10
+	VMOVUPS Y10, (BX)(CX*4)
+	VMULPS  (SI)(CX*4), Y3, Y11
+	VMULPS  Y13, Y4, Y12
+	VMULPS  Y13, Y12, Y12
+	VADDPS  Y12, Y11, Y11
+	VMOVUPS Y11, (SI)(CX*4)
+	VSQRTPS Y11, Y12
+	VMULPS  Y7, Y12, Y12
+	VADDPS  Y8, Y12, Y12
+	VMULPS  Y10, Y6, Y10
+	VDIVPS  Y12, Y10, Y10
+	VMULPS  Y9, Y5, Y9
+	VSUBPS  Y10, Y9, Y9
+	VMOVUPS Y9, (DX)(CX*4)
+	ADDQ    $0x08, CX
+	CMPQ    CX, AX
+	JB      l364
+	VZEROUPPER
+	RET
+
+// func sgdAVX2(s *SGDStep, p []float32, grad []float32)
+// Requires: AVX
+TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
+	MOVQ         grad_len+40(FP), AX
+	XORQ         CX, CX
+	MOVQ         s+0(FP), DX
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 12(DX), Y2
+	MOVQ         p_base+8(FP), DX
+	MOVQ         grad_base+32(FP), BX
+
+l365:
+	VMOVUPS (DX)(CX*4), Y3
+	VMULPS  (BX)(CX*4), Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VADDPS  Y5, Y4, Y4
+	VMULPS  Y4, Y2, Y4
+	VSUBPS  Y4, Y3, Y3
+	VMOVUPS Y3, (DX)(CX*4)
+	ADDQ    $0x08, CX
+	CMPQ    CX, AX
+	JB      l365
+	VZEROUPPER
+	RET
+
+// func momentumAVX2(s *SGDStep, p []float32, m []float32, grad []float32)
+// Requires: AVX
+TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
+	MOVQ         grad_len+64(FP), AX
+	XORQ         CX, CX
+	MOVQ         s+0(FP), DX
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	MOVQ         p_base+8(FP), DX
+	MOVQ         m_base+32(FP), BX
+	MOVQ         grad_base+56(FP), SI
+
+l366:
+	VMOVUPS (DX)(CX*4), Y4
+	VMULPS  (SI)(CX*4), Y0, Y6
+	VMULPS  Y4, Y1, Y5
+	VADDPS  Y5, Y6, Y6
+	VMULPS  (BX)(CX*4), Y2, Y5
+	VADDPS  Y6, Y5, Y5
+	VMOVUPS Y5, (BX)(CX*4)
+	VMULPS  Y5, Y3, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMOVUPS Y4, (DX)(CX*4)
+	ADDQ    $0x08, CX
+	CMPQ    CX, AX
+	JB      l366
+	VZEROUPPER
+	RET
+
+// func sumSquaresAVX2(x []float32) float64
+// Requires: AVX, FMA3, SSE2
+TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
+	MOVQ   x_len+8(FP), AX
+	XORQ   CX, CX
+	MOVQ   x_base+0(FP), DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+l367:
+	VCVTPS2PD    (DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y0
+	VCVTPS2PD    16(DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y1
+	VCVTPS2PD    32(DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y2
+	VCVTPS2PD    48(DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y3
+	VCVTPS2PD    64(DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y4
+	VCVTPS2PD    80(DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y5
+	VCVTPS2PD    96(DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y6
+	VCVTPS2PD    112(DX)(CX*4), Y8
+	VFMADD231PD  Y8, Y8, Y7
+	ADDQ         $0x20, CX
+	CMPQ         CX, AX
+	JB           l367
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VZEROUPPER
+	MOVSD        X0, ret+24(FP)
+	RET

@@ -1,5 +1,7 @@
 package solver
 
+import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+
 // sgd is torch.optim.SGD without dampening and Nesterov:
 //
 //	g = clip*grad + weight_decay*p
@@ -7,18 +9,14 @@ package solver
 //	p = p - lr*m
 //
 // m begins at zero; without momentum, m is g.
-func (s *Solver) sgd(at piece) {
-	lr, clip, decay, momentum := float32(s.lr), s.clip, float32(s.cfg.WeightDecay), float32(s.cfg.Momentum)
-	p, grad := s.value(at), s.grad(at)
-	if s.cfg.Momentum == 0 {
-		for i, g := range grad {
-			p[i] -= lr * (clip*g + decay*p[i])
+func (s *Solver) sgd(lr, clip float64) {
+	c := s.cfg
+	step := &kernel.SGDStep{Clip: float32(clip), Decay: float32(c.WeightDecay), Momentum: float32(c.Momentum), Rate: float32(lr)}
+	s.each(func(_ int, p piece) {
+		if c.Momentum > 0 {
+			s.engine.Momentum(step, s.value(p), s.state(0, p), s.grad(p))
+		} else {
+			s.engine.SGD(step, s.value(p), s.grad(p))
 		}
-		return
-	}
-	m := s.state(0, at)
-	for i, g := range grad {
-		m[i] = momentum*m[i] + (clip*g + decay*p[i])
-		p[i] -= lr * m[i]
-	}
+	})
 }

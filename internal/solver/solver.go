@@ -5,17 +5,18 @@
 // as the one that it came from.
 //
 // Every update is elementwise and the gradient norm is summed in float64 over
-// fixed pieces in fixed order, so no result depends on the number of threads.
+// fixed pieces in fixed order, so no result depends on the number of threads,
+// nor on the instruction set.
 package solver
 
 import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 // Config chooses the update rule.
@@ -75,23 +76,11 @@ type Param struct {
 // two goroutines at once.
 type Solver struct {
 	cfg     Config
+	engine  *kernel.Engine
 	params  []Param
 	buffers []buffer // what the rule keeps, in the order of State's names
 	step    int64
 	pieces  []piece
-	rule    func(p piece) // updates a piece, from the fields below
-	lr      float64       // of this step
-	clip    float32       // factor on the gradients of this step
-
-	// The goroutines take pieces by turns; all of this is made once, so that a
-	// step allocates nothing.
-	threads int
-	next    atomic.Int64
-	job     func(i int)
-	work    func()
-	running sync.WaitGroup
-	norms   func(i int)
-	updates func(i int)
 	squares []float64 // per piece: sum of its gradients squared
 }
 
@@ -107,18 +96,13 @@ type piece struct{ param, lo, hi int }
 
 const pieceLength = 1 << 14
 
-// New makes a solver over params. threads 0 means all cores.
-func New(cfg Config, params []Param, threads int) (*Solver, error) {
+// New makes a solver over params that works on the engine, which nothing else
+// may use during a Step.
+func New(cfg Config, params []Param, engine *kernel.Engine) (*Solver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if threads < 0 {
-		return nil, fmt.Errorf("solver: threads = %d, want >= 0", threads)
-	}
-	if threads == 0 {
-		threads = runtime.NumCPU()
-	}
-	s := &Solver{cfg: cfg, params: slices.Clone(params)}
+	s := &Solver{cfg: cfg, engine: engine, params: slices.Clone(params)}
 	seen := make(map[string]bool, len(params))
 	for i, p := range params {
 		if seen[p.Name] {
@@ -137,25 +121,10 @@ func New(cfg Config, params []Param, threads int) (*Solver, error) {
 		if cfg.Momentum > 0 {
 			s.buffers = s.newBuffers("momentum_buffer")
 		}
-		s.rule = s.sgd
 	case "adam", "adamw":
 		s.buffers = s.newBuffers("exp_avg", "exp_avg_sq")
-		s.rule = s.adam
 	}
 	s.squares = make([]float64, len(s.pieces))
-	s.norms = func(i int) { s.squares[i] = sumSquares(s.grad(s.pieces[i])) }
-	s.updates = func(i int) { s.rule(s.pieces[i]) }
-	s.threads = max(1, min(threads, len(s.pieces)))
-	s.work = func() {
-		defer s.running.Done()
-		for {
-			i := int(s.next.Add(1)) - 1
-			if i >= len(s.pieces) {
-				return
-			}
-			s.job(i)
-		}
-	}
 	return s, nil
 }
 
@@ -188,7 +157,7 @@ func (s *Solver) Step(lr float64) (norm float64, err error) {
 	if !(lr >= 0) || !finite(lr) {
 		return 0, fmt.Errorf("solver: learning rate = %v, want a number >= 0", lr)
 	}
-	s.each(s.norms)
+	s.each(func(i int, p piece) { s.squares[i] = s.engine.SumSquares(s.grad(p)) })
 	sum := 0.0
 	for _, square := range s.squares {
 		sum += square
@@ -198,42 +167,27 @@ func (s *Solver) Step(lr float64) (norm float64, err error) {
 		bad := slices.IndexFunc(s.squares, func(x float64) bool { return !finite(x) })
 		return norm, fmt.Errorf("solver: the gradient of %s is not finite", s.params[s.pieces[bad].param].Name)
 	}
-	s.clip = 1
+	clip := 1.0
 	if s.cfg.ClipNorm > 0 {
 		// As torch.nn.utils.clip_grad_norm_ does, the 1e-6 included.
-		s.clip = float32(min(1, s.cfg.ClipNorm/(norm+1e-6)))
+		clip = min(1, s.cfg.ClipNorm/(norm+1e-6))
 	}
 	s.step++
-	s.lr = lr
-	s.each(s.updates)
+	if s.cfg.Name == "sgd" {
+		s.sgd(lr, clip)
+	} else {
+		s.adam(lr, clip)
+	}
 	return norm, nil
 }
 
-// each does job for all pieces on the solver's goroutines.
-func (s *Solver) each(job func(i int)) {
-	s.job = job
-	s.next.Store(0)
-	s.running.Add(s.threads)
-	for range s.threads - 1 {
-		go s.work()
-	}
-	s.work()
-	s.running.Wait()
-}
-
-// sumSquares is the sum of x[i]*x[i]. Squares of float32 cannot overflow a
-// float64 sum, so it is finite when all of x is. Four sums hide the latency of
-// the addition.
-func sumSquares(x []float32) float64 {
-	var a, b, c, d float64
-	for ; len(x) >= 4; x = x[4:] {
-		a += float64(x[0]) * float64(x[0])
-		b += float64(x[1]) * float64(x[1])
-		c += float64(x[2]) * float64(x[2])
-		d += float64(x[3]) * float64(x[3])
-	}
-	for _, v := range x {
-		a += float64(v) * float64(v)
-	}
-	return (a + b) + (c + d)
+// each calls do for all pieces. The threads take them by turns, so that one
+// that other work holds up leaves more of them to the others.
+func (s *Solver) each(do func(i int, p piece)) {
+	var next atomic.Int64
+	s.engine.Parallel(min(s.engine.Threads(), len(s.pieces)), func(int, int, int) {
+		for i := int(next.Add(1)) - 1; i < len(s.pieces); i = int(next.Add(1)) - 1 {
+			do(i, s.pieces[i])
+		}
+	})
 }

@@ -114,7 +114,7 @@ func newRun(s Setup) (*run, error) {
 		at:        position{bestIoU: math.NaN(), bestEpoch: -1},
 	}
 	r.evaluator = NewEvaluator(r.graphs)
-	if r.solver, err = solver.New(s.Optimizer, Trained(params), s.Engine.Threads()); err != nil {
+	if r.solver, err = solver.New(s.Optimizer, Trained(params), s.Engine); err != nil {
 		return nil, err
 	}
 	if s.Resume != nil {

@@ -52,6 +52,12 @@ func main() {
 	}
 	copyRows()
 	transpose()
+	for _, s := range []lanes{avx512Lanes, avx2Lanes} {
+		adam(s)
+		sgd(s)
+		momentum(s)
+		sumSquares(s)
+	}
 	Generate()
 }
 
