@@ -43,6 +43,7 @@ type Evaluated struct {
 	TrainLoss       float64 // mean over the epoch's images
 	ValLoss         float64
 	Confusion       *metric.Confusion // of the validation split
+	Samples         []Sample          // at most 6 of the validation split, the same in every epoch
 	Best            bool
 	ImagesPerSecond float64 // while training, without the validation
 	Duration        time.Duration

@@ -176,7 +176,8 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	trained := time.Since(start)
 
-	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader, nil)
+	sampler := newSampler(r.Val.Len())
+	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader, sampler.see)
 	if err != nil {
 		return err
 	}
@@ -189,7 +190,7 @@ func (r *run) epoch(ctx context.Context) error {
 	// Recorded first: a row of an epoch that was not saved is made again, a missing one is not.
 	if err := r.Recorder.Record(Evaluated{
 		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: r.at.step, LR: r.learningRate(),
-		TrainLoss: r.at.lossSum / float64(r.at.sample), ValLoss: valLoss, Confusion: confusion, Best: best,
+		TrainLoss: r.at.lossSum / float64(r.at.sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
 		ImagesPerSecond: float64(r.at.sample-first) / trained.Seconds(), Duration: time.Since(start),
 	}); err != nil {
 		return err

@@ -1,0 +1,50 @@
+package train
+
+import (
+	"slices"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+)
+
+// Sample is a validation image and what the net makes of it.
+type Sample struct {
+	Name             string
+	Image            data.Image // (H,W,3) in 0..1
+	Truth, Predicted []uint8    // (H,W) class index; Truth is data.Void where a pixel has no label
+}
+
+// maxSamples bounds what an Evaluated holds of the validation split.
+const maxSamples = 6
+
+// sampler copies some samples out of the batches of a validation.
+type sampler struct {
+	positions []int // in the split
+	samples   []Sample
+}
+
+// newSampler chooses maxSamples, or all there are, spread evenly over a split of
+// so many samples, the first among them.
+func newSampler(of int) *sampler {
+	s := &sampler{positions: make([]int, min(of, maxSamples))}
+	for i := range s.positions {
+		s.positions[i] = i * of / len(s.positions)
+	}
+	return s
+}
+
+// see is what Evaluator.Run shows its batches.
+func (s *sampler) see(batch *data.Batch, predicted []uint8) error {
+	pixels := batch.H * batch.W
+	for i, name := range batch.Names {
+		if !slices.Contains(s.positions, batch.First+i) {
+			continue
+		}
+		s.samples = append(s.samples, Sample{
+			Name:      name,
+			Image:     data.Image{Pix: slices.Clone(batch.Images[i*pixels*3:][:pixels*3]), H: batch.H, W: batch.W},
+			Truth:     Labels(nil, batch.Targets[i*pixels*batch.C:][:pixels*batch.C], batch.C),
+			Predicted: slices.Clone(predicted[i*pixels:][:pixels]),
+		})
+	}
+	return nil
+}
