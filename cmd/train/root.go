@@ -34,8 +34,9 @@ func (p *program) root() *cobra.Command {
 
 The configuration comes from the defaults, the file, environment variables
 (UNET_TRAIN_EPOCHS for train.epochs), --set and the other flags; later ones win.
-The run folder gets config.yaml, metrics.csv, log.jsonl and checkpoints/. An
-interrupted training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
+The run folder gets config.yaml, metrics.csv, log.jsonl, checkpoints/, pictures and
+report.html. An interrupted training (Ctrl-C) saves a checkpoint and goes on with
+--resume auto.`,
 		Example: `  train --config unet.yaml
   train --config camvid --set data.train=DIR/train --set data.val=DIR/val --out runs/camvid
   train --config unet.yaml --resume auto --epochs 20`,
@@ -67,7 +68,7 @@ interrupted training (Ctrl-C) saves a checkpoint and goes on with --resume auto.
 	flags.BoolVar(&quiet, "quiet", false, "no progress")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(p.evaluate(), p.predict(), p.weights(), p.check(), p.synth(), p.inspect(), p.export(), p.bench())
+	cmd.AddCommand(p.evaluate(), p.predict(), p.weights(), p.check(), p.synth(), p.report(), p.inspect(), p.export(), p.bench())
 	return cmd
 }
 
@@ -151,6 +152,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 			console,
 			&report.Table{Path: out.path("metrics.csv"), Classes: cfg.Data.Classes},
 			&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
+			pages(out.dir, cfg),
 		},
 		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights,
 	})

@@ -34,6 +34,7 @@ func (l *Log) Record(event any) error {
 		line.Event, line.Data = "started", map[string]any{
 			"epochs": e.Epochs, "steps_per_epoch": e.StepsPerEpoch, "train_images": e.TrainImages, "val_images": e.ValImages,
 			"parameters": e.Parameters, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
+			"class_counts": e.ClassCounts, "class_weights": e.ClassWeights,
 		}
 	case train.Stepped:
 		line.Event, line.Data = "step", map[string]any{
@@ -41,10 +42,14 @@ func (l *Log) Record(event any) error {
 			"grad_norm": metric.Number(e.GradNorm), "images_per_second": metric.Number(e.ImagesPerSecond),
 		}
 	case train.Evaluated:
+		names := make([]string, len(e.Samples))
+		for i, s := range e.Samples {
+			names[i] = s.Name
+		}
 		line.Event, line.Data = "epoch", map[string]any{
 			"epoch": e.Epoch + 1, "step": e.Step, "lr": metric.Number(e.LR), "train_loss": metric.Number(e.TrainLoss),
 			"val_loss": metric.Number(e.ValLoss), "val_miou": metric.Number(e.Confusion.MeanIoU()), "best": e.Best,
-			"classes": e.Confusion.Report(l.Classes).Classes, "seconds": metric.Number(e.Duration.Seconds()),
+			"classes": e.Confusion.Report(l.Classes).Classes, "confusion": e.Confusion.Matrix(), "samples": names, "seconds": metric.Number(e.Duration.Seconds()),
 		}
 	case train.Saved:
 		line.Event, line.Data = "saved", map[string]any{"step": e.Step, "best": e.Best}

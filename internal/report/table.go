@@ -31,8 +31,6 @@ type Table struct {
 	rows lines
 }
 
-const epochColumn = 0
-
 // Record takes train.Started, train.Evaluated and train.Ended.
 func (t *Table) Record(event any) error {
 	switch e := event.(type) {

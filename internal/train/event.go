@@ -17,10 +17,12 @@ type Started struct {
 	StepsPerEpoch int
 	TrainImages   int
 	ValImages     int
-	Parameters    int   // trained values
-	Epoch         int   // the epoch the run goes on in, from 0
-	Step          int64 // steps done before
-	Batch         int   // batches of that epoch done before
+	Parameters    int       // trained values
+	Epoch         int       // the epoch the run goes on in, from 0
+	Step          int64     // steps done before
+	Batch         int       // batches of that epoch done before
+	ClassCounts   []int64   // pixels of each class in the training set
+	ClassWeights  []float64 // of each class in the loss
 }
 
 // Stepped follows an update.

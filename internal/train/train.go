@@ -89,6 +89,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	if err := r.Recorder.Record(Started{
 		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(s.Train.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
 		Parameters: r.graphs.Params.Count(), Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
+		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
 	}); err != nil {
 		return r.result, err
 	}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+)
+
+func (p *program) report() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "report --out DIR",
+		Short: "Draw the pictures and the page of a run folder anew",
+		Long: `Draw curves.png, classes.png, confusion.png and report.html anew, from config.yaml,
+metrics.csv, log.jsonl and samples/ of a run folder. Training does the same after each epoch.`,
+		Example: "  train report --out runs/unet",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "out"); err != nil {
+				return err
+			}
+			return p.runReport(out)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "run folder `DIR`")
+	return cmd
+}
+
+func (p *program) runReport(out string) error {
+	path := filepath.Join(out, "config.yaml")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is no run folder: %w", out, err)
+	}
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Parse(path, text)
+	if err != nil {
+		return err
+	}
+	if err := pages(out, cfg).Write(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, filepath.Join(out, "report.html"))
+	return err
+}
+
+// pages draws the run of a folder.
+func pages(dir string, cfg config.Config) *report.Pages {
+	return &report.Pages{Dir: dir, Classes: cfg.Data.Classes, Palette: data.Colors(cfg.Data), Size: cfg.Data.Size, Config: cfg.YAML()}
+}

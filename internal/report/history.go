@@ -1,0 +1,172 @@
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+)
+
+// history is what the files of a run folder tell of its training.
+type history struct {
+	columns []string // of metrics.csv
+	rows    []row    // of metrics.csv, one an epoch
+	start   *start   // nil: log.jsonl does not tell
+	last    *evaluation
+	best    int // row with the greatest mIoU, the first of equals; -1: none has one
+}
+
+// row is an epoch in metrics.csv.
+type row struct {
+	cells  []string
+	values []float64 // NaN where the cell is empty
+}
+
+// Columns of metrics.csv. IoU of the classes and the last two follow.
+const (
+	epochColumn = iota
+	stepColumn
+	lrColumn
+	trainLossColumn
+	valLossColumn
+	miouColumn
+	accuracyColumn
+	firstIoUColumn
+)
+
+func (r row) epoch() int { return int(r.values[epochColumn]) }
+
+// start is what the log says when a run begins or goes on.
+type start struct {
+	Epochs       int       `json:"epochs"`
+	TrainImages  int       `json:"train_images"`
+	ValImages    int       `json:"val_images"`
+	Parameters   int       `json:"parameters"`
+	ClassCounts  []int64   `json:"class_counts"`
+	ClassWeights []float64 `json:"class_weights"`
+}
+
+// evaluation is what the log, and it alone, says of an epoch.
+type evaluation struct {
+	Epoch     int                  `json:"epoch"`
+	Classes   []metric.ClassReport `json:"classes"`
+	Confusion [][]int64            `json:"confusion"` // rows: truth
+	Samples   []string             `json:"samples"`   // names
+}
+
+// readHistory reads metrics.csv and log.jsonl of a run folder. What the log
+// lacks, or all of it, is left out: the table alone is enough for the curves.
+func readHistory(dir string, classes []string) (*history, error) {
+	table := &Table{Path: filepath.Join(dir, "metrics.csv"), Classes: classes}
+	cells, err := table.read()
+	if err != nil {
+		return nil, err
+	}
+	h := &history{columns: table.header(), best: -1}
+	for _, c := range cells {
+		r := row{cells: c, values: make([]float64, len(c))}
+		for i, cell := range c {
+			if r.values[i], err = parse(cell); err != nil {
+				return nil, fmt.Errorf("report: %s: epoch %s: %s: %w", table.Path, c[epochColumn], h.columns[i], err)
+			}
+		}
+		if iou := r.values[miouColumn]; !math.IsNaN(iou) && (h.best < 0 || iou > h.rows[h.best].values[miouColumn]) {
+			h.best = len(h.rows)
+		}
+		h.rows = append(h.rows, r)
+	}
+	if len(h.rows) == 0 {
+		return nil, fmt.Errorf("report: %s: no epoch is done yet", table.Path)
+	}
+	return h, h.readLog(filepath.Join(dir, "log.jsonl"), len(classes))
+}
+
+// parse reads what number has written.
+func parse(cell string) (float64, error) {
+	if cell == "" {
+		return math.NaN(), nil
+	}
+	x, err := strconv.ParseFloat(cell, 64)
+	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0, fmt.Errorf("%q, want a number or nothing", cell)
+	}
+	return x, nil
+}
+
+// readLog takes from the log the last start, and the last evaluation of the
+// table's last epoch.
+func (h *history) readLog(path string, classes int) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewReaderSize(f, 1<<16)
+	for n := 1; ; n++ {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil // what a kill cut off is not looked at
+		}
+		if err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		if err := h.readEvent(line, classes); err != nil {
+			return fmt.Errorf("report: %s:%d: %w", path, n, err)
+		}
+	}
+}
+
+// readEvent takes in a line of the log.
+func (h *history) readEvent(line []byte, classes int) error {
+	switch {
+	case bytes.Contains(line, []byte(`"event":"started"`)):
+		var v struct{ Data start }
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
+		}
+		h.start = nil
+		if len(v.Data.ClassCounts) == classes && len(v.Data.ClassWeights) == classes {
+			h.start = &v.Data
+		}
+	case bytes.Contains(line, []byte(`"event":"epoch"`)):
+		var v struct{ Data evaluation }
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
+		}
+		if v.Data.Epoch == h.rows[len(h.rows)-1].epoch() && v.Data.fits(classes) {
+			h.last = &v.Data
+		}
+	}
+	return nil
+}
+
+// fits tells whether the evaluation has all that is drawn.
+func (e *evaluation) fits(classes int) bool {
+	for _, row := range e.Confusion {
+		if len(row) != classes {
+			return false
+		}
+	}
+	return len(e.Confusion) == classes && len(e.Classes) == classes
+}
+
+// column is the values of a column of metrics.csv, one an epoch.
+func (h *history) column(i int) []float64 {
+	values := make([]float64, len(h.rows))
+	for k, r := range h.rows {
+		values[k] = r.values[i]
+	}
+	return values
+}

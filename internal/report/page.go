@@ -1,0 +1,339 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+//go:embed page.html
+var pageHTML string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+
+// page is what page.html shows.
+type page struct {
+	Title     string
+	Done      string // epochs
+	Facts     []fact
+	Curves    []chart
+	Classes   []classRow
+	Charts    []chart // of the classes
+	Layers    []layer
+	Samples   []sampleView
+	Columns   []string // of metrics.csv
+	Epochs    [][]figure
+	Config    string
+	Reproduce string
+}
+
+// figure is a value with all its digits and as it is shown.
+type figure struct{ Value, Text string }
+
+type fact struct {
+	Name string
+	figure
+	Note string
+}
+
+type chart struct {
+	Name string
+	SVG  template.HTML
+}
+
+type classRow struct {
+	Name    string
+	Colour  template.CSS
+	Figures []figure
+}
+
+// layer is a picture that is laid over a sample's image.
+type layer struct{ ID, Name string }
+
+type sampleView struct {
+	Name   string
+	Image  template.URL
+	Layers []layerView
+}
+
+type layerView struct {
+	ID      string
+	Picture template.URL
+}
+
+func (p *Pages) writePage(h *history) error {
+	view := page{
+		Title:     filepath.Base(absolute(p.Dir)),
+		Facts:     h.facts(),
+		Classes:   p.classRows(h),
+		Columns:   h.columns,
+		Config:    string(p.Config),
+		Reproduce: fmt.Sprintf("train --config %s --out %s", quote(filepath.Join(p.Dir, "config.yaml")), quote(strings.TrimRight(p.Dir, "/")+"-again")),
+	}
+	last := h.rows[len(h.rows)-1]
+	view.Done = fmt.Sprintf("Epoch %d", last.epoch())
+	if h.start != nil {
+		view.Done += fmt.Sprintf(" of %d", h.start.Epochs)
+	}
+	for _, r := range h.rows {
+		var cells []figure
+		for i, cell := range r.cells {
+			cells = append(cells, figure{cell, shown(h.columns[i], r.values[i], cell)})
+		}
+		view.Epochs = append(view.Epochs, cells)
+	}
+	var panels []*panel
+	if h.start != nil {
+		panels = append(panels, h.start.classes(p.Classes, p.Palette)...)
+	}
+	if h.last != nil {
+		panels = append(panels, h.last.confusionPanel(p.Classes))
+	}
+	var err, errClasses error
+	view.Curves, err = charts(h.curves(p.Classes, p.Palette))
+	view.Charts, errClasses = charts(panels)
+	if err := errors.Join(err, errClasses); err != nil {
+		return err
+	}
+	if err := p.addSamples(&view, h); err != nil {
+		return err
+	}
+	return p.write("report.html", func(w io.Writer) error { return pageTemplate.Execute(w, view) })
+}
+
+// facts are the figures at the top of the page.
+func (h *history) facts() []fact {
+	last := h.rows[len(h.rows)-1]
+	of := func(r row, column int) figure {
+		return figure{r.cells[column], shown(h.columns[column], r.values[column], r.cells[column])}
+	}
+	var facts []fact
+	if h.best >= 0 {
+		best := h.rows[h.best]
+		facts = append(facts, fact{"best mean IoU", of(best, miouColumn), fmt.Sprintf("epoch %d", best.epoch())})
+	}
+	facts = append(facts,
+		fact{"mean IoU", of(last, miouColumn), "last epoch"},
+		fact{"pixel accuracy", of(last, accuracyColumn), "last epoch"},
+		fact{"validation loss", of(last, valLossColumn), "last epoch"},
+		fact{"training loss", of(last, trainLossColumn), "last epoch"})
+	speed, seconds := len(h.columns)-2, 0.0
+	for _, s := range h.column(speed + 1) {
+		seconds += s
+	}
+	facts = append(facts,
+		fact{"images a second", of(last, speed), "training, last epoch"},
+		fact{"time", figure{fmt.Sprintf("%.1f", seconds), duration(seconds)}, "all epochs"})
+	if h.start != nil {
+		count := func(n int) figure { return figure{strconv.Itoa(n), thousands(n)} }
+		facts = append(facts,
+			fact{"training images", count(h.start.TrainImages), ""},
+			fact{"validation images", count(h.start.ValImages), ""},
+			fact{"parameters", count(h.start.Parameters), ""})
+	}
+	return facts
+}
+
+// classRows are the table of classes: IoU by metrics.csv, the rest by the log.
+func (p *Pages) classRows(h *history) []classRow {
+	last := h.rows[len(h.rows)-1]
+	var counted, labelled int64
+	if h.start != nil {
+		for _, n := range h.start.ClassCounts {
+			counted += n
+		}
+	}
+	if h.last != nil {
+		for _, class := range h.last.Classes {
+			labelled += class.Pixels
+		}
+	}
+	share := func(n, total int64) figure {
+		if total == 0 {
+			return figure{}
+		}
+		s := float64(n) / float64(total)
+		return figure{number(s), fmt.Sprintf("%.2f %%", 100*s)}
+	}
+	ratio := func(x float64) figure { return figure{number(x), shown("", x, "")} }
+	var rows []classRow
+	for c, name := range p.Classes {
+		r := classRow{Name: name, Colour: css(p.Palette[c])}
+		column := firstIoUColumn + c
+		r.Figures = append(r.Figures, figure{last.cells[column], shown("", last.values[column], "")})
+		dice, precision, recall, truth, predicted := figure{}, figure{}, figure{}, figure{}, figure{}
+		if h.last != nil {
+			class := h.last.Classes[c]
+			dice, precision, recall = ratio(float64(class.Dice)), ratio(float64(class.Precision)), ratio(float64(class.Recall))
+			truth, predicted = share(class.Pixels, labelled), share(class.PredictedPixels, labelled)
+		}
+		r.Figures = append(r.Figures, dice, precision, recall, truth, predicted)
+		training, weight := figure{}, figure{}
+		if h.start != nil {
+			training = share(h.start.ClassCounts[c], counted)
+			weight = figure{number(h.start.ClassWeights[c]), fmt.Sprintf("%.4g", h.start.ClassWeights[c])}
+		}
+		rows = append(rows, classRow{r.Name, r.Colour, append(r.Figures, training, weight)})
+	}
+	return rows
+}
+
+// addSamples takes the samples of the last and of the best epoch out of their sheets.
+func (p *Pages) addSamples(view *page, h *history) error {
+	if h.last == nil || len(h.last.Samples) == 0 {
+		return nil
+	}
+	sheet := newSheet(p.Size[0], p.Size[1])
+	img, err := p.readSheet(sheet, h.last.Epoch, len(h.last.Samples))
+	if err != nil || img == nil {
+		return err
+	}
+	view.Layers = []layer{{"truth", "truth"}, {"prediction", fmt.Sprintf("prediction, epoch %d", h.last.Epoch)}, {"error", fmt.Sprintf("error, epoch %d", h.last.Epoch)}}
+	var best draws
+	if h.best >= 0 && h.rows[h.best].epoch() != h.last.Epoch {
+		epoch := h.rows[h.best].epoch()
+		if best, err = p.readSheet(sheet, epoch, len(h.last.Samples)); err != nil {
+			return err
+		}
+		if best != nil {
+			view.Layers = append(view.Layers, layer{"best", fmt.Sprintf("prediction, best epoch %d", epoch)})
+		}
+	}
+	for row, name := range h.last.Samples {
+		cut := func(img draws, column int) template.URL {
+			var b bytes.Buffer
+			png.Encode(&b, img.SubImage(sheet.cell(row, column))) // in memory, of a size > 0
+			return dataURI("image/png", b.Bytes())
+		}
+		s := sampleView{Name: name, Image: cut(img, imageColumn), Layers: []layerView{
+			{"truth", cut(img, truthColumn)}, {"prediction", cut(img, predictionColumn)}, {"error", cut(img, errorColumn)},
+		}}
+		if best != nil {
+			s.Layers = append(s.Layers, layerView{"best", cut(best, predictionColumn)})
+		}
+		view.Samples = append(view.Samples, s)
+	}
+	return nil
+}
+
+// draws is an image that can be cut.
+type draws interface {
+	image.Image
+	SubImage(r image.Rectangle) image.Image
+}
+
+// readSheet is the sheet of an epoch, nil where there is none.
+func (p *Pages) readSheet(s sheet, epoch, samples int) (draws, error) {
+	path := filepath.Join(p.Dir, samplePath(epoch))
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	defer f.Close()
+	size, err := png.DecodeConfig(f)
+	if err != nil {
+		return nil, fmt.Errorf("report: %s: %w", path, err)
+	}
+	most := s.cell(samples-1, sheetColumns-1).Max
+	if size.Width < most.X || size.Height < most.Y || size.Width > 1<<13 || size.Height > 1<<14 {
+		return nil, fmt.Errorf("report: %s is %dx%d, which is no picture of %d samples of %dx%d; remove it", path, size.Width, size.Height, samples, p.Size[1], p.Size[0])
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	img, err := png.Decode(f)
+	if err != nil {
+		return nil, fmt.Errorf("report: %s: %w", path, err)
+	}
+	cuttable, ok := img.(draws)
+	if !ok {
+		return nil, fmt.Errorf("report: %s is a %T", path, img)
+	}
+	return cuttable, nil
+}
+
+func charts(panels []*panel) ([]chart, error) {
+	var all []chart
+	for _, p := range panels {
+		svg, err := p.svg()
+		if err != nil {
+			return nil, fmt.Errorf("report: %s: %w", p.title, err)
+		}
+		all = append(all, chart{p.title, svg})
+	}
+	return all, nil
+}
+
+func dataURI(kind string, file []byte) template.URL {
+	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(file))
+}
+
+func css(c color.Color) template.CSS {
+	r, g, b, _ := c.RGBA()
+	return template.CSS(fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8))
+}
+
+// shown is a value as the page shows it, a dash where it is undefined. Whole
+// numbers, times and speeds stand as in the table, others with four decimals.
+func shown(column string, x float64, cell string) string {
+	switch {
+	case math.IsNaN(x):
+		return "–"
+	case column == "epoch", column == "step", column == "lr", column == "images_per_second", column == "seconds":
+		return cell
+	}
+	return fmt.Sprintf("%.4f", x)
+}
+
+// thousands groups the digits of n >= 0.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// duration is a time in two units.
+func duration(seconds float64) string {
+	s := int(math.Round(seconds))
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%.1f s", seconds)
+	case s < 3600:
+		return fmt.Sprintf("%d min %d s", s/60, s%60)
+	}
+	return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
+}
+
+// quote is a word of a POSIX shell.
+func quote(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// absolute is the path with the names that "." and ".." stand for.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
+}

@@ -1,0 +1,106 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+// Pages draws a run after each epoch: samples/epoch-NNN.png from the event, and
+// what Write makes of the run folder. It comes after the recorders of
+// metrics.csv and log.jsonl. What could not be written is tried again with the
+// next epoch and at the end.
+type Pages struct {
+	Dir     string // the run folder
+	Classes []string
+	Palette color.Palette // a colour a class
+	Size    [2]int        // height, width of the samples
+	Config  []byte        // YAML
+
+	unwritten *train.Evaluated
+}
+
+// Record takes train.Evaluated and train.Ended.
+func (p *Pages) Record(event any) error {
+	switch e := event.(type) {
+	case train.Evaluated:
+		p.unwritten = &e
+	case train.Ended:
+	default:
+		return nil
+	}
+	if p.unwritten == nil {
+		return nil
+	}
+	if err := errors.Join(p.writeSamples(*p.unwritten), p.Write()); err != nil {
+		return err
+	}
+	p.unwritten = nil
+	return nil
+}
+
+// Write makes curves.png, classes.png, confusion.png and report.html from
+// metrics.csv, log.jsonl and samples/ of the run folder. What these do not tell
+// is left out.
+func (p *Pages) Write() (err error) {
+	// A plot of strange values must not end a training.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("report: %s: drawing: %v", p.Dir, r)
+		}
+	}()
+	h, err := readHistory(p.Dir, p.Classes)
+	if err != nil {
+		return err
+	}
+	errs := []error{p.writePanels("curves.png", h.curves(p.Classes, p.Palette), 2)}
+	if h.start != nil {
+		errs = append(errs, p.writePanels("classes.png", h.start.classes(p.Classes, p.Palette), 2))
+	}
+	if h.last != nil {
+		errs = append(errs, p.writePanels("confusion.png", []*panel{h.last.confusionPanel(p.Classes)}, 1))
+	}
+	return errors.Join(append(errs, p.writePage(h))...)
+}
+
+func (p *Pages) writePanels(name string, panels []*panel, columns int) error {
+	return p.writePNG(name, picture(panels, columns).Image())
+}
+
+// samplePath is the picture of an epoch's samples, in the run folder; epochs count from 1.
+func samplePath(epoch int) string { return fmt.Sprintf("samples/epoch-%03d.png", epoch) }
+
+func (p *Pages) writeSamples(e train.Evaluated) error {
+	if err := os.MkdirAll(filepath.Join(p.Dir, "samples"), 0o755); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	title := fmt.Sprintf("Epoch %d, mean IoU of the validation %.4f", e.Epoch+1, e.Confusion.MeanIoU())
+	return p.writePNG(samplePath(e.Epoch+1), newSheet(p.Size[0], p.Size[1]).picture(title, e.Samples, p.Classes, p.Palette))
+}
+
+func (p *Pages) writePNG(name string, img image.Image) error {
+	return p.write(name, func(w io.Writer) error { return png.Encode(w, img) })
+}
+
+// write replaces a file of the run folder whole.
+func (p *Pages) write(name string, encode func(w io.Writer) error) error {
+	path := filepath.Join(p.Dir, name)
+	var b bytes.Buffer
+	if err := encode(&b); err != nil {
+		return fmt.Errorf("report: %s: %w", path, err)
+	}
+	if err := renameio.WriteFile(path, b.Bytes(), 0o644, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package report
+
+import (
+	"image"
+	"image/color"
+
+	"golang.org/x/image/draw"
+	"gonum.org/v1/plot/vg"
+	plotdraw "gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/recorder"
+	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+// sheet is where samples stand in samples/epoch-NNN.png: a row each, of image,
+// truth, prediction and error. The page takes its pictures out of it.
+type sheet struct{ h, w int } // of a picture, pixels
+
+// Columns of a sheet.
+const (
+	imageColumn = iota
+	truthColumn
+	predictionColumn
+	errorColumn
+	sheetColumns
+)
+
+const (
+	sheetGap    = 8
+	sheetTop    = 44 // above the first row
+	captionRoom = 20 // under each row
+	smallest    = 128
+	largest     = 256
+)
+
+// newSheet makes a sheet for images of a size: small ones are enlarged by a
+// whole number, large ones are made smaller, so that it stays small itself.
+func newSheet(h, w int) sheet {
+	longest := max(h, w)
+	if up := smallest / longest; up > 1 {
+		return sheet{h * up, w * up}
+	}
+	if longest > largest {
+		return sheet{max(1, h*largest/longest), max(1, w*largest/longest)}
+	}
+	return sheet{h, w}
+}
+
+// cell is the place of a picture.
+func (s sheet) cell(row, column int) image.Rectangle {
+	at := image.Pt(sheetGap+column*(s.w+sheetGap), sheetTop+row*(s.h+captionRoom))
+	return image.Rectangle{at, at.Add(image.Pt(s.w, s.h))}
+}
+
+// picture draws the samples with their names, and the classes with their colours.
+func (s sheet) picture(title string, samples []train.Sample, classes []string, palette color.Palette) image.Image {
+	key := &panel{}
+	for c, name := range classes {
+		key.key = append(key.key, line{name: short(name, 24), colour: palette[c]})
+	}
+	width := max(sheetGap+sheetColumns*(s.w+sheetGap), 480)
+	bottom := s.cell(len(samples), 0).Min.Y
+	keyWidth := vg.Length(width - 2*sheetGap)
+	keyHeight := key.drawKey(plotdraw.NewCanvas(&recorder.Canvas{}, keyWidth, 0))
+
+	// One pixel a point.
+	canvas := vgimg.NewWith(vgimg.UseWH(vg.Length(width), vg.Length(bottom)+keyHeight+sheetGap), vgimg.UseDPI(72))
+	c := plotdraw.New(canvas)
+	write := func(x, y int, text string) {
+		style := textStyle(textSize + 1)
+		style.YAlign = plotdraw.YTop
+		c.FillText(style, vg.Point{X: vg.Length(x), Y: c.Max.Y - vg.Length(y)}, text)
+	}
+	write(sheetGap, 6, title)
+	for column, name := range []string{"image", "truth", "prediction", "error (white)"} {
+		write(s.cell(0, column).Min.X, 26, name)
+	}
+	for row, sample := range samples {
+		write(sheetGap, s.cell(row, 0).Max.Y+2, short(sample.Name, width/8))
+	}
+	key.drawKey(plotdraw.Crop(c, sheetGap, -sheetGap, 0, -vg.Length(bottom)))
+
+	out := canvas.Image().(draw.Image)
+	for row, sample := range samples {
+		for column, picture := range s.pictures(sample, palette) {
+			at := s.cell(row, column)
+			draw.Draw(out, at, picture, image.Point{}, draw.Src)
+		}
+	}
+	return out
+}
+
+// pictures are the columns of a sample at the sheet's size.
+func (s sheet) pictures(sample train.Sample, palette color.Palette) [sheetColumns]image.Image {
+	img := Picture(sample.Image)
+	h, w := sample.Image.H, sample.Image.W
+	var scaler draw.Scaler = draw.BiLinear // averages
+	if s.h > h {
+		scaler = draw.NearestNeighbor
+	}
+	return [sheetColumns]image.Image{
+		imageColumn:      s.scale(img, scaler),
+		truthColumn:      s.scale(MaskPicture(sample.Truth, h, w, palette), draw.NearestNeighbor),
+		predictionColumn: s.scale(MaskPicture(sample.Predicted, h, w, palette), draw.NearestNeighbor),
+		errorColumn:      s.scale(errorPicture(img, sample.Truth, sample.Predicted), draw.NearestNeighbor),
+	}
+}
+
+func (s sheet) scale(img image.Image, scaler draw.Scaler) image.Image {
+	out := image.NewRGBA(image.Rect(0, 0, s.w, s.h))
+	scaler.Scale(out, out.Bounds(), img, img.Bounds(), draw.Src, nil)
+	return out
+}
+
+// errorPicture is white where the prediction is wrong, mid-grey where there is no
+// truth, and else the image, dark and without colour.
+func errorPicture(img *image.RGBA, truth, predicted []uint8) *image.Gray {
+	const void = 128
+	out := image.NewGray(img.Bounds())
+	for i, class := range truth {
+		switch {
+		case class == data.Void:
+			out.Pix[i] = void
+		case class != predicted[i]:
+			out.Pix[i] = 255
+		default:
+			p := img.Pix[i*4:][:3]
+			out.Pix[i] = uint8((int(p[0]) + int(p[1]) + int(p[2])) / 9)
+		}
+	}
+	return out
+}
