@@ -15,7 +15,7 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
 	{"cmd/train", "internal/config internal/report internal/train data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
-	{"internal/config", "internal/train data model loss internal/solver internal/checkpoint"},
+	{"internal/config", "internal/report internal/train data model loss internal/solver internal/checkpoint"},
 	{"internal/report", "internal/train data internal/metric"},
 	{"internal/train", "data model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"model", "internal/op"},
@@ -35,6 +35,7 @@ var only = []struct{ library, users string }{
 	{"github.com/spf13/cobra", "cmd/train"},
 	{"gorgonia.org/gorgonia", "internal/op internal/train model loss cmd/train"},
 	{"gorgonia.org/tensor", "internal/op"},
+	{"gonum.org/v1/plot", "internal/report"},
 }
 
 type goPackage struct {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,17 +46,19 @@ func (f *runFolder) Close() error { return f.lock.Unlock() }
 
 // staleName is a temporary file of renameio: the final name with a dot before it
 // and a number after it.
-var staleName = regexp.MustCompile(`^\.(config\.yaml|metrics\.csv)\d+$`)
+var staleName = regexp.MustCompile(`^\.(config\.yaml|metrics\.csv|report\.html|(curves|classes|confusion|epoch-\d+)\.png)\d+$`)
 
 func (f *runFolder) removeStale() error {
-	entries, err := os.ReadDir(f.dir)
-	if err != nil {
-		return fmt.Errorf("out: %w", err)
-	}
-	for _, e := range entries {
-		if staleName.MatchString(e.Name()) {
-			if err := os.Remove(f.path(e.Name())); err != nil {
-				return fmt.Errorf("out: %w", err)
+	for _, dir := range []string{f.dir, f.path("samples")} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("out: %w", err)
+		}
+		for _, e := range entries {
+			if staleName.MatchString(e.Name()) {
+				if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+					return fmt.Errorf("out: %w", err)
+				}
 			}
 		}
 	}

@@ -60,6 +60,7 @@ threads: 1
 data: {size: [16, 16], synthetic: {train: 6, val: 3}}
 model: {base_channels: 2, depth: 1}
 train: {epochs: 2, batch_size: 4}
+report: {pictures: false}
 `)
 }
 

@@ -143,17 +143,20 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 	if err := out.write("config.yaml", cfg.YAML()); err != nil {
 		return err
 	}
+	recorders := report.Recorders{
+		console,
+		&report.Table{Path: out.path("metrics.csv"), Classes: cfg.Data.Classes},
+		&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
+	}
+	if cfg.Report.Pictures {
+		recorders = append(recorders, pages(out.dir, cfg)) // from what the others have written
+	}
 	result, err := train.Run(ctx, train.Setup{
 		Seed: cfg.Seed, Config: cfg.Train, Model: cfg.Model, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
 		Checkpoint: cfg.Checkpoint, Augment: cfg.Data.Augment,
 		Engine: engine, Train: trainSet, Val: valSet, Classes: len(cfg.Data.Classes), Loss: loss.New(cfg.Loss, weights),
 		Folder: folder, Resume: start,
-		Recorder: report.Recorders{
-			console,
-			&report.Table{Path: out.path("metrics.csv"), Classes: cfg.Data.Classes},
-			&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
-			pages(out.dir, cfg),
-		},
+		Recorder:   recorders,
 		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights,
 	})
 	console.Close()

@@ -23,6 +23,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
@@ -46,6 +47,7 @@ type Config struct {
 	Schedule   solver.ScheduleConfig `yaml:"schedule"`
 	Train      train.Config          `yaml:"train"`
 	Checkpoint checkpoint.Config     `yaml:"checkpoint"`
+	Report     report.Config         `yaml:"report"`
 }
 
 // Default is the configuration of a run for which nothing is given.
@@ -61,6 +63,7 @@ func Default() Config {
 		Schedule:   solver.DefaultScheduleConfig(),
 		Train:      train.DefaultConfig(),
 		Checkpoint: checkpoint.DefaultConfig(),
+		Report:     report.DefaultConfig(),
 	}
 }
 

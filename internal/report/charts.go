@@ -126,16 +126,19 @@ func repeat(s text.Style, n int) []text.Style {
 func (e *evaluation) confusionPanel(names []string) *panel {
 	const numbers = 12 // most classes with numbers
 	n := len(names)
-	cell := max(5, 44-vg.Length(n)) // points
-	size := min(textSize, cell)
+	cell := max(5, 44-vg.Length(n))                         // points
+	every := int(math.Ceil(1.3 * textSize / float64(cell))) // so many classes one name
 	p := newPanel(fmt.Sprintf("Share of a class's pixels predicted as each class, %%; epoch %d", e.Epoch))
 	p.height = vg.Length(n)*cell + 150
 	p.width = max(p.width, p.height)
 	p.plot.X.Label.Text, p.plot.Y.Label.Text = "predicted class", "true class"
-	across, down := make(plot.ConstantTicks, n), make(plot.ConstantTicks, n)
+	var across, down plot.ConstantTicks
 	for truth, counts := range e.Confusion {
-		across[truth] = plot.Tick{Value: float64(truth), Label: short(names[truth], 16)}
-		down[truth] = plot.Tick{Value: float64(n - 1 - truth), Label: short(names[truth], 16)}
+		if truth%every == 0 {
+			name := short(names[truth], 16)
+			across = append(across, plot.Tick{Value: float64(truth), Label: name})
+			down = append(down, plot.Tick{Value: float64(n - 1 - truth), Label: name})
+		}
 		var total int64
 		for _, count := range counts {
 			total += count
@@ -150,7 +153,6 @@ func (e *evaluation) confusionPanel(names []string) *panel {
 	p.plot.X.Min, p.plot.X.Max, p.plot.Y.Min, p.plot.Y.Max = -0.5, edge, -0.5, edge
 	p.plot.X.Padding, p.plot.Y.Padding = 0, 0
 	p.plot.X.Tick.Marker, p.plot.Y.Tick.Marker = across, down
-	p.plot.X.Tick.Label.Font.Size, p.plot.Y.Tick.Label.Font.Size = size, size
 	p.plot.X.Tick.Label.Rotation = math.Pi / 6
 	p.plot.X.Tick.Label.XAlign = draw.XRight
 	return p

@@ -74,6 +74,9 @@ type layerView struct {
 	Picture template.URL
 }
 
+// mostBars is the number of classes above which the page has no bars of them.
+const mostBars = 40
+
 func (p *Pages) writePage(h *history) error {
 	view := page{
 		Title:     filepath.Base(absolute(p.Dir)),
@@ -96,7 +99,7 @@ func (p *Pages) writePage(h *history) error {
 		view.Epochs = append(view.Epochs, cells)
 	}
 	var panels []*panel
-	if h.start != nil {
+	if h.start != nil && len(p.Classes) <= mostBars { // the table has the same figures
 		panels = append(panels, h.start.classes(p.Classes, p.Palette)...)
 	}
 	if h.last != nil {
@@ -215,7 +218,7 @@ func (p *Pages) addSamples(view *page, h *history) error {
 	for row, name := range h.last.Samples {
 		cut := func(img draws, column int) template.URL {
 			var b bytes.Buffer
-			png.Encode(&b, img.SubImage(sheet.cell(row, column))) // in memory, of a size > 0
+			encoder.Encode(&b, img.SubImage(sheet.cell(row, column))) // in memory, of a size > 0
 			return dataURI("image/png", b.Bytes())
 		}
 		s := sampleView{Name: name, Image: cut(img, imageColumn), Layers: []layerView{

@@ -65,7 +65,7 @@ func newPanel(title string) *panel {
 	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XCenter, draw.YTop
 	p.Y.Label.TextStyle.XAlign, p.Y.Label.TextStyle.YAlign = draw.XCenter, draw.YBottom
 	p.Y.Tick.Label.XAlign, p.Y.Tick.Label.YAlign = draw.XRight, draw.YCenter
-	return &panel{title: title, plot: p, width: 420, height: 300}
+	return &panel{title: title, plot: p, width: 380, height: 270}
 }
 
 // textStyle is that of text of a size in points.

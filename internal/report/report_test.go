@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func evaluated(t *testing.T, epoch int, step int64) train.Evaluated {
 	}
 }
 
-func record(t *testing.T, r train.Recorder, events ...any) {
+func record(t testing.TB, r train.Recorder, events ...any) {
 	t.Helper()
 	for _, e := range events {
 		if err := r.Record(e); err != nil {
@@ -195,7 +196,7 @@ func TestRecorders(t *testing.T) {
 				t.Fatalf("the other heard %v, want %v", heard, tc.heard)
 			}
 			for i, event := range heard {
-				if event != tc.heard[i] {
+				if !reflect.DeepEqual(event, tc.heard[i]) {
 					t.Errorf("the other heard %v, want %v", heard, tc.heard)
 				}
 			}

@@ -1,0 +1,399 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"html"
+	"image"
+	"image/color"
+	"image/png"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+var (
+	pageClasses = []string{"ground", "<script>alert(1)</script>", "a & b"}
+	pagePalette = color.Palette{color.NRGBA{0, 0, 0, 255}, color.NRGBA{230, 159, 0, 255}, color.NRGBA{255, 255, 255, 255}}
+)
+
+// sampled is an epoch of two samples of 4x8 pixels: of class 0 in the upper half,
+// class 1 in the lower one, void in the last column. The prediction is right in
+// all columns but the first wrong ones.
+func sampled(t testing.TB, epoch, wrong int) train.Evaluated {
+	t.Helper()
+	const h, w = 4, 8
+	e := train.Evaluated{
+		Epoch: epoch, Epochs: 4, Step: int64(10 * (epoch + 1)), LR: 0.001, TrainLoss: 1 / float64(epoch+1), ValLoss: 1.25,
+		Confusion: metric.NewConfusion(len(pageClasses)), ImagesPerSecond: 12.345, Duration: 2 * time.Second,
+	}
+	for i := range 2 {
+		s := train.Sample{
+			Name:  fmt.Sprintf("val-%d <i>", i),
+			Image: data.Image{Pix: make([]float32, h*w*3), H: h, W: w},
+			Truth: make([]uint8, h*w), Predicted: make([]uint8, h*w),
+		}
+		for p := range h * w {
+			y, x := p/w, p%w
+			s.Image.Pix[3*p+i] = float32(x) / w
+			class := uint8(2 * y / h)
+			s.Truth[p], s.Predicted[p] = class, class
+			if x < wrong {
+				s.Predicted[p] = 2
+			}
+			if x == w-1 {
+				s.Truth[p] = data.Void
+			}
+		}
+		if err := e.Confusion.Add(s.Truth, s.Predicted); err != nil {
+			t.Fatal(err)
+		}
+		e.Samples = append(e.Samples, s)
+	}
+	return e
+}
+
+// runFolder is the recorders that make a run folder.
+func runFolder(dir string) (report.Recorders, *report.Pages) {
+	pages := &report.Pages{Dir: dir, Classes: pageClasses, Palette: pagePalette, Size: [2]int{4, 8}, Config: []byte("out: <here>\n")}
+	return report.Recorders{
+		&report.Table{Path: filepath.Join(dir, "metrics.csv"), Classes: pageClasses},
+		&report.Log{Path: filepath.Join(dir, "log.jsonl"), Now: time.Now, Classes: pageClasses},
+		pages,
+	}, pages
+}
+
+var started = train.Started{Epochs: 4, TrainImages: 1234, ValImages: 2, Parameters: 7763140, ClassCounts: []int64{750, 250, 0}, ClassWeights: []float64{4. / 3, 4, 0}}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func readPNG(t *testing.T, file []byte) image.Image {
+	t.Helper()
+	img, err := png.Decode(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+var pictureFiles = []string{"curves.png", "classes.png", "confusion.png", "samples/epoch-001.png", "samples/epoch-002.png"}
+
+func TestPages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "my run")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	recorders, pages := runFolder(dir)
+	record(t, recorders, started, sampled(t, 0, 1), sampled(t, 1, 2), train.Ended{}) // epoch 1 is the best
+	for _, name := range pictureFiles {
+		img := readPNG(t, []byte(readFile(t, filepath.Join(dir, name))))
+		if b := img.Bounds(); b.Dx() < 400 || b.Dy() < 200 {
+			t.Errorf("%s has %v, too small to read", name, b)
+		}
+	}
+	page := readFile(t, filepath.Join(dir, "report.html"))
+
+	t.Run("figures", func(t *testing.T) {
+		_, epochs, _ := strings.Cut(page, `<section id="epochs">`)
+		rows, err := csv.NewReader(strings.NewReader(readFile(t, filepath.Join(dir, "metrics.csv")))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := values(epochs), slices.Concat(rows[1:]...); !slices.Equal(got, want) {
+			t.Errorf("the page's figures are\n%q\nmetrics.csv has\n%q", got, want)
+		}
+		// Of the 28 labelled pixels of classes 0 and 1 the best epoch got 24 each, and
+		// class 2 none: the mean of 6/7, 6/7 and 0.
+		for _, want := range []string{
+			`<dt>best mean IoU</dt><dd><data value="0.571429">0.5714</data> <small>epoch 1</small>`,
+			`<data value="7763140">7,763,140</data>`,
+			`<data value="0.75">75.00 %</data>`, // 750 of 1000 training pixels
+			`<pre>train --config &#39;`,
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page lacks %s", want)
+			}
+		}
+	})
+
+	t.Run("names are escaped", func(t *testing.T) {
+		for _, raw := range []string{"<script>alert", "val-0 <i>", "<here>"} {
+			if strings.Contains(page, raw) {
+				t.Errorf("the page has %q as it is", raw)
+			}
+			if !strings.Contains(page, html.EscapeString(raw)) {
+				t.Errorf("the page lacks %q", raw)
+			}
+		}
+	})
+
+	t.Run("is one file", func(t *testing.T) {
+		for _, m := range regexp.MustCompile(`(?:src|href|srcset)="([^"]{0,30})|url\(([^)]{0,30})|@import`).FindAllStringSubmatch(page, -1) {
+			if !strings.HasPrefix(m[1]+m[2], "data:") {
+				t.Errorf("the page refers to %q", m[0])
+			}
+		}
+	})
+
+	t.Run("samples", func(t *testing.T) {
+		images := layers(t, page)
+		if len(images) != 2*5 { // image, truth, prediction, error, best
+			t.Fatalf("%d pictures, want 5 of each of 2 samples", len(images))
+		}
+		grey := color.NRGBA{128, 128, 128, 255}
+		upper := []color.Color{color.NRGBA{0, 0, 0, 255}, pagePalette[0], pagePalette[2], color.White, pagePalette[2]}
+		for i, img := range images {
+			if b := img.Bounds(); b.Dx() != 128 || b.Dy() != 64 {
+				t.Errorf("picture %d is %v, want 128x64: 16 times the sample", i, b)
+			}
+			same(t, img, 0, 0, upper[i%5])
+			if i%5 == 1 || i%5 == 3 {
+				same(t, img, 7, 0, grey) // no label
+			}
+		}
+		same(t, images[1], 0, 3, pagePalette[1]) // truth, lower half
+		same(t, images[2], 1, 0, pagePalette[2]) // prediction of the last epoch: two columns wrong
+		same(t, images[4], 1, 0, pagePalette[0]) // of the best: one
+		same(t, images[0], 4, 0, color.NRGBA{128, 0, 0, 255})
+		same(t, images[5], 4, 0, color.NRGBA{0, 128, 0, 255})
+	})
+
+	t.Run("made again from the files", func(t *testing.T) {
+		before := map[string]string{}
+		for _, name := range []string{"report.html", "curves.png", "classes.png", "confusion.png"} {
+			path := filepath.Join(dir, name)
+			before[name] = readFile(t, path)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := pages.Write(); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range before {
+			if readFile(t, filepath.Join(dir, name)) != want {
+				t.Errorf("%s differs", name)
+			}
+		}
+	})
+
+	if names, _ := filepath.Glob(filepath.Join(dir, ".*")); len(names) > 0 {
+		t.Errorf("%v are left over", names)
+	}
+}
+
+// values are the figures in a part of the page.
+func values(page string) []string {
+	var all []string
+	for _, m := range regexp.MustCompile(`<data value="([^"]*)">`).FindAllStringSubmatch(page, -1) {
+		all = append(all, html.UnescapeString(m[1]))
+	}
+	return all
+}
+
+// layers are the pictures of the samples.
+func layers(t *testing.T, page string) []image.Image {
+	t.Helper()
+	var images []image.Image
+	for _, m := range regexp.MustCompile(`src="data:image/png;base64,([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		file, err := base64.StdEncoding.DecodeString(html.UnescapeString(m[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		images = append(images, readPNG(t, file))
+	}
+	return images
+}
+
+// same checks the colour of a sample's pixel, which is 16x16 in the picture.
+func same(t *testing.T, img image.Image, x, y int, want color.Color) {
+	t.Helper()
+	at := img.Bounds().Min
+	for _, d := range []int{0, 15} {
+		got := color.NRGBAModel.Convert(img.At(at.X+16*x+d, at.Y+16*y+d))
+		if want := color.NRGBAModel.Convert(want); got != want {
+			t.Errorf("pixel (%d, %d) is %v, want %v", x, y, got, want)
+		}
+	}
+}
+
+// What is not in the run folder is left out; what is wrong there is told.
+func TestPagesOfOtherFolders(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(t *testing.T, dir string)
+		err    string   // with DIR for the folder
+		lacks  []string // parts of the page
+	}{
+		{"whole", func(*testing.T, string) {}, "", nil},
+		{"no log", removes("log.jsonl"), "", []string{`id="samples"`, "7,763,140", "predicted as each class"}},
+		{"log of an older program", writes("log.jsonl", `{"time":"","event":"started","data":{"epochs":4}}`+"\n"), "", []string{`id="samples"`, "Weight in the loss"}},
+		{"no samples", removes("samples/epoch-002.png"), "", []string{`id="samples"`}},
+		{"no samples of the best epoch", removes("samples/epoch-001.png"), "", []string{"best epoch 1"}},
+		{"no table", removes("metrics.csv"), "report: DIR/metrics.csv: no epoch is done yet", nil},
+		{"no epoch", writes("metrics.csv", "epoch,step,lr,train_loss,val_loss,val_miou,val_pixel_accuracy,iou_ground,iou_<script>alert(1)</script>,iou_a & b,images_per_second,seconds\n"),
+			"report: DIR/metrics.csv: no epoch is done yet", nil},
+		{"no number", writes("metrics.csv", "epoch,step,lr,train_loss,val_loss,val_miou,val_pixel_accuracy,iou_ground,iou_<script>alert(1)</script>,iou_a & b,images_per_second,seconds\n1,10,0.1,NaN,,,,,,,1,1\n"),
+			`report: DIR/metrics.csv: epoch 1: train_loss: "NaN", want a number or nothing`, nil},
+		{"no epoch number", writes("metrics.csv", "epoch,step,lr,train_loss,val_loss,val_miou,val_pixel_accuracy,iou_ground,iou_<script>alert(1)</script>,iou_a & b,images_per_second,seconds\n,10,0.1,,,,,,,,1,1\n"),
+			`report: DIR/metrics.csv: epoch "", want 1, 2, ...`, nil},
+		{"broken log", writes("log.jsonl", "{}\n"+`{"event":"epoch",`+"\n"), "report: DIR/log.jsonl:2: unexpected end of JSON input", nil},
+		{"samples of another size", func(t *testing.T, dir string) {
+			var b bytes.Buffer
+			if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+				t.Fatal(err)
+			}
+			writes("samples/epoch-002.png", b.String())(t, dir)
+		}, "report: DIR/samples/epoch-002.png is 8x8, which is no picture of 2 samples of 8x4; remove it", nil},
+		{"samples that are no picture", writes("samples/epoch-002.png", "a longer text"), "report: DIR/samples/epoch-002.png: png: invalid format: not a PNG file", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			recorders, pages := runFolder(dir)
+			record(t, recorders, started, sampled(t, 0, 1), sampled(t, 1, 2))
+			tc.change(t, dir)
+			got := ""
+			if err := pages.Write(); err != nil {
+				got = strings.ReplaceAll(err.Error(), dir, "DIR")
+			}
+			if got != tc.err {
+				t.Errorf("error %q, want %q", got, tc.err)
+			}
+			page := readFile(t, filepath.Join(dir, "report.html"))
+			for _, part := range tc.lacks {
+				if strings.Contains(page, part) {
+					t.Errorf("the page has %s", part)
+				}
+			}
+		})
+	}
+}
+
+func removes(name string) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func writes(name, text string) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Pages that cannot be written are told, and written when they can be.
+func TestPagesWait(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not yet")
+	_, pages := runFolder(dir)
+	for _, event := range []any{sampled(t, 0, 0), train.Ended{}} {
+		if err := pages.Record(event); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%T: error %v, want that of the missing folder", event, err)
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	recorders, _ := runFolder(dir)
+	record(t, recorders[:2], started, sampled(t, 0, 0))
+	record(t, pages, train.Ended{})
+	readFile(t, filepath.Join(dir, "report.html"))
+	readFile(t, filepath.Join(dir, "samples/epoch-001.png"))
+}
+
+// Values that no axis is made for are drawn, or left out.
+func TestPagesOfStrangeValues(t *testing.T) {
+	for _, loss := range []float64{math.NaN(), math.Inf(1), 0, 1e-300, 1e300, -1e300, math.MaxFloat64} {
+		t.Run(fmt.Sprint(loss), func(t *testing.T) {
+			recorders, _ := runFolder(t.TempDir())
+			record(t, recorders, started)
+			for epoch := range 3 {
+				e := sampled(t, epoch, 0)
+				e.TrainLoss, e.LR = loss, 0
+				if epoch == 1 {
+					e.TrainLoss = -loss
+				}
+				if err := errors.Join(recorders[0].Record(e), recorders[1].Record(e), recorders[2].Record(e)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// As many classes as there can be, with long names, still make a page of bounded size.
+func TestPagesOfManyClasses(t *testing.T) {
+	const n = 255
+	dir := t.TempDir()
+	classes, palette, e, s := make([]string, n), make(color.Palette, n), sampled(t, 0, 0), started
+	s.ClassCounts, s.ClassWeights = make([]int64, n), make([]float64, n)
+	e.Confusion, e.Samples = metric.NewConfusion(n), nil
+	for c := range n {
+		classes[c] = fmt.Sprintf("a long name of class %d %s", c, strings.Repeat("x", 50))
+		palette[c] = color.NRGBA{uint8(c), 100, 100, 255}
+		s.ClassCounts[c], s.ClassWeights[c] = int64(c), float64(n-c)
+		if err := e.Confusion.Add([]uint8{uint8(c), uint8(c)}, []uint8{uint8(c), uint8(c * 7 % n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record(t, report.Recorders{
+		&report.Table{Path: filepath.Join(dir, "metrics.csv"), Classes: classes},
+		&report.Log{Path: filepath.Join(dir, "log.jsonl"), Now: time.Now, Classes: classes},
+	}, s, e)
+	pages := &report.Pages{Dir: dir, Classes: classes, Palette: palette, Size: [2]int{4, 8}}
+	if err := pages.Record(e); err != nil {
+		t.Fatal(err)
+	}
+	if size := len(readFile(t, filepath.Join(dir, "report.html"))); size > 8<<20 {
+		t.Errorf("the page has %d bytes", size)
+	}
+}
+
+func FuzzPages(f *testing.F) {
+	dir := f.TempDir()
+	recorders, pages := runFolder(dir)
+	record(f, recorders, started, sampled(f, 0, 1), sampled(f, 1, 2))
+	files := []string{"metrics.csv", "log.jsonl", "samples/epoch-002.png"}
+	var seed [3][]byte
+	for i, name := range files {
+		var err error
+		if seed[i], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(seed[0], seed[1], seed[2])
+	f.Fuzz(func(t *testing.T, table, log, sheet []byte) {
+		for i, text := range [][]byte{table, log, sheet} {
+			if err := os.WriteFile(filepath.Join(dir, files[i]), text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := pages.Write(); err != nil && strings.Contains(err.Error(), "drawing:") {
+			t.Error(err)
+		}
+	})
+}
