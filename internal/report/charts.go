@@ -48,6 +48,7 @@ func (h *history) curves(classes []string, palette color.Palette) []*panel {
 		each.key = nil // no room
 	}
 	rate := over("Learning rate", false)
+	rate.plot.Y.Min = 0
 	rate.add(line{name: "at the epoch's end", colour: blue}, epochs, h.column(lrColumn))
 	return []*panel{loss, quality, each, rate}
 }
@@ -153,8 +154,10 @@ func (e *evaluation) confusionPanel(names []string) *panel {
 	p.plot.X.Min, p.plot.X.Max, p.plot.Y.Min, p.plot.Y.Max = -0.5, edge, -0.5, edge
 	p.plot.X.Padding, p.plot.Y.Padding = 0, 0
 	p.plot.X.Tick.Marker, p.plot.Y.Tick.Marker = across, down
-	p.plot.X.Tick.Label.Rotation = math.Pi / 6
-	p.plot.X.Tick.Label.XAlign = draw.XRight
+	p.plot.X.Tick.Label.Rotation, p.plot.X.Tick.Label.XAlign = math.Pi/6, draw.XRight
+	if n > numbers {
+		p.plot.X.Tick.Label.Rotation, p.plot.X.Tick.Label.YAlign = math.Pi/2, draw.YCenter
+	}
 	return p
 }
 

@@ -135,7 +135,9 @@ func (h *history) facts() []fact {
 		fact{"training loss", of(last, trainLossColumn), "last epoch"})
 	speed, seconds := len(h.columns)-2, 0.0
 	for _, s := range h.column(speed + 1) {
-		seconds += s
+		if !math.IsNaN(s) {
+			seconds += s
+		}
 	}
 	facts = append(facts,
 		fact{"images a second", of(last, speed), "training, last epoch"},

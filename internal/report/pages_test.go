@@ -372,28 +372,3 @@ func TestPagesOfManyClasses(t *testing.T) {
 		t.Errorf("the page has %d bytes", size)
 	}
 }
-
-func FuzzPages(f *testing.F) {
-	dir := f.TempDir()
-	recorders, pages := runFolder(dir)
-	record(f, recorders, started, sampled(f, 0, 1), sampled(f, 1, 2))
-	files := []string{"metrics.csv", "log.jsonl", "samples/epoch-002.png"}
-	var seed [3][]byte
-	for i, name := range files {
-		var err error
-		if seed[i], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
-			f.Fatal(err)
-		}
-	}
-	f.Add(seed[0], seed[1], seed[2])
-	f.Fuzz(func(t *testing.T, table, log, sheet []byte) {
-		for i, text := range [][]byte{table, log, sheet} {
-			if err := os.WriteFile(filepath.Join(dir, files[i]), text, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := pages.Write(); err != nil && strings.Contains(err.Error(), "drawing:") {
-			t.Error(err)
-		}
-	})
-}

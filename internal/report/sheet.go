@@ -60,6 +60,7 @@ func (s sheet) picture(title string, samples []train.Sample, classes []string, p
 	for c, name := range classes {
 		key.key = append(key.key, line{name: short(name, 24), colour: palette[c]})
 	}
+	key.key = append(key.key, line{name: "no label", colour: classColor(palette, data.Void)})
 	width := max(sheetGap+sheetColumns*(s.w+sheetGap), 480)
 	bottom := s.cell(len(samples), 0).Min.Y
 	keyWidth := vg.Length(width - 2*sheetGap)
