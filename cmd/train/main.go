@@ -1,5 +1,5 @@
 // Command train trains a UNet for semantic segmentation and works with what it
-// has learnt: check, weights, evaluate, predict, synth, inspect, export and bench.
+// has learnt: check, weights, evaluate, predict, synth, report, inspect, export and bench.
 //
 // Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted (a
 // training saves a checkpoint first).

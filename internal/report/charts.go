@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -14,9 +15,8 @@ import (
 
 // Lines that are no class have colours of none of the first classes.
 var (
-	dashed = []vg.Length{4, 3}
-	blue   = color.NRGBA{0x33, 0x66, 0xcc, 0xff}
-	brown  = color.NRGBA{0xb8, 0x5c, 0x2e, 0xff}
+	blue  = color.NRGBA{0x33, 0x66, 0xcc, 0xff}
+	brown = color.NRGBA{0xb8, 0x5c, 0x2e, 0xff}
 )
 
 // curves are the panels of curves.png: losses, mIoU and pixel accuracy, IoU of
@@ -95,7 +95,7 @@ func bars(title string, names []string, values []float64, palette color.Palette,
 	p.plot.Y.Tick.Marker, p.plot.Y.Tick.Length = ticks, 0
 	style := textStyle(textSize)
 	style.YAlign = draw.YCenter
-	p.plot.Add(&plotter.Labels{XYs: labels.XYs, Labels: labels.Labels, TextStyle: repeat(style, len(names)), Offset: vg.Point{X: 5}})
+	p.plot.Add(&plotter.Labels{XYs: labels.XYs, Labels: labels.Labels, TextStyle: slices.Repeat([]text.Style{style}, len(names)), Offset: vg.Point{X: 5}})
 	return p
 }
 
@@ -112,14 +112,6 @@ func (b bar) Plot(c draw.Canvas, p *plot.Plot) {
 	corners := []vg.Point{{X: left, Y: low}, {X: right, Y: low}, {X: right, Y: high}, {X: left, Y: high}}
 	c.FillPolygon(b.fill, corners)
 	c.StrokeLines(draw.LineStyle{Color: ink, Width: 0.8}, append(corners, corners[0]))
-}
-
-func repeat(s text.Style, n int) []text.Style {
-	all := make([]text.Style, n)
-	for i := range all {
-		all[i] = s
-	}
-	return all
 }
 
 // confusionPanel shows which share of a class's true pixels was predicted as

@@ -80,7 +80,7 @@ func readHistory(dir string, classes []string) (*history, error) {
 			}
 		}
 		if n := r.values[epochColumn]; !(n >= 1 && n < 1<<31) {
-			return nil, fmt.Errorf("report: %s: epoch %q, want 1, 2, ...", table.Path, c[epochColumn])
+			return nil, fmt.Errorf("report: %s: epoch %q, want 1 or more", table.Path, c[epochColumn])
 		}
 		if iou := r.values[miouColumn]; !math.IsNaN(iou) && (h.best < 0 || iou > h.rows[h.best].values[miouColumn]) {
 			h.best = len(h.rows)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	xfont "golang.org/x/image/font"
 	"golang.org/x/image/font/sfnt"
 	"golang.org/x/image/math/fixed"
 	"gonum.org/v1/plot"
@@ -40,7 +41,6 @@ type panel struct {
 type line struct {
 	name   string
 	colour color.Color
-	dashes []vg.Length
 }
 
 const (
@@ -131,17 +131,15 @@ func (l curve) DataRange() (xmin, xmax, ymin, ymax float64) { return plotter.XYR
 
 // stroke draws lines in their colour, with a thin edge.
 func (l line) stroke(c *draw.Canvas, points ...[]vg.Point) {
-	if l.dashes == nil {
-		c.StrokeLines(draw.LineStyle{Color: ink, Width: lineWidth + 2*casing}, points...)
-	}
-	c.StrokeLines(draw.LineStyle{Color: l.colour, Width: lineWidth, Dashes: l.dashes}, points...)
+	c.StrokeLines(draw.LineStyle{Color: ink, Width: lineWidth + 2*casing}, points...)
+	c.StrokeLines(draw.LineStyle{Color: l.colour, Width: lineWidth}, points...)
 }
 
 // draw draws title, key and plot from the top down.
 func (p *panel) draw(c draw.Canvas) {
 	c = draw.Crop(c, margin, -margin, margin, -margin)
 	title := textStyle(textSize + 1)
-	title.Font.Weight = font.Font{}.Weight + 3 // bold
+	title.Font.Weight = xfont.WeightBold
 	title.YAlign = draw.YTop
 	c.FillText(title, vg.Point{X: c.Min.X, Y: c.Max.Y}, p.title)
 	c.Max.Y -= 1.6 * (textSize + 1)

@@ -83,7 +83,7 @@ func (s sheet) picture(title string, samples []train.Sample, classes []string, p
 	}
 	key.drawKey(plotdraw.Crop(c, sheetGap, -sheetGap, 0, -vg.Length(bottom)))
 
-	out := canvas.Image().(draw.Image)
+	out := canvas.Image()
 	for row, sample := range samples {
 		for column, picture := range s.pictures(sample, palette) {
 			at := s.cell(row, column)
