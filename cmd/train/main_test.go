@@ -305,7 +305,7 @@ func TestMistakes(t *testing.T) {
 			"train: --out DIR is missing: DIR for the masks"}},
 		{"unknown split", 2, []string{"evaluate", "--checkpoint", "x", "--split", "y"}, []string{"train: --split y: want val, train or test"}},
 		{"no checkpoint", 1, []string{"evaluate", "--checkpoint", "x"}, []string{"train: checkpoint: stat x: no such file or directory"}},
-		{"unknown format", 2, []string{"export", "--checkpoint", "x", "--out", "y", "--format", "onnx"}, []string{"train: --format onnx: want safetensors"}},
+		{"unknown format", 2, []string{"export", "--checkpoint", "x", "--out", "y", "--format", "h5"}, []string{"train: --format h5: want safetensors or onnx"}},
 		{"inspect nothing", 2, []string{"inspect"}, []string{"train: train inspect: 0 arguments, want one checkpoint file"}},
 		{"no images", 2, []string{"synth", "--out", "x", "--count", "0"}, []string{"train: --count 0: want >= 1"}},
 		{"no steps", 2, []string{"bench", "--steps", "0"}, []string{"train: --steps 0: want >= 1"}},
