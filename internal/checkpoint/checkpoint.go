@@ -30,6 +30,8 @@ type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float32
+
+	stored string // type in the file that it was read from
 }
 
 // Checkpoint is the content of a file. The order of the tensors is that of
@@ -97,11 +99,11 @@ func digestHeader(meta map[string]string, tensors []Tensor) string {
 }
 
 // elements is the product of a shape; ok is false when a dimension is negative
-// or the bytes of a tensor of this shape do not fit an int.
-func elements(shape []int) (n int, ok bool) {
+// or the bytes of a tensor of this shape, size for each number, do not fit an int.
+func elements(shape []int, size int) (n int, ok bool) {
 	n = 1
 	for _, dim := range shape {
-		if dim < 0 || dim > 0 && n > math.MaxInt/bytesPerValue/dim {
+		if dim < 0 || dim > 0 && n > math.MaxInt/size/dim {
 			return 0, false
 		}
 		n *= dim

@@ -10,24 +10,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // Read reads the file at path. The error names the file and what is wrong
 // with it.
-func Read(path string) (*Checkpoint, error) { return readFile(path, true) }
+func Read(path string) (*Checkpoint, error) { return readFile(path, true, own) }
 
 // check reads the file at path without keeping the tensors' data.
 func check(path string) error {
-	_, err := readFile(path, false)
+	_, err := readFile(path, false, own)
 	return err
 }
 
-func readFile(path string, keep bool) (*Checkpoint, error) {
+func readFile(path string, keep bool, types dtypes) (*Checkpoint, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
@@ -40,7 +41,7 @@ func readFile(path string, keep bool) (*Checkpoint, error) {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	defer f.Close()
-	c, err := decode(f, info.Size(), keep)
+	c, err := decode(f, info.Size(), keep, types)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
 	}
@@ -52,14 +53,14 @@ func readFile(path string, keep bool) (*Checkpoint, error) {
 // the file to its end, checksums that are present hold. It uses memory in
 // proportion to size.
 func Decode(r io.Reader, size int64) (*Checkpoint, error) {
-	c, err := decode(r, size, true)
+	c, err := decode(r, size, true, own)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	return c, nil
 }
 
-func decode(r io.Reader, size int64, keep bool) (*Checkpoint, error) {
+func decode(r io.Reader, size int64, keep bool, types dtypes) (*Checkpoint, error) {
 	var prefix [8]byte
 	if size < int64(len(prefix)) {
 		return nil, fmt.Errorf("not a safetensors file: %d bytes, want at least %d", size, len(prefix))
@@ -78,7 +79,7 @@ func decode(r io.Reader, size int64, keep bool) (*Checkpoint, error) {
 	if err := readFull(r, header); err != nil {
 		return nil, err
 	}
-	c, err := parseHeader(header, rest-int64(length))
+	c, err := parseHeader(header, rest-int64(length), types)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func decode(r io.Reader, size int64, keep bool) (*Checkpoint, error) {
 		return nil, errors.New("damaged: the header's checksum does not hold")
 	}
 	digest := sha256.New()
-	if err := c.readData(io.TeeReader(r, digest), keep); err != nil {
+	if err := c.readData(io.TeeReader(r, digest), keep, types); err != nil {
 		return nil, err
 	}
 	if want, ok := c.Meta[dataDigest]; ok && want != hex.EncodeToString(digest.Sum(nil)) {
@@ -103,22 +104,24 @@ func readFull(r io.Reader, b []byte) error {
 	return err
 }
 
-func (c *Checkpoint) readData(r io.Reader, keep bool) error {
+func (c *Checkpoint) readData(r io.Reader, keep bool, types dtypes) error {
 	buf := make([]byte, chunk)
 	for i := range c.Tensors {
 		t := &c.Tensors[i]
-		left, _ := elements(t.Shape)
+		d := types[t.stored]
+		left, _ := elements(t.Shape, d.size)
+		keep := keep && d.value != nil
 		if keep {
 			t.Data = make([]float32, left)
 		}
 		for data := t.Data; left > 0; {
-			n := min(left, chunk/bytesPerValue)
-			if err := readFull(r, buf[:bytesPerValue*n]); err != nil {
+			n := min(left, chunk/d.size)
+			if err := readFull(r, buf[:d.size*n]); err != nil {
 				return err
 			}
 			if keep {
 				for j := range data[:n] {
-					data[j] = math.Float32frombits(binary.LittleEndian.Uint32(buf[bytesPerValue*j:]))
+					data[j] = d.value(buf[d.size*j:])
 				}
 				data = data[n:]
 			}
@@ -130,7 +133,7 @@ func (c *Checkpoint) readData(r io.Reader, keep bool) error {
 
 // parseHeader reads the JSON of a file with size bytes of data. The tensors
 // come in the order of their data, which they do not have yet.
-func parseHeader(header []byte, size int64) (*Checkpoint, error) {
+func parseHeader(header []byte, size int64, types dtypes) (*Checkpoint, error) {
 	if !bytes.HasPrefix(header, []byte("{")) {
 		return nil, errors.New("not a safetensors file: the header does not begin with {")
 	}
@@ -152,7 +155,7 @@ func parseHeader(header []byte, size int64) (*Checkpoint, error) {
 			}
 			return nil
 		}
-		r, err := p.tensor()
+		r, err := p.tensor(types)
 		if err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
@@ -196,14 +199,13 @@ type dataRange struct {
 // take doubled keys and unknown ones.
 type headerParser struct{ *json.Decoder }
 
-func (p headerParser) tensor() (dataRange, error) {
+func (p headerParser) tensor(types dtypes) (dataRange, error) {
 	var r dataRange
-	var dtype string
 	var offsets []int
 	err := p.object(func(key string) (err error) {
 		switch key {
 		case "dtype":
-			dtype, err = p.text()
+			r.tensor.stored, err = p.text()
 		case "shape":
 			r.tensor.Shape, err = p.list(maxDimensions)
 		case "data_offsets":
@@ -219,8 +221,9 @@ func (p headerParser) tensor() (dataRange, error) {
 	if err != nil {
 		return r, err
 	}
-	if dtype != "F32" {
-		return r, fmt.Errorf("dtype %q, want F32", dtype)
+	d, ok := types[r.tensor.stored]
+	if !ok {
+		return r, fmt.Errorf("dtype %q, want %s", r.tensor.stored, strings.Join(slices.Sorted(maps.Keys(types)), ", "))
 	}
 	if r.tensor.Shape == nil {
 		return r, errors.New("no shape")
@@ -229,12 +232,12 @@ func (p headerParser) tensor() (dataRange, error) {
 		return r, fmt.Errorf("%d data_offsets, want 2", len(offsets))
 	}
 	r.begin, r.end = offsets[0], offsets[1]
-	n, ok := elements(r.tensor.Shape)
+	n, ok := elements(r.tensor.Shape, d.size)
 	if !ok {
 		return r, fmt.Errorf("shape %d is too large", r.tensor.Shape)
 	}
-	if r.end-r.begin != n*bytesPerValue {
-		return r, fmt.Errorf("data_offsets [%d, %d] hold %d bytes, shape %d needs %d", r.begin, r.end, r.end-r.begin, r.tensor.Shape, n*bytesPerValue)
+	if r.end-r.begin != n*d.size {
+		return r, fmt.Errorf("data_offsets [%d, %d] hold %d bytes, shape %d needs %d", r.begin, r.end, r.end-r.begin, r.tensor.Shape, n*d.size)
 	}
 	return r, nil
 }

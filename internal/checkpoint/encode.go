@@ -67,7 +67,7 @@ func (c *Checkpoint) validate() error {
 			errs = append(errs, fmt.Errorf("tensor name %q is taken", t.Name))
 		}
 		seen[t.Name] = true
-		if n, ok := elements(t.Shape); !ok || n != len(t.Data) || len(t.Shape) > maxDimensions {
+		if n, ok := elements(t.Shape, bytesPerValue); !ok || n != len(t.Data) || len(t.Shape) > maxDimensions {
 			errs = append(errs, fmt.Errorf("tensor %q has shape %d and %d values", t.Name, t.Shape, len(t.Data)))
 		}
 	}
