@@ -3,6 +3,8 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Config is the `model` section: the architecture of the UNet.
@@ -17,6 +19,14 @@ type Config struct {
 	Up string `yaml:"up"`
 	// Dropout is the probability of dropping a value of the bottleneck's output, [0, 1); 0 turns it off.
 	Dropout float64 `yaml:"dropout"`
+	// Init is a safetensors file with PyTorch's names whose weights and running
+	// statistics a new training starts from; empty: they are drawn. The head is
+	// drawn where the file's has another number of classes.
+	Init string `yaml:"init"`
+	// Freeze lists parts that are not trained, such as encoder, encoder.0 or head:
+	// nothing in them changes, for their batch norms keep their running statistics
+	// and normalise by them in training too.
+	Freeze []string `yaml:"freeze"`
 }
 
 // DefaultConfig is the UNet of base 32 and depth 4: 7,763,140 parameters for 3 channels and 4 classes.
@@ -43,7 +53,45 @@ func (c Config) Validate() error {
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		bad("model.dropout = %v, want 0 <= dropout < 1", c.Dropout)
 	}
+	if errs == nil {
+		errs = append(errs, c.validateFreeze())
+	}
 	return errors.Join(errs...)
+}
+
+// blocks are the parts of the net by depth and name, which Freeze may name one
+// by one (encoder.0) or all of a kind (encoder).
+func (c Config) blocks() []string {
+	var names []string
+	for level := range c.Depth + 1 {
+		names = append(names, fmt.Sprintf("encoder.%d", level))
+	}
+	for _, kind := range []string{"up", "decoder"} {
+		for i := range c.Depth {
+			names = append(names, fmt.Sprintf("%s.%d", kind, i))
+		}
+	}
+	return append(names, "head")
+}
+
+// frozen reports whether Freeze names the part or tensor, or a part that it belongs to.
+func (c Config) frozen(name string) bool {
+	return slices.ContainsFunc(c.Freeze, func(part string) bool {
+		return name == part || strings.HasPrefix(name, part+".")
+	})
+}
+
+func (c Config) validateFreeze() error {
+	known := append([]string{"encoder", "up", "decoder"}, c.blocks()...)
+	for _, part := range c.Freeze {
+		if !slices.Contains(known, part) {
+			return fmt.Errorf("model.freeze has %q, want parts of the net: encoder, encoder.0 to encoder.%d, up, decoder, up.0 and decoder.0 to %d, head", part, c.Depth, c.Depth-1)
+		}
+	}
+	if !slices.ContainsFunc(c.blocks(), func(block string) bool { return !c.frozen(block) }) {
+		return fmt.Errorf("model.freeze = [%s], want at least one part left to train", strings.Join(c.Freeze, ", "))
+	}
+	return nil
 }
 
 // CheckSize reports whether images of h x w pixels pass through the poolings

@@ -165,13 +165,28 @@ func variants() []model.Config {
 	return all
 }
 
+// frozenVariants leave some parts out of the training, at every place of the net.
+func frozenVariants() []model.Config {
+	var all []model.Config
+	for i, freeze := range [][]string{
+		{"encoder"}, {"encoder.0"}, {"encoder.1", "up.0"}, {"encoder.2"}, {"up"}, {"decoder"}, {"decoder.0", "head"}, {"up", "decoder", "head"}, {"encoder", "up", "decoder"},
+	} {
+		for _, norm := range []string{"batch", "none"} {
+			cfg := config(3, 2, norm, []string{"transpose", "nearest"}[i%2])
+			cfg.Freeze = freeze
+			all = append(all, cfg)
+		}
+	}
+	return all
+}
+
 func name(c model.Config) string {
-	return fmt.Sprintf("depth %d, norm %s, up %s", c.Depth, c.Norm, c.Up)
+	return fmt.Sprintf("depth %d, norm %s, up %s, frozen %v", c.Depth, c.Norm, c.Up, c.Freeze)
 }
 
 // The logits agree with the plain net, in training and in evaluation.
 func TestForward(t *testing.T) {
-	for i, cfg := range variants() {
+	for i, cfg := range append(variants(), frozenVariants()...) {
 		for _, training := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, training %v", name(cfg), training), func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(uint64(i), 1))
@@ -198,7 +213,7 @@ func TestForward(t *testing.T) {
 // net, at a few of its elements and along one random direction. In float64 a
 // step is so small that no ReLU or pool changes its mind on the way.
 func TestGradient(t *testing.T) {
-	for i, cfg := range variants() {
+	for i, cfg := range append(variants(), frozenVariants()...) {
 		t.Run(name(cfg), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 2))
 			p := parameters(t, cfg, 3, 3, uint64(i))
@@ -249,6 +264,56 @@ func TestGradient(t *testing.T) {
 				}
 				if want := slope(w, direction); math.Abs(along-want) > 2*tolerance {
 					t.Errorf("%s: gradient along a direction is %g, want %g", q.Name, along, want)
+				}
+			}
+		})
+	}
+}
+
+// Nothing in a frozen part is trained or changes, and the graph computes no
+// gradient for it.
+func TestFrozen(t *testing.T) {
+	whole := parameters(t, config(3, 2, "batch", "transpose"), 3, 3, 1)
+	for _, cfg := range frozenVariants() {
+		t.Run(name(cfg), func(t *testing.T) {
+			p := parameters(t, cfg, 3, 3, 1)
+			shake(p, rand.New(rand.NewPCG(1, 5)))
+			before := map[string][]float32{}
+			for _, q := range p.All() {
+				before[q.Name] = slices.Clone(q.Value)
+			}
+			n := newNet(t, p, size{2, 8, 8}, true)
+			n.fill(rand.New(rand.NewPCG(1, 6)), 3)
+			n.run(t)
+			n.UpdateStatistics()
+			trained, frozen := 0, 0
+			for _, q := range p.All() {
+				statistic := strings.Contains(q.Name, ".running_")
+				inPart := slices.ContainsFunc(cfg.Freeze, func(part string) bool { return strings.HasPrefix(q.Name, part+".") })
+				if q.Trained() != (!inPart && !statistic) {
+					t.Errorf("%s: trained is %v", q.Name, q.Trained())
+				}
+				if same := slices.Equal(q.Value, before[q.Name]); same != (inPart || !statistic) {
+					t.Errorf("%s: unchanged is %v after a step without update", q.Name, same)
+				}
+				switch {
+				case q.Trained():
+					trained += len(q.Value)
+				case !statistic:
+					frozen += len(q.Value)
+				}
+			}
+			if p.Count() != trained || p.Frozen() != frozen {
+				t.Errorf("counts %d and %d frozen, want %d and %d", p.Count(), p.Frozen(), trained, frozen)
+			}
+			if cfg.Norm == "batch" && cfg.Up == "transpose" && trained+frozen != whole.Count() {
+				t.Errorf("%d trained and %d frozen, want %d together", trained, frozen, whole.Count())
+			}
+			for _, node := range n.graph.AllNodes() {
+				for _, part := range cfg.Freeze {
+					if name := node.Name(); strings.HasPrefix(name, part+".") && (strings.HasSuffix(name, ".grad.weight") || strings.HasSuffix(name, ".grad.bias")) {
+						t.Errorf("the graph computes %s", name)
+					}
 				}
 			}
 		})

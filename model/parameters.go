@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 )
 
 // Parameter is one tensor of the net.
@@ -17,14 +18,18 @@ type Parameter struct {
 	Shape []int
 	// Value is row-major. Graphs read it in place.
 	Value []float32
-	// Grad is the gradient of the last training step, laid out like Value; nil for running statistics.
+	// Grad is the gradient of the last training step, laid out like Value; nil for
+	// running statistics and in frozen parts.
 	Grad []float32
 
+	// statistic is set of running statistics.
+	statistic bool
 	// torch lists the axes of Shape in PyTorch's order: (O, I, K, K) and (I, O, 2, 2).
 	torch []int
 }
 
-// Trained reports whether the solver changes the parameter; running statistics it does not.
+// Trained reports whether the solver changes the parameter: it does not change
+// running statistics and frozen ones.
 func (p *Parameter) Trained() bool { return p.Grad != nil }
 
 // TorchShape is the shape in PyTorch's layout.
@@ -154,8 +159,8 @@ func (p *Parameters) add(name string, shape, torch []int, trained bool) *Paramet
 	for _, n := range shape {
 		size *= n
 	}
-	q := &Parameter{Name: name, Shape: shape, torch: torch, Value: make([]float32, size)}
-	if trained {
+	q := &Parameter{Name: name, Shape: shape, Value: make([]float32, size), statistic: !trained, torch: torch}
+	if trained && !p.Config.frozen(name) {
 		q.Grad = make([]float32, size)
 	}
 	p.list = append(p.list, q)
@@ -170,23 +175,47 @@ func (p *Parameters) All() []*Parameter { return p.list }
 func (p *Parameters) Get(name string) *Parameter { return p.byName[name] }
 
 // Count is the number of trained values.
-func (p *Parameters) Count() int {
+func (p *Parameters) Count() int { return p.count((*Parameter).Trained) }
+
+// Frozen is the number of values in frozen parts that would be trained otherwise.
+func (p *Parameters) Frozen() int {
+	return p.count(func(q *Parameter) bool { return p.Config.frozen(q.Name) && !q.statistic })
+}
+
+func (p *Parameters) count(which func(*Parameter) bool) int {
 	n := 0
 	for _, q := range p.list {
-		if q.Trained() {
+		if which(q) {
 			n += len(q.Value)
 		}
 	}
 	return n
 }
 
-// Load copies all tensors from a source in PyTorch's layout, such as a
-// checkpoint. The error names every tensor that is missing or of another shape;
-// then nothing was copied.
-func (p *Parameters) Load(tensor func(name string) (shape []int, values []float32, ok bool)) error {
+// Source finds a tensor in PyTorch's layout by its name, such as one of a checkpoint.
+type Source func(name string) (shape []int, values []float32, ok bool)
+
+// Load copies all tensors from a source. The error names every tensor that is
+// missing or of another shape; then nothing was copied.
+func (p *Parameters) Load(from Source) error { return load(p.list, from) }
+
+// Transfer copies the tensors of a net that was trained elsewhere as Load does,
+// but leaves the head as it is where the source's has another number of classes.
+// classes is that of the source.
+func (p *Parameters) Transfer(from Source) (classes int, err error) {
+	list, want := p.list, p.Get("head.weight").TorchShape()
+	classes = p.Classes
+	if shape, _, ok := from("head.weight"); ok && len(shape) == len(want) && slices.Equal(shape[1:], want[1:]) && shape[0] != want[0] {
+		classes = shape[0]
+		list = slices.DeleteFunc(slices.Clone(list), func(q *Parameter) bool { return strings.HasPrefix(q.Name, "head.") })
+	}
+	return classes, load(list, from)
+}
+
+func load(list []*Parameter, from Source) error {
 	var errs []error
-	for _, q := range p.list {
-		switch shape, _, ok := tensor(q.Name); {
+	for _, q := range list {
+		switch shape, _, ok := from(q.Name); {
 		case !ok:
 			errs = append(errs, fmt.Errorf("model: tensor %s is missing", q.Name))
 		case !slices.Equal(shape, q.TorchShape()):
@@ -196,8 +225,8 @@ func (p *Parameters) Load(tensor func(name string) (shape []int, values []float3
 	if errs != nil {
 		return errors.Join(errs...)
 	}
-	for _, q := range p.list {
-		_, values, _ := tensor(q.Name)
+	for _, q := range list {
+		_, values, _ := from(q.Name)
 		q.FromTorch(q.Value, values)
 	}
 	return nil

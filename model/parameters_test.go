@@ -263,6 +263,57 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// A head for other classes stays as it was drawn; all else is as in Load.
+func TestTransfer(t *testing.T) {
+	from := func(p *model.Parameters, shapes map[string][]int) model.Source {
+		return func(name string) ([]int, []float32, bool) {
+			q := p.Get(name)
+			if shape, ok := shapes[name]; ok {
+				return shape, nil, shape != nil
+			}
+			return q.TorchShape(), q.ToTorch(q.Value), true
+		}
+	}
+	cfg := config(2, 1, "batch", "transpose")
+	for _, tc := range []struct {
+		name    string
+		classes int // of the source
+		shapes  map[string][]int
+		want    string // error
+	}{
+		{"same classes", 4, nil, ""},
+		{"more classes", 6, nil, ""},
+		{"one class", 1, nil, ""},
+		{"no head", 4, map[string][]int{"head.weight": nil}, "model: tensor head.weight is missing"},
+		{"other channels", 4, map[string][]int{"head.weight": {6, 3, 1, 1}}, "model: tensor head.weight has shape [6 3 1 1], want [4 2 1 1]"},
+		{"other bias", 4, map[string][]int{"head.bias": {6}}, "model: tensor head.bias has shape [6], want [4]"},
+		{"other encoder", 6, map[string][]int{"encoder.0.conv1.weight": {2, 1, 3, 3}}, "model: tensor encoder.0.conv1.weight has shape [2 1 3 3], want [2 3 3 3]"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			source, to, drawn := parameters(t, cfg, 3, tc.classes, 1), parameters(t, cfg, 3, 4, 2), parameters(t, cfg, 3, 4, 2)
+			classes, err := to.Transfer(from(source, tc.shapes))
+			if tc.want != "" {
+				if err == nil || err.Error() != tc.want {
+					t.Errorf("error is %v, want %s", err, tc.want)
+				}
+				return
+			}
+			if err != nil || classes != tc.classes {
+				t.Fatalf("%d classes and error %v, want %d", classes, err, tc.classes)
+			}
+			for _, q := range to.All() {
+				want := source
+				if tc.classes != 4 && strings.HasPrefix(q.Name, "head.") {
+					want = drawn
+				}
+				if !slices.Equal(q.Value, want.Get(q.Name).Value) {
+					t.Errorf("%s has wrong values", q.Name)
+				}
+			}
+		})
+	}
+}
+
 func TestInitialisation(t *testing.T) {
 	cfg := config(16, 2, "batch", "transpose")
 	a, b, c := parameters(t, cfg, 3, 4, 1), parameters(t, cfg, 3, 4, 1), parameters(t, cfg, 3, 4, 2)
@@ -326,6 +377,24 @@ func TestConfigErrors(t *testing.T) {
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q, want it to have %q", err, want)
+		}
+	}
+	for _, tc := range []struct {
+		freeze []string
+		want   string // "": right
+	}{
+		{[]string{"encoder"}, ""},
+		{[]string{"encoder.4", "up.3", "decoder.0", "head"}, ""},
+		{[]string{"encoder.5"}, `model.freeze has "encoder.5", want parts of the net: encoder, encoder.0 to encoder.4, up, decoder, up.0 and decoder.0 to 3, head`},
+		{[]string{"head", "enc"}, `model.freeze has "enc", want`},
+		{[]string{"encoder.0.conv1"}, `model.freeze has "encoder.0.conv1", want`},
+		{[]string{""}, `model.freeze has "", want`},
+		{[]string{"encoder", "up", "decoder", "head"}, "model.freeze = [encoder, up, decoder, head], want at least one part left to train"},
+	} {
+		cfg := model.DefaultConfig()
+		cfg.Freeze = tc.freeze
+		if err := cfg.Validate(); tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("freeze %q: error is %v, want %q", tc.freeze, err, tc.want)
 		}
 	}
 	rng := rand.New(rand.NewPCG(1, 0))

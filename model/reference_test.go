@@ -3,6 +3,8 @@ package model_test
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
@@ -135,7 +137,8 @@ func pool(x grid) grid {
 // normalise is batch norm, in place.
 func (u *plainUNet) normalise(name string, x grid) {
 	mean, variance := u.weights[name+".running_mean"], u.weights[name+".running_var"]
-	if u.training {
+	frozen := slices.ContainsFunc(u.cfg.Freeze, func(part string) bool { return strings.HasPrefix(name+".", part+".") })
+	if u.training && !frozen {
 		mean, variance = make([]float64, x.c), make([]float64, x.c)
 		rows := float64(len(x.v) / x.c)
 		for i, v := range x.v {

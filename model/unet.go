@@ -30,7 +30,8 @@ type norm struct {
 // New builds the net into the graph of image: (N, H, W, channels), float32 in
 // 0..1, H and W multiples of 2^depth. A training net normalises by the
 // statistics of the batch, drops out (drawn from seed and the graph's Step) and
-// has gradients; the other normalises by running statistics.
+// has gradients; the other normalises by running statistics, as frozen parts
+// always do.
 func New(g *op.Graph, image *G.Node, p *Parameters, training bool, seed uint64) (*UNet, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func New(g *op.Graph, image *G.Node, p *Parameters, training bool, seed uint64) 
 		return nil, err
 	}
 	deepest := s[0] * (s[1] >> p.Config.Depth) * (s[2] >> p.Config.Depth)
-	if training && p.Config.Norm == "batch" && deepest < 2 {
+	if training && p.Config.Norm == "batch" && deepest < 2 && !p.Config.frozen(fmt.Sprintf("encoder.%d", p.Config.Depth)) {
 		return nil, fmt.Errorf("model: batch norm has one value a channel at the bottleneck with a batch of %d images of %d x %d pixels, want at least 2: a larger batch or image, a smaller model.depth, or model.norm none", s[0], s[1], s[2])
 	}
 
@@ -91,7 +92,7 @@ func (u *UNet) convNorm(conv, bn string, x []*G.Node) *G.Node {
 	g := u.graph
 	weight, gamma, beta := u.node(conv+".weight"), u.node(bn+".weight"), u.node(bn+".bias")
 	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
-	if !u.training {
+	if !u.training || u.params.Config.frozen(bn) {
 		return g.ConvNormReLU(conv, x, weight, gamma, beta,
 			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...))
 	}
@@ -112,7 +113,7 @@ func (u *UNet) up(name string, x *G.Node) *G.Node {
 // node adds the input node of a parameter.
 func (u *UNet) node(name string) *G.Node {
 	p := u.params.Get(name)
-	if !u.training {
+	if !u.training || !p.Trained() {
 		return u.graph.Input(name, p.Value, p.Shape...)
 	}
 	n := u.graph.Parameter(name, p.Value, p.Shape...)

@@ -102,6 +102,10 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 	if err != nil {
 		return usage(err)
 	}
+	params, err := newParameters(cfg)
+	if err != nil {
+		return err
+	}
 	trainSet, err := data.Open(cfg.Data, cfg.Seed, "train")
 	if err != nil {
 		return err
@@ -126,6 +130,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		if start, old, err = readCheckpoint(from); err != nil {
 			return err
 		}
+		cfg.Model.Init = old.Model.Init // where the weights came from, whatever is given now
 		if err := compare(from, old, cfg, console.W); err != nil {
 			return err
 		}
@@ -134,6 +139,10 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		}
 		if fingerprint := start.Meta["data_fingerprint"]; fingerprint != trainSet.Fingerprint() {
 			fmt.Fprintf(console.W, "the training set is not the one of %s\n", from)
+		}
+	} else if cfg.Model.Init != "" {
+		if err := initialise(params, cfg.Model.Init, console.W); err != nil {
+			return err
 		}
 	}
 	counts, weights, err := classWeights(ctx, cfg, trainSet, console)
@@ -152,9 +161,9 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		recorders = append(recorders, pages(out.dir, cfg)) // from what the others have written
 	}
 	result, err := train.Run(ctx, train.Setup{
-		Seed: cfg.Seed, Config: cfg.Train, Model: cfg.Model, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
+		Seed: cfg.Seed, Config: cfg.Train, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
 		Checkpoint: cfg.Checkpoint, Augment: cfg.Data.Augment,
-		Engine: engine, Train: trainSet, Val: valSet, Classes: len(cfg.Data.Classes), Loss: loss.New(cfg.Loss, weights),
+		Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
 		Folder: folder, Resume: start,
 		Recorder:   recorders,
 		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights,
@@ -205,7 +214,11 @@ func compare(path string, old, resumed config.Config, notes io.Writer) error {
 	refused, changed := config.Compare(old, resumed)
 	var errs []error
 	for _, d := range refused {
-		errs = append(errs, fmt.Errorf("%s does not fit the configuration: %v", path, d))
+		hint := ""
+		if d.Key == "model.freeze" {
+			hint = fmt.Sprintf("; to train other parts, start anew from its weights, with model.init=%s and another --out", path)
+		}
+		errs = append(errs, fmt.Errorf("%s does not fit the configuration: %v%s", path, d, hint))
 	}
 	for _, d := range changed {
 		fmt.Fprintf(notes, "changed since the checkpoint: %v\n", d)

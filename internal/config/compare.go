@@ -10,9 +10,9 @@ import (
 )
 
 // fixed are the keys that a resumed run must keep: the shapes and the meaning
-// of the parameters, and the kind of the optimizer's state.
+// of the parameters, and what the optimizer's state is of.
 var fixed = []string{
-	"data.classes", "model.base_channels", "model.depth", "model.norm", "model.up", "optimizer.name",
+	"data.classes", "model.base_channels", "model.depth", "model.norm", "model.up", "model.freeze", "optimizer.name",
 }
 
 // Difference is a key whose value differs between two configurations.

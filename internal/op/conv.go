@@ -32,14 +32,7 @@ func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.
 		g.checkVector(name, "bias", bias, s.Out)
 		inputs = append(inputs, bias)
 	}
-	skips := make([]*pool, len(inputs))
-	byPool := make([]bool, len(inputs))
-	for i, n := range x {
-		if p := g.pools[n]; p != nil && len(x) > 1 && g.Trained(n) && !p.skipped {
-			skips[i], byPool[i] = p, true
-			p.skipped = true
-		}
-	}
+	skips, byPool := g.claimSkips(x, len(inputs))
 	return g.Apply(Func{
 		Name:   name,
 		Kind:   "conv",
@@ -59,17 +52,15 @@ func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.
 		Diff: func(_, dy *G.Node) []*G.Node {
 			grads := make([]*G.Node, len(inputs))
 			if slices.ContainsFunc(x, g.Trained) {
-				copy(grads, g.convGradInput(name, s, x, channels, dy, w))
+				weights := func(in [][]float32) []float32 { return in[1] }
+				copy(grads, g.convGradInput(name, s, x, channels, skips, weights, dy, w))
 			}
-			for i, p := range skips {
-				if p != nil {
-					p.skip = grads[i]
-				}
+			if g.Trained(w) {
+				grads[len(x)] = g.Apply(Func{Name: name + ".grad.weight", Kind: "conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
+					g.Engine.ConvGradWeights(s, dw, channels.of(in), in[len(x)])
+				}}, append(slices.Clone(x), dy)...)
 			}
-			grads[len(x)] = g.Apply(Func{Name: name + ".grad.weight", Kind: "conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
-				g.Engine.ConvGradWeights(s, dw, channels.of(in), in[len(x)])
-			}}, append(slices.Clone(x), dy)...)
-			if bias != nil {
+			if bias != nil && g.Trained(bias) {
 				grads[len(x)+1] = g.gradBias(name, dy, s.Out)
 			}
 			return grads
@@ -77,9 +68,25 @@ func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.
 	}, inputs...)
 }
 
-// convGradInput adds the gradients of a convolution's images. One op computes
-// them one after the other in its memory; with several, each is a view of that.
-func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, channels channels, dy, w *G.Node) []*G.Node {
+// claimSkips finds the images of a convolution whose gradient goes to a pool
+// (see Conv): that pool for each, or nil, and whether there is one for each of
+// the op's inputs, the first of which are the images.
+func (g *Graph) claimSkips(x []*G.Node, inputs int) (skips []*pool, byPool []bool) {
+	skips, byPool = make([]*pool, len(x)), make([]bool, inputs)
+	for i, n := range x {
+		if p := g.pools[n]; p != nil && len(x) > 1 && g.Trained(n) && !p.skipped {
+			skips[i], byPool[i] = p, true
+			p.skipped = true
+		}
+	}
+	return skips, byPool
+}
+
+// convGradInput adds the gradients of a convolution's images, and gives those of
+// skips to their pools. One op computes them one after the other in its memory;
+// with several, each is a view of that. The inputs are the gradient of the
+// convolution's result and what its weights are made of.
+func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, channels channels, skips []*pool, weights func(in [][]float32) []float32, inputs ...*G.Node) []*G.Node {
 	shape := x[0].Shape()
 	if len(x) > 1 {
 		shape = []int{s.N * s.H * s.W * s.In}
@@ -89,8 +96,8 @@ func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, chan
 			size := s.N * s.H * s.W * channels[i].Count
 			channels[i].Values, dx = dx[:size], dx[size:]
 		}
-		g.Engine.ConvGradInput(s, channels, in[0], in[1])
-	}}, dy, w)
+		g.Engine.ConvGradInput(s, channels, in[0], weights(in))
+	}}, inputs...)
 	if len(x) == 1 {
 		return []*G.Node{all}
 	}
@@ -99,6 +106,9 @@ func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, chan
 	for i, n := range x {
 		grads[i] = g.view(fmt.Sprintf("%s.grad.input.%d", name, i), all, from, n.Shape())
 		from += n.Shape().TotalSize()
+		if skips[i] != nil {
+			skips[i].skip = grads[i]
+		}
 	}
 	return grads
 }

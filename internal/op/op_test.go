@@ -258,6 +258,28 @@ func opCases() []opCase {
 			step: 1. / 64,
 		})
 	}
+	for _, x := range []image{{2, 1, 1, 1}, {2, 3, 5, 3}} {
+		const out = 4
+		frozen := []operand{{[]int{3, 3, x.c, out}, normal}, {vector(out), nearOne}, {vector(out), nearZero}, {vector(out), nearZero}, {vector(out), nearOne}}
+		rng := rand.New(rand.NewPCG(9, uint64(x.c)))
+		constants := opCase{operands: frozen}.draw(rng)
+		add(opCase{
+			name:     fmt.Sprintf("ConvNormReLU %v", x),
+			operands: []operand{{x.shape(), normal}},
+			build: func(g *op.Graph, in []*G.Node) *G.Node {
+				var fixed []*G.Node
+				for i, a := range constants {
+					fixed = append(fixed, g.Input(fmt.Sprintf("fixed.%d", i), a.values, a.shape...))
+				}
+				return g.ConvNormReLU("y", in, fixed[0], fixed[1], fixed[2], fixed[3], fixed[4])
+			},
+			reference: func(in [][]float64) []float64 {
+				w, gamma, beta, mean, variance := widen(constants[0].values), widen(constants[1].values), widen(constants[2].values), widen(constants[3].values), widen(constants[4].values)
+				return normaliseRef(convRef(x, out, 3, in[0], w, nil), gamma, beta, mean, variance, true)
+			},
+			step: 1. / 1024,
+		})
+	}
 	for _, s := range []image{{2, 1, 1, 1}, {2, 3, 5, 3}} {
 		add(opCase{
 			name:      fmt.Sprintf("ReLU %v", s),

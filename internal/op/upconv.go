@@ -30,16 +30,21 @@ func (g *Graph) UpConv(name string, x, w, bias *G.Node) *G.Node {
 			g.Engine.UpConv(s, y, in[0], in[1], in[2])
 		},
 		Diff: func(_, dy *G.Node) []*G.Node {
-			var dx *G.Node
+			grads := make([]*G.Node, 3)
 			if g.Trained(x) {
-				dx = g.Apply(Func{Name: name + ".grad.input", Kind: "transposed conv, input gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+				grads[0] = g.Apply(Func{Name: name + ".grad.input", Kind: "transposed conv, input gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 					g.Engine.UpConvGradInput(s, dx, in[0], in[1])
 				}}, dy, w)
 			}
-			dw := g.Apply(Func{Name: name + ".grad.weight", Kind: "transposed conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
-				g.Engine.UpConvGradWeights(s, dw, in[0], in[1])
-			}}, x, dy)
-			return []*G.Node{dx, dw, g.gradBias(name, dy, out)}
+			if g.Trained(w) {
+				grads[1] = g.Apply(Func{Name: name + ".grad.weight", Kind: "transposed conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
+					g.Engine.UpConvGradWeights(s, dw, in[0], in[1])
+				}}, x, dy)
+			}
+			if g.Trained(bias) {
+				grads[2] = g.gradBias(name, dy, out)
+			}
+			return grads
 		},
 	}, x, w, bias)
 }

@@ -36,8 +36,12 @@ func (c *Console) Record(event any) error {
 		if e.Step > 0 {
 			return c.line("resuming at step %d, epoch %d of %d", e.Step, e.Epoch+1, e.Epochs)
 		}
-		return c.line("training on %d images, validating on %d; %d parameters; %d epochs of %d steps",
-			e.TrainImages, e.ValImages, e.Parameters, e.Epochs, e.StepsPerEpoch)
+		frozen := ""
+		if e.Frozen > 0 {
+			frozen = fmt.Sprintf(" and %d frozen ones", e.Frozen)
+		}
+		return c.line("training on %d images, validating on %d; %d parameters%s; %d epochs of %d steps",
+			e.TrainImages, e.ValImages, e.Parameters, frozen, e.Epochs, e.StepsPerEpoch)
 	case train.Stepped:
 		return c.step(e)
 	case train.Evaluated:

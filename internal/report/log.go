@@ -33,7 +33,7 @@ func (l *Log) Record(event any) error {
 	case train.Started:
 		line.Event, line.Data = "started", map[string]any{
 			"epochs": e.Epochs, "steps_per_epoch": e.StepsPerEpoch, "train_images": e.TrainImages, "val_images": e.ValImages,
-			"parameters": e.Parameters, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
+			"parameters": e.Parameters, "frozen_parameters": e.Frozen, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
 			"class_counts": e.ClassCounts, "class_weights": e.ClassWeights,
 		}
 	case train.Stepped:

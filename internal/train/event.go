@@ -18,6 +18,7 @@ type Started struct {
 	TrainImages   int
 	ValImages     int
 	Parameters    int       // trained values
+	Frozen        int       // values that model.freeze keeps from being trained
 	Epoch         int       // the epoch the run goes on in, from 0
 	Step          int64     // steps done before
 	Batch         int       // batches of that epoch done before

@@ -20,7 +20,9 @@ func TestKernelsTrainTheSameNet(t *testing.T) {
 		s, recorder := tiny(t, func(s *Setup) {
 			s.Engine = engine
 			s.Config.Epochs = 2
-			s.Model.BaseChannels = 16 // wide enough for every path of the convolutions
+			cfg := tinyNet
+			cfg.BaseChannels = 16 // wide enough for every path of the convolutions
+			s.Params = net(t, cfg)
 		})
 		if _, err := Run(context.Background(), s); err != nil {
 			t.Fatal(err)

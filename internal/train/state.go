@@ -103,10 +103,20 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 // LoadWeights copies weights and running statistics from a checkpoint into the
 // parameters. The error names every tensor that is missing or of another shape.
 func LoadWeights(p *model.Parameters, c *checkpoint.Checkpoint) error {
-	return p.Load(func(name string) ([]int, []float32, bool) {
+	return p.Load(source(c))
+}
+
+// TransferWeights does the same from a net that was trained elsewhere, but
+// leaves the head as it is where that of c has another number of classes, which it returns.
+func TransferWeights(p *model.Parameters, c *checkpoint.Checkpoint) (classes int, err error) {
+	return p.Transfer(source(c))
+}
+
+func source(c *checkpoint.Checkpoint) model.Source {
+	return func(name string) ([]int, []float32, bool) {
 		t, ok := c.Tensor(name)
 		return t.Shape, t.Data, ok
-	})
+	}
 }
 
 // metadata reads numbers from a checkpoint's strings and gathers what is wrong with them.

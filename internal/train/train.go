@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -24,15 +23,14 @@ var ErrInterrupted = errors.New("interrupted")
 type Setup struct {
 	Seed       uint64
 	Config     Config
-	Model      model.Config
 	Optimizer  solver.Config
 	Schedule   solver.ScheduleConfig
 	Checkpoint checkpoint.Config
 	Augment    data.AugmentConfig
 
 	Engine     *kernel.Engine
+	Params     *model.Parameters // the net with its first weights, which the run changes
 	Train, Val *data.Split
-	Classes    int
 	Loss       Loss
 	Folder     checkpoint.Folder
 	Resume     *checkpoint.Checkpoint // nil starts anew
@@ -88,7 +86,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	}
 	if err := r.Recorder.Record(Started{
 		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(s.Train.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
-		Parameters: r.graphs.Params.Count(), Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
+		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
 		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
 	}); err != nil {
 		return r.result, err
@@ -101,21 +99,17 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 }
 
 func newRun(s Setup) (*run, error) {
-	const channels = 3
-	params, err := model.NewParameters(s.Model, channels, s.Classes, rand.New(rand.NewPCG(s.Seed, 0)))
-	if err != nil {
-		return nil, err
-	}
 	r := &run{
 		Setup:     s,
-		graphs:    &Graphs{Engine: s.Engine, Params: params, Loss: s.Loss, Seed: s.Seed},
+		graphs:    &Graphs{Engine: s.Engine, Params: s.Params, Loss: s.Loss, Seed: s.Seed},
 		steps:     map[int]*Step{},
 		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.Config.BatchSize, Shuffle: true, Augment: s.Augment, Seed: s.Seed}),
 		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.Config.BatchSize}),
 		at:        position{bestIoU: math.NaN(), bestEpoch: -1},
 	}
 	r.evaluator = NewEvaluator(r.graphs)
-	if r.solver, err = solver.New(s.Optimizer, Trained(params), s.Engine); err != nil {
+	var err error
+	if r.solver, err = solver.New(s.Optimizer, Trained(s.Params), s.Engine); err != nil {
 		return nil, err
 	}
 	if s.Resume != nil {

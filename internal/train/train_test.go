@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,6 +44,18 @@ func (e *events) Record(event any) error {
 	return nil
 }
 
+var tinyNet = model.Config{BaseChannels: 4, Depth: 2, Norm: "batch", Up: "transpose"}
+
+// net makes the first weights of a net for 4 classes.
+func net(t *testing.T, cfg model.Config) *model.Parameters {
+	t.Helper()
+	params, err := model.NewParameters(cfg, 3, 4, rand.New(rand.NewPCG(7, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return params
+}
+
 // tiny is a run of 3 epochs of 11 images in batches of 4, so that each epoch ends with a smaller batch.
 func tiny(t *testing.T, change func(*Setup)) (Setup, *events) {
 	t.Helper()
@@ -65,13 +78,12 @@ func tiny(t *testing.T, change func(*Setup)) (Setup, *events) {
 	s := Setup{
 		Seed:       7,
 		Config:     Config{Epochs: 3, BatchSize: 4},
-		Model:      model.Config{BaseChannels: 4, Depth: 2, Norm: "batch", Up: "transpose"},
+		Params:     net(t, tinyNet),
 		Optimizer:  solver.DefaultConfig(),
 		Schedule:   solver.DefaultScheduleConfig(),
 		Checkpoint: checkpoint.DefaultConfig(),
 		Engine:     engine,
 		Train:      train, Val: val,
-		Classes:      4,
 		Loss:         loss.New(loss.DefaultConfig(), []float64{1, 5, 5, 50}),
 		Folder:       checkpoint.Folder{Dir: t.TempDir(), Keep: 2},
 		Recorder:     recorder,
@@ -94,18 +106,21 @@ func last(t *testing.T, s Setup) *checkpoint.Checkpoint {
 }
 
 func TestResumedRunEndsWithTheSameBits(t *testing.T) {
-	solvers := map[string]func(*Setup){
-		"sgd": func(s *Setup) {
+	variants := map[string]func(*Setup, *model.Config){
+		"sgd": func(s *Setup, _ *model.Config) {
 			s.Optimizer.Name, s.Optimizer.LR = "sgd", 0.05
 		},
-		"adamw": func(*Setup) {},
+		"adamw":        func(*Setup, *model.Config) {},
+		"frozen parts": func(_ *Setup, net *model.Config) { net.Freeze = []string{"encoder.1", "up"} },
 	}
-	for name, choose := range solvers {
+	for name, choose := range variants {
 		// 3 steps an epoch: 2 is mid-epoch, 3 is before the validation, 4 is after it.
 		for _, stop := range []int64{1, 2, 3, 4, 8} {
 			change := func(s *Setup) {
-				choose(s)
-				s.Model.Dropout = 0.3
+				cfg := tinyNet
+				cfg.Dropout = 0.3
+				choose(s, &cfg)
+				s.Params = net(t, cfg)
 				s.Optimizer.ClipNorm = 1
 				s.Augment = data.AugmentConfig{FlipHorizontal: 0.5, Rotate: 20, Scale: [2]float64{0.8, 1.2}, Brightness: 0.2}
 			}
@@ -120,10 +135,9 @@ func TestResumedRunEndsWithTheSameBits(t *testing.T) {
 			if _, err := Run(ctx, s); !errors.Is(err, ErrInterrupted) {
 				t.Fatalf("%s stopped after step %d: error %v, want %v", name, stop, err, ErrInterrupted)
 			}
-			s.Resume = last(t, s)
-			after := &events{}
-			s.Recorder = after
-			if _, err := Run(context.Background(), s); err != nil {
+			resumed, after := tiny(t, change)
+			resumed.Resume, resumed.Folder = last(t, s), s.Folder
+			if _, err := Run(context.Background(), resumed); err != nil {
 				t.Fatal(err)
 			}
 
@@ -150,6 +164,39 @@ func TestResumedRunEndsWithTheSameBits(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A run leaves all of a frozen part as it was and keeps no optimizer state of it;
+// the rest is trained as if nothing else were there to decay or to clip.
+func TestFrozenPartsStayAsTheyAre(t *testing.T) {
+	s, _ := tiny(t, func(s *Setup) {
+		cfg := tinyNet
+		cfg.Freeze = []string{"encoder", "up.1"}
+		s.Params = net(t, cfg)
+		s.Optimizer.WeightDecay, s.Optimizer.ClipNorm = 0.1, 1
+	})
+	if _, err := Run(context.Background(), s); err != nil {
+		t.Fatal(err)
+	}
+	c := last(t, s)
+	state := 0
+	for _, q := range net(t, tinyNet).All() {
+		frozen := strings.HasPrefix(q.Name, "encoder.") || strings.HasPrefix(q.Name, "up.1.")
+		tensor, _ := c.Tensor(q.Name)
+		if same := slices.EqualFunc(tensor.Data, q.ToTorch(q.Value), sameBits); same != frozen {
+			t.Errorf("%s: unchanged is %v, want %v", q.Name, same, frozen)
+		}
+		_, moved := c.Tensor("optimizer.exp_avg." + q.Name)
+		if want := !frozen && q.Trained(); moved != want {
+			t.Errorf("%s: optimizer state is %v, want %v", q.Name, moved, want)
+		}
+		if moved {
+			state++
+		}
+	}
+	if state == 0 {
+		t.Error("no optimizer state at all")
 	}
 }
 
@@ -232,7 +279,9 @@ func TestNonFiniteLossStopsAndKeepsTheLastGoodCheckpoint(t *testing.T) {
 func TestExplodedGradientStopsTheRun(t *testing.T) {
 	s, _ := tiny(t, func(s *Setup) {
 		s.Optimizer.Name, s.Optimizer.LR = "sgd", 1e30
-		s.Model.Norm = "none"
+		cfg := tinyNet
+		cfg.Norm = "none"
+		s.Params = net(t, cfg)
 		s.Schedule.Name, s.Schedule.WarmupEpochs = "constant", 0
 	})
 	_, err := Run(context.Background(), s)
@@ -317,7 +366,9 @@ func TestLearnsShapes(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Config = Config{Epochs: 8, BatchSize: 8}
-		s.Model.BaseChannels = 8
+		wider := tinyNet
+		wider.BaseChannels = 8
+		s.Params = net(t, wider)
 		s.Optimizer.LR = 0.01
 	})
 	if _, err := Run(context.Background(), s); err != nil {

@@ -1,9 +1,10 @@
 """Loads a checkpoint into PyTorch and compares logits and gradients with those in a second file.
 
-    parity.py CHECKPOINT EXPECTED
+    parity.py CHECKPOINT EXPECTED [FROZEN PART]...
 
 EXPECTED holds image (N,H,W,3), target (N,H,W,C), weights (C), logits (N,H,W,C) of the
-evaluation mode, loss (1) and gradient.<parameter> of a training step. Prints three numbers:
+evaluation mode, loss (1) and gradient.<parameter> of a training step, in which frozen parts, such
+as encoder.1, have no gradient and are in evaluation mode. Prints three numbers:
 the largest differences of logits, of the loss, and of gradients relative to the parameter's largest.
 """
 import json
@@ -57,30 +58,43 @@ def load(path):
     return tensors
 
 
-checkpoint, expected = load(sys.argv[1]), load(sys.argv[2])
-state = {name: t for name, t in checkpoint.items() if not name.startswith("optimizer.")}
-net = UNet(
-    channels=state["encoder.0.conv1.weight"].shape[1],
-    classes=state["head.weight"].shape[0],
-    base=state["head.weight"].shape[1],
-    depth=sum(name.startswith("up.") and name.endswith(".bias") for name in state),
-)
-net.load_state_dict(state)
+def fit(state):
+    """The net of a state_dict."""
+    net = UNet(
+        channels=state["encoder.0.conv1.weight"].shape[1],
+        classes=state["head.weight"].shape[0],
+        base=state["head.weight"].shape[1],
+        depth=sum(name.startswith("up.") and name.endswith(".bias") for name in state),
+    )
+    net.load_state_dict(state)
+    return net
 
-image = expected["image"].permute(0, 3, 1, 2).contiguous()
-target = expected["target"].argmax(3)
-target[expected["target"].sum(3) == 0] = 255
 
-net.eval()
-with torch.no_grad():
-    logits = net(image).permute(0, 2, 3, 1)
-print((logits - expected["logits"]).abs().max().item())
+def main():
+    checkpoint, expected = load(sys.argv[1]), load(sys.argv[2])
+    state = {name: t for name, t in checkpoint.items() if not name.startswith("optimizer.")}
+    net = fit(state)
 
-net.train()
-loss = F.cross_entropy(net(image), target, weight=expected["weights"], ignore_index=255)
-loss.backward()
-print((loss - expected["loss"][0]).abs().item())
-print(max(
-    ((p.grad - expected["gradient." + name]).abs().max() / p.grad.abs().max()).item()
-    for name, p in net.named_parameters()
-))
+    image = expected["image"].permute(0, 3, 1, 2).contiguous()
+    target = expected["target"].argmax(3)
+    target[expected["target"].sum(3) == 0] = 255
+
+    net.eval()
+    with torch.no_grad():
+        logits = net(image).permute(0, 2, 3, 1)
+    print((logits - expected["logits"]).abs().max().item())
+
+    net.train()
+    for part in sys.argv[3:]:
+        net.get_submodule(part).eval().requires_grad_(False)
+    loss = F.cross_entropy(net(image), target, weight=expected["weights"], ignore_index=255)
+    loss.backward()
+    print((loss - expected["loss"][0]).abs().item())
+    print(max(
+        ((p.grad - expected["gradient." + name]).abs().max() / p.grad.abs().max()).item()
+        for name, p in net.named_parameters() if p.requires_grad
+    ))
+
+
+if __name__ == "__main__":
+    main()
