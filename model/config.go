@@ -59,17 +59,15 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// blocks are the parts of the net by depth and name, which Freeze may name one
-// by one (encoder.0) or all of a kind (encoder).
+// blocks are the parts of the net in the order in which an image passes them.
+// Freeze may name one (encoder.0) or all of a kind (encoder).
 func (c Config) blocks() []string {
 	var names []string
 	for level := range c.Depth + 1 {
 		names = append(names, fmt.Sprintf("encoder.%d", level))
 	}
-	for _, kind := range []string{"up", "decoder"} {
-		for i := range c.Depth {
-			names = append(names, fmt.Sprintf("%s.%d", kind, i))
-		}
+	for i := range c.Depth {
+		names = append(names, fmt.Sprintf("up.%d", i), fmt.Sprintf("decoder.%d", i))
 	}
 	return append(names, "head")
 }

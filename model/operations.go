@@ -1,35 +1,46 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Operations is the number of floating-point operations (a multiplication and
 // an addition are two) that the convolutions of the net need for an image of h x
 // w pixels, counted as direct convolutions: of a forward pass, and of a training
-// step, whose backward pass needs twice as many again but for the gradient of the image.
+// step, which needs as many again for the gradient of the weights that are
+// trained, and for that of the input where something before it is trained.
 func (p *Parameters) Operations(h, w int) (forward, training float64) {
-	pixels := func(level int) float64 { return float64(h>>level) * float64(w>>level) }
-	first := 0.0
-	for _, q := range p.list {
-		if len(q.Shape) != 4 {
-			continue
-		}
+	before := false // something is trained
+	for _, block := range p.Config.blocks() {
 		var i int
 		level := 0 // of the pixels that each weight is multiplied with
 		switch {
-		case scan(q.Name, "encoder.%d.", &i):
+		case scan(block, "encoder.%d", &i):
 			level = i
-		case scan(q.Name, "up.%d.", &i) && p.Config.Up == "transpose":
+		case scan(block, "up.%d", &i) && p.Config.Up == "transpose":
 			level = p.Config.Depth - i
-		case scan(q.Name, "up.%d.", &i), scan(q.Name, "decoder.%d.", &i):
+		case scan(block, "up.%d", &i), scan(block, "decoder.%d", &i):
 			level = p.Config.Depth - 1 - i
 		}
-		n := 2 * float64(len(q.Value)) * pixels(level)
-		if q.Name == "encoder.0.conv1.weight" {
-			first = n
+		pixels := float64(h>>level) * float64(w>>level)
+		for _, q := range p.list {
+			if len(q.Shape) != 4 || !strings.HasPrefix(q.Name, block+".") {
+				continue
+			}
+			n := 2 * float64(len(q.Value)) * pixels
+			forward += n
+			training += n
+			if before {
+				training += n
+			}
+			if q.Trained() {
+				training += n
+				before = true
+			}
 		}
-		forward += n
 	}
-	return forward, 3*forward - first
+	return forward, training
 }
 
 func scan(name, format string, i *int) bool {

@@ -30,4 +30,14 @@ func TestOperations(t *testing.T) {
 			t.Errorf("up %s: training %v, want %v", c.up, training, want)
 		}
 	}
+
+	// The sums of above, doubled: a frozen encoder is passed forward only, and the
+	// transposed convolution after it needs no gradient of its input.
+	frozen, err := model.NewParameters(model.Config{BaseChannels: 2, Depth: 1, Norm: "batch", Up: "transpose", Freeze: []string{"encoder"}}, 3, 4, rand.New(rand.NewPCG(1, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, training := frozen.Operations(4, 4); training != 2*(1440+864)+2*2*(4*4*2*4)+3*2*(1728+128) {
+		t.Errorf("frozen encoder: training %v", training)
+	}
 }
