@@ -130,7 +130,10 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		if start, old, err = readCheckpoint(from); err != nil {
 			return err
 		}
-		cfg.Model.Init = old.Model.Init // where the weights came from, whatever is given now
+		if given := cfg.Model.Init; given != "" && given != old.Model.Init {
+			fmt.Fprintf(console.W, "model.init = %s is not read: the training goes on from %s\n", given, from)
+		}
+		cfg.Model.Init = old.Model.Init // where the weights came from
 		if err := compare(from, old, cfg, console.W); err != nil {
 			return err
 		}

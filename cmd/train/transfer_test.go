@@ -132,6 +132,12 @@ training on 6 images, validating on 3; 162 parameters and 330 frozen ones; 2 epo
 			}
 		}
 	})
+	t.Run("another file", func(t *testing.T) {
+		o := command(t, tiny("--resume", "auto", "--epochs", "3", "--set", "model.freeze=[encoder]", "--set", "model.init=other")...)
+		if o.code != 0 || !strings.Contains(o.stderr, "model.init = other is not read: the training goes on from run/checkpoints/last.safetensors\n") {
+			t.Errorf("exit code %d\n%s", o.code, o.stderr)
+		}
+	})
 	t.Run("another freeze", func(t *testing.T) {
 		check(t, command(t, tiny("--quiet", "--resume", "auto")...), 2, []string{
 			"train: run/checkpoints/last.safetensors does not fit the configuration: model.freeze [encoder] -> []; to train other parts, start anew from its weights, with model.init=run/checkpoints/last.safetensors and another --out"})
