@@ -35,22 +35,21 @@ func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value,
 	if s := logits.Shape(); len(s) != 4 || s[3] != len(l.weights) || !s.Eq(target.Shape()) {
 		return nil, nil, fmt.Errorf("loss: logits have shape %v and the target %v, want (N, H, W, %d) of both, one channel a class weight", s, target.Shape(), len(l.weights))
 	}
-	var logp *G.Node
-	if l.cfg.Kind == "weighted_cce_probabilities" {
-		logp = logOfProbabilities(g, expOf(g, g.LogSoftmax("log_softmax", logits)))
-	} else {
-		logp = g.LogSoftmax("log_softmax", logits)
-	}
-	if g.Err() != nil {
-		return nil, nil, g.Err()
-	}
 	var weights *G.Node
 	if training && l.cfg.ClassWeights.Scheme == "per_batch" {
 		weights = batchWeights(g, target)
 	} else {
 		weights = g.Constant("class_weights", l.weights)
 	}
-	sums = l.sumsNode(g, logp, target, weights)
+	if l.cfg.plain() {
+		sums = l.crossEntropy(g, logits, target, weights)
+	} else {
+		logp := g.LogSoftmax("log_softmax", logits)
+		if l.cfg.Kind == "weighted_cce_probabilities" {
+			logp = logOfProbabilities(g, expOf(g, logp))
+		}
+		sums = l.sumsNode(g, logp, target, weights)
+	}
 	value = l.valueNode(g, sums)
 	return value, sums, g.Err()
 }

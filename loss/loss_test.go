@@ -351,6 +351,40 @@ func TestAgainstPyTorch(t *testing.T) {
 	}
 }
 
+// Targets that are distributions, over few and many classes: the loss from
+// logits, which is one pass, is that from probabilities, which is many.
+func TestSoftTargets(t *testing.T) {
+	for _, classes := range []int{2, 4, 7, 255} {
+		rng := rand.New(rand.NewPCG(uint64(classes), 1))
+		b := random(uint64(classes), 2, 9, 11, classes)
+		weights := make([]float64, classes)
+		for c := range weights {
+			weights[c] = 0.5 + rng.Float64()
+		}
+		for i := 0; i < len(b.target); i += 2 * classes { // every second pixel, void ones too
+			sum := float32(0)
+			for c := range classes {
+				b.target[i+c] = rng.Float32()
+				sum += b.target[i+c]
+			}
+			for c := range classes {
+				b.target[i+c] /= sum
+			}
+		}
+		for _, reduction := range []string{"weighted_mean", "mean", "sum_per_image"} {
+			cfg := loss.DefaultConfig()
+			cfg.Reduction = reduction
+			got := compute(t, cfg, weights, b, true)
+			cfg.Kind = "weighted_cce_probabilities"
+			want := compute(t, cfg, weights, b, true)
+			if math.Abs(got.value-want.value) > 2e-6*want.value {
+				t.Errorf("%d classes, %s: loss is %.9g, want %.9g", classes, reduction, got.value, want.value)
+			}
+			checkGrad(t, fmt.Sprintf("%d classes, %s", classes, reduction), got.grad, widen(want.grad), 5e-6)
+		}
+	}
+}
+
 // A void pixel changes nothing but the number of images, and has no gradient.
 func TestVoidPixels(t *testing.T) {
 	weights := []float64{0.5, 2, 7}

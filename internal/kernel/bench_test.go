@@ -92,6 +92,10 @@ func BenchmarkRows(b *testing.B) {
 	ch := func() []float32 { return random(rng, c) }
 	gamma, beta, mean, variance, dgamma, dbeta := ch(), ch(), ch(), ch(), ch(), ch()
 	head, logp := random(rng, n*h*w*4), random(rng, n*h*w*4)
+	targets, weights := make([]float32, n*h*w*4), []float32{1, 2, 3, 4}
+	for i := 0; i < len(targets); i += 4 {
+		targets[i+rng.IntN(4)] = 1
+	}
 	for _, tt := range []struct {
 		name  string
 		bytes float64
@@ -109,6 +113,8 @@ func BenchmarkRows(b *testing.B) {
 		{"SumRows", 1, func(e *kernel.Engine) { e.SumRows(dbeta, x) }},
 		{"LogSoftmax", 2 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmax(logp, head, 4) }},
 		{"LogSoftmaxGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmaxGrad(head, head, logp, 4) }},
+		{"CrossEntropy", 2 * 4. / 32, func(e *kernel.Engine) { e.CrossEntropy(head, targets, weights) }},
+		{"CrossEntropyGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.CrossEntropyGrad(logp, 1, head, targets, weights) }},
 	} {
 		benchmarkKernels(b, tt.name, 0, tt.bytes*size*4, tt.f)
 	}

@@ -29,6 +29,7 @@ type Engine struct {
 type part struct {
 	tile      tile
 	columns   columns
+	pixels    pixels
 	transform transform
 	rowCopy   rowCopy
 	band      []float32 // zero-padded rows of an image, or a block of transformed tiles

@@ -86,6 +86,8 @@ func TestFence(t *testing.T) {
 				e.Softmax(y, y, out)
 				e.LogSoftmax(y, y, out)
 				e.LogSoftmaxGrad(y, y, y, out)
+				e.CrossEntropy(y, y, bias)
+				e.CrossEntropyGrad(y, 1, y, y, bias)
 				e.Adam(&kernel.AdamStep{}, x, z, f(len(x)), f(len(x)))
 				e.SGD(&kernel.SGDStep{}, x, z)
 				e.Momentum(&kernel.SGDStep{}, x, z, f(len(x)))

@@ -28,6 +28,7 @@ func instructionSets() []*instructionSet {
 			transpose:     transposeAVX2,
 			transforms:    []transformLoops{avx512Transforms, avx2Transforms},
 			countsMoments: true,
+			pixels:        pixelLoops{transposeFourAVX512, transposeFourBackAVX512, 16, crossEntropyAVX512, crossEntropyGradAVX512},
 			updates:       updateLoops{16, adamAVX512, sgdAVX512, momentumAVX512, sumSquaresAVX512},
 		},
 		{
@@ -49,6 +50,7 @@ func instructionSets() []*instructionSet {
 			copyVectors: copyRowsAVX2,
 			transpose:   transposeAVX2,
 			transforms:  []transformLoops{avx2Transforms},
+			pixels:      pixelLoops{transposeFourAVX2, transposeFourBackAVX2, 8, crossEntropyAVX2, crossEntropyGradAVX2},
 			updates:     updateLoops{8, adamAVX2, sgdAVX2, momentumAVX2, sumSquaresAVX2},
 		},
 		generic,

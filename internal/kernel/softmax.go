@@ -20,8 +20,6 @@ func (e *Engine) LogSoftmaxGrad(dlogits, dlogp, logp []float32, c int) {
 	e.overPixels(dlogits, logp, dlogp, c, logSoftmaxGrad)
 }
 
-const pixelBlock = 4 * maxLanes // pixels that are transposed at once
-
 // overPixels runs a loop on the pixels (rows of c) of x and, unless it is nil,
 // g. Blocks of them are transposed, so that a vector holds the same class of
 // its neighbours; what the last block lacks is computed too and left behind.
@@ -32,68 +30,18 @@ func (e *Engine) overPixels(y, x, g []float32, c, loop int) {
 		b := &e.parts[part].columns
 		for lo < hi {
 			end := min(lo+pixelBlock, hi)
-			transpose(classes, x[lo*c:end*c], c)
+			e.isa.pixels.transpose(classes, x[lo*c:end*c], c)
 			if g != nil {
-				transpose(grads, g[lo*c:end*c], c)
+				e.isa.pixels.transpose(grads, g[lo*c:end*c], c)
 			}
 			for col := 0; col < end-lo; col += b.cols {
 				*b = columns{y: classes[col:], x: classes[col:], g: grads[col:], rows: c, stride: pixelBlock}
 				e.columnBlock(b, col, loop)(b)
 			}
-			transposeBack(y[lo*c:end*c], classes, c)
+			e.isa.pixels.transposeBack(y[lo*c:end*c], classes, c)
 			lo = end
 		}
 	})
-}
-
-// transpose computes classes (c, pixelBlock) from pixels (M, c), M <= pixelBlock.
-func transpose(classes, pixels []float32, c int) {
-	n := len(pixels) / c
-	i := 0
-	for ; i+4 <= c; i += 4 {
-		c0, c1, c2, c3 := fourClasses(classes[i*pixelBlock:], n)
-		at := i
-		for r := range c0 {
-			v := pixels[at:][:4]
-			c0[r], c1[r], c2[r], c3[r] = v[0], v[1], v[2], v[3]
-			at += c
-		}
-	}
-	for ; i < c; i++ {
-		at := i
-		to := classes[i*pixelBlock:][:n]
-		for r := range to {
-			to[r] = pixels[at]
-			at += c
-		}
-	}
-}
-
-// transposeBack computes pixels from classes.
-func transposeBack(pixels, classes []float32, c int) {
-	n := len(pixels) / c
-	i := 0
-	for ; i+4 <= c; i += 4 {
-		c0, c1, c2, c3 := fourClasses(classes[i*pixelBlock:], n)
-		at := i
-		for r := range c0 {
-			v := pixels[at:][:4]
-			v[0], v[1], v[2], v[3] = c0[r], c1[r], c2[r], c3[r]
-			at += c
-		}
-	}
-	for ; i < c; i++ {
-		at := i
-		for _, v := range classes[i*pixelBlock:][:n] {
-			pixels[at] = v
-			at += c
-		}
-	}
-}
-
-// fourClasses are the first n pixels of the first four classes.
-func fourClasses(classes []float32, n int) (c0, c1, c2, c3 []float32) {
-	return classes[:n], classes[pixelBlock:][:n], classes[2*pixelBlock:][:n], classes[3*pixelBlock:][:n]
 }
 
 func softmaxPlain(c *columns) {

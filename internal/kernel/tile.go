@@ -39,6 +39,7 @@ type instructionSet struct {
 	transforms    []transformLoops // widest first; a plain loop does the rest
 	countsMoments bool             // has a resultMomentsTransform
 
+	pixels  pixelLoops
 	updates updateLoops
 }
 
@@ -101,7 +102,7 @@ func (s *instructionSet) blocks(m int) (rows, blocks int) {
 var zeros [64]float32
 
 // generic is the plain Go tile, and what the others are tested against.
-var generic = &instructionSet{name: "generic", rows: 2, wide: 4, narrow: 4, run: tileGeneric, loops: plainLoops, updates: plainUpdates}
+var generic = &instructionSet{name: "generic", rows: 2, wide: 4, narrow: 4, run: tileGeneric, loops: plainLoops, pixels: plainPixels, updates: plainUpdates}
 
 func tileGeneric(t *tile) {
 	for block := range t.blocks {

@@ -136,7 +136,7 @@ func (b block) eachWritten(body func(store func(v reg.VecVirtual)), y, stride re
 // keep zeroes g where y <= floor.
 func (b block) keep(g, y, floor reg.VecVirtual) {
 	const notLessOrEqual = 6
-	if b.mask != nil {
+	if b.count == 16 {
 		k := K()
 		VCMPPS(Imm(notLessOrEqual), floor, y, k)
 		VMOVAPS_Z(g, k, g)

@@ -49,6 +49,10 @@ func main() {
 		softmax(s, wide)
 		logSoftmax(s, wide)
 		logSoftmaxGrad(s, wide)
+		transposeFour(s)
+		transposeFourBack(s)
+		crossEntropy(s, wide)
+		crossEntropyGrad(s, wide)
 	}
 	copyRows()
 	transpose()
