@@ -12,12 +12,12 @@ import (
 // shrunk image leaves open is 0 in the image and Void in the mask. The zero
 // value varies nothing.
 type AugmentConfig struct {
-	FlipHorizontal float64    `yaml:"flip_horizontal"` // probability, [0, 1]
-	FlipVertical   float64    `yaml:"flip_vertical"`   // probability, [0, 1]
-	Rotate         float64    `yaml:"rotate"`          // r: turned about the centre by degrees uniform in [-r, r], r in [0, 180]
-	Scale          [2]float64 `yaml:"scale"`           // [lo, hi]: enlarged by a factor uniform in it, within [0.1, 10]
-	Brightness     float64    `yaml:"brightness"`      // b: v' = clip(v * k), k uniform in [1-b, 1+b], b in [0, 1]
-	Contrast       float64    `yaml:"contrast"`        // c: v' = clip(m + (v - m) * k), m the image's mean, k uniform in [1-c, 1+c], c in [0, 1]; after brightness
+	FlipHorizontal float64    `yaml:"flip_horizontal" range:"[0,1]"` // probability, [0, 1]
+	FlipVertical   float64    `yaml:"flip_vertical" range:"[0,1]"`   // probability, [0, 1]
+	Rotate         float64    `yaml:"rotate" range:"[0,180]"`        // r: turned about the centre by degrees uniform in [-r, r], r in [0, 180]
+	Scale          [2]float64 `yaml:"scale" range:"[0.1,10]"`        // [lo, hi]: enlarged by a factor uniform in it, within [0.1, 10]
+	Brightness     float64    `yaml:"brightness" range:"[0,1]"`      // b: v' = clip(v * k), k uniform in [1-b, 1+b], b in [0, 1]
+	Contrast       float64    `yaml:"contrast" range:"[0,1]"`        // c: v' = clip(m + (v - m) * k), m the image's mean, k uniform in [1-c, 1+c], c in [0, 1]; after brightness
 }
 
 // Validate reports every value out of range, one line each.

@@ -8,25 +8,25 @@ import (
 
 // Config says where the labelled images are and how they are brought to the net.
 type Config struct {
-	Source      string          `yaml:"source"`       // synthetic, folder or npy
-	Train       string          `yaml:"train"`        // folder: has images/ and masks/; npy: has images.npy and masks.npy
-	Val         string          `yaml:"val"`          // as Train; empty: val_fraction of Train is split off
-	Test        string          `yaml:"test"`         // as Train; may be empty
-	ValFraction float64         `yaml:"val_fraction"` // (0, 1)
-	Size        [2]int          `yaml:"size"`         // height, width
-	Classes     []string        `yaml:"classes"`      // names, in class order; 2 to 255
-	Palette     [][3]int        `yaml:"palette"`      // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] a class, and perhaps one more for ignored pixels
-	MaxPixels   int64           `yaml:"max_pixels"`   // larger images are refused before they are decoded
-	IgnoreIndex int             `yaml:"ignore_index"` // the value of ignored pixels in mask files, 0..255, not a class
-	Cache       string          `yaml:"cache"`        // auto (ram if the split takes at most CacheLimit bytes), ram, off
+	Source      string          `yaml:"source" enum:"synthetic,folder,npy"`
+	Train       string          `yaml:"train"`                        // folder: has images/ and masks/; npy: has images.npy and masks.npy
+	Val         string          `yaml:"val"`                          // as Train; empty: val_fraction of Train is split off
+	Test        string          `yaml:"test"`                         // as Train; may be empty
+	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`   // of the images
+	Size        [2]int          `yaml:"size" range:"[1,)"`            // height, width
+	Classes     []string        `yaml:"classes"`                      // names, in class order; 2 to 255
+	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`      // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] a class, and perhaps one more for ignored pixels
+	MaxPixels   int64           `yaml:"max_pixels" range:"[1,)"`      // larger images are refused before they are decoded
+	IgnoreIndex int             `yaml:"ignore_index" range:"[0,255]"` // the value of ignored pixels in mask files, not a class
+	Cache       string          `yaml:"cache" enum:"auto,ram,off"`    // auto: ram if the split takes at most CacheLimit bytes
 	Synthetic   SyntheticConfig `yaml:"synthetic"`
 	Augment     AugmentConfig   `yaml:"augment"`
 }
 
 // SyntheticConfig is the number of images in each split of the synthetic source.
 type SyntheticConfig struct {
-	Train int `yaml:"train"`
-	Val   int `yaml:"val"` // also the size of the test split
+	Train int `yaml:"train" range:"[1,)"`
+	Val   int `yaml:"val" range:"[1,)"` // also the size of the test split
 }
 
 // CacheLimit is the largest split, in bytes at Config.Size, which cache: auto keeps in memory.

@@ -12,19 +12,19 @@ import (
 type Config struct {
 	// Kind is "weighted_cce" (from logits, through a stable log-softmax) or
 	// "weighted_cce_probabilities" (softmax, renormalise, clip to [1e-7, 1-1e-7], log).
-	Kind string `yaml:"kind"`
+	Kind string `yaml:"kind" enum:"weighted_cce,weighted_cce_probabilities"`
 	// ClassWeights names the scheme that turns class counts into weights, or holds the weights themselves.
-	ClassWeights ClassWeights `yaml:"class_weights"`
+	ClassWeights ClassWeights `yaml:"class_weights" range:"[0,)"`
 	// WeightBy is "target" (right) or "prediction" (a published mistake, kept to show what it does).
-	WeightBy string `yaml:"weight_by"`
+	WeightBy string `yaml:"weight_by" enum:"target,prediction"`
 	// Reduction is "weighted_mean", "mean" or "sum_per_image".
-	Reduction string `yaml:"reduction"`
+	Reduction string `yaml:"reduction" enum:"weighted_mean,mean,sum_per_image"`
 	// Dice is the share of soft Dice in the loss, [0, 1].
-	Dice float64 `yaml:"dice"`
+	Dice float64 `yaml:"dice" range:"[0,1]"`
 	// FocalGamma is the exponent of (1-p) in focal loss, >= 0; 0 turns it off.
-	FocalGamma float64 `yaml:"focal_gamma"`
+	FocalGamma float64 `yaml:"focal_gamma" range:"[0,)"`
 	// Beta is the b of the effective_number scheme, (0, 1).
-	Beta float64 `yaml:"beta"`
+	Beta float64 `yaml:"beta" range:"(0,1)"`
 	// AllowAbsentClasses gives a class with no pixel in the training set weight 0 instead of an error.
 	AllowAbsentClasses bool `yaml:"allow_absent_classes"`
 }

@@ -10,15 +10,15 @@ import (
 // Config is the `model` section: the architecture of the UNet.
 type Config struct {
 	// BaseChannels is the number of channels at full resolution, >= 1; each level down doubles it.
-	BaseChannels int `yaml:"base_channels"`
+	BaseChannels int `yaml:"base_channels" range:"[1,1024]"`
 	// Depth is the number of 2x2 poolings, 1 to 8; image sides must be multiples of 2^Depth.
-	Depth int `yaml:"depth"`
+	Depth int `yaml:"depth" range:"[1,8]"`
 	// Norm is "batch" (convolutions without bias, batch norm) or "none" (convolutions with bias).
-	Norm string `yaml:"norm"`
+	Norm string `yaml:"norm" enum:"batch,none"`
 	// Up is "transpose" (2x2 stride-2 transposed convolution) or "nearest" (nearest neighbour, then a 3x3 convolution).
-	Up string `yaml:"up"`
+	Up string `yaml:"up" enum:"transpose,nearest"`
 	// Dropout is the probability of dropping a value of the bottleneck's output, [0, 1); 0 turns it off.
-	Dropout float64 `yaml:"dropout"`
+	Dropout float64 `yaml:"dropout" range:"[0,1)"`
 	// Init is a safetensors file with PyTorch's names whose weights and running
 	// statistics a new training starts from; empty: they are drawn. The head is
 	// drawn where the file's has another number of classes.

@@ -15,7 +15,7 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
 	{"cmd/train", "internal/config internal/report internal/train internal/onnx data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
-	{"internal/config", "internal/report internal/train data model loss internal/solver internal/checkpoint"},
+	{"internal/config", "configs internal/report internal/train data model loss internal/solver internal/checkpoint"},
 	{"internal/report", "internal/train data internal/metric"},
 	{"internal/train", "data model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/onnx", "model internal/op"},
@@ -28,6 +28,7 @@ var arrows = []struct{ from, to string }{
 	{"internal/metric", ""},
 	{"internal/checkpoint", ""},
 	{"data", ""},
+	{"configs", ""},
 }
 
 // only are libraries that few packages may import.

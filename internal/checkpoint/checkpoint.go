@@ -54,9 +54,9 @@ func (c *Checkpoint) Tensor(name string) (Tensor, bool) {
 type Config struct {
 	// EverySteps is the number of steps between two checkpoints; 0 saves at
 	// each epoch's end only.
-	EverySteps int `yaml:"every_steps"`
+	EverySteps int `yaml:"every_steps" range:"[0,)"`
 	// Keep is the number of step files kept beside last and best, >= 1.
-	Keep int `yaml:"keep"`
+	Keep int `yaml:"keep" range:"[1,)"`
 }
 
 // DefaultConfig saves at each epoch's end and keeps two step files.

@@ -28,12 +28,11 @@ func (d Difference) String() string { return fmt.Sprintf("%s %s -> %s", d.Key, d
 // changed, where it may. Both are sorted by key.
 func Compare(old, resumed Config) (refused, changed []Difference) {
 	s := newSchema()
-	a, b := reflect.ValueOf(old), reflect.ValueOf(resumed)
 	for _, key := range s.keys() {
 		if !s[key].leaf {
 			continue
 		}
-		d := Difference{key, text(a.FieldByIndex(s[key].index)), text(b.FieldByIndex(s[key].index))}
+		d := Difference{key, text(s.field(old, key)), text(s.field(resumed, key))}
 		switch {
 		case d.Old == d.New:
 		case slices.Contains(fixed, key):

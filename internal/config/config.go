@@ -37,9 +37,9 @@ type Config struct {
 	// Out is the run folder.
 	Out string `yaml:"out"`
 	// Threads is the number of threads of the ops, >= 0; 0 is one a core.
-	Threads int `yaml:"threads"`
+	Threads int `yaml:"threads" range:"[0,1024]"`
 	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic".
-	Kernel     string                `yaml:"kernel"`
+	Kernel     string                `yaml:"kernel" enum:"auto,avx512,avx2,generic"`
 	Data       data.Config           `yaml:"data"`
 	Model      model.Config          `yaml:"model"`
 	Loss       loss.Config           `yaml:"loss"`

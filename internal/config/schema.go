@@ -18,24 +18,30 @@ type field struct {
 	typ   reflect.Type
 	index []int // in Config, as reflect.Value.FieldByIndex takes it
 	leaf  bool
+	tag   reflect.StructTag
 }
 
 func newSchema() schema {
 	s := schema{}
-	s.add("", reflect.TypeFor[Config](), nil)
+	s.add("", reflect.TypeFor[Config](), nil, "")
 	return s
 }
 
-func (s schema) add(key string, t reflect.Type, index []int) {
-	f := field{typ: t, index: index, leaf: t.Kind() != reflect.Struct || ownYAML(t)}
+func (s schema) add(key string, t reflect.Type, index []int, tag reflect.StructTag) {
+	f := field{typ: t, index: index, leaf: t.Kind() != reflect.Struct || ownYAML(t), tag: tag}
 	s[key] = f
 	if f.leaf {
 		return
 	}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		s.add(join(key, name), t.Field(i).Type, append(slices.Clip(index), i))
+		s.add(join(key, name), t.Field(i).Type, append(slices.Clip(index), i), t.Field(i).Tag)
 	}
+}
+
+// field is the value of a key of c.
+func (s schema) field(c Config, key string) reflect.Value {
+	return reflect.ValueOf(c).FieldByIndex(s[key].index)
 }
 
 // ownYAML reports whether a type reads its YAML itself.
@@ -63,7 +69,7 @@ func (s schema) keys() []string {
 func (s schema) children(section string) []string {
 	var names []string
 	for _, key := range s.keys() {
-		if rest, ok := strings.CutPrefix(key, section+"."); ok && !strings.Contains(rest, ".") {
+		if rest, ok := strings.CutPrefix(key, join(section, "")); ok && !strings.Contains(rest, ".") {
 			names = append(names, rest)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 type ScheduleConfig struct {
 	// Name is constant, cosine (Loshchilov and Hutter 2017), poly (power 0.9,
 	// as DeepLab) or step (two drops).
-	Name string `yaml:"name"`
+	Name string `yaml:"name" enum:"constant,cosine,poly,step"`
 	// WarmupEpochs is the length of the linear rise at the start, >= 0; may be
 	// a fraction of an epoch.
-	WarmupEpochs float64 `yaml:"warmup_epochs"`
+	WarmupEpochs float64 `yaml:"warmup_epochs" range:"[0,)"`
 	// FinalLRFactor is the factor at the end of the run, in [0, 1]; constant
 	// does not use it.
-	FinalLRFactor float64 `yaml:"final_lr_factor"`
+	FinalLRFactor float64 `yaml:"final_lr_factor" range:"[0,1]"`
 }
 
 // DefaultScheduleConfig is one epoch of warm-up, then cosine to 1 %.

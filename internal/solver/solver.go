@@ -23,20 +23,20 @@ import (
 type Config struct {
 	// Name is sgd, adam (L2 weight decay, Kingma and Ba 2015) or adamw
 	// (decoupled weight decay, Loshchilov and Hutter 2019).
-	Name string `yaml:"name"`
+	Name string `yaml:"name" enum:"sgd,adam,adamw"`
 	// LR is the learning rate that the schedule scales, > 0.
-	LR float64 `yaml:"lr"`
+	LR float64 `yaml:"lr" range:"(0,)"`
 	// WeightDecay pulls every parameter towards zero, biases and norms too, >= 0.
-	WeightDecay float64 `yaml:"weight_decay"`
+	WeightDecay float64 `yaml:"weight_decay" range:"[0,)"`
 	// Momentum is for sgd, in [0, 1).
-	Momentum float64 `yaml:"momentum"`
+	Momentum float64 `yaml:"momentum" range:"[0,1)"`
 	// Beta1 and Beta2 are for adam and adamw, in [0, 1).
-	Beta1 float64 `yaml:"beta1"`
-	Beta2 float64 `yaml:"beta2"`
+	Beta1 float64 `yaml:"beta1" range:"[0,1)"`
+	Beta2 float64 `yaml:"beta2" range:"[0,1)"`
 	// Epsilon is added to Adam's denominator, > 0.
-	Epsilon float64 `yaml:"epsilon"`
+	Epsilon float64 `yaml:"epsilon" range:"(0,)"`
 	// ClipNorm is the largest norm of all gradients together; 0 does not clip.
-	ClipNorm float64 `yaml:"clip_norm"`
+	ClipNorm float64 `yaml:"clip_norm" range:"[0,)"`
 }
 
 // DefaultConfig is AdamW with PyTorch's betas, without clipping.

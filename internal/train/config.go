@@ -8,11 +8,11 @@ import (
 // Config is the `train` section.
 type Config struct {
 	// Epochs is the number of passes over the training set, >= 1.
-	Epochs int `yaml:"epochs"`
+	Epochs int `yaml:"epochs" range:"[1,)"`
 	// BatchSize is the number of images a step, >= 1; the last batch of an epoch may be smaller.
-	BatchSize int `yaml:"batch_size"`
+	BatchSize int `yaml:"batch_size" range:"[1,)"`
 	// EarlyStop ends the run after so many epochs without a better validation mIoU; 0 turns it off.
-	EarlyStop int `yaml:"early_stop"`
+	EarlyStop int `yaml:"early_stop" range:"[0,)"`
 }
 
 // DefaultConfig is 10 epochs of batches of 8.
