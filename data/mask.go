@@ -99,22 +99,29 @@ func lossless(d decoded) error {
 	return losslessFormat(d.header.format)
 }
 
-func (f maskFormat) fromIndices(d decoded) ([]uint8, error) {
-	b := d.image.Bounds()
-	h, w := b.Dy(), b.Dx()
-	var at func(x, y int) int
+// storedValues reads the pixels of a grey or paletted image as they stand in the
+// file, x and y from 0; it is nil for other images.
+func storedValues(d decoded) func(x, y int) int {
 	switch img := d.image.(type) {
 	case *image.Paletted:
-		at = func(x, y int) int { return int(img.Pix[y*img.Stride+x]) }
+		return func(x, y int) int { return int(img.Pix[y*img.Stride+x]) }
 	case *image.Gray:
 		// The decoder stretches 1, 2 and 4 bit grey to 0..255: 1 becomes 255.
 		unit := 255 / (1<<d.header.greyBits - 1)
-		at = func(x, y int) int { return int(img.Pix[y*img.Stride+x]) / unit }
+		return func(x, y int) int { return int(img.Pix[y*img.Stride+x]) / unit }
 	case *image.Gray16:
-		at = func(x, y int) int { return int(img.Gray16At(b.Min.X+x, b.Min.Y+y).Y) }
-	default:
+		return func(x, y int) int { return int(img.Gray16At(img.Rect.Min.X+x, img.Rect.Min.Y+y).Y) }
+	}
+	return nil
+}
+
+func (f maskFormat) fromIndices(d decoded) ([]uint8, error) {
+	at := storedValues(d)
+	if at == nil {
 		return nil, errors.New("is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class")
 	}
+	b := d.image.Bounds()
+	h, w := b.Dy(), b.Dx()
 	mask := make([]uint8, h*w)
 	for y := range h {
 		for x := range w {

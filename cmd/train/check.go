@@ -39,7 +39,8 @@ warnings go to stderr, what is fine to stdout. Exit code 1: there are faults.`,
 			if err != nil {
 				return err
 			}
-			return p.runCheck(cmd.Context(), cfg, limit)
+			_, err = p.runCheck(cmd.Context(), p.stdout, cfg, limit)
+			return err
 		},
 	}
 	settings.register(cmd)
@@ -47,19 +48,20 @@ warnings go to stderr, what is fine to stdout. Exit code 1: there are faults.`,
 	return cmd
 }
 
-func (p *program) runCheck(ctx context.Context, cfg config.Config, limit int) error {
+// runCheck shows at most limit faults on stderr (0: all) and what is fine on w;
+// the train split comes first in what it returns.
+func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, limit int) (checked []data.Checked, err error) {
 	splits := []string{"train", "val"}
 	if cfg.Data.Test != "" {
 		splits = append(splits, "test")
 	}
 	console := p.console(false)
 	faults := faults{w: p.stderr, limit: limit, seen: map[string]bool{}}
-	var checked []data.Checked
 	for _, split := range splits {
 		c, err := data.Check(ctx, cfg.Data, cfg.Seed, split, cfg.Threads, console.Progress("checking "+split))
 		console.Close()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		checked = append(checked, c)
 		for _, err := range c.Faults {
@@ -76,10 +78,10 @@ func (p *program) runCheck(ctx context.Context, cfg config.Config, limit int) er
 		}
 		warnStretched(p.stderr, split, c, cfg.Data.Size)
 	}
-	if err := writeChecked(p.stdout, cfg.Data, splits, checked); err != nil {
-		return err
+	if err := writeChecked(w, cfg.Data, splits, checked); err != nil {
+		return nil, err
 	}
-	return faults.err()
+	return checked, faults.err()
 }
 
 // faults shows lines that differ, at most limit of them, and counts all. Splits
@@ -152,7 +154,16 @@ func sizesOf(c data.Checked) [][2]int {
 	})
 }
 
-// writeChecked prints what is fine: images, their sizes, and the labelled pixels of each class.
+// share is that of a class in the labelled pixels, in percent.
+func share(c data.Checked, class int) float64 {
+	var labelled int64
+	for _, n := range c.Pixels {
+		labelled += n
+	}
+	return 100 * float64(c.Pixels[class]) / float64(max(labelled, 1))
+}
+
+// writeChecked prints what is fine: images, their sizes, and the labelled pixels of each class with their share.
 func writeChecked(w io.Writer, cfg data.Config, splits []string, checked []data.Checked) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(what string, value func(c data.Checked) string) {
@@ -177,7 +188,10 @@ func writeChecked(w io.Writer, cfg data.Config, splits []string, checked []data.
 	size("smallest", func(sizes [][2]int) [2]int { return sizes[0] })
 	size("largest", func(sizes [][2]int) [2]int { return sizes[len(sizes)-1] })
 	for class, name := range cfg.Classes {
-		row("pixels of "+name, func(c data.Checked) string { return fmt.Sprint(c.Pixels[class]) })
+		if class < len(cfg.Palette) {
+			name = fmt.Sprintf("%s %v", name, cfg.Palette[class])
+		}
+		row("pixels of "+name, func(c data.Checked) string { return fmt.Sprintf("%d %6.2f%%", c.Pixels[class], share(c, class)) })
 	}
 	row("ignored pixels", func(c data.Checked) string { return fmt.Sprint(c.Ignored) })
 	if err := t.Flush(); err != nil {

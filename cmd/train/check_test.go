@@ -413,8 +413,8 @@ func TestCheckSummary(t *testing.T) {
 	decode(t, must(t, "weights", "--config", "c.yaml", "--json"), &counted)
 	fields := strings.Fields("train val images without fault 3 3 sizes (width x height) 1 1 smallest 128x128 128x128 largest 128x128 128x128")
 	for _, c := range counted.Classes {
-		n := fmt.Sprint(c.Count)
-		fields = append(fields, "pixels", "of", c.Name, n, n)
+		n, share := fmt.Sprint(c.Count), fmt.Sprintf("%.2f%%", 100*c.Frequency)
+		fields = append(fields, "pixels", "of", c.Name, n, share, n, share)
 	}
 	want := strings.Join(fields, " ") + " ignored pixels 0 0 pixels are counted at data.size, 64x64"
 	if got := strings.Join(strings.Fields(must(t, "check", "--config", "c.yaml")), " "); got != want {

@@ -45,7 +45,7 @@ configuration in the checkpoint.`,
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
-	cmd.Flags().StringVar(&split, "split", "val", "val, train or test")
+	cmd.Flags().StringVar(&split, "split", "val", "what to measure on: `val|train|test`")
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` to write a picture a sample to: image, mask and prediction side by side")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

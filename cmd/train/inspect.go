@@ -24,6 +24,7 @@ func (p *program) inspect() *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: filesOf("safetensors"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, err := checkpoint.Read(args[0])
 			if err != nil {

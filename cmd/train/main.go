@@ -1,5 +1,5 @@
 // Command train trains a UNet for semantic segmentation and works with what it
-// has learnt: check, weights, evaluate, predict, synth, report, inspect, export and bench.
+// has learnt; see its --help.
 //
 // Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted (a
 // training saves a checkpoint first).
@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -29,6 +30,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "train: stopping; a second signal stops at once")
 	})
 	os.Exit(run(ctx, os.Args[1:], &program{
+		name:     filepath.Base(os.Args[0]),
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,
 		terminal: term.IsTerminal(int(os.Stderr.Fd())),
@@ -38,6 +40,7 @@ func main() {
 
 // program is the world of a command.
 type program struct {
+	name     string    // as which it was called, train if empty
 	stdout   io.Writer // results
 	stderr   io.Writer // progress and errors
 	terminal bool      // stderr is a terminal

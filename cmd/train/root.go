@@ -62,13 +62,16 @@ report.html. An interrupted training (Ctrl-C) saves a checkpoint and goes on wit
 	}
 	settings.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&out, "out", "", "run folder, overrides out")
+	flags.StringVar(&out, "out", "", "run folder `DIR`, overrides out")
 	flags.StringVar(&resume, "resume", "", "go on from a checkpoint `FILE`, or from the last one of the run folder with auto")
 	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides train.epochs")
 	flags.BoolVar(&quiet, "quiet", false, "no progress")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
-	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(p.evaluate(), p.predict(), p.weights(), p.check(), p.synth(), p.report(), p.inspect(), p.export(), p.bench())
+	cmd.AddCommand(p.init(), p.check(), p.weights(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
+		p.synth(), p.bench(), p.schema(), p.completion(), p.version())
+	for _, c := range append(cmd.Commands(), cmd) {
+		complete(c)
+	}
 	return cmd
 }
 

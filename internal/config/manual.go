@@ -15,10 +15,9 @@ type manualLine struct {
 	key     string // dotted name; empty where the line has none
 	name    string // the key's name in its section, indented
 	comment string // what the key means
-	column  int    // where the comment begins
 }
 
-var keyLine = regexp.MustCompile(`^((?:  )*)(\w+):([^#]*)(?:# (.*))?$`)
+var keyLine = regexp.MustCompile(`^((?:  )*)(\w+):[^#]*(?:# (.*))?$`)
 
 // manual walks over the lines of configs/unet.yaml.
 func manual() iter.Seq[manualLine] {
@@ -29,8 +28,7 @@ func manual() iter.Seq[manualLine] {
 			line := manualLine{text: text}
 			if m := keyLine.FindStringSubmatch(text); m != nil {
 				path = append(path[:len(m[1])/2], m[2])
-				before := m[1] + m[2] + ":" + m[3]
-				line = manualLine{text, strings.Join(path, "."), m[1] + m[2], m[4], len(before)}
+				line = manualLine{text, strings.Join(path, "."), m[1] + m[2], m[3]}
 			}
 			if !yield(line) {
 				return
@@ -49,8 +47,8 @@ func descriptions() map[string]string {
 	return all
 }
 
-// longValue is the number of bytes from which on a comment stands above its key.
-const longValue = 60
+// commentColumn is where comments begin; after longer lines they stand above.
+const commentColumn = 30
 
 // Commented is the configuration as YAML with every key that concerns its
 // source, and what it means. title is the comment at the top, without #.
@@ -79,12 +77,12 @@ func (c Config) Commented(title string) []byte {
 			continue
 		}
 		before := line.name + ": " + value
-		if len(before) > longValue {
+		if len(before) >= commentColumn {
 			indent := line.name[:strings.LastIndexByte(line.name, ' ')+1]
 			fmt.Fprintf(&b, "%s# %s\n%s\n", indent, line.comment, before)
 			continue
 		}
-		fmt.Fprintf(&b, "%-*s# %s\n", max(line.column, len(before)+1), before, line.comment)
+		fmt.Fprintf(&b, "%-*s# %s\n", commentColumn, before, line.comment)
 	}
 	return []byte(b.String())
 }

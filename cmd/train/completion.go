@@ -1,0 +1,121 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+)
+
+func (p *program) completion() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish|powershell",
+		Short: "Print a script that makes a shell complete commands, flags, files and keys",
+		Example: `  source <(train completion bash)
+  train completion zsh > "${fpath[1]}/_train"
+  train completion fish | source`,
+		ValidArgs: shells,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(shells, args[0]) {
+				return usagef("%s %s: want one of %s", cmd.CommandPath(), strings.Join(args, " "), strings.Join(shells, ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			root.Use = cmp.Or(p.name, root.Name()) // the shell completes for the name that the program has
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(p.stdout, true)
+			case "zsh":
+				return root.GenZshCompletion(p.stdout)
+			case "fish":
+				return root.GenFishCompletion(p.stdout, true)
+			default:
+				return root.GenPowerShellCompletionWithDesc(p.stdout)
+			}
+		},
+	}
+}
+
+// complete says with what shells complete the arguments and flags of a command. A
+// flag tells by the name of its value in the help: a DIR is a folder, a|b is one
+// of these words; what else there is to know goes by the name of the flag.
+func complete(cmd *cobra.Command) {
+	if cmd.ValidArgs == nil && cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if completion := flagCompletion(f); completion != nil {
+			if err := cmd.RegisterFlagCompletionFunc(f.Name, completion); err != nil {
+				panic(err) // each flag is met once
+			}
+		}
+	})
+}
+
+// flagCompletion is nil where any file may stand.
+func flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
+	switch f.Name {
+	case "config":
+		return filesOf("yaml", "yml")
+	case "checkpoint":
+		return filesOf("safetensors")
+	case "resume":
+		return completeResume
+	case "set":
+		return completeSetting
+	}
+	switch value, _ := pflag.UnquoteUsage(f); {
+	case value == "FILE":
+		return nil
+	case value == "DIR":
+		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		}
+	case strings.Contains(value, "|"):
+		return cobra.FixedCompletions(strings.Split(value, "|"), cobra.ShellCompDirectiveNoFileComp)
+	}
+	return cobra.NoFileCompletions
+}
+
+// filesOf completes with files of these extensions.
+func filesOf(extensions ...string) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return extensions, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+// completeResume completes with auto, and with checkpoints when a path is begun.
+func completeResume(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if strings.HasPrefix("auto", begun) {
+		return []string{"auto\tthe last checkpoint of the run folder"}, cobra.ShellCompDirectiveNoFileComp
+	}
+	return filesOf("safetensors")(cmd, args, begun)
+}
+
+// completeSetting completes KEY=VALUE: keys, and after the = the words that the key takes.
+func completeSetting(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	var all []string
+	name, _, hasValue := strings.Cut(begun, "=")
+	for _, key := range config.Keys() {
+		switch {
+		case !hasValue && strings.HasPrefix(key.Name, begun):
+			all = append(all, key.Name+"=\t"+key.Description)
+		case hasValue && key.Name == name:
+			for _, word := range key.Values {
+				all = append(all, fmt.Sprintf("%s=%s", name, word))
+			}
+		}
+	}
+	if hasValue {
+		return all, cobra.ShellCompDirectiveNoFileComp
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}

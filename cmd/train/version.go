@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+)
+
+func (p *program) version() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print what the program was built from, and the instruction set it chooses here",
+		Example: "  train version --json",
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			b, err := newBuild()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(p.stdout, b)
+			}
+			_, err = fmt.Fprintln(p.stdout, b)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// build is the JSON of `version`.
+type build struct {
+	Version  string `json:"version"`  // of the module; (devel) where it is not known
+	Revision string `json:"revision"` // of git; empty where it is not known
+	Modified bool   `json:"modified"` // since that revision
+	Go       string `json:"go"`
+	System   string `json:"system"`
+	Kernel   string `json:"kernel"` // that kernel: auto chooses on this CPU
+}
+
+func newBuild() (build, error) {
+	engine, err := kernel.NewEngine(1, "auto")
+	if err != nil {
+		return build{}, err
+	}
+	b := build{Version: "(devel)", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Kernel: engine.Kernel()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b, nil
+	}
+	if v := info.Main.Version; v != "" {
+		b.Version = v
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision = s.Value
+		case "vcs.modified":
+			b.Modified = s.Value == "true"
+		}
+	}
+	return b, nil
+}
+
+// String is one line.
+func (b build) String() string {
+	revision := b.Revision
+	if revision == "" {
+		revision = "unknown"
+	}
+	if b.Modified {
+		revision += " (modified)"
+	}
+	return fmt.Sprintf("train %s, revision %s, %s %s, kernel %s", b.Version, revision, b.Go, b.System, b.Kernel)
+}

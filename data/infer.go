@@ -1,0 +1,319 @@
+package data
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Inferred is the configuration that fits the files of a folder.
+type Inferred struct {
+	Config                // Source, Train, Val, Test, Classes and Palette from the files, else DefaultConfig
+	Sizes  map[[2]int]int // images by their own height and width
+	Masks  string         // what stands in the masks, in words
+	Notes  []string       // what was not used, and why
+
+	oneHot int // classes of one-hot arrays, 0: none
+}
+
+// Infer looks through a folder of labelled images: DIR/images and DIR/masks, or
+// DIR/images.npy and DIR/masks.npy, or either of them in DIR/train, DIR/val and
+// DIR/test. It reads the headers of all images and the values of all masks, and
+// reports every file that cannot be used. workers and progress are as in
+// CountClasses.
+//
+// Masks hold class indices if they are grey or paletted and at least half of
+// the indices up to the largest occur; 255 is void then. Else each colour is a
+// class, in the order of red, green and blue. Names are those of classes.txt or
+// labels.txt, one a line, in DIR for masks of indices, else class_0, class_1, ...
+func Infer(ctx context.Context, dir string, workers int, progress func(done, total int)) (Inferred, error) {
+	r := Inferred{Config: DefaultConfig(), Sizes: map[[2]int]int{}}
+	if err := r.findSplits(dir); err != nil {
+		return Inferred{}, err
+	}
+	samples, problems := r.listSamples()
+	values := maskValues{}
+	var mu sync.Mutex // guards r and values
+	faults, err := pass(ctx, len(samples), workers, progress, func(i int) error {
+		own, h, w, err := samples[i]()
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		r.Sizes[[2]int{h, w}]++
+		for value, e := range own {
+			values.add(value, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return Inferred{}, fmt.Errorf("data: looking through %s: %w", dir, err)
+	}
+	if err := errors.Join(append(problems, faults...)...); err != nil {
+		return Inferred{}, err
+	}
+	if err := r.interpret(dir, values); err != nil {
+		return Inferred{}, err
+	}
+	return r, r.Validate()
+}
+
+// splitFolders are the usual names of the folder of each split.
+var splitFolders = []struct {
+	split string
+	names []string
+}{
+	{"train", []string{"train", "training"}},
+	{"val", []string{"val", "valid", "validation"}},
+	{"test", []string{"test"}},
+}
+
+// findSplits sets Source, Train, Val and Test to what is in dir.
+func (c *Config) findSplits(dir string) error {
+	if c.Source = sourceIn(dir); c.Source != "" {
+		c.Train = dir
+		return nil
+	}
+	for _, s := range splitFolders {
+		for _, name := range s.names {
+			path := filepath.Join(dir, name)
+			source := sourceIn(path)
+			if source == "" {
+				continue
+			}
+			if c.Source == "" {
+				c.Source = source
+			}
+			if c.Source != source {
+				return fmt.Errorf("data: %s is of images and masks as files and %s of arrays (npy), or the other way round: want one kind", c.Train, path)
+			}
+			switch s.split {
+			case "train":
+				c.Train = path
+			case "val":
+				c.Val = path
+			case "test":
+				c.Test = path
+			}
+			break
+		}
+		if c.Train == "" {
+			return fmt.Errorf("data: %s has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; %s", dir, entriesOf(dir))
+		}
+	}
+	return nil
+}
+
+// sourceIn is the kind of source that a folder is, or "".
+func sourceIn(dir string) string {
+	exists := func(name string, folder bool) bool {
+		info, err := os.Stat(filepath.Join(dir, name))
+		return err == nil && info.IsDir() == folder
+	}
+	switch {
+	case exists("images", true) && exists("masks", true):
+		return "folder"
+	case exists("images.npy", false) && exists("masks.npy", false):
+		return "npy"
+	}
+	return ""
+}
+
+// entriesOf says in words what is in a folder.
+func entriesOf(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return bare(err).Error()
+	}
+	const most = 6
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() {
+			name += "/"
+		}
+		names = append(names, name)
+	}
+	if len(names) > most {
+		names = append(names[:most], fmt.Sprintf("and %d more", len(entries)-most))
+	}
+	if len(names) == 0 {
+		return "it is empty"
+	}
+	return "it has " + strings.Join(names, ", ")
+}
+
+// sample reads the values of a mask and the size of its image.
+type sample func() (values maskValues, h, w int, err error)
+
+// listSamples lists the samples of all splits.
+func (r *Inferred) listSamples() (samples []sample, problems []error) {
+	for _, s := range splitFolders {
+		dir := map[string]string{"train": r.Train, "val": r.Val, "test": r.Test}[s.split]
+		if dir == "" {
+			continue
+		}
+		var more []sample
+		var errs []error
+		if r.Source == "npy" {
+			more, errs = r.listArrays(dir)
+		} else {
+			more, errs = r.listFiles(dir)
+		}
+		samples = append(samples, more...)
+		problems = append(problems, errs...)
+	}
+	return samples, problems
+}
+
+func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
+	f, problems := listFolder(r.Config, dir)
+	if f == nil {
+		return nil, problems
+	}
+	for i := range f.pairs {
+		p := &f.pairs[i]
+		samples = append(samples, func() (maskValues, int, int, error) {
+			if err := f.check(p); err != nil {
+				return nil, 0, 0, err
+			}
+			file, err := decode(p.mask, f.maxPixels)
+			if err == nil {
+				err = lossless(file)
+			}
+			var values maskValues
+			if err == nil {
+				values, err = valuesOf(file)
+			}
+			if err != nil {
+				return nil, 0, 0, fmt.Errorf("data: mask %s: %w", p.mask, err)
+			}
+			return values, file.header.h, file.header.w, nil
+		})
+	}
+	return samples, problems
+}
+
+func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
+	masks, err := openNPYArray(filepath.Join(dir, "masks.npy"))
+	if err != nil {
+		return nil, []error{err}
+	}
+	cfg := r.Config
+	cfg.Classes = make([]string, maxClasses) // takes every index
+	if sh := masks.shape; len(sh) == 4 && sh[3] > 1 {
+		r.oneHot = sh[3]
+		cfg.Classes = make([]string, sh[3])
+	}
+	s, err := openNPY(cfg, dir)
+	if err != nil {
+		return nil, []error{err}
+	}
+	for i := range s.n {
+		samples = append(samples, func() (maskValues, int, int, error) {
+			mask, err := s.mask(i)
+			if err != nil {
+				return nil, 0, 0, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
+			}
+			values := maskValues{}
+			for index, n := range histogram(mask, maxClasses) {
+				if n > 0 {
+					values.add(maskValue{stored: index}, extent{pixels: n})
+				}
+			}
+			return values, s.h, s.w, nil
+		})
+	}
+	return samples, nil
+}
+
+// interpret sets Classes and Palette by the values of the masks.
+func (r *Inferred) interpret(dir string, v maskValues) error {
+	classes, void, ok := v.indices()
+	switch {
+	case r.oneHot > 0:
+		classes = r.oneHot
+		r.Masks = "one-hot vectors"
+	case ok:
+		r.Masks = fmt.Sprintf("class indices 0..%d", classes-1)
+	case r.Source == "npy":
+		return fmt.Errorf("data: the masks in %s have the values %v, want class indices 0, 1, 2, ..., or one-hot vectors", dir, v.stored())
+	default:
+		colours, _ := v.colours()
+		r.Palette = make([][3]int, len(colours))
+		for c, rgb := range colours {
+			r.Palette[c] = [3]int{int(rgb[0]), int(rgb[1]), int(rgb[2])}
+		}
+		r.Masks = fmt.Sprintf("%d colours", len(colours))
+		classes, void = len(colours), false
+	}
+	if void {
+		r.Masks += ", and void"
+	}
+	if r.Source == "folder" {
+		if err := v.smoothed(); err != nil {
+			return fmt.Errorf("data: the masks in %s %w", dir, err)
+		}
+	}
+	if classes < 2 {
+		return fmt.Errorf("data: the masks in %s have one colour only, %v, want at least two classes", dir, r.Palette)
+	}
+	r.Classes = nil
+	for c := range classes {
+		r.Classes = append(r.Classes, fmt.Sprintf("class_%d", c))
+	}
+	return r.takeNames(dir)
+}
+
+// takeNames names the classes by a file of names, if there is one that fits.
+func (r *Inferred) takeNames(dir string) error {
+	for _, file := range []string{"classes.txt", "labels.txt"} {
+		path := filepath.Join(dir, file)
+		names, err := readNames(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue
+		case err != nil:
+			return err
+		case r.Palette != nil:
+			r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: which name is of which colour is not known", path))
+		case len(names) < len(r.Classes):
+			r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: it has %d names, the masks have %d classes", path, len(names), len(r.Classes)))
+		default:
+			r.Classes = names
+		}
+		return nil
+	}
+	return nil
+}
+
+// readNames are the lines of a file that are neither empty nor a comment.
+func readNames(path string) (names []string, err error) {
+	f, _, err := openRegular(path)
+	if err != nil {
+		return nil, fmt.Errorf("data: %s: %w", path, err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		name := strings.TrimSpace(lines.Text())
+		if name == "" || strings.HasPrefix(name, "#") {
+			continue
+		}
+		if slices.Contains(names, name) {
+			return nil, fmt.Errorf("data: %s has %q twice, want names that differ", path, name)
+		}
+		names = append(names, name)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("data: %s: %w", path, err)
+	}
+	return names, nil
+}
