@@ -92,7 +92,7 @@ func (c *Config) findSplits(dir string) error {
 				c.Source = source
 			}
 			if c.Source != source {
-				return fmt.Errorf("data: %s is of images and masks as files and %s of arrays (npy), or the other way round: want one kind", c.Train, path)
+				return fmt.Errorf("data: %s and %s are of two kinds, folders of images and arrays (npy): want one", c.Train, path)
 			}
 			switch s.split {
 			case "train":

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -23,7 +22,7 @@ func (p *program) completion() *cobra.Command {
 		ValidArgs: shells,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(shells, args[0]) {
-				return usagef("%s %s: want one of %s", cmd.CommandPath(), strings.Join(args, " "), strings.Join(shells, ", "))
+				return usagef("%s: want one of %s", strings.Join(append([]string{cmd.CommandPath()}, args...), " "), strings.Join(shells, ", "))
 			}
 			return nil
 		},
@@ -101,16 +100,17 @@ func completeResume(cmd *cobra.Command, args []string, begun string) ([]string, 
 }
 
 // completeSetting completes KEY=VALUE: keys, and after the = the words that the key takes.
-func completeSetting(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-	var all []string
-	name, _, hasValue := strings.Cut(begun, "=")
-	for _, key := range config.Keys() {
+func completeSetting(_ *cobra.Command, _ []string, begun string) (all []string, _ cobra.ShellCompDirective) {
+	key, _, hasValue := strings.Cut(begun, "=")
+	for _, k := range config.Keys() {
 		switch {
-		case !hasValue && strings.HasPrefix(key.Name, begun):
-			all = append(all, key.Name+"=\t"+key.Description)
-		case hasValue && key.Name == name:
-			for _, word := range key.Values {
-				all = append(all, fmt.Sprintf("%s=%s", name, word))
+		case !hasValue && strings.HasPrefix(k.Name, begun):
+			all = append(all, k.Name+"=\t"+k.Description)
+		case hasValue && k.Name == key:
+			for _, value := range k.Values {
+				if word := key + "=" + value; strings.HasPrefix(word, begun) {
+					all = append(all, word)
+				}
 			}
 		}
 	}

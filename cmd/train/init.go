@@ -39,6 +39,9 @@ is named, and nothing is written. Class names come from DIR/classes.txt or label
 			if _, err := os.Stat(out); err == nil && !force {
 				return usagef("--out %s: exists already, --force overwrites it", out)
 			}
+			if _, err := os.Stat(filepath.Dir(out)); err != nil {
+				return usagef("--out %s: %w", out, err)
+			}
 			return p.runInit(cmd.Context(), dir, out, schema)
 		},
 	}

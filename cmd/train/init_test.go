@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+)
+
+// writeColours makes n images of 20x40 pixels (height, width) with masks in three
+// colours, the third of a single pixel in the first image only.
+func writeColours(t *testing.T, dir string, n int) {
+	t.Helper()
+	for i := range n {
+		mask := image.NewNRGBA(image.Rect(0, 0, 40, 20))
+		for p := range 40 * 20 {
+			mask.SetNRGBA(p%40, p/40, color.NRGBA{0, 0, uint8(p % 40 / 20 * 200), 255})
+		}
+		if i == 0 {
+			mask.SetNRGBA(0, 0, color.NRGBA{9, 0, 0, 255})
+		}
+		name := string(rune('a'+i)) + ".png"
+		write(t, dir+"/images/.keep", "")
+		write(t, dir+"/masks/.keep", "")
+		for _, folder := range []string{"/images/", "/masks/"} {
+			if err := report.WritePNG(dir+folder+name, mask); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// What init writes about a folder fits it, and trains as it stands.
+func TestInit(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		make func(t *testing.T)
+		want func(c *config.Config)
+		says []string // on stderr
+	}{
+		{"indices", func(t *testing.T) { must(t, "synth", "--out", "set", "--count", "5") }, func(c *config.Config) {
+			c.Data.Train = "set"
+			c.Data.Classes = []string{"class_0", "class_1", "class_2", "class_3"}
+		}, []string{"masks: class indices 0..3\n", "pixels of class_0"}},
+
+		{"splits and names", func(t *testing.T) {
+			must(t, "synth", "--out", "set/train", "--count", "5")
+			must(t, "synth", "--out", "set/val", "--count", "2", "--seed", "1")
+			write(t, "set/classes.txt", "ground\ndisc\nsquare\ntriangle\nhouse\n")
+		}, func(c *config.Config) {
+			c.Data.Train, c.Data.Val = "set/train", "set/val"
+			c.Data.Classes = []string{"ground", "disc", "square", "triangle", "house"}
+			c.Loss.AllowAbsentClasses = true
+		}, []string{"warning: train: class 4 (house) has no pixel\n"}},
+
+		// 20x40 is enlarged to multiples of 2^depth; the single pixel of class 1 is lost.
+		{"colours", func(t *testing.T) { writeColours(t, "set", 6) }, func(c *config.Config) {
+			c.Data.Train = "set"
+			c.Data.Size = [2]int{20, 40}
+			c.Data.Classes = []string{"class_0", "class_1", "class_2"}
+			c.Data.Palette = [][3]int{{0, 0, 0}, {0, 0, 200}, {9, 0, 0}}
+			c.Model.Depth = 2
+		}, []string{"masks: 3 colours\n", "pixels of class_2 [9 0 0]"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			tc.make(t)
+			o := command(t, "init", "--data", "set/", "--out", "my.yaml")
+			if o.code != 0 || o.stdout != "my.yaml written; next: train --config my.yaml\n" {
+				t.Fatalf("exit code %d, %q\n%s", o.code, o.stdout, o.stderr)
+			}
+			for _, want := range tc.says {
+				if !strings.Contains(o.stderr, want) {
+					t.Errorf("stderr lacks %q:\n%s", want, o.stderr)
+				}
+			}
+			got, err := config.Load(config.Options{File: "my.yaml"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := config.Default()
+			want.Out = "runs/set"
+			want.Data.Source = "folder"
+			want.Model.BaseChannels = 16
+			want.Train.Epochs = 20
+			tc.want(&want)
+			if string(got.YAML()) != string(want.YAML()) {
+				t.Errorf("got\n%s\nwant\n%s", got.YAML(), want.YAML())
+			}
+			must(t, "--config", "my.yaml", "--epochs", "1", "--set", "train.batch_size=2")
+		})
+	}
+}
+
+func TestInitWrites(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, "synth", "--out", "set", "--count", "3")
+	write(t, "sub/.keep", "")
+	printed := must(t, "init", "--data", "set")
+	if !strings.HasPrefix(printed, "# A UNet for the images in set, by train init.\n") || !strings.Contains(printed, "epochs: 20                  # passes over the training set\n") {
+		t.Errorf("printed\n%s", printed)
+	}
+	must(t, "init", "--data", "set", "--out", "sub/my.yaml", "--schema")
+	if got := read(t, "sub/my.yaml"); !strings.HasPrefix(got, "# yaml-language-server: $schema=unet.schema.json\n# A UNet") {
+		t.Errorf("the file begins %q", got[:100])
+	}
+	if got := read(t, "sub/unet.schema.json"); got != must(t, "schema") {
+		t.Errorf("the schema is\n%s", got)
+	}
+	write(t, "sub/my.yaml", "mine")
+	check(t, command(t, "init", "--data", "set", "--out", "sub/my.yaml"), 2, []string{"train: --out sub/my.yaml: exists already, --force overwrites it"})
+	if got := read(t, "sub/my.yaml"); got != "mine" {
+		t.Errorf("it was overwritten by %q", got)
+	}
+	must(t, "init", "--data", "set", "--out", "sub/my.yaml", "--force")
+	if got := read(t, "sub/my.yaml"); !strings.HasPrefix(got, "# A UNet") {
+		t.Errorf("with --force: %q", got)
+	}
+}
+
+func TestInitMistakes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, "synth", "--out", "set", "--count", "4")
+	must(t, "synth", "--out", "bad", "--count", "4")
+	write(t, "bad/masks/train-000002.png", "")
+	write(t, "bad/notes.md", "")
+	must(t, "synth", "--out", "cut", "--count", "4")
+	write(t, "cut/images/train-000001.png", read(t, "cut/images/train-000001.png")[:1000]) // its header is whole
+	write(t, "none/readme", "")
+	for _, tc := range []struct {
+		name string
+		code int
+		args []string
+		last []string // lines of stderr
+	}{
+		{"no folder given", 2, []string{"--out", "my.yaml"}, []string{"train: --data DIR is missing: DIR of images and masks"}},
+		{"schema without a file", 2, []string{"--data", "set", "--schema"}, []string{"train: --schema: want --out FILE too, beside which the schema is written"}},
+		{"faulty mask", 1, []string{"--data", "bad", "--out", "my.yaml"}, []string{"train: data: mask bad/masks/train-000002.png: is empty"}},
+		{"image cut off", 1, []string{"--data", "cut", "--out", "my.yaml"}, []string{"train: 1 fault in the data set"}},
+		{"other folder", 1, []string{"--data", "none", "--out", "my.yaml"}, []string{
+			"train: data: none has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; it has readme"}},
+		{"no folder for the file", 2, []string{"--data", "set", "--out", "nowhere/my.yaml"}, []string{
+			"train: --out nowhere/my.yaml: stat nowhere: no such file or directory"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := command(t, append([]string{"init"}, tc.args...)...)
+			if want := strings.Join(tc.last, "\n"); o.code != tc.code || !strings.HasSuffix(strings.TrimSpace(o.stderr), want) || o.stdout != "" {
+				t.Errorf("exit code %d, stdout %q\n%swant %d\n%s", o.code, o.stdout, o.stderr, tc.code, want)
+			}
+			if _, err := os.Stat("my.yaml"); err == nil {
+				t.Error("a file was written")
+			}
+		})
+	}
+	if o := command(t, "init", "--data", "cut"); !says(o.stderr, "data: image cut/images/train-000001.png: ", "not enough pixel data") {
+		t.Errorf("the image that is cut off is not named:\n%s", o.stderr)
+	}
+}
+
+// On a terminal progress goes to stderr, and Ctrl-C ends the pass without a file.
+func TestInitStops(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, "synth", "--out", "set", "--count", "40")
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout, stderr bytes.Buffer
+	p := &program{stdout: &stdout, terminal: true, stderr: writerFunc(func(b []byte) (int, error) {
+		if bytes.Contains(b, []byte("looking through")) {
+			cancel()
+		}
+		return stderr.Write(b)
+	})}
+	if code := run(ctx, []string{"init", "--data", "set", "--out", "my.yaml"}, p); code != exitInterrupted || stdout.Len() > 0 {
+		t.Errorf("exit code %d, stdout %q\n%s", code, stdout.String(), stderr.String())
+	}
+	if _, err := os.Stat("my.yaml"); err == nil {
+		t.Error("a file was written")
+	}
+}
+
+// The size of the net's images, its depth and the batch size follow from the images.
+func TestSuggest(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		sizes        map[[2]int]int
+		size         [2]int
+		depth, batch int
+	}{
+		{"as they are", map[[2]int]int{{128, 128}: 9}, [2]int{128, 128}, 4, 8},
+		{"rounded", map[[2]int]int{{100, 70}: 9}, [2]int{96, 64}, 4, 8},
+		{"photos", map[[2]int]int{{2000, 3000}: 9}, [2]int{176, 256}, 4, 4}, // 170.7 x 256
+		{"median", map[[2]int]int{{64, 64}: 2, {96, 64}: 2, {500, 500}: 1}, [2]int{96, 64}, 4, 8},
+		{"small", map[[2]int]int{{32, 40}: 1}, [2]int{32, 40}, 3, 8},
+		{"tiny", map[[2]int]int{{5, 9}: 1}, [2]int{6, 10}, 1, 8},
+		{"a line", map[[2]int]int{{1, 10000}: 1}, [2]int{2, 256}, 1, 8},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			found := data.Inferred{Config: data.DefaultConfig(), Sizes: tc.sizes}
+			cfg, err := suggest(found, "photos/.")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cfg.Data.Size != tc.size || cfg.Model.Depth != tc.depth || cfg.Train.BatchSize != tc.batch || cfg.Out != "runs/photos" {
+				t.Errorf("size %v, depth %d, batch size %d, out %s", cfg.Data.Size, cfg.Model.Depth, cfg.Train.BatchSize, cfg.Out)
+			}
+		})
+	}
+}

@@ -1,0 +1,243 @@
+package data_test
+
+import (
+	"context"
+	"errors"
+	"image"
+	"image/color"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+)
+
+// bands is an image (8,12) of grey values, three rows and more each.
+func bands(values ...uint8) *image.Gray {
+	img := grey(8, 12)
+	for i := range img.Pix {
+		img.Pix[i] = values[i/12*len(values)/8]
+	}
+	return img
+}
+
+// colourBands is an image (8,12) of colours, two rows and more each.
+func colourBands(colours ...[3]uint8) *image.NRGBA {
+	var all [][3]uint8
+	for i := range 8 * 12 {
+		all = append(all, colours[i/12*len(colours)/8])
+	}
+	return rgb(8, 12, all...)
+}
+
+// paletted gives the grey values of an image the colours of a palette.
+func paletted(img *image.Gray, colours ...color.Color) *image.Paletted {
+	return &image.Paletted{Pix: img.Pix, Stride: img.Stride, Rect: img.Rect, Palette: colours}
+}
+
+// smooth is an image (8,12) of black and white with a soft edge between them.
+func smooth() *image.Gray {
+	return grey(8, 12, slices.Repeat([]uint8{0, 0, 0, 0, 0, 64, 128, 192, 255, 255, 255, 255}, 8)...)
+}
+
+func TestInfer(t *testing.T) {
+	red, green, blue := color.NRGBA{255, 0, 0, 255}, color.NRGBA{0, 255, 0, 255}, color.NRGBA{0, 0, 255, 255}
+	for _, tc := range []struct {
+		name    string
+		masks   []image.Image
+		classes int
+		palette [][3]int
+		kind    string
+		err     string // after "data: "
+	}{
+		{name: "grey indices", masks: []image.Image{bands(0, 1), bands(2)}, classes: 3, kind: "class indices 0..2"},
+		{name: "with void", masks: []image.Image{bands(0, 1, 255)}, classes: 2, kind: "class indices 0..1, and void"},
+		{name: "a class is absent", masks: []image.Image{bands(0, 1, 3)}, classes: 4, kind: "class indices 0..3"},
+		{name: "paletted", masks: []image.Image{paletted(bands(0, 1), red, green), paletted(bands(1, 2), red, green, blue)}, classes: 3, kind: "class indices 0..2"},
+		{name: "transparent palette", masks: []image.Image{paletted(bands(0, 1), color.NRGBA{}, green)}, classes: 2, kind: "class indices 0..1"},
+		{name: "grey and paletted", masks: []image.Image{bands(0, 1), paletted(bands(0, 1), red, green)}, classes: 2, kind: "class indices 0..1"},
+		{name: "16 bits", masks: []image.Image{grey16(8, 12, 0, 1)}, classes: 2, kind: "class indices 0..1"},
+
+		{name: "black and white", masks: []image.Image{bands(0, 255)}, classes: 2, palette: [][3]int{{0, 0, 0}, {255, 255, 255}}, kind: "2 colours"},
+		{name: "three greys", masks: []image.Image{bands(0, 128, 255)}, classes: 3, palette: [][3]int{{0, 0, 0}, {128, 128, 128}, {255, 255, 255}}, kind: "3 colours"},
+		{name: "colours", masks: []image.Image{colourBands([3]uint8{255, 0, 0}, [3]uint8{0, 0, 9}), colourBands([3]uint8{0, 9, 0})},
+			classes: 3, palette: [][3]int{{0, 0, 9}, {0, 9, 0}, {255, 0, 0}}, kind: "3 colours"},
+		{name: "a palette each", masks: []image.Image{paletted(bands(0, 1), red, green), paletted(bands(0, 1), green, red)},
+			classes: 2, palette: [][3]int{{0, 255, 0}, {255, 0, 0}}, kind: "2 colours"},
+
+		{name: "smooth edges", masks: []image.Image{smooth(), smooth()},
+			err: "the masks in set have 5 colours, 3 of them in specks of a pixel or two: they look smoothed or compressed with loss, want one colour a class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: [0 0 0] 41.67 %, [255 255 255] 33.33 %, [64 64 64] 8.33 %, [128 128 128] 8.33 %, [192 192 192] 8.33 %"},
+		{name: "one class", masks: []image.Image{bands(0), bands(0)}, err: "the masks in set have one colour only, [[0 0 0]], want at least two classes"},
+		{name: "half transparent", masks: []image.Image{&image.NRGBA{Pix: []uint8{9, 8, 7, 128}, Stride: 4, Rect: image.Rect(0, 0, 1, 1)}},
+			err: "mask set/masks/0.png: pixel (0, 0) is [9, 8, 7] with alpha 128, want opaque colours"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			sizes := map[[2]int]int{}
+			for i, mask := range tc.masks {
+				name := string(rune('0'+i)) + ".png"
+				write(t, filepath.Join("set/masks", name), encode(t, name, mask))
+				b := mask.Bounds()
+				write(t, filepath.Join("set/images", name), encode(t, name, rgb(b.Dy(), b.Dx())))
+				sizes[[2]int{b.Dy(), b.Dx()}]++
+			}
+			r, err := data.Infer(t.Context(), "set", 2, nil)
+			if tc.err != "" {
+				if message(err) != "data: "+tc.err {
+					t.Errorf("got  %v\nwant data: %s", err, tc.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Source != "folder" || r.Train != "set" || r.Val != "" || len(r.Classes) != tc.classes || r.Classes[1] != "class_1" ||
+				!reflect.DeepEqual(r.Palette, tc.palette) || r.Masks != tc.kind || !reflect.DeepEqual(r.Sizes, sizes) {
+				t.Errorf("got %+v", r)
+			}
+			// It is read as it was understood.
+			r.Val = r.Train
+			c, err := data.Check(t.Context(), r.Config, 1, "train", 1, nil)
+			if err != nil || len(c.Faults) > 0 || c.Images != len(tc.masks) {
+				t.Errorf("%d images, faults %v, %v", c.Images, c.Faults, err)
+			}
+		})
+	}
+}
+
+// grey16 is an image (h,w) of 16 bits a pixel: its left half is a, the right half b.
+func grey16(h, w int, a, b uint16) *image.Gray16 {
+	img := image.NewGray16(image.Rect(0, 0, w, h))
+	for i := range h * w {
+		img.SetGray16(i%w, i/w, color.Gray16{[]uint16{a, b}[i%w*2/w]})
+	}
+	return img
+}
+
+func TestInferArrays(t *testing.T) {
+	images := npy(t, 1, "|u1", "(2, 1, 2, 3)", make([]float64, 12)...)
+	for _, tc := range []struct {
+		name    string
+		masks   []byte
+		classes int
+		kind    string
+		err     string
+	}{
+		{"indices", npy(t, 1, "|u1", "(2, 1, 2)", 0, 1, 2, 255), 3, "class indices 0..2, and void", ""},
+		{"one-hot", npy(t, 1, "|u1", "(2, 1, 2, 3)", 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0), 3, "one-hot vectors", ""},
+		{"one-hot with void", npy(t, 1, "|u1", "(2, 1, 2, 2)", 1, 0, 0, 1, 0, 0, 0, 1), 2, "one-hot vectors, and void", ""},
+		{"black and white", npy(t, 1, "|u1", "(2, 1, 2)", 0, 255, 255, 0), 0, "",
+			"data: the masks in . have the values [0 255], want class indices 0, 1, 2, ..., or one-hot vectors"},
+		{"not one-hot", npy(t, 1, "|u1", "(2, 1, 2, 2)", 1, 0, 0, 1, 1, 1, 0, 1), 0, "",
+			"data: masks.npy: sample 1: pixel (0, 0) has a one-hot vector with sum 2, want 1, or 0 for void"},
+		{"other number", npy(t, 1, "|u1", "(1, 1, 2)", 0, 1), 0, "",
+			"data: images.npy has shape [2 1 2 3] and masks.npy [1 1 2], want equal N, H and W"},
+		{"damaged", []byte("no array"), 0, "", "data: masks.npy: is not an npy file"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, "images.npy", images)
+			write(t, "masks.npy", tc.masks)
+			r, err := data.Infer(t.Context(), ".", 0, nil)
+			if message(err) != tc.err {
+				t.Fatalf("got  %v\nwant %s", err, tc.err)
+			}
+			if err == nil && (r.Source != "npy" || len(r.Classes) != tc.classes || r.Masks != tc.kind) {
+				t.Errorf("got %+v", r)
+			}
+		})
+	}
+}
+
+func TestInferSplits(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mask, picture := encode(t, "x.png", bands(0, 1)), encode(t, "x.png", rgb(8, 12))
+	pair := func(dir string) {
+		write(t, dir+"/images/x.png", picture)
+		write(t, dir+"/masks/x.png", mask)
+	}
+	pair("two/train")
+	pair("two/valid")
+	pair("three/train")
+	pair("three/val")
+	pair("three/test")
+	pair("mixed/train")
+	write(t, "mixed/val/images.npy", nil)
+	write(t, "mixed/val/masks.npy", nil)
+	write(t, "other/Images/x.png", picture)
+	write(t, "other/notes.txt", nil)
+	write(t, "empty/images/.keep", nil)
+	write(t, "empty/masks/.keep", nil)
+	for _, tc := range []struct{ dir, train, val, test, err string }{
+		{"two", "two/train", "two/valid", "", ""},
+		{"three", "three/train", "three/val", "three/test", ""},
+		{"mixed", "", "", "", "data: mixed/train and mixed/val are of two kinds, folders of images and arrays (npy): want one"},
+		{"other", "", "", "", "data: other has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; it has Images/, notes.txt"},
+		{"nowhere", "", "", "", "data: nowhere has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; no such file or directory"},
+		{"empty", "", "", "", "data: empty/images has no image (.png .jpg .jpeg .bmp .tif .tiff .webp)"},
+	} {
+		t.Run(tc.dir, func(t *testing.T) {
+			r, err := data.Infer(t.Context(), tc.dir, 0, nil)
+			if message(err) != tc.err || r.Train != tc.train || r.Val != tc.val || r.Test != tc.test {
+				t.Errorf("got %+v\n%v\nwant %s", r, err, tc.err)
+			}
+		})
+	}
+}
+
+func TestInferNames(t *testing.T) {
+	for _, tc := range []struct {
+		name, file, text string
+		mask             image.Image
+		want             []string
+		notes            []string
+		err              string
+	}{
+		{"names", "classes.txt", "sky\n\n# ground\n road  way \r\n", bands(0, 1), []string{"sky", "road  way"}, nil, ""},
+		{"labels", "labels.txt", "a\nb\nc", bands(0, 1), []string{"a", "b", "c"}, nil, ""},
+		{"too few", "labels.txt", "a", bands(0, 1), []string{"class_0", "class_1"}, []string{"labels.txt is not used: it has 1 names, the masks have 2 classes"}, ""},
+		{"colours", "labels.txt", "a\nb", bands(0, 255), []string{"class_0", "class_1"}, []string{"labels.txt is not used: which name is of which colour is not known"}, ""},
+		{"twice", "labels.txt", "a\na", bands(0, 1), nil, nil, `data: labels.txt has "a" twice, want names that differ`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, "images/x.png", encode(t, "x.png", rgb(8, 12)))
+			write(t, "masks/x.png", encode(t, "x.png", tc.mask))
+			write(t, tc.file, []byte(tc.text))
+			r, err := data.Infer(t.Context(), ".", 0, nil)
+			if message(err) != tc.err || err == nil && (!slices.Equal(r.Classes, tc.want) || !slices.Equal(r.Notes, tc.notes)) {
+				t.Errorf("got %q, notes %q, %v", r.Classes, r.Notes, err)
+			}
+		})
+	}
+}
+
+// Every faulty file is named, and the end of the context ends the pass.
+func TestInferFaults(t *testing.T) {
+	t.Chdir(t.TempDir())
+	good, picture := encode(t, "x.png", bands(0, 1)), encode(t, "x.png", rgb(8, 12))
+	for _, name := range []string{"a", "b", "c", "d"} {
+		write(t, "images/"+name+".png", picture)
+		write(t, "masks/"+name+".png", good)
+	}
+	write(t, "images/alone.png", picture)
+	write(t, "masks/a.png", []byte("no image"))
+	write(t, "masks/b.png", encode(t, "b.jpg", bands(0, 1)))
+	write(t, "masks/c.png", encode(t, "c.png", grey(4, 4)))
+	write(t, "images/d.png", picture[:20])
+	_, err := data.Infer(t.Context(), ".", 2, nil)
+	want := `data: image images/alone.png has no mask masks/alone.*
+data: mask masks/a.png: is not a PNG, JPEG, BMP, TIFF or WebP image
+data: mask masks/b.png: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP
+data: image images/c.png is 12x8 pixels, its mask masks/c.png is 4x4, want equal sizes
+data: image images/d.png: is truncated: unexpected EOF`
+	if message(err) != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := data.Infer(ctx, ".", 2, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of the context: %v", err)
+	}
+}
