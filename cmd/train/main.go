@@ -29,13 +29,15 @@ func main() {
 		stop()
 		fmt.Fprintln(os.Stderr, "train: stopping; a second signal stops at once")
 	})
-	os.Exit(run(ctx, os.Args[1:], &program{
+	p := &program{
 		name:     filepath.Base(os.Args[0]),
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,
 		terminal: term.IsTerminal(int(os.Stderr.Fd())),
 		environ:  os.Environ(),
-	}))
+	}
+	p.clock.watch()
+	os.Exit(run(ctx, os.Args[1:], p))
 }
 
 // program is the world of a command.
@@ -45,6 +47,7 @@ type program struct {
 	stderr   io.Writer // progress and errors
 	terminal bool      // stderr is a terminal
 	environ  []string
+	clock    clock
 }
 
 // Exit codes.

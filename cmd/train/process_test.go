@@ -340,6 +340,53 @@ func TestSignalSavesAndTellsHowToResume(t *testing.T) {
 	}
 }
 
+// Ctrl-Z stops a training, which then goes on as if nothing had been: nobody else
+// may train in its folder, and the time in between counts nowhere.
+func TestStopsAndGoesOn(t *testing.T) {
+	inFolder(t)
+	long := tiny("--set", "data.synthetic.train=3000")
+	begin := time.Now()
+	p := start(t, nil, long...)
+	p.await(func() bool { // until it is in the middle of an epoch
+		log, _ := os.ReadFile("run/log.jsonl")
+		return bytes.Count(log, []byte(`"step"`)) > 10
+	})
+	p.signal(t, syscall.SIGTSTP)
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("status %#x, %v: want it stopped\n%s", status, err, p.stderr.String())
+	}
+	stop := time.Now()
+	written := read(t, "run/log.jsonl")
+	check(t, command(t, append(long, "--resume", "auto")...), 1, []string{
+		"train: another training is under way in run: wait for its end, or choose another folder with --out"})
+	must(t, append(long, "--out", "straight")...)
+	if read(t, "run/log.jsonl") != written {
+		t.Error("it went on while it was stopped")
+	}
+	stopped := time.Since(stop)
+	p.signal(t, syscall.SIGCONT)
+	if status := p.status(); status.ExitStatus() != 0 {
+		t.Fatalf("status %#x\n%s", status, p.stderr.String())
+	}
+	equalRuns(t, "run", "straight")
+
+	counted := 0.0 // seconds, of all epochs
+	for line := range strings.Lines(read(t, "run/log.jsonl")) {
+		var e struct {
+			Event string
+			Data  struct{ Seconds float64 }
+		}
+		decode(t, line, &e)
+		if e.Event == "epoch" {
+			counted += e.Data.Seconds
+		}
+	}
+	if worked := (time.Since(begin) - stopped).Seconds(); counted > worked {
+		t.Errorf("the epochs took %.3f s, want at most the %.3f s in which it was not stopped", counted, worked)
+	}
+}
+
 // One who cannot wait for the end of a step sends a second signal, and loses that step only.
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	inFolder(t)

@@ -93,7 +93,7 @@ func (p *program) load(s settings) (config.Config, error) {
 }
 
 func (p *program) console(quiet bool) *report.Console {
-	c := &report.Console{W: p.stderr, Terminal: p.terminal, Now: time.Now}
+	c := &report.Console{W: p.stderr, Terminal: p.terminal, Now: p.clock.now}
 	if quiet {
 		c.W, c.Terminal = io.Discard, false
 	}
@@ -169,7 +169,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 	result, err := train.Run(ctx, train.Setup{
 		Seed: cfg.Seed, Config: cfg.Train, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
 		Checkpoint: cfg.Checkpoint, Augment: cfg.Data.Augment,
-		Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
+		Now: p.clock.now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
 		Folder: folder, Resume: start,
 		Recorder:   recorders,
 		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights,

@@ -18,7 +18,7 @@ type Console struct {
 	// Now is the clock, time.Now outside of tests.
 	Now func() time.Time
 
-	bar  *progressbar.ProgressBar
+	bar  *progress
 	last time.Time // of the last plain line
 }
 
@@ -66,11 +66,7 @@ func (c *Console) step(e train.Stepped) error {
 		}
 		return nil
 	}
-	if c.bar == nil {
-		c.bar = newBar(c.W, e.Batches)
-	}
-	c.bar.Describe(fmt.Sprintf("epoch %d/%d  loss %.4f  %.1f images/s", e.Epoch+1, e.Epochs, e.Loss, e.ImagesPerSecond))
-	return c.bar.Set(e.Batch)
+	return c.show(fmt.Sprintf("epoch %d/%d  loss %.4f  %.1f images/s", e.Epoch+1, e.Epochs, e.Loss, e.ImagesPerSecond), e.Batch, e.Batches)
 }
 
 // Progress shows how far a pass over images has come; what names the pass. The
@@ -80,11 +76,7 @@ func (c *Console) Progress(what string) func(done, total int) {
 	return func(done, total int) {
 		switch now := c.Now(); {
 		case c.Terminal && done < total:
-			if c.bar == nil {
-				c.bar = newBar(c.W, total)
-				c.bar.Describe(what)
-			}
-			c.bar.Set(done) // a terminal that is gone is noticed by the next line
+			c.show(what, done, total) // a terminal that is gone is noticed by the next line
 		case c.Terminal:
 			c.Close()
 		case now.Sub(c.last) >= pause:
@@ -93,13 +85,35 @@ func (c *Console) Progress(what string) func(done, total int) {
 	}
 }
 
+// progress is a bar, and when and with how many parts done it began.
+type progress struct {
+	*progressbar.ProgressBar
+	began time.Time
+	first int
+}
+
+// show draws the bar: what is done, how many parts of how many, and the time left.
+// The library's own estimate would count the time in which the process was stopped.
+func (c *Console) show(what string, done, total int) error {
+	now := c.Now()
+	if c.bar == nil {
+		c.bar = &progress{newBar(c.W, total), now, done}
+	}
+	if n := done - c.bar.first; n > 0 {
+		left := time.Duration(float64(now.Sub(c.bar.began)) * float64(total-done) / float64(n))
+		what += fmt.Sprintf("  %v left", left.Round(time.Second))
+	}
+	c.bar.Describe(what)
+	return c.bar.Set(done)
+}
+
 // newBar is a progress bar of n parts for a terminal.
 func newBar(w io.Writer, n int) *progressbar.ProgressBar {
 	return progressbar.NewOptions(n,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetWidth(24),
 		progressbar.OptionClearOnFinish(),

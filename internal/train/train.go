@@ -35,6 +35,7 @@ type Setup struct {
 	Folder     checkpoint.Folder
 	Resume     *checkpoint.Checkpoint // nil starts anew
 	Recorder   Recorder
+	Now        func() time.Time // the clock of speeds and durations; nil is time.Now
 
 	// What checkpoints carry along.
 	ConfigYAML   []byte
@@ -99,6 +100,9 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 }
 
 func newRun(s Setup) (*run, error) {
+	if s.Now == nil {
+		s.Now = time.Now
+	}
 	r := &run{
 		Setup:     s,
 		graphs:    &Graphs{Engine: s.Engine, Params: s.Params, Loss: s.Loss, Seed: s.Seed},
@@ -152,7 +156,7 @@ func (r *run) epochs(ctx context.Context) error {
 
 // epoch trains on the rest of the epoch, validates and saves.
 func (r *run) epoch(ctx context.Context) error {
-	start, first := time.Now(), r.at.sample
+	start, first := r.Now(), r.at.sample
 	for batch, err := range r.loader.Epoch(ctx, r.at.epoch, r.at.sample) {
 		if err != nil {
 			return err
@@ -169,7 +173,7 @@ func (r *run) epoch(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	trained := time.Since(start)
+	trained := r.Now().Sub(start)
 
 	sampler := newSampler(r.Val.Len())
 	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader, sampler.see)
@@ -186,7 +190,7 @@ func (r *run) epoch(ctx context.Context) error {
 	if err := r.Recorder.Record(Evaluated{
 		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: r.at.step, LR: r.learningRate(),
 		TrainLoss: r.at.lossSum / float64(r.at.sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
-		ImagesPerSecond: float64(r.at.sample-first) / trained.Seconds(), Duration: time.Since(start),
+		ImagesPerSecond: float64(r.at.sample-first) / trained.Seconds(), Duration: r.Now().Sub(start),
 	}); err != nil {
 		return err
 	}
@@ -196,7 +200,7 @@ func (r *run) epoch(ctx context.Context) error {
 
 // step is one update: forward and backward, check finite, clip, update, record.
 func (r *run) step(batch *data.Batch) error {
-	start := time.Now()
+	start := r.Now()
 	graph, err := r.graph(batch)
 	if err != nil {
 		return err
@@ -223,7 +227,7 @@ func (r *run) step(batch *data.Batch) error {
 	return r.Recorder.Record(Stepped{
 		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: number,
 		Batch: r.batchesIn(r.at.sample), Batches: r.batchesIn(r.Train.Len()),
-		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / time.Since(start).Seconds(),
+		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / r.Now().Sub(start).Seconds(),
 	})
 }
 
