@@ -59,6 +59,15 @@ func FuzzImage(f *testing.F) {
 				t.Fatalf("value %d is %v", i, v)
 			}
 		}
+		if values, err := valuesOf(d); err == nil {
+			var pixels int64
+			for _, e := range values {
+				pixels += e.pixels
+			}
+			if pixels != int64(m.H*m.W) {
+				t.Fatalf("values of %d pixels in %dx%d", pixels, m.W, m.H)
+			}
+		}
 		for _, format := range formats {
 			mask, err := format.convert(d)
 			if err != nil {
@@ -72,6 +81,24 @@ func FuzzImage(f *testing.F) {
 					t.Fatalf("pixel %d has class %d", i, c)
 				}
 			}
+		}
+	})
+}
+
+// FuzzNames reads bytes as names of classes: what is taken can be data.classes.
+func FuzzNames(f *testing.F) {
+	f.Add([]byte("sky\n# a comment\n\n road \r\n"))
+	f.Add([]byte("\ufeffa\na"))
+	f.Add([]byte("\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		names, err := readNames(bytes.NewReader(b))
+		if err != nil || len(names) < 2 {
+			return
+		}
+		cfg := DefaultConfig()
+		cfg.Source, cfg.Train, cfg.Classes = "folder", ".", names
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Inferred is the configuration that fits the files of a folder.
@@ -276,18 +279,26 @@ func (r *Inferred) interpret(dir string, v maskValues) error {
 func (r *Inferred) takeNames(dir string) error {
 	for _, file := range []string{"classes.txt", "labels.txt"} {
 		path := filepath.Join(dir, file)
-		names, err := readNames(path)
-		switch {
-		case errors.Is(err, os.ErrNotExist):
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if err != nil {
+			return fmt.Errorf("data: %w", err)
+		}
+		defer f.Close()
+		names, err := readNames(f)
+		switch {
 		case err != nil:
-			return err
 		case r.Palette != nil:
-			r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: which name is of which colour is not known", path))
+			err = errors.New("which name is of which colour is not known")
 		case len(names) < len(r.Classes):
-			r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: it has %d names, the masks have %d classes", path, len(names), len(r.Classes)))
+			err = fmt.Errorf("its number of names is %d, the masks have %d classes", len(names), len(r.Classes))
 		default:
 			r.Classes = names
+		}
+		if err != nil {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: %v", path, err))
 		}
 		return nil
 	}
@@ -295,25 +306,21 @@ func (r *Inferred) takeNames(dir string) error {
 }
 
 // readNames are the lines of a file that are neither empty nor a comment.
-func readNames(path string) (names []string, err error) {
-	f, _, err := openRegular(path)
-	if err != nil {
-		return nil, fmt.Errorf("data: %s: %w", path, err)
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
+func readNames(r io.Reader) (names []string, err error) {
+	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		name := strings.TrimSpace(lines.Text())
-		if name == "" || strings.HasPrefix(name, "#") {
+		name := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
+		switch {
+		case name == "" || strings.HasPrefix(name, "#"):
 			continue
-		}
-		if slices.Contains(names, name) {
-			return nil, fmt.Errorf("data: %s has %q twice, want names that differ", path, name)
+		case !utf8.ValidString(name):
+			return nil, fmt.Errorf("%q is not UTF-8", name)
+		case slices.Contains(names, name):
+			return nil, fmt.Errorf("%q is there twice", name)
+		case len(names) == maxClasses:
+			return nil, fmt.Errorf("it has more than %d lines", maxClasses)
 		}
 		names = append(names, name)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("data: %s: %w", path, err)
-	}
-	return names, nil
+	return names, lines.Err()
 }

@@ -44,8 +44,8 @@ func (p *program) completion() *cobra.Command {
 }
 
 // complete says with what shells complete the arguments and flags of a command. A
-// flag tells by the name of its value in the help: a DIR is a folder, a|b is one
-// of these words; what else there is to know goes by the name of the flag.
+// flag tells by the name of its value in the help: FILE and DIR are what they say,
+// a|b is one of these words; what else there is to know goes by the name of the flag.
 func complete(cmd *cobra.Command) {
 	if cmd.ValidArgs == nil && cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -78,7 +78,7 @@ func flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}
-	case strings.Contains(value, "|"):
+	case f.Value.Type() == "string" && value != "string":
 		return cobra.FixedCompletions(strings.Split(value, "|"), cobra.ShellCompDirectiveNoFileComp)
 	}
 	return cobra.NoFileCompletions

@@ -27,6 +27,8 @@ func TestComplete(t *testing.T) {
 		{"evaluate ", ":4"},
 		{"predict --input ", ":0"},
 		{"export --out ", ":0"},
+		{"export --format ", "safetensors :4"},
+		{"synth --seed ", ":4"},
 		{"inspect ", "safetensors :8"},
 		{"completion z", "zsh :4"},
 		{"--set model.", "model.base_channels= model.depth= model.dropout= model.norm= model.up= :6"},

@@ -41,7 +41,7 @@ and mask (N,H,W), for any N and all H and W that are multiples of 2^model.depth.
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
-	cmd.Flags().StringVar(&format, "format", "safetensors", "safetensors or onnx")
+	cmd.Flags().StringVar(&format, "format", "safetensors", "what to write: `safetensors|onnx`")
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write")
 	return cmd
 }

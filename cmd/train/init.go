@@ -81,14 +81,19 @@ func (p *program) runInit(ctx context.Context, dir, out string, schema bool) err
 	title := fmt.Sprintf("A UNet for the images in %s, by train init.\n\n  train check --config %s     is every file right?\n  train --config %s\n", dir, name, name)
 	if schema {
 		title = "yaml-language-server: $schema=" + schemaFile + "\n" + title
-		if err := writeFile(filepath.Join(filepath.Dir(out), schemaFile), config.JSONSchema()); err != nil {
-			return err
-		}
 	}
 	text := cfg.Commented(title)
+	if _, err := config.Parse(name, text); err != nil { // the name of a folder may be anything
+		return err
+	}
 	if out == "" {
 		_, err := p.stdout.Write(text)
 		return err
+	}
+	if schema {
+		if err := writeFile(filepath.Join(filepath.Dir(out), schemaFile), config.JSONSchema()); err != nil {
+			return err
+		}
 	}
 	if err := writeFile(out, text); err != nil {
 		return err
