@@ -60,7 +60,7 @@ func TestInit(t *testing.T) {
 			c.Loss.AllowAbsentClasses = true
 		}, []string{"warning: train: class 4 (house) has no pixel\n"}},
 
-		// 20x40 is enlarged to multiples of 2^depth; the single pixel of class 1 is lost.
+		// Of 20 rows, three poolings would leave 2.
 		{"colours", func(t *testing.T) { writeColours(t, "set", 6) }, func(c *config.Config) {
 			c.Data.Train = "set"
 			c.Data.Size = [2]int{20, 40}
