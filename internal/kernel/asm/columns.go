@@ -184,11 +184,22 @@ func (b block) doubles(field string) (v [2]reg.VecVirtual, save func()) {
 	}
 }
 
+// ahead asks for what the loop will read from the pointers some rows later. Where
+// a row is wider than a block of columns, the processor does not see by itself
+// which lines come next.
+func ahead(pointers ...reg.GPVirtual) {
+	const bytes = 2048
+	for _, p := range pointers {
+		PREFETCHT0(Mem{Base: p, Disp: bytes})
+	}
+}
+
 func affine(s lanes) {
 	b := s.function("affine", "computes y = max(floor, (x-centre)*scale + shift).")
 	y, x, stride := b.pointer("y"), b.pointer("x"), b.stride("stride")
 	centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
 	b.eachWritten(func(store func(reg.VecVirtual)) {
+		ahead(x)
 		v := b.load(Mem{Base: x})
 		VSUBPS(centre, v, v)
 		VFMADD213PS(shift, scale, v)
@@ -203,6 +214,7 @@ func moments(s lanes) {
 	sum, saveSum := b.doubles("sum")
 	product, saveProduct := b.doubles("product")
 	b.eachThen(func() {
+		ahead(x)
 		v := b.load(Mem{Base: x})
 		for i := range 2 {
 			d := b.double(v, i)
@@ -219,6 +231,7 @@ func gradMoments(s lanes) {
 	sum, saveSum := b.doubles("sum")
 	product, saveProduct := b.doubles("product")
 	b.eachThen(func() {
+		ahead(x, g)
 		v, d := b.load(Mem{Base: x}), b.load(Mem{Base: g})
 		VSUBPS(centre, v, v)
 		y := b.reg()
@@ -239,6 +252,7 @@ func gradInput(s lanes) {
 	centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
 	slope, offset := b.vector("slope"), b.vector("offset")
 	b.eachWritten(func(store func(reg.VecVirtual)) {
+		ahead(x, g)
 		v, d := b.load(Mem{Base: x}), b.load(Mem{Base: g})
 		VSUBPS(centre, v, v)
 		z := b.reg()
