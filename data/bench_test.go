@@ -22,6 +22,10 @@ func BenchmarkLoader(b *testing.B) {
 		{"nothing", data.AugmentConfig{}},
 		{"default", cfg.Augment},
 		{"rotate", data.AugmentConfig{Rotate: 20}},
+		{"moves", data.AugmentConfig{FlipHorizontal: 0.5, FlipVertical: 0.5, Turn90: 0.5, Crop: 0.3, Scale: [2]float64{0.7, 1.5}, Rotate: 30, Shift: 0.1, Elastic: 5}},
+		{"colours", data.AugmentConfig{Brightness: 0.3, Contrast: 0.3, Gamma: [2]float64{0.7, 1.5}, Saturation: 0.3, Hue: 0.1}},
+		{"blur", data.AugmentConfig{Blur: 2}},
+		{"noise", data.AugmentConfig{Noise: 0.1}},
 		{"everything", everything},
 	} {
 		b.Run(bb.name, func(b *testing.B) {

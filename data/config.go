@@ -46,7 +46,7 @@ func DefaultConfig() Config {
 		IgnoreIndex: 255,
 		Cache:       "auto",
 		Synthetic:   SyntheticConfig{Train: 256, Val: 64},
-		Augment:     AugmentConfig{FlipHorizontal: 0.5, Scale: [2]float64{1, 1}},
+		Augment:     AugmentConfig{FlipHorizontal: 0.5, Scale: [2]float64{1, 1}, Gamma: [2]float64{1, 1}},
 	}
 }
 
@@ -120,6 +120,9 @@ func (c Config) Validate() error {
 		bad("data.cache = %q, want auto, ram or off", c.Cache)
 	}
 	errs = append(errs, c.Augment.Validate())
+	if c.Augment.Turn90 > 0 && c.Size[0] != c.Size[1] {
+		bad("data.augment.turn_90 = %v, want 0, or a data.size that is square: it is %v", c.Augment.Turn90, c.Size)
+	}
 	return errors.Join(errs...)
 }
 

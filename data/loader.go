@@ -202,11 +202,10 @@ func (l *Loader) fill(p place, epoch int) error {
 	}
 	b := &p.batch.batch
 	pixels := b.H * b.W
-	image := b.Images[p.slot*pixels*3:][:pixels*3]
-	mask := p.batch.masks[p.slot*pixels:][:pixels]
-	l.cfg.Augment.draw(random(l.cfg.Seed, forAugment, uint64(epoch), uint64(p.sample))).apply(image, mask, s)
+	out := Sample{Image: b.Images[p.slot*pixels*3:][:pixels*3], Mask: p.batch.masks[p.slot*pixels:][:pixels], H: b.H, W: b.W}
+	l.cfg.Augment.draw(random(l.cfg.Seed, forAugment, uint64(epoch), uint64(p.sample))).apply(out, s)
 	b.Names[p.slot] = l.split.Name(p.sample)
-	oneHot(b.Targets[p.slot*pixels*b.C:][:pixels*b.C], mask, b.C)
+	oneHot(b.Targets[p.slot*pixels*b.C:][:pixels*b.C], out.Mask, b.C)
 	return nil
 }
 

@@ -25,7 +25,11 @@ func shapes(t testing.TB, n int, cache string) *data.Split {
 	return s
 }
 
-var everything = data.AugmentConfig{FlipHorizontal: 0.5, FlipVertical: 0.5, Rotate: 30, Scale: [2]float64{0.7, 1.5}, Brightness: 0.3, Contrast: 0.3}
+// everything but Turn90, which wants squares.
+var everything = data.AugmentConfig{
+	FlipHorizontal: 0.5, FlipVertical: 0.5, Crop: 0.3, Scale: [2]float64{0.7, 1.5}, Rotate: 30, Shift: 0.1, Elastic: 5,
+	Brightness: 0.3, Contrast: 0.3, Gamma: [2]float64{0.7, 1.5}, Saturation: 0.3, Hue: 0.1, Blur: 1, Noise: 0.1,
+}
 
 // one is a sample as it came in a batch.
 type one struct {
