@@ -8,7 +8,7 @@ import (
 
 // Checked is what a pass over all files of a split has found.
 type Checked struct {
-	Counts                // of the samples without fault, at Config.Size
+	Counts                // of the samples without fault
 	Sizes  map[[2]int]int // samples by their own height and width
 	Faults []error        // of the list of files, then of the samples in their order
 }
@@ -29,7 +29,11 @@ func Check(ctx context.Context, cfg Config, seed uint64, split string, workers i
 		if err != nil {
 			return err
 		}
-		seen := histogram(resizeMask(smp.Mask, smp.H, smp.W, s.h, s.w), s.classes)
+		mask := smp.Mask
+		if !s.own {
+			mask = resizeMask(mask, smp.H, smp.W, s.h, s.w)
+		}
+		seen := histogram(mask, s.classes)
 		mu.Lock()
 		defer mu.Unlock()
 		r.add(seen)

@@ -14,6 +14,7 @@ type Config struct {
 	Test        string          `yaml:"test"`                         // as Train; may be empty
 	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`   // of the images
 	Size        [2]int          `yaml:"size" range:"[1,)"`            // height, width
+	Patches     int             `yaml:"patches" range:"[0,)"`         // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
 	Classes     []string        `yaml:"classes"`                      // names, in class order; 2 to 255
 	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`      // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] a class, and perhaps one more for ignored pixels
 	MaxPixels   int64           `yaml:"max_pixels" range:"[1,)"`      // larger images are refused before they are decoded
@@ -29,7 +30,7 @@ type SyntheticConfig struct {
 	Val   int `yaml:"val" range:"[1,)"` // also the size of the test split
 }
 
-// CacheLimit is the largest split, in bytes at Config.Size, which cache: auto keeps in memory.
+// CacheLimit is the largest split, in bytes of decoded images, which cache: auto keeps in memory.
 const CacheLimit = 1 << 30
 
 // maxClasses leaves 255 for Void.
@@ -88,6 +89,9 @@ func (c Config) Validate() error {
 		bad("data.size = %v, want height and width >= 1", c.Size)
 	} else if c.MaxPixels >= 1 && tooLarge(c.Size[0], c.Size[1], c.MaxPixels) {
 		bad("data.size = %v, want at most data.max_pixels = %d pixels", c.Size, c.MaxPixels)
+	}
+	if c.Patches < 0 {
+		bad("data.patches = %d, want >= 0", c.Patches)
 	}
 	if n := len(c.Classes); n < 2 || n > maxClasses {
 		bad("data.classes has %d names, want 2..%d", n, maxClasses)

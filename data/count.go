@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// Counts are the labelled pixels of a split, at the split's size.
+// Counts are the labelled pixels of a split, at the size that Split.Load gives
+// its images: where patches are cut from them, all pixels of the whole images.
 type Counts struct {
 	Images      int
 	Pixels      []int64 // per class

@@ -21,6 +21,7 @@ type folder struct {
 type pair struct {
 	name                  string
 	image, mask           string // paths
+	h, w                  int
 	imageBytes, maskBytes int64
 }
 
@@ -62,7 +63,7 @@ func (f *folder) checkHeaders() []error {
 	return problems
 }
 
-// check reads both headers and fills in the file sizes.
+// check reads both headers and fills in the sizes.
 func (f *folder) check(p *pair) error {
 	image, err := decodeHeader(p.image, f.maxPixels)
 	if err != nil {
@@ -72,7 +73,7 @@ func (f *folder) check(p *pair) error {
 	if err := errors.Join(err, maskErr); err != nil {
 		return err
 	}
-	p.imageBytes, p.maskBytes = image.bytes, mask.bytes
+	p.h, p.w, p.imageBytes, p.maskBytes = image.h, image.w, image.bytes, mask.bytes
 	return p.sameSize(image.h, image.w, mask.h, mask.w)
 }
 
@@ -113,6 +114,8 @@ func listStems(dir string) (files map[string]string, problems []error) {
 
 func (f *folder) Len() int          { return len(f.pairs) }
 func (f *folder) Name(i int) string { return f.pairs[i].name }
+
+func (f *folder) size(i int) (h, w int) { return f.pairs[i].h, f.pairs[i].w }
 
 func (f *folder) identity(i int) string {
 	p := f.pairs[i]

@@ -15,7 +15,7 @@ type Batch struct {
 	Images     []float32 // (N,H,W,3) in 0..1
 	Targets    []float32 // (N,H,W,C) one-hot; a void pixel is all zero
 	N, H, W, C int
-	Names      []string // of the N samples
+	Names      []string // of the N samples' images; those of a grid of patches are NAME-yY-xX
 	First      int      // position of the first sample in the epoch's order
 }
 
@@ -24,6 +24,7 @@ type LoaderConfig struct {
 	BatchSize int // >= 1
 	Workers   int // samples decoded at once; 0: one a core
 	Shuffle   bool
+	Patches   int // random ones that an epoch has of each image; 0: one of each image, or, where they keep their own size, the grid of patches that covers them
 	Augment   AugmentConfig
 	Seed      uint64
 }
@@ -32,6 +33,7 @@ type LoaderConfig struct {
 type Loader struct {
 	split *Split
 	cfg   LoaderConfig
+	grid  []patch // nil: whole images or random patches
 }
 
 // NewLoader makes a loader; reading starts with Epoch.
@@ -39,7 +41,57 @@ func NewLoader(s *Split, cfg LoaderConfig) *Loader {
 	if cfg.Workers < 1 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	return &Loader{s, cfg}
+	l := &Loader{split: s, cfg: cfg}
+	if s.own && cfg.Patches == 0 {
+		l.grid = s.grid()
+	}
+	return l
+}
+
+// Len is the number of samples in an epoch.
+func (l *Loader) Len() int {
+	if l.grid != nil {
+		return len(l.grid)
+	}
+	return l.split.Len() * max(l.cfg.Patches, 1)
+}
+
+// Sample is sample i of an epoch, not in the epoch's order but in that of the images.
+func (l *Loader) Sample(epoch, i int) (Sample, error) {
+	s, err := l.split.Load(l.image(i))
+	if err != nil {
+		return Sample{}, err
+	}
+	out := newSample(l.split.h, l.split.w)
+	l.write(out, s, epoch, i)
+	return out, nil
+}
+
+// image is the image that sample i is made of.
+func (l *Loader) image(i int) int {
+	if l.grid != nil {
+		return l.grid[i].image
+	}
+	return i % l.split.Len()
+}
+
+// write makes sample i of an epoch out of its image.
+func (l *Loader) write(out, image Sample, epoch, i int) {
+	if l.grid != nil {
+		l.grid[i].cut(out, image)
+		return
+	}
+	random := random(l.cfg.Seed, forAugment, uint64(epoch), uint64(i))
+	l.cfg.Augment.draw(random).apply(out, image.padded(out.H, out.W))
+}
+
+func (l *Loader) name(i int) string {
+	name := l.split.Name(l.image(i))
+	if l.grid != nil {
+		p := l.grid[i]
+		name = fmt.Sprintf("%s-y%d-x%d", name, p.y, p.x)
+	}
+	return name
 }
 
 // Epoch yields the batches of an epoch from position fromSample of its order on.
@@ -112,7 +164,7 @@ func (l *Loader) check(fromSample int) error {
 	if l.cfg.BatchSize < 1 {
 		errs = append(errs, fmt.Errorf("data: batch size %d, want >= 1", l.cfg.BatchSize))
 	}
-	if n := l.split.Len(); fromSample < 0 || fromSample > n {
+	if n := l.Len(); fromSample < 0 || fromSample > n {
 		errs = append(errs, fmt.Errorf("data: epoch from sample %d, want 0..%d", fromSample, n))
 	}
 	return errors.Join(errs...)
@@ -120,7 +172,7 @@ func (l *Loader) check(fromSample int) error {
 
 // order is the sequence of samples of an epoch.
 func (l *Loader) order(epoch int) []int {
-	n := l.split.Len()
+	n := l.Len()
 	if l.cfg.Shuffle {
 		return random(l.cfg.Seed, forOrder, uint64(epoch)).Perm(n)
 	}
@@ -141,7 +193,7 @@ type pending struct {
 }
 
 func (l *Loader) newPending() *pending {
-	n, h, w, c := min(l.cfg.BatchSize, l.split.Len()), l.split.h, l.split.w, l.split.classes
+	n, h, w, c := min(l.cfg.BatchSize, l.Len()), l.split.h, l.split.w, l.split.classes
 	return &pending{
 		batch: Batch{
 			Images:  make([]float32, n*h*w*3),
@@ -169,11 +221,15 @@ func (p *pending) resize(first, n int) {
 type place struct {
 	batch  *pending
 	slot   int
-	sample int // in the split
+	sample int
+	load   func() (Sample, error) // its image
 }
 
-// plan hands out the samples in order as batches become free.
+// plan hands out the samples in order as batches become free. Samples of one
+// image that follow each other share its decoding.
 func (l *Loader) plan(ctx context.Context, order []int, from int, free <-chan *pending, batches chan<- *pending, samples chan<- place) {
+	image := -1
+	var load func() (Sample, error)
 	for first := from; first < len(order); first += l.cfg.BatchSize {
 		var p *pending
 		select {
@@ -185,8 +241,12 @@ func (l *Loader) plan(ctx context.Context, order []int, from int, free <-chan *p
 		p.resize(first, n)
 		batches <- p // has room for all batches
 		for slot := range n {
+			sample := order[first+slot]
+			if i := l.image(sample); i != image {
+				image, load = i, sync.OnceValues(func() (Sample, error) { return l.split.Load(i) })
+			}
 			select {
-			case samples <- place{p, slot, order[first+slot]}:
+			case samples <- place{p, slot, sample, load}:
 			case <-ctx.Done():
 				return
 			}
@@ -196,15 +256,15 @@ func (l *Loader) plan(ctx context.Context, order []int, from int, free <-chan *p
 
 // fill decodes and varies one sample.
 func (l *Loader) fill(p place, epoch int) error {
-	s, err := l.split.Load(p.sample)
+	image, err := p.load()
 	if err != nil {
 		return err
 	}
 	b := &p.batch.batch
 	pixels := b.H * b.W
 	out := Sample{Image: b.Images[p.slot*pixels*3:][:pixels*3], Mask: p.batch.masks[p.slot*pixels:][:pixels], H: b.H, W: b.W}
-	l.cfg.Augment.draw(random(l.cfg.Seed, forAugment, uint64(epoch), uint64(p.sample))).apply(out, s)
-	b.Names[p.slot] = l.split.Name(p.sample)
+	l.write(out, image, epoch, p.sample)
+	b.Names[p.slot] = l.name(p.sample)
 	oneHot(b.Targets[p.slot*pixels*b.C:][:pixels*b.C], out.Mask, b.C)
 	return nil
 }

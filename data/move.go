@@ -29,8 +29,8 @@ func (v variation) view(s Sample) view {
 
 func (o view) at(x, y int) int { return o.origin + x*o.right + y*o.down }
 
-// move writes the moved sample to out. The part of the view that fills out is
-// share times its size, so that a sample larger than out is cropped.
+// move writes the moved sample to out, which is not larger. The part that fills
+// it is share times its size: of a larger sample a patch.
 func (v variation) move(out, s Sample) {
 	o := v.view(s)
 	w, h := v.share*float64(out.W), v.share*float64(out.H)
@@ -43,14 +43,8 @@ func (v variation) move(out, s Sample) {
 	v.resample(out, o, x0+(w-1)/2, y0+(h-1)/2, dx, dy)
 }
 
-// corner is where a part begins that leaves room on an axis: at one of the whole
-// pixels that keep it within, or, where it is larger, so that it is centred.
-func corner(place, room float64) float64 {
-	if room < 0 {
-		return math.Floor(room / 2)
-	}
-	return math.Floor(place * (math.Floor(room) + 1))
-}
+// corner is the whole pixel at which a part begins that leaves room on an axis.
+func corner(place, room float64) float64 { return math.Floor(place * (math.Floor(room) + 1)) }
 
 // copyTo writes the part of the view that begins at (x0, y0), pixel by pixel.
 func (o view) copyTo(out Sample, x0, y0 int) {

@@ -83,6 +83,8 @@ func openNPYArray(path string) (npyArray, error) {
 func (s *npySource) Len() int          { return s.n }
 func (s *npySource) Name(i int) string { return fmt.Sprintf("%06d", i) }
 
+func (s *npySource) size(int) (h, w int) { return s.h, s.w }
+
 func (s *npySource) identity(i int) string {
 	return fmt.Sprintf("%d %d %d", i, s.images.size, s.masks.size)
 }

@@ -34,15 +34,17 @@ type Source interface {
 type source interface {
 	Source
 	identity(i int) string // what a changed sample would change: its name and file sizes
+	size(i int) (h, w int) // without decoding it
 }
 
-// Split is a part of a data set (train, val or test) at one size. It is safe
-// for concurrent use.
+// Split is a part of a data set (train, val or test), its images at one size, or,
+// where patches are cut from them, at their own. It is safe for concurrent use.
 type Split struct {
 	src     source
 	index   []int // the samples of src that belong to the split
 	kind    string
 	h, w    int
+	own     bool // images keep their own size
 	classes int
 	cached  []atomic.Pointer[Sample] // nil: no cache
 }
@@ -78,7 +80,7 @@ func list(cfg Config, seed uint64, split string) (s *Split, problems []error) {
 	if err != nil {
 		return nil, []error{err}
 	}
-	s = &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], classes: len(cfg.Classes)}
+	s = &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], own: cfg.Patches > 0, classes: len(cfg.Classes)}
 	switch cfg.Source {
 	case "synthetic":
 		n := cfg.Synthetic.Val
@@ -162,38 +164,59 @@ func divide(n int, fraction float64, seed uint64) (val, train []int, err error) 
 	return val, train, nil
 }
 
-// fits tells whether all samples together take at most limit bytes.
+// fits tells whether all images together take at most limit bytes.
 func (s *Split) fits(limit int64) bool {
 	const perPixel = 3*4 + 1
-	return int64(s.h) <= limit/perPixel/int64(s.w)/int64(max(len(s.index), 1))
+	left := limit / perPixel
+	for i := range s.index {
+		h, w := s.size(i)
+		if int64(h) > left/int64(w) {
+			return false
+		}
+		left -= int64(h) * int64(w)
+	}
+	return true
 }
 
-// Len is the number of samples.
+// size is the height and width of image i as Load gives it.
+func (s *Split) size(i int) (h, w int) {
+	if s.own {
+		return s.src.size(s.index[i])
+	}
+	return s.h, s.w
+}
+
+// Len is the number of images.
 func (s *Split) Len() int { return len(s.index) }
 
-// Name is the name of sample i, without folder and extension.
+// Name is the name of image i, without folder and extension.
 func (s *Split) Name(i int) string { return s.src.Name(s.index[i]) }
 
-// Size is the height and width of all samples.
+// Size is the height and width of what the net sees: images or patches of them.
 func (s *Split) Size() (h, w int) { return s.h, s.w }
 
-// Load reads sample i at the split's size. The sample may be shared with other
-// callers: it is read only.
+// LoadOwn reads image i at its own size.
+func (s *Split) LoadOwn(i int) (Sample, error) { return s.src.Load(s.index[i]) }
+
+// Load reads image i at the split's size, or at its own where patches are cut
+// from it. The sample may be shared with other callers: it is read only.
 func (s *Split) Load(i int) (Sample, error) {
 	if s.cached != nil {
 		if p := s.cached[i].Load(); p != nil {
 			return *p, nil
 		}
 	}
-	smp, err := s.src.Load(s.index[i])
+	smp, err := s.LoadOwn(i)
 	if err != nil {
 		return Sample{}, err
 	}
-	smp = Sample{
-		Image: Resize(smp.Image, smp.H, smp.W, 3, s.h, s.w),
-		Mask:  resizeMask(smp.Mask, smp.H, smp.W, s.h, s.w),
-		H:     s.h,
-		W:     s.w,
+	if !s.own {
+		smp = Sample{
+			Image: Resize(smp.Image, smp.H, smp.W, 3, s.h, s.w),
+			Mask:  resizeMask(smp.Mask, smp.H, smp.W, s.h, s.w),
+			H:     s.h,
+			W:     s.w,
+		}
 	}
 	if s.cached != nil {
 		s.cached[i].Store(&smp)
@@ -202,7 +225,7 @@ func (s *Split) Load(i int) (Sample, error) {
 }
 
 // Fingerprint is the SHA-256, in hex, of the kind of source, the size, and the
-// names and file sizes of all samples in order.
+// names and file sizes of all images in order.
 func (s *Split) Fingerprint() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %dx%d %d\n", s.kind, s.h, s.w, len(s.index))

@@ -28,6 +28,8 @@ func newSynthetic(size [2]int, n int, seed uint64, split string) *synthetic {
 func (s *synthetic) Len() int          { return s.n }
 func (s *synthetic) Name(i int) string { return fmt.Sprintf("%s-%06d", s.split, i) }
 
+func (s *synthetic) size(int) (h, w int) { return s.h, s.w }
+
 func (s *synthetic) identity(i int) string { return fmt.Sprintf("%s %d", s.Name(i), s.seed) }
 
 func (s *synthetic) Load(i int) (Sample, error) {

@@ -76,7 +76,9 @@ func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, 
 		} else {
 			warnAbsent(p.stderr, split, c, cfg.Data.Classes)
 		}
-		warnStretched(p.stderr, split, c, cfg.Data.Size)
+		if cfg.Data.Patches == 0 {
+			warnStretched(p.stderr, split, c, cfg.Data.Size)
+		}
 	}
 	if err := writeChecked(w, cfg.Data, splits, checked); err != nil {
 		return nil, err
@@ -195,6 +197,10 @@ func writeChecked(w io.Writer, cfg data.Config, splits []string, checked []data.
 	}
 	row("ignored pixels", func(c data.Checked) string { return fmt.Sprint(c.Ignored) })
 	if err := t.Flush(); err != nil {
+		return err
+	}
+	if cfg.Patches > 0 {
+		_, err := fmt.Fprintln(w, "pixels are counted at the images' own sizes")
 		return err
 	}
 	_, err := fmt.Fprintf(w, "pixels are counted at data.size, %dx%d\n", cfg.Size[1], cfg.Size[0])

@@ -83,7 +83,7 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	console := p.console(false)
 	progress := console.Progress("evaluating")
 	confusion, value, err := train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
-		progress(batch.First+batch.N, set.Len())
+		progress(batch.First+batch.N, loader.Len())
 		if pictures == "" {
 			return nil
 		}

@@ -168,7 +168,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 	}
 	result, err := train.Run(ctx, train.Setup{
 		Seed: cfg.Seed, Config: cfg.Train, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
-		Checkpoint: cfg.Checkpoint, Augment: cfg.Data.Augment,
+		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, Augment: cfg.Data.Augment,
 		Now: p.clock.now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
 		Folder: folder, Resume: start,
 		Recorder:   recorders,

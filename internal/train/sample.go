@@ -18,7 +18,7 @@ const maxSamples = 6
 
 // sampler copies some samples out of the batches of a validation.
 type sampler struct {
-	positions []int // in the split
+	positions []int // in the order of the loader
 	samples   []Sample
 }
 

@@ -78,8 +78,8 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 	if err := errors.Join(m.errs...); err != nil {
 		return err
 	}
-	if n := r.Train.Len(); r.at.sample > n || r.at.sample < 0 {
-		return fmt.Errorf("checkpoint stands at image %d of its epoch, but the training set has %d", r.at.sample, n)
+	if n := r.loader.Len(); r.at.sample > n || r.at.sample < 0 {
+		return fmt.Errorf("checkpoint stands at image %d of its epoch, but an epoch of the training set has %d", r.at.sample, n)
 	}
 
 	state := solver.State{Step: r.at.step, Tensors: map[string][]float32{}}

@@ -26,6 +26,7 @@ type Setup struct {
 	Optimizer  solver.Config
 	Schedule   solver.ScheduleConfig
 	Checkpoint checkpoint.Config
+	Patches    int // of each training image an epoch; as data.Config.Patches
 	Augment    data.AugmentConfig
 
 	Engine     *kernel.Engine
@@ -86,7 +87,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		return Result{}, err
 	}
 	if err := r.Recorder.Record(Started{
-		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(s.Train.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
+		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
 		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
 		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
 	}); err != nil {
@@ -107,7 +108,7 @@ func newRun(s Setup) (*run, error) {
 		Setup:     s,
 		graphs:    &Graphs{Engine: s.Engine, Params: s.Params, Loss: s.Loss, Seed: s.Seed},
 		steps:     map[int]*Step{},
-		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.Config.BatchSize, Shuffle: true, Augment: s.Augment, Seed: s.Seed}),
+		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.Config.BatchSize, Shuffle: true, Patches: s.Patches, Augment: s.Augment, Seed: s.Seed}),
 		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.Config.BatchSize}),
 		at:        position{bestIoU: math.NaN(), bestEpoch: -1},
 	}
@@ -164,7 +165,7 @@ func (r *run) epoch(ctx context.Context) error {
 		if err := r.step(batch); err != nil {
 			return err
 		}
-		if every := int64(r.Checkpoint.EverySteps); every > 0 && r.at.step%every == 0 && r.at.sample < r.Train.Len() {
+		if every := int64(r.Checkpoint.EverySteps); every > 0 && r.at.step%every == 0 && r.at.sample < r.loader.Len() {
 			if err := r.save(false); err != nil {
 				return err
 			}
@@ -175,7 +176,7 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	trained := r.Now().Sub(start)
 
-	sampler := newSampler(r.Val.Len())
+	sampler := newSampler(r.valLoader.Len())
 	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader, sampler.see)
 	if err != nil {
 		return err
@@ -226,7 +227,7 @@ func (r *run) step(batch *data.Batch) error {
 	r.at.lossSum += loss * float64(batch.N)
 	return r.Recorder.Record(Stepped{
 		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: number,
-		Batch: r.batchesIn(r.at.sample), Batches: r.batchesIn(r.Train.Len()),
+		Batch: r.batchesIn(r.at.sample), Batches: r.batchesIn(r.loader.Len()),
 		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / r.Now().Sub(start).Seconds(),
 	})
 }
@@ -246,7 +247,7 @@ func (r *run) graph(batch *data.Batch) (*Step, error) {
 // learningRate is that of the next step: a function of the position in epochs, so
 // that it survives a changed batch size.
 func (r *run) learningRate() float64 {
-	position := float64(r.at.epoch) + float64(r.at.sample)/float64(r.Train.Len())
+	position := float64(r.at.epoch) + float64(r.at.sample)/float64(r.loader.Len())
 	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Config.Epochs))
 }
 
