@@ -1,8 +1,6 @@
 package data
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // npySource is DIR/images.npy, (N,H,W,3) or grey (N,H,W,1) or (N,H,W), of bytes or
@@ -248,35 +245,4 @@ func halfFloat(b uint16) float64 {
 		return sign * math.Ldexp(fraction, -24)
 	}
 	return sign * math.Ldexp(1024+fraction, exponent-25)
-}
-
-// WriteNPY writes v as a little-endian float32 array (npy version 1, C order).
-func WriteNPY(path string, shape []int, v []float32) error {
-	n := 1
-	axes := make([]string, len(shape))
-	for i, d := range shape {
-		n *= d
-		axes[i] = fmt.Sprint(d)
-	}
-	if n != len(v) {
-		return fmt.Errorf("data: %s: shape %v of %d values, want %d", path, shape, len(v), n)
-	}
-	tuple := strings.Join(axes, ", ")
-	if len(shape) == 1 {
-		tuple += ","
-	}
-	dict := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", tuple)
-	const before, align = 10, 64 // magic, version and length; NumPy aligns the values to this
-	dict += strings.Repeat(" ", align-1-(before+len(dict))%align) + "\n"
-	var b bytes.Buffer
-	b.WriteString("\x93NUMPY\x01\x00")
-	b.Write(binary.LittleEndian.AppendUint16(nil, uint16(len(dict))))
-	b.WriteString(dict)
-	if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
-		return fmt.Errorf("data: %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
-	return nil
 }

@@ -14,9 +14,10 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/config internal/report internal/train internal/onnx data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
+	{"cmd/train", "internal/config internal/report internal/predict internal/train internal/onnx data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/config", "configs internal/report internal/train data model loss internal/solver internal/checkpoint"},
 	{"internal/report", "internal/train data internal/metric"},
+	{"internal/predict", "data"},
 	{"internal/train", "data model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/onnx", "model internal/op"},
 	{"model", "internal/op"},

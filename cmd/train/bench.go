@@ -118,7 +118,7 @@ func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, as
 	if err != nil {
 		return err
 	}
-	net, err := newNet(engine, params, n, h, w)
+	net, err := newNet(engine, params, &op.Memory{}, n, h, w)
 	if err != nil {
 		return err
 	}

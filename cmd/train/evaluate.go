@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
@@ -25,13 +27,16 @@ import (
 
 func (p *program) evaluate() *cobra.Command {
 	var path, split, dir, pictures string
+	var how inference
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "evaluate --checkpoint FILE",
 		Short: "Measure a checkpoint on a split of its data",
 		Long: `Measure a checkpoint on a split: IoU, Dice, precision and recall of each class,
 from one confusion matrix over all images. Net, data and loss are those of the
-configuration in the checkpoint.`,
+configuration in the checkpoint. Images are measured at data.size as in training;
+with --tile at their own size, from what predict --tile makes of them. --tile and
+--tta give no loss.`,
 		Example: "  train evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,18 +46,19 @@ configuration in the checkpoint.`,
 			if split != "train" && split != "val" && split != "test" {
 				return usagef("--split %s: want val, train or test", split)
 			}
-			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, asJSON)
+			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, how, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
 	cmd.Flags().StringVar(&split, "split", "val", "what to measure on: `val|train|test`")
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` to write a picture a sample to: image, mask and prediction side by side")
+	how.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, asJSON bool) error {
+func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, how inference, asJSON bool) error {
 	ckpt, cfg, err := readCheckpoint(path)
 	if err != nil {
 		return err
@@ -68,27 +74,32 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	var weights []float64
-	if err := json.Unmarshal([]byte(ckpt.Meta["class_weights"]), &weights); err != nil || len(weights) != len(cfg.Data.Classes) {
-		return fmt.Errorf("%s: class_weights = %q, want a list of %d numbers", path, ckpt.Meta["class_weights"], len(cfg.Data.Classes))
-	}
-	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
-	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
 	if pictures != "" {
 		if err := os.MkdirAll(pictures, 0o755); err != nil {
 			return err
 		}
 	}
-	palette := data.Colors(cfg.Data)
-	console := p.console(false)
-	progress := console.Progress("evaluating")
-	confusion, value, err := train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
-		progress(batch.First+batch.N, loader.Len())
+	show := func(name string, s data.Sample, predicted []uint8) error {
 		if pictures == "" {
 			return nil
 		}
-		return writePictures(pictures, batch, predicted, palette)
-	})
+		return writePicture(filepath.Join(pictures, name+".png"), s, predicted, data.Colors(cfg.Data))
+	}
+	console := p.console(false)
+	progress := console.Progress("evaluating")
+	var confusion *metric.Confusion
+	value := math.NaN()
+	if how.tile || how.tta {
+		confusion, err = evaluatePredictions(ctx, set, how.newPredictor(engine, params, cfg), how.tiles(cfg), progress, show)
+	} else {
+		var weights []float64
+		if weights, err = classWeightsIn(ckpt, path, len(cfg.Data.Classes)); err != nil {
+			return err
+		}
+		graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
+		loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
+		confusion, value, err = evaluateBatches(ctx, loader, graphs, progress, show)
+	}
 	console.Close()
 	if err != nil {
 		return err
@@ -99,24 +110,77 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	if asJSON {
 		return writeJSON(p.stdout, r)
 	}
-	fmt.Fprintf(p.stdout, "%s, %d images of %s, loss %.4f\n", path, set.Len(), split, value)
+	fmt.Fprintf(p.stdout, "%s, %d images of %s", path, set.Len(), split)
+	if !how.tile && !how.tta {
+		fmt.Fprintf(p.stdout, ", loss %.4f", value)
+	}
+	fmt.Fprintln(p.stdout)
 	return r.Table(p.stdout)
 }
 
-// writePictures writes NAME.png for each sample of a batch: image, mask and prediction.
-func writePictures(dir string, batch *data.Batch, predicted []uint8, palette color.Palette) error {
-	truth := train.Labels(nil, batch.Targets, batch.C)
-	pixels := batch.H * batch.W
-	for i, name := range batch.Names {
-		img := data.Image{Pix: batch.Images[i*pixels*3:][:pixels*3], H: batch.H, W: batch.W}
-		picture := report.SideBySide(report.Picture(img),
-			report.MaskPicture(truth[i*pixels:][:pixels], batch.H, batch.W, palette),
-			report.MaskPicture(predicted[i*pixels:][:pixels], batch.H, batch.W, palette))
-		if err := report.WritePNG(filepath.Join(dir, name+".png"), picture); err != nil {
-			return err
-		}
+// classWeightsIn are the class weights that a checkpoint was trained with.
+func classWeightsIn(ckpt *checkpoint.Checkpoint, path string, classes int) ([]float64, error) {
+	var weights []float64
+	if err := json.Unmarshal([]byte(ckpt.Meta["class_weights"]), &weights); err != nil || len(weights) != classes {
+		return nil, fmt.Errorf("%s: class_weights = %q, want a list of %d numbers", path, ckpt.Meta["class_weights"], classes)
 	}
-	return nil
+	return weights, nil
+}
+
+// evaluateBatches measures a net, and its loss, on what a loader delivers, as
+// training does. show sees each sample with its predicted mask.
+func evaluateBatches(ctx context.Context, loader *data.Loader, graphs *train.Graphs, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, float64, error) {
+	return train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
+		progress(batch.First+batch.N, loader.Len())
+		truth := train.Labels(nil, batch.Targets, batch.C)
+		pixels := batch.H * batch.W
+		for i, name := range batch.Names {
+			s := data.Sample{Image: batch.Images[i*pixels*3:][:pixels*3], Mask: truth[i*pixels:][:pixels], H: batch.H, W: batch.W}
+			if err := show(name, s, predicted[i*pixels:][:pixels]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// evaluatePredictions measures what predict makes of the images of a split: in
+// tiles at their own size, or at the split's.
+func evaluatePredictions(ctx context.Context, set *data.Split, net predict.Net, tiled bool, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, error) {
+	confusion := metric.NewConfusion(net.Classes)
+	load, segment := set.Load, segmentResized
+	if tiled {
+		load, segment = set.LoadOwn, segmentTiles
+	}
+	for i := range set.Len() {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		s, err := load(i)
+		if err != nil {
+			return nil, err
+		}
+		predicted, err := segment(ctx, net, data.Image{Pix: s.Image, H: s.H, W: s.W}, "")
+		if err != nil {
+			return nil, err
+		}
+		if err := confusion.Add(s.Mask, predicted); err != nil {
+			return nil, err
+		}
+		if err := show(set.Name(i), s, predicted); err != nil {
+			return nil, err
+		}
+		progress(i+1, set.Len())
+	}
+	return confusion, nil
+}
+
+// writePicture writes image, mask and prediction side by side.
+func writePicture(path string, s data.Sample, predicted []uint8, palette color.Palette) error {
+	return report.WritePNG(path, report.SideBySide(
+		report.Picture(data.Image{Pix: s.Image, H: s.H, W: s.W}),
+		report.MaskPicture(s.Mask, s.H, s.W, palette),
+		report.MaskPicture(predicted, s.H, s.W, palette)))
 }
 
 // useFolder makes dir the folder of a split, as npy or folder source.

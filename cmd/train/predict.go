@@ -12,39 +12,45 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 func (p *program) predict() *cobra.Command {
 	var path, input, out string
+	var how inference
 	var o prediction
 	cmd := &cobra.Command{
 		Use:   "predict --checkpoint FILE --input FILE|DIR --out DIR",
 		Short: "Segment images of any size",
 		Long: `Segment an image or all images of a folder. For each NAME, NAME.png in the out
-folder is an 8-bit paletted mask of class indices of the image's own size.`,
-		Example: "  train predict --checkpoint best.safetensors --input photos --out masks --overlay",
-		Args:    noArguments,
+folder is an 8-bit paletted mask of class indices of the image's own size. The
+image is resized to data.size and its probabilities back; with --tile, and always
+for a net that was trained on patches, its resolution is kept.`,
+		Example: `  train predict --checkpoint best.safetensors --input photos --out masks --overlay
+  train predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "checkpoint", "input", "out"); err != nil {
 				return err
 			}
-			return p.runPredict(cmd.Context(), path, input, out, o)
+			return p.runPredict(cmd.Context(), path, input, out, how, o)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
 	cmd.Flags().StringVar(&input, "input", "", "image `FILE` or folder of images")
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the masks")
 	cmd.Flags().BoolVar(&o.overlay, "overlay", false, "write NAME.overlay.png too: the mask over the image")
-	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write NAME.npy too: float32 (H, W, classes) at the net's size")
+	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write NAME.npy too: float32 (H, W, classes) at data.size, or at the image's with --tile")
+	how.register(cmd)
 	return cmd
 }
 
 // prediction is what is written for an image besides its mask.
 type prediction struct{ overlay, probabilities bool }
 
-func (p *program) runPredict(ctx context.Context, path, input, out string, o prediction) error {
+func (p *program) runPredict(ctx context.Context, path, input, out string, how inference, o prediction) error {
 	ckpt, cfg, err := readCheckpoint(path)
 	if err != nil {
 		return err
@@ -63,31 +69,34 @@ func (p *program) runPredict(ctx context.Context, path, input, out string, o pre
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	size := cfg.Data.Size
-	net, err := newNet(engine, params, 1, size[0], size[1])
-	if err != nil {
-		return err
-	}
+	net := how.newPredictor(engine, params, cfg)
+	tiled := how.tiles(cfg)
 	console := p.console(false)
 	progress := console.Progress("predicting")
 	palette := data.Colors(cfg.Data)
 	var errs []error // an image that cannot be read does not stop the others
+	written := 0
 	for i, file := range files {
 		if ctx.Err() != nil {
-			errs = append(errs, fmt.Errorf("%w after %d of %d images", ctx.Err(), i, len(files)))
 			break
 		}
 		img, err := data.ReadImage(file, cfg.Data.MaxPixels)
 		if err == nil {
-			err = predictImage(net, img, size, palette, target(out, file), o)
+			err = predictImage(ctx, net, img, tiled, palette, target(out, file), o)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			written++
+		case ctx.Err() == nil:
 			errs = append(errs, err)
 		}
 		progress(i+1, len(files))
 	}
+	if ctx.Err() != nil {
+		errs = append(errs, fmt.Errorf("%w after %d of %d images", ctx.Err(), written, len(files)))
+	}
 	console.Close()
-	_, err = fmt.Fprintf(p.stdout, "%d of %d masks written to %s\n", len(files)-len(errs), len(files), out)
+	_, err = fmt.Fprintf(p.stdout, "%d of %d masks written to %s\n", written, len(files), out)
 	return errors.Join(append(errs, err)...)
 }
 
@@ -136,26 +145,67 @@ func checkOverwrite(files []string, out string, o prediction) error {
 	return usage(errors.Join(errs...))
 }
 
-// predictImage writes the outputs of an image. The net sees it at size; its
-// probabilities are brought back to the image's own size before the best class is chosen.
-func predictImage(net *net, img data.Image, size [2]int, palette color.Palette, target string, o prediction) error {
-	probabilities, err := net.run(data.Resize(img.Pix, img.H, img.W, 3, size[0], size[1]))
+// predictImage writes the outputs of an image.
+func predictImage(ctx context.Context, net predict.Net, img data.Image, tiled bool, palette color.Palette, target string, o prediction) error {
+	segment := segmentResized
+	if tiled {
+		segment = segmentTiles
+	}
+	probabilities := ""
+	if o.probabilities {
+		probabilities = target + ".npy"
+	}
+	mask, err := segment(ctx, net, img, probabilities)
 	if err != nil {
 		return err
 	}
-	classes := len(palette)
-	own := data.Resize(probabilities, size[0], size[1], classes, img.H, img.W)
-	mask := train.Argmax(nil, own, classes)
 	if err := data.WriteMask(target+".png", mask, img.H, img.W, palette); err != nil {
 		return err
 	}
 	if o.overlay {
-		if err := report.WritePNG(target+".overlay.png", report.Overlay(img, mask, palette)); err != nil {
-			return err
-		}
-	}
-	if o.probabilities {
-		return data.WriteNPY(target+".npy", []int{size[0], size[1], classes}, probabilities)
+		return report.WritePNG(target+".overlay.png", report.Overlay(img, mask, palette))
 	}
 	return nil
+}
+
+// segmentResized is the mask of an image that the net sees at its size; the
+// probabilities are brought back to the image's own size before the best class is
+// chosen. They are written to path, if there is one, as the net gave them.
+func segmentResized(_ context.Context, net predict.Net, img data.Image, path string) ([]uint8, error) {
+	probabilities, err := net.Resized(img)
+	if err != nil {
+		return nil, err
+	}
+	if path != "" {
+		if err := data.WriteNPY(path, []int{net.H, net.W, net.Classes}, probabilities); err != nil {
+			return nil, err
+		}
+	}
+	return train.Argmax(nil, data.Resize(probabilities, net.H, net.W, net.Classes, img.H, img.W), net.Classes), nil
+}
+
+// segmentTiles is the mask of an image that the net sees in tiles. Probabilities
+// are written to path, if there is one, at the image's size.
+func segmentTiles(ctx context.Context, net predict.Net, img data.Image, path string) (mask []uint8, err error) {
+	write := func([]float32) error { return nil }
+	if path != "" {
+		file, createErr := data.CreateNPY(path, []int{img.H, img.W, net.Classes})
+		if createErr != nil {
+			return nil, createErr
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, file.Remove())
+			} else {
+				err = file.Close()
+			}
+		}()
+		write = file.Write
+	}
+	mask = make([]uint8, 0, img.H*img.W)
+	err = net.Tiles(ctx, img, func(_ int, probabilities []float32) error {
+		mask = train.Argmax(mask, probabilities, net.Classes)
+		return write(probabilities)
+	})
+	return mask, err
 }
