@@ -2,6 +2,7 @@ package data_test
 
 import (
 	"fmt"
+	"image"
 	"math"
 	"testing"
 
@@ -17,7 +18,6 @@ func rampClass(x, y int) int { return (x + 2*y) % 4 }
 // interpolated colour tells from where in the source it was taken.
 func ramp(t *testing.T) *data.Split {
 	t.Helper()
-	t.Chdir(t.TempDir())
 	img, mask := rgb(rampH, rampW), grey(rampH, rampW)
 	for y := range rampH {
 		for x := range rampW {
@@ -26,9 +26,16 @@ func ramp(t *testing.T) *data.Split {
 			mask.Pix[y*rampW+x] = uint8(rampClass(x, y))
 		}
 	}
+	return single(t, img, mask, folderConfig(rampH, rampW))
+}
+
+// single is a data set of one image.
+func single(t *testing.T, img, mask image.Image, cfg data.Config) *data.Split {
+	t.Helper()
+	t.Chdir(t.TempDir())
 	write(t, "images/a.png", encode(t, ".png", img))
 	write(t, "masks/a.png", encode(t, ".png", mask))
-	s, err := data.Open(folderConfig(rampH, rampW), 1, "train")
+	s, err := data.Open(cfg, 1, "train")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +74,10 @@ func TestImageAndMaskMoveTogether(t *testing.T) {
 		{"flips", data.AugmentConfig{FlipHorizontal: 0.5, FlipVertical: 0.5}},
 		{"rotate", data.AugmentConfig{Rotate: 180}},
 		{"scale", data.AugmentConfig{Scale: [2]float64{0.5, 2}}},
-		{"all", data.AugmentConfig{FlipHorizontal: 0.5, FlipVertical: 0.5, Rotate: 45, Scale: [2]float64{0.5, 2}}},
+		{"crop", data.AugmentConfig{Crop: 0.7}},
+		{"shift", data.AugmentConfig{Shift: 0.4}},
+		{"elastic", data.AugmentConfig{Elastic: 2}},
+		{"all", data.AugmentConfig{FlipHorizontal: 0.5, FlipVertical: 0.5, Crop: 0.3, Scale: [2]float64{0.5, 2}, Rotate: 45, Shift: 0.1, Elastic: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for epoch := range 20 {
@@ -155,6 +165,115 @@ func TestRotateAndScaleRanges(t *testing.T) {
 		if lo < tt.lo-0.01 || hi > tt.hi+0.01 || lo > tt.lo+slack || hi < tt.hi-slack {
 			t.Errorf("%s in [%v, %v], want it to fill [%v, %v]", tt.name, lo, hi, tt.lo, tt.hi)
 		}
+	}
+}
+
+// Each turn is one of the four, and each of them comes as often as it should.
+func TestTurns(t *testing.T) {
+	const n = 5
+	img, mask := rgb(n, n), grey(n, n)
+	for i := range n * n {
+		img.Pix[i*4], mask.Pix[i] = uint8(10*i), uint8(i%4)
+	}
+	s := single(t, img, mask, folderConfig(n, n))
+	turned := func(x, y, turns int) (int, int) { // counterclockwise, where (x, y) comes from
+		for range turns {
+			x, y = n-1-y, x
+		}
+		return x, y
+	}
+	var seen [4]int
+	for epoch := range 400 {
+		got := augmented(t, s, data.AugmentConfig{Turn90: 0.6}, epoch)
+		turns := 0
+		for ; turns < 4; turns++ {
+			if x, y := turned(0, 0, turns); math.Round(float64(got.image[0])*255) == float64(10*(y*n+x)) {
+				break
+			}
+		}
+		for y := range n {
+			for x := range n {
+				sx, sy := turned(x, y, turns)
+				from := sy*n + sx
+				if v := got.image[(y*n+x)*3]; v != float32(10*from)/255 || got.target[(y*n+x)*4+from%4] != 1 {
+					t.Fatalf("epoch %d: pixel (%d, %d) is %v with target %v, want pixel %d turned %d times", epoch, x, y, v, got.target[(y*n+x)*4:][:4], from, turns)
+				}
+			}
+		}
+		seen[turns]++
+	}
+	for turns, count := range seen { // 160 and 80 each expected, standard deviations 10 and 8
+		if want := [4]int{160, 80, 80, 80}[turns]; count < want-40 || count > want+40 {
+			t.Errorf("turned %d times: %d of 400, want about %d", turns, count, want)
+		}
+	}
+}
+
+// A part of equal shares of height and width fills the sample; nothing is left open.
+func TestCrop(t *testing.T) {
+	s := ramp(t)
+	lo, hi := 1.0, 0.0
+	for epoch := range 200 {
+		got := augmented(t, s, data.AugmentConfig{Crop: 0.5}, epoch)
+		x0, y0 := got.position(1, 1)
+		x1, y1 := got.position(rampW-2, rampH-2)
+		share := (x1 - x0) / (rampW - 3)
+		if math.Abs(share-(y1-y0)/(rampH-3)) > 1e-3 || share < 0.499 || share > 1.001 {
+			t.Fatalf("epoch %d: shares %v and %v", epoch, share, (y1-y0)/(rampH-3))
+		}
+		for i := range rampH * rampW {
+			if got.class(i%rampW, i/rampW) < 0 {
+				t.Fatalf("epoch %d: pixel (%d, %d) is void", epoch, i%rampW, i/rampW)
+			}
+		}
+		lo, hi = min(lo, share), max(hi, share)
+	}
+	if lo > 0.53 || hi < 0.97 {
+		t.Errorf("shares in [%v, %v], want them to fill [0.5, 1]", lo, hi)
+	}
+}
+
+func TestShift(t *testing.T) {
+	s := ramp(t)
+	var most [2]float64
+	for epoch := range 100 {
+		got := augmented(t, s, data.AugmentConfig{Shift: 0.2}, epoch)
+		x, y := got.position(rampW/2, rampH/2)
+		x, y = x-rampW/2, y-rampH/2
+		if math.Abs(x-math.Round(x))+math.Abs(y-math.Round(y)) > 1e-3 {
+			t.Fatalf("epoch %d: moved by (%v, %v), want whole pixels", epoch, x, y)
+		}
+		most = [2]float64{max(most[0], math.Abs(x)), max(most[1], math.Abs(y))}
+	}
+	if math.Abs(most[0]-6) > 1e-3 || math.Abs(most[1]-4) > 1e-3 { // 0.2 of 31 and of 21
+		t.Errorf("moved by up to %v, want 6 and 4", most)
+	}
+}
+
+// The middle is a point of the 3x3 grid: its move has the standard deviation that
+// was asked for. From pixel to pixel the moves change little.
+func TestElastic(t *testing.T) {
+	s := ramp(t)
+	const strength, epochs = 1.5, 300
+	var sum, squares float64
+	for epoch := range epochs {
+		got := augmented(t, s, data.AugmentConfig{Elastic: strength}, epoch)
+		x, y := got.position(rampW/2, rampH/2)
+		for _, d := range []float64{x - rampW/2, y - rampH/2} {
+			sum += d
+			squares += d * d
+		}
+		for x := 8; x < rampW-8; x++ {
+			ax, ay := got.position(x, rampH/2)
+			bx, by := got.position(x+1, rampH/2)
+			if d := math.Hypot(bx-ax-1, by-ay); d > 1 {
+				t.Fatalf("epoch %d: moves of pixels %d and %d differ by %v", epoch, x, x+1, d)
+			}
+		}
+	}
+	mean, deviation := sum/(2*epochs), math.Sqrt(squares/(2*epochs))
+	if math.Abs(mean) > 0.25 || math.Abs(deviation-strength) > 0.15 { // standard errors 0.06 and 0.04
+		t.Errorf("moves have mean %v and standard deviation %v, want 0 and %v", mean, deviation, strength)
 	}
 }
 

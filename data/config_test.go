@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,17 @@ func TestValidate(t *testing.T) {
 		{"flip", func(c *data.Config) { c.Augment.FlipVertical = -0.5 }, `data.augment.flip_vertical = -0.5, want 0..1`},
 		{"rotate", func(c *data.Config) { c.Augment.Rotate = 181 }, `data.augment.rotate = 181, want 0..180`},
 		{"scale", func(c *data.Config) { c.Augment.Scale = [2]float64{2, 1} }, `data.augment.scale = [2, 1], want lowest and highest factor, 0.1 <= lowest <= highest <= 10`},
+		{"turn", func(c *data.Config) { c.Augment.Turn90 = 2 }, `data.augment.turn_90 = 2, want 0..1`},
+		{"turn of oblong", func(c *data.Config) { c.Augment.Turn90, c.Size = 0.5, [2]int{64, 128} }, `data.augment.turn_90 = 0.5, want 0, or a data.size that is square: it is [64 128]`},
+		{"crop", func(c *data.Config) { c.Augment.Crop = 0.95 }, `data.augment.crop = 0.95, want 0..0.9`},
+		{"shift", func(c *data.Config) { c.Augment.Shift = -1 }, `data.augment.shift = -1, want 0..1`},
+		{"elastic", func(c *data.Config) { c.Augment.Elastic = math.NaN() }, `data.augment.elastic = NaN, want 0..100`},
+		{"gamma", func(c *data.Config) { c.Augment.Gamma = [2]float64{0, 1} }, `data.augment.gamma = [0, 1], want lowest and highest exponent, 0.1 <= lowest <= highest <= 10`},
+		{"saturation", func(c *data.Config) { c.Augment.Saturation = 1.1 }, `data.augment.saturation = 1.1, want 0..1`},
+		{"hue", func(c *data.Config) { c.Augment.Hue = 0.6 }, `data.augment.hue = 0.6, want 0..0.5`},
+		{"blur", func(c *data.Config) { c.Augment.Blur = 11 }, `data.augment.blur = 11, want 0..10`},
+		{"noise", func(c *data.Config) { c.Augment.Noise = 2 }, `data.augment.noise = 2, want 0..1`},
+		{"patches", func(c *data.Config) { c.Patches = -1 }, `data.patches = -1, want >= 0`},
 		{"all at once", func(c *data.Config) { c.Cache, c.Augment.Contrast, c.MaxPixels = "", 2, 0 }, "data.max_pixels = 0, want >= 1\ndata.cache = \"\", want auto, ram or off\ndata.augment.contrast = 2, want 0..1"},
 	}
 	for _, tt := range tests {
