@@ -240,31 +240,38 @@ func TestFromTrainingToMasks(t *testing.T) {
 
 // A run that is interrupted saves where it stands, and goes on from there.
 func TestInterrupted(t *testing.T) {
-	inFolder(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	var stderr bytes.Buffer
-	p := &program{stdout: &bytes.Buffer{}, terminal: true, stderr: writerFunc(func(b []byte) (int, error) {
-		if bytes.Contains(b, []byte("epoch 1/2")) { // the bar after the first step
-			cancel()
-		}
-		return stderr.Write(b)
-	})}
-	if code := run(ctx, tiny("--set", "train.batch_size=2"), p); code != 130 {
-		t.Fatalf("exit code %d, want 130\n%s", code, stderr.String())
-	}
-	if want := "train: interrupted: saved to run/checkpoints, --resume auto goes on from there\n"; !strings.HasSuffix(stderr.String(), want) {
-		t.Errorf("got %q, want it to end with %q", stderr.String(), want)
-	}
-	o := command(t, tiny("--set", "train.batch_size=2", "--resume", "auto")...)
-	if o.code != 0 || !strings.Contains(o.stderr, "resuming at step 1, epoch 1 of 2") {
-		t.Errorf("exit code %d\n%s", o.code, o.stderr)
-	}
-	must(t, tiny("--set", "train.batch_size=2", "--set", "out=straight")...)
-	must(t, "export", "--checkpoint", "straight/checkpoints/last.safetensors", "--out", "a")
-	must(t, "export", "--checkpoint", "run/checkpoints/last.safetensors", "--out", "b")
-	tensors := func(path string) string { _, after, _ := strings.Cut(must(t, "inspect", path), "\n\n"); return after }
-	if tensors("a") != tensors("b") {
-		t.Errorf("the interrupted run ended with\n%s\nwant\n%s", tensors("b"), tensors("a"))
+	for _, tc := range []struct{ name, set string }{
+		{"images", "train.batch_size=2"},
+		{"patches", "data={patches: 2, augment: {turn_90: 0.5, crop: 0.3, elastic: 1, noise: 0.1}}"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inFolder(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			var stderr bytes.Buffer
+			p := &program{stdout: &bytes.Buffer{}, terminal: true, stderr: writerFunc(func(b []byte) (int, error) {
+				if bytes.Contains(b, []byte("epoch 1/2")) { // the bar after the first step
+					cancel()
+				}
+				return stderr.Write(b)
+			})}
+			if code := run(ctx, tiny("--set", tc.set), p); code != 130 {
+				t.Fatalf("exit code %d, want 130\n%s", code, stderr.String())
+			}
+			if want := "train: interrupted: saved to run/checkpoints, --resume auto goes on from there\n"; !strings.HasSuffix(stderr.String(), want) {
+				t.Errorf("got %q, want it to end with %q", stderr.String(), want)
+			}
+			o := command(t, tiny("--set", tc.set, "--resume", "auto")...)
+			if o.code != 0 || !strings.Contains(o.stderr, "resuming at step 1, epoch 1 of 2") {
+				t.Errorf("exit code %d\n%s", o.code, o.stderr)
+			}
+			must(t, tiny("--set", tc.set, "--set", "out=straight")...)
+			must(t, "export", "--checkpoint", "straight/checkpoints/last.safetensors", "--out", "a")
+			must(t, "export", "--checkpoint", "run/checkpoints/last.safetensors", "--out", "b")
+			tensors := func(path string) string { _, after, _ := strings.Cut(must(t, "inspect", path), "\n\n"); return after }
+			if tensors("a") != tensors("b") {
+				t.Errorf("the interrupted run ended with\n%s\nwant\n%s", tensors("b"), tensors("a"))
+			}
+		})
 	}
 }
 

@@ -122,7 +122,10 @@ func TestResumedRunEndsWithTheSameBits(t *testing.T) {
 				choose(s, &cfg)
 				s.Params = net(t, cfg)
 				s.Optimizer.ClipNorm = 1
-				s.Augment = data.AugmentConfig{FlipHorizontal: 0.5, Rotate: 20, Scale: [2]float64{0.8, 1.2}, Brightness: 0.2}
+				s.Augment = data.AugmentConfig{
+					FlipHorizontal: 0.5, FlipVertical: 0.5, Turn90: 0.5, Crop: 0.2, Scale: [2]float64{0.8, 1.2}, Rotate: 20, Shift: 0.1, Elastic: 1,
+					Brightness: 0.2, Contrast: 0.2, Gamma: [2]float64{0.8, 1.2}, Saturation: 0.2, Hue: 0.1, Blur: 0.5, Noise: 0.05,
+				}
 			}
 			whole, wholeEvents := tiny(t, change)
 			if _, err := Run(context.Background(), whole); err != nil {
