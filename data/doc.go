@@ -2,9 +2,10 @@
 //
 // A [Source] reads image and mask pairs at their own sizes: a folder of image
 // files, a pair of npy arrays, or shapes drawn from a seed. [Open] makes a
-// [Split] of it, which brings every sample to one size and keeps the samples in
-// memory when they fit. A [Loader] decodes and augments samples in parallel
-// ahead of its reader and delivers batches in order.
+// [Split] of it, which brings every image to one size, unless patches are to be
+// cut from them, and keeps them in memory when they fit. A [Loader] decodes
+// images, cuts and augments samples in parallel ahead of its reader and delivers
+// batches in order.
 //
 // Images are (H,W,3) float32 in 0..1 (a byte is divided by 255). Masks are (H,W)
 // class indices, with [Void] for pixels that count nowhere; in a batch they are

@@ -67,7 +67,7 @@ report.html. An interrupted training (Ctrl-C) saves a checkpoint and goes on wit
 	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides train.epochs")
 	flags.BoolVar(&quiet, "quiet", false, "no progress")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
-	cmd.AddCommand(p.init(), p.check(), p.weights(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
+	cmd.AddCommand(p.init(), p.check(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
 		p.synth(), p.bench(), p.schema(), p.completion(), p.version())
 	for _, c := range append(cmd.Commands(), cmd) {
 		complete(c)
