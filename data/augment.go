@@ -9,7 +9,7 @@ import (
 
 // AugmentConfig is how training samples are varied. Image and mask move
 // together, the image bilinearly, the mask by nearest neighbour, all moves in one
-// step: crop, flips, turn, scale, rotate, shift, elastic. What they leave open is
+// step: flips, turn, crop, scale, rotate, shift, elastic. What they leave open is
 // 0 in the image and Void in the mask. Then the image's values are changed, in
 // 0..1, in the order of the fields. The zero value varies nothing.
 type AugmentConfig struct {
