@@ -71,15 +71,11 @@ func (p *program) runAugment(ctx context.Context, cfg config.Config, out string,
 		}
 		rows = append(rows, row)
 	}
-	sheet, err := report.ContactSheet(rows, cfg.Data.Classes, data.Colors(cfg.Data))
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
 	path := filepath.Join(out, "augment.png")
-	if err := report.WritePNG(path, sheet); err != nil {
+	if err := report.WritePNG(path, report.ContactSheet(rows, cfg.Data.Classes, data.Colors(cfg.Data))); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: %d of %d images in the first %d epochs\n", path, count, set.Len(), epochs)

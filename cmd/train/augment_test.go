@@ -27,15 +27,13 @@ func cells(t *testing.T, path string) [][]image.Image {
 		SubImage(image.Rectangle) image.Image
 	})
 	var rows [][]image.Image
-	for y := 18; y+18+2*134 < sheet.Bounds().Max.Y; y += 18 + 2*134 {
-		for k := range 2 {
-			var row []image.Image
-			for column := range 8 {
-				at := image.Pt(6+column*134, y+18+k*134)
-				row = append(row, sheet.SubImage(image.Rectangle{at, at.Add(image.Pt(128, 128))}))
-			}
-			rows = append(rows, row)
+	for y := 44; y+148 < sheet.Bounds().Max.Y; y += 148 {
+		var row []image.Image
+		for column := range 8 {
+			at := image.Pt(8+column*136, y)
+			row = append(row, sheet.SubImage(image.Rectangle{at, at.Add(image.Pt(128, 128))}))
 		}
+		rows = append(rows, row)
 	}
 	return rows
 }

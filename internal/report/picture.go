@@ -40,15 +40,15 @@ func classColor(palette color.Palette, class uint8) color.Color {
 	return palette[class]
 }
 
-// Overlay lays a mask (H,W) half transparent over its image. Class 0, commonly
-// the background, and void leave the image as it is.
+// Overlay lays a mask (H,W) half transparent over its image, void in grey. Class
+// 0, commonly the background, leaves the image as it is.
 func Overlay(img data.Image, mask []uint8, palette color.Palette) *image.RGBA {
 	out := Picture(img)
 	for i, class := range mask {
-		if class == 0 || int(class) >= len(palette) {
+		if class == 0 {
 			continue
 		}
-		r, g, b, _ := palette[class].RGBA()
+		r, g, b, _ := classColor(palette, class).RGBA()
 		for c, v := range []uint32{r, g, b} {
 			out.Pix[i*4+c] = uint8((uint32(out.Pix[i*4+c]) + v>>8 + 1) / 2)
 		}

@@ -274,7 +274,7 @@ func TestPictures(t *testing.T) {
 	for x, want := range []color.RGBA{
 		{255, 255, 255, 255}, // class 0: as it is
 		{100, 114, 128, 255}, // the means of (0, 128, 255) and (200, 100, 0), rounded
-		{0, 0, 0, 255},       // void: as it is
+		{64, 64, 64, 255},    // void: the mean of black and grey
 	} {
 		if got := over.RGBAAt(x, 0); got != want {
 			t.Errorf("overlay pixel %d is %v, want %v", x, got, want)

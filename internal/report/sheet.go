@@ -14,11 +14,12 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
-// sheet is where samples stand in samples/epoch-NNN.png: a row each, of image,
-// truth, prediction and error. The page takes its pictures out of it.
+// sheet is where pictures of one size stand in rows and columns. That of
+// samples/epoch-NNN.png has a row for each sample, of image, truth, prediction
+// and error; the page takes its pictures out of it.
 type sheet struct{ h, w int } // of a picture, pixels
 
-// Columns of a sheet.
+// Columns of samples.
 const (
 	imageColumn = iota
 	truthColumn
@@ -54,15 +55,16 @@ func (s sheet) cell(row, column int) image.Rectangle {
 	return image.Rectangle{at, at.Add(image.Pt(s.w, s.h))}
 }
 
-// picture draws the samples with their names, and the classes with their colours.
-func (s sheet) picture(title string, samples []train.Sample, classes []string, palette color.Palette) image.Image {
+// frame is a sheet without its pictures: title, names of the columns, a caption
+// under each row, and the classes with their colours.
+func (s sheet) frame(title string, columns, captions, classes []string, palette color.Palette) draw.Image {
 	key := &panel{}
 	for c, name := range classes {
 		key.key = append(key.key, line{name: short(name, 24), colour: palette[c]})
 	}
 	key.key = append(key.key, line{name: "no label", colour: classColor(palette, data.Void)})
-	width := max(sheetGap+sheetColumns*(s.w+sheetGap), 480)
-	bottom := s.cell(len(samples), 0).Min.Y
+	width := max(sheetGap+len(columns)*(s.w+sheetGap), 480)
+	bottom := s.cell(len(captions), 0).Min.Y
 	keyWidth := vg.Length(width - 2*sheetGap)
 	keyHeight := key.drawKey(plotdraw.NewCanvas(&recorder.Canvas{}, keyWidth, 0))
 
@@ -75,15 +77,23 @@ func (s sheet) picture(title string, samples []train.Sample, classes []string, p
 		c.FillText(style, vg.Point{X: vg.Length(x), Y: c.Max.Y - vg.Length(y)}, text)
 	}
 	write(sheetGap, 6, title)
-	for column, name := range []string{"image", "truth", "prediction", "error (white)"} {
+	for column, name := range columns {
 		write(s.cell(0, column).Min.X, 26, name)
 	}
-	for row, sample := range samples {
-		write(sheetGap, s.cell(row, 0).Max.Y+2, short(sample.Name, width/8))
+	for row, caption := range captions {
+		write(sheetGap, s.cell(row, 0).Max.Y+2, short(caption, width/8))
 	}
 	key.drawKey(plotdraw.Crop(c, sheetGap, -sheetGap, 0, -vg.Length(bottom)))
+	return canvas.Image()
+}
 
-	out := canvas.Image()
+// picture draws the samples with their names, and the classes with their colours.
+func (s sheet) picture(title string, samples []train.Sample, classes []string, palette color.Palette) image.Image {
+	var names []string
+	for _, sample := range samples {
+		names = append(names, sample.Name)
+	}
+	out := s.frame(title, []string{"image", "truth", "prediction", "error (white)"}, names, classes, palette)
 	for row, sample := range samples {
 		for column, picture := range s.pictures(sample, palette) {
 			at := s.cell(row, column)
