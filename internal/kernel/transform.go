@@ -19,6 +19,9 @@ type transform struct {
 	dstNext, srcNext   int
 	dstBytes, srcBytes int // where the assembly is
 
+	columns [6][6]lane // of the plain loop: [j][i] of L * src
+	row     [6]lane
+
 	moments []float64 // of resultMomentsTransform: see Moments
 }
 
@@ -92,12 +95,11 @@ func transformPlain(t *transform, kind int) {
 
 func transformSquare(t *transform, kind int, dst, src []float32) {
 	shape := &transforms[kind]
-	var columns [6][6]lane // [j][i]: L * src
 	for from := 0; from < t.cols; from += len(lane{}) {
 		src, dst := src[from:], dst[from:]
 		n := min(len(lane{}), t.cols-from)
 		for j := range shape.src {
-			v := &columns[j]
+			v := &t.columns[j]
 			for i := range shape.src {
 				at := i*t.srcRow + j*t.srcCol
 				if n == len(lane{}) {
@@ -109,11 +111,11 @@ func transformSquare(t *transform, kind int, dst, src []float32) {
 			shape.line(v)
 		}
 		for i := range shape.dst {
-			var v [6]lane
+			v := &t.row
 			for j := range shape.src {
-				v[j] = columns[j][i]
+				v[j] = t.columns[j][i]
 			}
-			shape.line(&v)
+			shape.line(v)
 			if kind == resultTransform {
 				for j := range v {
 					for c := range v[j] {
