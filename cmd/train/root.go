@@ -34,9 +34,9 @@ func (p *program) root() *cobra.Command {
 
 The configuration comes from the defaults, the file, environment variables
 (UNET_TRAIN_EPOCHS for train.epochs), --set and the other flags; later ones win.
-The run folder gets config.yaml, metrics.csv, log.jsonl, checkpoints/, pictures and
-report.html. An interrupted training (Ctrl-C) saves a checkpoint and goes on with
---resume auto.`,
+The run folder gets config.yaml, metrics.csv, log.jsonl, tensorboard/ (for
+tensorboard --logdir), checkpoints/, pictures and report.html. An interrupted
+training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
 		Example: `  train --config unet.yaml
   train --config camvid --set data.train=DIR/train --set data.val=DIR/val --out runs/camvid
   train --config unet.yaml --resume auto --epochs 20`,
@@ -162,6 +162,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		console,
 		&report.Table{Path: out.path("metrics.csv"), Classes: cfg.Data.Classes},
 		&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
+		&report.TensorBoard{Dir: out.path("tensorboard"), Now: time.Now, Classes: cfg.Data.Classes},
 	}
 	if cfg.Report.Pictures {
 		recorders = append(recorders, pages(out.dir, cfg)) // from what the others have written

@@ -3,41 +3,21 @@ package report
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 )
 
-// lines appends whole lines to a file. Those that could not be written wait in
-// memory for the next one; the disk may have room again by then.
-type lines struct {
-	waiting []byte
-	failed  bool
-}
+// lines appends whole lines to a file.
+type lines struct{ pending }
 
-// add appends a line, which ends with a newline, after those that wait. Of many
-// failures in a row only the first is returned.
+// add appends a line, which ends with a newline, after those that wait.
 func (l *lines) add(path string, line []byte) error {
-	l.waiting = append(l.waiting, line...)
-	again := l.failed
-	if err := l.flush(path); err != nil && !again {
-		return err
-	}
-	return nil
+	return l.pending.add(line, func(text []byte) error { return appendLines(path, text) })
 }
 
 // flush writes the lines that wait.
 func (l *lines) flush(path string) error {
-	if len(l.waiting) == 0 {
-		return nil
-	}
-	err := appendLines(path, l.waiting)
-	l.failed = err != nil
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	l.waiting = l.waiting[:0]
-	return nil
+	return l.pending.flush(func(text []byte) error { return appendLines(path, text) })
 }
 
 // appendLines writes text, of whole lines, after the last whole line of the

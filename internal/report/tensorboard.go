@@ -1,0 +1,99 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+// TensorBoard writes event files, which `tensorboard --logdir Dir` shows:
+//
+//	loss/train, lr, grad_norm, images_per_second     at each step
+//	loss/val, miou, pixel_accuracy, iou/<class>      at each epoch's end
+//
+// A value that is undefined is left out. Each run begins a file of its own; a
+// resumed one takes back what earlier files have of the steps that it goes
+// through again. Events that could not be written are tried again with the next
+// one and at the end.
+type TensorBoard struct {
+	Dir string
+	// Now is the clock, time.Now outside of tests.
+	Now     func() time.Time
+	Classes []string
+
+	path   string
+	size   int64 // of the whole records in the file
+	events pending
+}
+
+// Record takes train.Started, train.Stepped, train.Evaluated and train.Ended.
+func (t *TensorBoard) Record(e any) error {
+	switch e := e.(type) {
+	case train.Started:
+		if e.Epoch >= e.Epochs {
+			return nil
+		}
+		return t.begin(e.Step)
+	case train.Stepped:
+		var m message
+		return t.summary(e.Step, m.scalar("loss/train", e.Loss).scalar("lr", e.LR).
+			scalar("grad_norm", e.GradNorm).scalar("images_per_second", e.ImagesPerSecond))
+	case train.Evaluated:
+		var m message
+		m = m.scalar("loss/val", e.ValLoss).scalar("miou", e.Confusion.MeanIoU()).scalar("pixel_accuracy", e.Confusion.PixelAccuracy())
+		for class, name := range t.Classes {
+			m = m.scalar("iou/"+name, e.Confusion.IoU(class))
+		}
+		return t.summary(e.Step, m)
+	case train.Ended:
+		return t.events.flush(t.append)
+	}
+	return nil
+}
+
+// begin starts a file after so many steps. Readers take files in the order of
+// their names: a number, since clocks go back, puts it after those of earlier runs.
+func (t *TensorBoard) begin(steps int64) error {
+	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	old, err := os.ReadDir(t.Dir)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	const format = "events.out.tfevents.%06d"
+	number := 0
+	for _, entry := range old {
+		var n int
+		if _, err := fmt.Sscanf(entry.Name(), format, &n); err == nil {
+			number = max(number, n)
+		}
+	}
+	t.path, t.size = filepath.Join(t.Dir, fmt.Sprintf(format, number+1)), 0
+	now := t.Now()
+	opening := record(event(now, 0, eventFileVersion, []byte(fileVersion)))
+	opening = append(opening, record(event(now, steps+1, eventSessionLog, message{}.integer(sessionStatus, sessionStart)))...)
+	return t.events.add(opening, t.append)
+}
+
+func (t *TensorBoard) summary(step int64, m message) error {
+	return t.events.add(record(event(t.Now(), step, eventSummary, m)), t.append)
+}
+
+// append writes records after the whole ones of the file.
+func (t *TensorBoard) append(records []byte) (err error) {
+	f, err := os.OpenFile(t.path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.WriteAt(records, t.size); err != nil {
+		return errors.Join(err, f.Truncate(t.size))
+	}
+	t.size += int64(len(records))
+	return nil
+}
