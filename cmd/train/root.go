@@ -162,7 +162,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 		console,
 		&report.Table{Path: out.path("metrics.csv"), Classes: cfg.Data.Classes},
 		&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: cfg.Data.Classes},
-		&report.TensorBoard{Dir: out.path("tensorboard"), Now: time.Now, Classes: cfg.Data.Classes},
+		&report.TensorBoard{Dir: out.path("tensorboard"), Now: time.Now, Classes: cfg.Data.Classes, Palette: data.Colors(cfg.Data)},
 	}
 	if cfg.Report.Pictures {
 		recorders = append(recorders, pages(out.dir, cfg)) // from what the others have written

@@ -1,8 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +18,7 @@ import (
 //
 //	loss/train, lr, grad_norm, images_per_second     at each step
 //	loss/val, miou, pixel_accuracy, iou/<class>      at each epoch's end
+//	samples/<name>                                   then too: image, truth and prediction side by side
 //
 // A value that is undefined is left out. Each run begins a file of its own; a
 // resumed one takes back what earlier files have of the steps that it goes
@@ -24,6 +29,7 @@ type TensorBoard struct {
 	// Now is the clock, time.Now outside of tests.
 	Now     func() time.Time
 	Classes []string
+	Palette color.Palette // of the classes
 
 	path   string
 	size   int64 // of the whole records in the file
@@ -48,11 +54,25 @@ func (t *TensorBoard) Record(e any) error {
 		for class, name := range t.Classes {
 			m = m.scalar("iou/"+name, e.Confusion.IoU(class))
 		}
+		for _, s := range e.Samples {
+			var b bytes.Buffer
+			picture := t.picture(s)
+			if err := png.Encode(&b, picture); err != nil {
+				return fmt.Errorf("report: sample %s: %w", s.Name, err)
+			}
+			m = m.image("samples/"+s.Name, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
+		}
 		return t.summary(e.Step, m)
 	case train.Ended:
 		return t.events.flush(t.append)
 	}
 	return nil
+}
+
+// picture is image, truth and prediction side by side.
+func (t *TensorBoard) picture(s train.Sample) *image.RGBA {
+	h, w := s.Image.H, s.Image.W
+	return SideBySide(Picture(s.Image), MaskPicture(s.Truth, h, w, t.Palette), MaskPicture(s.Predicted, h, w, t.Palette))
 }
 
 // begin starts a file after so many steps. Readers take files in the order of
