@@ -94,6 +94,15 @@ func (l *Loader) name(i int) string {
 	return name
 }
 
+// ahead is the number of batches that may wait for the reader.
+func (l *Loader) ahead() int { return 1 + (l.cfg.Workers+l.cfg.BatchSize-1)/l.cfg.BatchSize }
+
+// Bytes is the memory of the batches under way in an epoch.
+func (l *Loader) Bytes() int64 {
+	perPixel := 4*(3+l.split.classes) + 1
+	return int64(l.ahead()+1) * int64(min(l.cfg.BatchSize, l.Len())) * int64(l.split.h) * int64(l.split.w) * int64(perPixel)
+}
+
 // Epoch yields the batches of an epoch from position fromSample of its order on.
 // Order and augmentation depend on (seed, epoch, sample) only, so a stopped
 // epoch goes on where it stopped, with any batch size. The last batch may be
@@ -113,7 +122,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, fromSample int) iter.Seq2[*Ba
 		defer running.Wait()
 		defer cancel()
 
-		ahead := 1 + (l.cfg.Workers+l.cfg.BatchSize-1)/l.cfg.BatchSize
+		ahead := l.ahead()
 		free := make(chan *pending, ahead+1) // batches to be filled
 		for range ahead + 1 {
 			free <- l.newPending()

@@ -164,10 +164,12 @@ func divide(n int, fraction float64, seed uint64) (val, train []int, err error) 
 	return val, train, nil
 }
 
+// bytesPerPixel is the memory of an image with its mask.
+const bytesPerPixel = 3*4 + 1
+
 // fits tells whether all images together take at most limit bytes.
 func (s *Split) fits(limit int64) bool {
-	const perPixel = 3*4 + 1
-	left := limit / perPixel
+	left := limit / bytesPerPixel
 	for i := range s.index {
 		h, w := s.size(i)
 		if int64(h) > left/int64(w) {
@@ -194,6 +196,17 @@ func (s *Split) Name(i int) string { return s.src.Name(s.index[i]) }
 
 // Size is the height and width of what the net sees: images or patches of them.
 func (s *Split) Size() (h, w int) { return s.h, s.w }
+
+// Cached is the memory, in bytes, of the images once all of them have been
+// loaded; 0 if they are not kept.
+func (s *Split) Cached() int64 {
+	var bytes int64
+	for i := range s.cached {
+		h, w := s.size(i)
+		bytes += int64(h) * int64(w) * bytesPerPixel
+	}
+	return bytes
+}
 
 // LoadOwn reads image i at its own size.
 func (s *Split) LoadOwn(i int) (Sample, error) { return s.src.Load(s.index[i]) }

@@ -456,13 +456,9 @@ func TestCheckLimit(t *testing.T) {
 func TestCheckStops(t *testing.T) {
 	inFolder(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	var stdout, stderr bytes.Buffer
-	p := &program{stdout: &stdout, terminal: true, stderr: writerFunc(func(b []byte) (int, error) {
-		if bytes.Contains(b, []byte("checking train")) {
-			cancel()
-		}
-		return stderr.Write(b)
-	})}
+	p, stderr := onTerminal("checking train", cancel)
+	var stdout bytes.Buffer
+	p.stdout = &stdout
 	if code := run(ctx, append([]string{"check"}, tiny("--set", "data.synthetic.train=1000")...), p); code != exitInterrupted || stdout.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q\n%s", code, stdout.String(), stderr.String())
 	}

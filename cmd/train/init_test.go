@@ -169,13 +169,9 @@ func TestInitStops(t *testing.T) {
 	t.Chdir(t.TempDir())
 	must(t, "synth", "--out", "set", "--count", "40")
 	ctx, cancel := context.WithCancel(t.Context())
-	var stdout, stderr bytes.Buffer
-	p := &program{stdout: &stdout, terminal: true, stderr: writerFunc(func(b []byte) (int, error) {
-		if bytes.Contains(b, []byte("looking through")) {
-			cancel()
-		}
-		return stderr.Write(b)
-	})}
+	p, stderr := onTerminal("looking through", cancel)
+	var stdout bytes.Buffer
+	p.stdout = &stdout
 	if code := run(ctx, []string{"init", "--data", "set", "--out", "my.yaml"}, p); code != exitInterrupted || stdout.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q\n%s", code, stdout.String(), stderr.String())
 	}

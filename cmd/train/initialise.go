@@ -3,19 +3,19 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
 // initialise gives the net its first weights from a file of this program or
 // another, and notes what of either was left out.
-func initialise(params *model.Parameters, path string, notes io.Writer) error {
+func initialise(params *model.Parameters, path string, console *report.Console) error {
 	c, skipped, err := checkpoint.ReadForeign(path)
 	if err != nil {
 		return fmt.Errorf("model.init: %w", err)
@@ -45,12 +45,12 @@ func initialise(params *model.Parameters, path string, notes io.Writer) error {
 		}
 		return errors.Join(errs...)
 	}
-	fmt.Fprintf(notes, "starting from the weights of %s\n", path)
+	console.Note("starting from the weights of %s", path)
 	if classes != params.Classes {
-		fmt.Fprintf(notes, "its head is for %d classes, the net has %d: the head starts from random weights\n", classes, params.Classes)
+		console.Note("its head is for %d classes, the net has %d: the head starts from random weights", classes, params.Classes)
 	}
 	if len(unused) > 0 {
-		fmt.Fprintf(notes, "not used of it: %s\n", some(unused))
+		console.Note("not used of it: %s", some(unused))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -20,32 +21,56 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop()
-		fmt.Fprintln(os.Stderr, "train: stopping; a second signal stops at once")
-	})
-	p := &program{
-		name:     filepath.Base(os.Args[0]),
-		stdout:   os.Stdout,
-		stderr:   os.Stderr,
-		terminal: term.IsTerminal(int(os.Stderr.Fd())),
-		environ:  os.Environ(),
+	p := &program{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
+		p.terminal = report.NewTerminal(os.Stderr, func() int {
+			width, _, err := term.GetSize(fd)
+			if err != nil || width < 1 {
+				return 80
+			}
+			return width
+		})
+		p.stderr, p.ink = p.terminal, os.Getenv("NO_COLOR") == ""
 	}
-	p.clock.watch()
+	if os.Getenv("GOGC") == "" {
+		// Most memory is in few large arrays that live as long as the run and hold no
+		// pointers: looking for garbage often costs little, and saves a third of it.
+		debug.SetGCPercent(20)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		if p.terminal != nil {
+			p.terminal.Close() // a second signal would leave the bar
+		}
+		fmt.Fprintln(p.stderr, "train: stopping; a second signal stops at once")
+		stop()
+	}()
+	p.clock.watch(func(stop func()) {
+		if p.terminal == nil {
+			stop()
+		} else {
+			p.terminal.Away(stop)
+		}
+	})
 	os.Exit(run(ctx, os.Args[1:], p))
 }
 
 // program is the world of a command.
 type program struct {
-	name     string    // as which it was called, train if empty
-	stdout   io.Writer // results
-	stderr   io.Writer // progress and errors
-	terminal bool      // stderr is a terminal
+	name     string           // as which it was called, train if empty
+	stdout   io.Writer        // results
+	stderr   io.Writer        // progress and errors
+	terminal *report.Terminal // stderr, where it is a terminal; else nil
+	ink      report.Ink       // of stderr
 	environ  []string
 	clock    clock
 }
@@ -63,6 +88,9 @@ const maxLines = 25
 // run executes a command line and returns its exit code; errors are written to stderr, one a line.
 func run(ctx context.Context, args []string, p *program) (code int) {
 	defer func() {
+		if p.terminal != nil {
+			p.terminal.SetStatus("")
+		}
 		if r := recover(); r != nil {
 			fmt.Fprintf(p.stderr, "train: internal error: %v\n", r)
 			code = exitFailed
@@ -78,10 +106,10 @@ func run(ctx context.Context, args []string, p *program) (code int) {
 	}
 	lines := strings.Split(err.Error(), "\n") // several problems are several lines
 	for _, line := range lines[:min(len(lines), maxLines)] {
-		fmt.Fprintf(p.stderr, "train: %s\n", line)
+		fmt.Fprintf(p.stderr, "%s %s\n", p.ink.Error("train:"), line)
 	}
 	if more := len(lines) - maxLines; more > 0 {
-		fmt.Fprintf(p.stderr, "train: and %d more\n", more)
+		fmt.Fprintf(p.stderr, "%s and %d more\n", p.ink.Error("train:"), more)
 	}
 	var usage usageError
 	switch {

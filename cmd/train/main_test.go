@@ -15,6 +15,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 )
 
 // outcome is what a command line did.
@@ -94,7 +95,7 @@ func TestFromTrainingToMasks(t *testing.T) {
 			t.Errorf("the results lack %q:\n%s", want, table)
 		}
 	}
-	for _, name := range []string{"config.yaml", "metrics.csv", "log.jsonl", "checkpoints/last.safetensors", "checkpoints/best.safetensors", "checkpoints/step-00000004.safetensors"} {
+	for _, name := range []string{"config.yaml", "metrics.csv", "log.jsonl", "tensorboard/events.out.tfevents.000001", "checkpoints/last.safetensors", "checkpoints/best.safetensors", "checkpoints/step-00000004.safetensors"} {
 		if _, err := os.Stat(filepath.Join("run", name)); err != nil {
 			t.Error(err)
 		}
@@ -247,13 +248,7 @@ func TestInterrupted(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			inFolder(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			var stderr bytes.Buffer
-			p := &program{stdout: &bytes.Buffer{}, terminal: true, stderr: writerFunc(func(b []byte) (int, error) {
-				if bytes.Contains(b, []byte("epoch 1/2")) { // the bar after the first step
-					cancel()
-				}
-				return stderr.Write(b)
-			})}
+			p, stderr := onTerminal("1/3  loss", cancel) // the bar after the first step
 			if code := run(ctx, tiny("--set", tc.set), p); code != 130 {
 				t.Fatalf("exit code %d, want 130\n%s", code, stderr.String())
 			}
@@ -273,6 +268,19 @@ func TestInterrupted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// onTerminal is the program on a terminal of 80 columns. What is to be done is
+// done when the text is about to be shown.
+func onTerminal(text string, do func()) (p *program, shown *bytes.Buffer) {
+	shown = &bytes.Buffer{}
+	terminal := report.NewTerminal(writerFunc(func(b []byte) (int, error) {
+		if bytes.Contains(b, []byte(text)) {
+			do()
+		}
+		return shown.Write(b)
+	}), func() int { return 80 })
+	return &program{stdout: &bytes.Buffer{}, stderr: terminal, terminal: terminal}, shown
 }
 
 type writerFunc func(b []byte) (int, error)

@@ -423,7 +423,7 @@ func TestTwoRunsInOneFolder(t *testing.T) {
 	inFolder(t)
 	long := tiny("--epochs", "100000", "--set", "checkpoint.every_steps=1")
 	p := start(t, nil, long...)
-	p.awaitLine(t, "training on")
+	p.awaitLine(t, "images for training")
 	p.await(func() bool { return len(names("run/checkpoints", "last.")) > 0 })
 	before := read(t, "run/config.yaml")
 	want := []string{"train: another training is under way in run: wait for its end, or choose another folder with --out"}

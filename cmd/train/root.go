@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -65,7 +64,7 @@ training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
 	flags.StringVar(&out, "out", "", "run folder `DIR`, overrides out")
 	flags.StringVar(&resume, "resume", "", "go on from a checkpoint `FILE`, or from the last one of the run folder with auto")
 	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides train.epochs")
-	flags.BoolVar(&quiet, "quiet", false, "no progress")
+	flags.BoolVar(&quiet, "quiet", false, "no progress, only warnings and results")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	cmd.AddCommand(p.init(), p.check(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
 		p.synth(), p.bench(), p.schema(), p.completion(), p.version())
@@ -93,11 +92,7 @@ func (p *program) load(s settings) (config.Config, error) {
 }
 
 func (p *program) console(quiet bool) *report.Console {
-	c := &report.Console{W: p.stderr, Terminal: p.terminal, Now: p.clock.now}
-	if quiet {
-		c.W, c.Terminal = io.Discard, false
-	}
-	return c
+	return &report.Console{W: p.stderr, Terminal: p.terminal, Ink: p.ink, Quiet: quiet, Now: p.clock.now}
 }
 
 func (p *program) train(ctx context.Context, cfg config.Config, resume string, console *report.Console) (err error) {
@@ -123,7 +118,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	folder := out.checkpoints(cfg.Checkpoint.Keep)
-	from, err := resumeFrom(folder, resume, console.W)
+	from, err := resumeFrom(folder, resume, console)
 	if err != nil {
 		return err
 	}
@@ -134,23 +129,24 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 			return err
 		}
 		if given := cfg.Model.Init; given != "" && given != old.Model.Init {
-			fmt.Fprintf(console.W, "model.init = %s is not read: the training goes on from %s\n", given, from)
+			console.Note("model.init = %s is not read: the training goes on from %s", given, from)
 		}
 		cfg.Model.Init = old.Model.Init // where the weights came from
-		if err := compare(from, old, cfg, console.W); err != nil {
+		if err := compare(from, old, cfg, console); err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(start.Tensors, isOptimizerState) && (cfg.Optimizer.Name != "sgd" || cfg.Optimizer.Momentum > 0) {
 			return usagef("%s holds no optimizer state, as exported files do: a training cannot go on from it", from)
 		}
 		if fingerprint := start.Meta["data_fingerprint"]; fingerprint != trainSet.Fingerprint() {
-			fmt.Fprintf(console.W, "the training set is not the one of %s\n", from)
+			console.Warn("the training set is not the one of %s", from)
 		}
 	} else if cfg.Model.Init != "" {
-		if err := initialise(params, cfg.Model.Init, console.W); err != nil {
+		if err := initialise(params, cfg.Model.Init, console); err != nil {
 			return err
 		}
 	}
+	console.Classes = cfg.Data.Classes
 	counts, weights, err := classWeights(ctx, cfg, trainSet, console)
 	if err != nil {
 		return err
@@ -182,10 +178,10 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 	case err != nil:
 		return err
 	case result.Confusion == nil:
-		fmt.Fprintf(console.W, "nothing to train: %s has all %d epochs; --epochs gives it more\n", from, cfg.Train.Epochs)
+		console.Note("nothing to train: %s has all %d epochs; --epochs gives it more", from, cfg.Train.Epochs)
 		return nil
 	case result.Stopped:
-		fmt.Fprintf(console.W, "stopped early: no better validation in %d epochs\n", cfg.Train.EarlyStop)
+		console.Note("stopped early: no better validation in %d epochs", cfg.Train.EarlyStop)
 	}
 	if err := result.Confusion.Report(cfg.Data.Classes).Table(p.stdout); err != nil {
 		return err
@@ -196,7 +192,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 
 // resumeFrom is the checkpoint that --resume stands for, or "" to start anew,
 // which is refused in a folder that holds a run already.
-func resumeFrom(folder checkpoint.Folder, resume string, notes io.Writer) (path string, err error) {
+func resumeFrom(folder checkpoint.Folder, resume string, console *report.Console) (path string, err error) {
 	if resume != "" && resume != "auto" {
 		return resume, nil
 	}
@@ -208,16 +204,16 @@ func resumeFrom(folder checkpoint.Folder, resume string, notes io.Writer) (path 
 		return "", err
 	}
 	for _, err := range skipped {
-		fmt.Fprintf(notes, "passed over: %v\n", err)
+		console.Warn("passed over: %v", err)
 	}
 	if path != "" {
-		fmt.Fprintf(notes, "resuming from %s\n", path)
+		console.Note("resuming from %s", path)
 	}
 	return path, nil
 }
 
 // compare refuses a checkpoint which does not fit the configuration and reports what else differs.
-func compare(path string, old, resumed config.Config, notes io.Writer) error {
+func compare(path string, old, resumed config.Config, console *report.Console) error {
 	refused, changed := config.Compare(old, resumed)
 	var errs []error
 	for _, d := range refused {
@@ -228,7 +224,7 @@ func compare(path string, old, resumed config.Config, notes io.Writer) error {
 		errs = append(errs, fmt.Errorf("%s does not fit the configuration: %v%s", path, d, hint))
 	}
 	for _, d := range changed {
-		fmt.Fprintf(notes, "changed since the checkpoint: %v\n", d)
+		console.Note("changed since the checkpoint: %v", d)
 	}
 	return usage(errors.Join(errs...))
 }

@@ -23,8 +23,8 @@ func (c *clock) now() time.Time {
 }
 
 // watch takes over from the system what Ctrl-Z (SIGTSTP) does, which is to stop
-// the process until SIGCONT, and measures how long that is.
-func (c *clock) watch() {
+// the process until SIGCONT, and measures how long that is. It stops within away.
+func (c *clock) watch(away func(stop func())) {
 	if signal.Ignored(syscall.SIGTSTP) { // by a shell without job control
 		return
 	}
@@ -32,7 +32,7 @@ func (c *clock) watch() {
 	signal.Notify(stop, syscall.SIGTSTP)
 	go func() {
 		for range stop {
-			c.suspend()
+			away(c.suspend)
 		}
 	}()
 }

@@ -53,7 +53,7 @@ func TestPyTorchThereAndBack(t *testing.T) {
 	pyTorch(t, interpreter, exchange, "make", "made.safetensors", "4", "2", "1")
 
 	o := command(t, keep("--set", "model.init=made.safetensors")...)
-	if o.code != 0 || !strings.HasPrefix(o.stderr, "starting from the weights of made.safetensors\ntraining on") {
+	if o.code != 0 || !strings.HasPrefix(o.stderr, "starting from the weights of made.safetensors\ndata ") {
 		t.Fatalf("exit code %d\n%s", o.code, o.stderr)
 	}
 	must(t, "export", "--checkpoint", "run/checkpoints/last.safetensors", "--out", "ours.safetensors")
@@ -101,7 +101,9 @@ func TestTransferLearning(t *testing.T) {
 	want := `starting from the weights of lent.safetensors
 its head is for 7 classes, the net has 4: the head starts from random weights
 not used of it: aux.weight
-training on 6 images, validating on 3; 162 parameters and 330 frozen ones; 2 epochs of 2 steps
+data        6 images for training, 3 for validation, 16x16 pixels
+epochs      2 of 2 steps each
+parameters  162, and 330 frozen
 `
 	if o.code != 0 || !strings.HasPrefix(o.stderr, want) {
 		t.Fatalf("exit code %d\n%s\nwant\n%s", o.code, o.stderr, want)
@@ -142,7 +144,7 @@ training on 6 images, validating on 3; 162 parameters and 330 frozen ones; 2 epo
 		check(t, command(t, tiny("--quiet", "--resume", "auto")...), 2, []string{
 			"train: run/checkpoints/last.safetensors does not fit the configuration: model.freeze [encoder] -> []; to train other parts, start anew from its weights, with model.init=run/checkpoints/last.safetensors and another --out"})
 		o := command(t, tiny("--out", "third", "--set", "model.init=run/checkpoints/last.safetensors")...)
-		if o.code != 0 || !strings.HasPrefix(o.stderr, "starting from the weights of run/checkpoints/last.safetensors\ntraining on") {
+		if o.code != 0 || !strings.HasPrefix(o.stderr, "starting from the weights of run/checkpoints/last.safetensors\ndata ") {
 			t.Errorf("exit code %d\n%s", o.code, o.stderr)
 		}
 	})

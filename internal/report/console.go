@@ -3,133 +3,244 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
-// Console shows the progress of a run: a bar an epoch on a terminal, plain
-// lines elsewhere.
+// Console shows the progress of a run: a summary, a bar an epoch on a terminal
+// and plain lines elsewhere, and a line an epoch.
 type Console struct {
 	W        io.Writer
-	Terminal bool
+	Terminal *Terminal // W, where it can show a bar; else nil
+	Ink      Ink
+	Quiet    bool // warnings only
 	// Now is the clock, time.Now outside of tests.
-	Now func() time.Time
+	Now     func() time.Time
+	Classes []string
 
-	bar  *progress
-	last time.Time // of the last plain line
+	started    train.Started
+	batch      int           // images of a whole batch
+	pace       pace          // of training batches
+	stepped    time.Time     // when the last step was
+	validation time.Duration // of the last epoch, with its checkpoint; 0: there was none yet
+	estimated  bool          // the time was told
+	spoken     time.Time     // when the last line was
+	drawn      time.Time     // when the bar was, in this pass
+	wide       int           // the longest state beside a bar so far, so that the bar keeps its width
 }
 
-// pause is the time between two plain lines within an epoch.
-const pause = 20 * time.Second
+const (
+	pause = 20 * time.Second       // between two plain lines within a pass
+	frame = 100 * time.Millisecond // between two pictures of the bar
+)
 
 // Record takes all events of package train.
 func (c *Console) Record(event any) error {
+	if e, ok := event.(train.Unwritten); ok {
+		return c.Warn("training goes on, but %v", e.Err)
+	}
+	if c.Quiet {
+		return nil
+	}
 	switch e := event.(type) {
 	case train.Started:
-		c.last = c.Now()
-		if e.Epoch >= e.Epochs {
-			return nil
-		}
-		if e.Step > 0 {
-			return c.line("resuming at step %d, epoch %d of %d", e.Step, e.Epoch+1, e.Epochs)
-		}
-		frozen := ""
-		if e.Frozen > 0 {
-			frozen = fmt.Sprintf(" and %d frozen ones", e.Frozen)
-		}
-		return c.line("training on %d images, validating on %d; %d parameters%s; %d epochs of %d steps",
-			e.TrainImages, e.ValImages, e.Parameters, frozen, e.Epochs, e.StepsPerEpoch)
+		return c.start(e)
 	case train.Stepped:
 		return c.step(e)
 	case train.Evaluated:
-		c.Close()
-		best := ""
-		if e.Best {
-			best = "  best"
-		}
-		return c.line("epoch %d/%d  train loss %.4f  val loss %.4f  mIoU %.4f  pixel accuracy %.4f  lr %.3g  %.1f images/s  %.0f s%s",
-			e.Epoch+1, e.Epochs, e.TrainLoss, e.ValLoss, e.Confusion.MeanIoU(), e.Confusion.PixelAccuracy(), e.LR, e.ImagesPerSecond, e.Duration.Seconds(), best)
-	case train.Unwritten:
-		c.Close()
-		return c.line("training goes on, but %v", e.Err)
+		return c.evaluated(e)
+	case train.Saved:
+		c.ended(c.Now())
+	case train.Ended:
+		return c.Close()
 	}
 	return nil
 }
 
-func (c *Console) step(e train.Stepped) error {
-	if !c.Terminal {
-		if now := c.Now(); now.Sub(c.last) >= pause {
-			return c.line("epoch %d/%d  step %d/%d  loss %.4f  %.1f images/s", e.Epoch+1, e.Epochs, e.Batch, e.Batches, e.Loss, e.ImagesPerSecond)
-		}
+// Note writes a line, unless the console is quiet.
+func (c *Console) Note(format string, args ...any) error {
+	if c.Quiet {
 		return nil
 	}
-	return c.show(fmt.Sprintf("epoch %d/%d  loss %.4f  %.1f images/s", e.Epoch+1, e.Epochs, e.Loss, e.ImagesPerSecond), e.Batch, e.Batches)
+	_, err := fmt.Fprintf(c.W, format+"\n", args...)
+	return err
+}
+
+// Warn writes a line, also if the console is quiet.
+func (c *Console) Warn(format string, args ...any) error {
+	_, err := fmt.Fprintln(c.W, c.Ink.Warning(fmt.Sprintf(format, args...)))
+	return err
+}
+
+// Close takes a bar off the terminal.
+func (c *Console) Close() error {
+	if c.Terminal == nil {
+		return nil
+	}
+	return c.Terminal.SetStatus("")
+}
+
+func (c *Console) start(e train.Started) error {
+	c.started, c.spoken = e, c.Now()
+	if e.Epoch >= e.Epochs {
+		return nil
+	}
+	if e.Step > 0 {
+		if err := c.Note("resuming at step %d, epoch %d of %d", e.Step, e.Epoch+1, e.Epochs); err != nil {
+			return err
+		}
+	}
+	if err := writeSummary(c.W, e, c.Classes, c.Ink); err != nil {
+		return err
+	}
+	err := c.draw(epochOf(e.Epoch, e.Epochs), e.Batch, e.StepsPerEpoch, "")
+	c.drawn = time.Time{} // the first step is shown at once
+	return err
+}
+
+func (c *Console) step(e train.Stepped) error {
+	now := c.Now()
+	c.pace.see(now, e.Batch)
+	c.stepped = now
+	c.batch = max(c.batch, e.Images)
+	rate := e.ImagesPerSecond
+	if each := c.pace.each; each > 0 {
+		rate = float64(c.batch) / each.Seconds() // smoother, and with the time that the images take
+	}
+	state := fmt.Sprintf("loss %s  %s images/s%s", lossText(e.Loss), rateText(rate), c.left(e))
+	if err := c.estimate(e, now); err != nil {
+		return err
+	}
+	if c.Terminal == nil {
+		if now.Sub(c.spoken) < pause {
+			return nil
+		}
+		c.spoken = now
+		return c.Note("epoch %d/%d  step %d/%d  %s", e.Epoch+1, e.Epochs, e.Batch, e.Batches, state)
+	}
+	if e.Batch == e.Batches {
+		state = "validating"
+	}
+	return c.draw(epochOf(e.Epoch, e.Epochs), e.Batch, e.Batches, state)
+}
+
+func (c *Console) evaluated(e train.Evaluated) error {
+	now := c.Now()
+	c.spoken, c.drawn = now, time.Time{}
+	c.pace.pause()
+	c.ended(now)
+	if err := c.Close(); err != nil {
+		return err
+	}
+	best := ""
+	if e.Best {
+		best = "  " + c.Ink.good("best")
+	}
+	return c.Note("%s  train loss %s  val loss %s  mIoU %.4f  %s%s", epochOf(e.Epoch, e.Epochs),
+		lossText(e.TrainLoss), lossText(e.ValLoss), e.Confusion.MeanIoU(), e.Duration.Round(time.Second), best)
+}
+
+// ended tells when the validation, and what is saved after it, is done.
+func (c *Console) ended(now time.Time) {
+	if c.pace.paused() && !c.stepped.IsZero() {
+		c.validation = now.Sub(c.stepped)
+	}
+}
+
+// epochOf is "epoch 3/20", epochs from 1, as wide as "epoch 20/20".
+func epochOf(epoch, epochs int) string {
+	all := fmt.Sprint(epochs)
+	return fmt.Sprintf("epoch %-*s", 2*len(all)+1, fmt.Sprintf("%d/%s", epoch+1, all))
+}
+
+// lossText has four decimals, or four digits where the loss is a sum.
+func lossText(x float64) string {
+	if x >= 1000 {
+		return fmt.Sprintf("%.4g", x)
+	}
+	return fmt.Sprintf("%.4f", x)
+}
+
+// rateText has three digits or all before the point.
+func rateText(x float64) string {
+	if x >= 100 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.3g", x)
+}
+
+// left is what is left of the epoch's steps and of the run, once that is known.
+func (c *Console) left(e train.Stepped) string {
+	if c.pace.each == 0 {
+		return ""
+	}
+	_, run := c.times(e)
+	return fmt.Sprintf("  %s left, run %s", durationText(c.pace.left(e.Batches-e.Batch)), durationText(run))
+}
+
+// times are what a whole epoch takes, with its validation, and what is left of
+// the run, at the pace so far. Before the first validation a batch of it is
+// taken to need a third of one in training: the forward pass without the two of
+// the backward pass. Checkpoint and pictures are not foreseen until then, so that
+// the first estimate was 0 to 20 % too short in trials, and up to half with epochs
+// of few seconds of a large net.
+func (c *Console) times(e train.Stepped) (epoch, run time.Duration) {
+	validation := c.validation
+	if validation == 0 {
+		validation = c.pace.left(c.started.ValBatches) / 3
+	}
+	epoch = c.pace.left(e.Batches) + validation
+	return epoch, c.pace.left(e.Batches-e.Batch) + validation + time.Duration(e.Epochs-1-e.Epoch)*epoch
+}
+
+// estimate tells once how long the run will take, when some steps have been made
+// and took long enough to tell.
+func (c *Console) estimate(e train.Stepped, now time.Time) error {
+	if c.estimated || c.pace.seen < 4 || now.Sub(c.pace.begun) < time.Second {
+		return nil
+	}
+	c.estimated = true
+	epoch, run := c.times(e)
+	return c.Note("%s", labelled(c.Ink, "time", fmt.Sprintf("about %s an epoch, %s to the end", durationText(epoch), durationText(run))))
 }
 
 // Progress shows how far a pass over images has come; what names the pass. The
 // function that it returns may be given to data.CountClasses.
 func (c *Console) Progress(what string) func(done, total int) {
-	c.last = c.Now()
+	c.spoken, c.drawn = c.Now(), time.Time{}
+	if c.Quiet {
+		return func(int, int) {}
+	}
+	var p pace
 	return func(done, total int) {
-		switch now := c.Now(); {
-		case c.Terminal && done < total:
-			c.show(what, done, total) // a terminal that is gone is noticed by the next line
-		case c.Terminal:
+		now := c.Now()
+		p.see(now, done)
+		switch {
+		// An error is left to the next line: a terminal that is gone stays so.
+		case c.Terminal != nil && done < total:
+			left := ""
+			if p.each > 0 {
+				left = durationText(p.left(total-done)) + " left"
+			}
+			c.draw(what, done, total, left)
+		case c.Terminal != nil:
 			c.Close()
-		case now.Sub(c.last) >= pause:
-			c.line("%s: %d of %d images", what, done, total)
+		case now.Sub(c.spoken) >= pause:
+			c.spoken = now
+			c.Note("%s: %d of %d images", what, done, total)
 		}
 	}
 }
 
-// progress is a bar, and when and with how many parts done it began.
-type progress struct {
-	*progressbar.ProgressBar
-	began time.Time
-	first int
-}
-
-// show draws the bar: what is done, how many parts of how many, and the time left.
-// The library's own estimate would count the time in which the process was stopped.
-func (c *Console) show(what string, done, total int) error {
+// draw shows a bar, if there is a terminal, but not all too often.
+func (c *Console) draw(what string, done, total int, state string) error {
 	now := c.Now()
-	if c.bar == nil {
-		c.bar = &progress{newBar(c.W, total), now, done}
+	if c.Terminal == nil || now.Sub(c.drawn) < frame && done < total {
+		return nil
 	}
-	if n := done - c.bar.first; n > 0 {
-		left := time.Duration(float64(now.Sub(c.bar.began)) * float64(total-done) / float64(n))
-		what += fmt.Sprintf("  %v left", left.Round(time.Second))
-	}
-	c.bar.Describe(what)
-	return c.bar.Set(done)
-}
-
-// newBar is a progress bar of n parts for a terminal.
-func newBar(w io.Writer, n int) *progressbar.ProgressBar {
-	return progressbar.NewOptions(n,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetWidth(24),
-		progressbar.OptionClearOnFinish(),
-	)
-}
-
-// Close takes a bar that is under way off the terminal.
-func (c *Console) Close() {
-	if c.bar != nil {
-		c.bar.Clear()
-		c.bar = nil
-	}
-}
-
-func (c *Console) line(format string, args ...any) error {
-	c.last = c.Now()
-	_, err := fmt.Fprintf(c.W, format+"\n", args...)
-	return err
+	c.drawn, c.wide = now, max(c.wide, len(state))
+	state += strings.Repeat(" ", c.wide-len(state))
+	return c.Terminal.SetStatus(progressBar(c.Ink, what, done, total, state, c.Terminal.Width()))
 }

@@ -1,7 +1,7 @@
 // Package report is what a person sees of a run: progress on the console, a
-// table and a log in the run folder, pictures of masks, and, drawn from that
-// folder after each epoch, charts and a page. Its recorders take the events of
-// package train.
+// table, a log and event files for TensorBoard in the run folder, pictures of
+// masks, and, drawn from that folder after each epoch, charts and a page. Its
+// recorders take the events of package train.
 package report
 
 import (

@@ -1,7 +1,6 @@
 package report_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"image/color"
@@ -115,55 +114,6 @@ func TestLog(t *testing.T) {
 	}
 	if err := l.Record(3); err == nil {
 		t.Error("an unknown event is no error")
-	}
-}
-
-func TestConsole(t *testing.T) {
-	events := []any{
-		train.Started{Epochs: 4, StepsPerEpoch: 5, TrainImages: 40, ValImages: 8, Parameters: 123},
-		train.Stepped{Epoch: 0, Epochs: 4, Batch: 1, Batches: 5, Step: 1, Loss: 2, ImagesPerSecond: 10},
-		evaluated(t, 0, 5),
-	}
-	for _, tc := range []struct {
-		name     string
-		terminal bool
-		want     []string
-		bar      bool
-	}{
-		{"plain lines", false, []string{
-			"training on 40 images, validating on 8; 123 parameters; 4 epochs of 5 steps\n",
-			"epoch 1/4  train loss 1.5000  val loss NaN  mIoU 0.5833  pixel accuracy 0.7500  lr 0.001  12.3 images/s  2 s  best\n",
-		}, false},
-		{"terminal", true, []string{"mIoU 0.5833"}, true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			var b bytes.Buffer
-			record(t, &report.Console{W: &b, Terminal: tc.terminal, Now: func() time.Time { return time.Unix(0, 0) }}, events...)
-			for _, want := range tc.want {
-				if !strings.Contains(b.String(), want) {
-					t.Errorf("got %q, want it to contain %q", b.String(), want)
-				}
-			}
-			if bar := strings.Contains(b.String(), "\r"); bar != tc.bar {
-				t.Errorf("bar is %v, want %v: %q", bar, tc.bar, b.String())
-			}
-		})
-	}
-}
-
-// A plain console is silent within an epoch, but not for long.
-func TestConsolePlainLines(t *testing.T) {
-	var b bytes.Buffer
-	now := time.Unix(0, 0)
-	c := &report.Console{W: &b, Now: func() time.Time { return now }}
-	record(t, c, train.Started{Epochs: 1})
-	b.Reset()
-	for range 61 {
-		record(t, c, train.Stepped{Epochs: 1})
-		now = now.Add(time.Second)
-	}
-	if n := strings.Count(b.String(), "\n"); n != 3 {
-		t.Errorf("%d lines in a minute, want 3:\n%s", n, b.String())
 	}
 }
 

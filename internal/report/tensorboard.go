@@ -34,7 +34,14 @@ type TensorBoard struct {
 	path   string
 	size   int64 // of the whole records in the file
 	events pending
+	png    png.Encoder
 }
+
+// reused is the memory of a png.Encoder, a MiB that each picture would need anew.
+type reused struct{ buffer *png.EncoderBuffer }
+
+func (r *reused) Get() *png.EncoderBuffer  { return r.buffer }
+func (r *reused) Put(b *png.EncoderBuffer) { r.buffer = b }
 
 // Record takes train.Started, train.Stepped, train.Evaluated and train.Ended.
 func (t *TensorBoard) Record(e any) error {
@@ -57,7 +64,7 @@ func (t *TensorBoard) Record(e any) error {
 		for _, s := range e.Samples {
 			var b bytes.Buffer
 			picture := t.picture(s)
-			if err := png.Encode(&b, picture); err != nil {
+			if err := t.png.Encode(&b, picture); err != nil {
 				return fmt.Errorf("report: sample %s: %w", s.Name, err)
 			}
 			m = m.image("samples/"+s.Name, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
@@ -93,6 +100,7 @@ func (t *TensorBoard) begin(steps int64) error {
 			number = max(number, n)
 		}
 	}
+	t.png.BufferPool = &reused{}
 	t.path, t.size = filepath.Join(t.Dir, fmt.Sprintf(format, number+1)), 0
 	now := t.Now()
 	opening := record(event(now, 0, eventFileVersion, []byte(fileVersion)))

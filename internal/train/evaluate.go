@@ -31,12 +31,9 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 		if err != nil {
 			return nil, 0, err
 		}
-		graph := e.built[batch.N]
-		if graph == nil {
-			if graph, err = e.graphs.NewEvaluation(Shape{batch.N, batch.H, batch.W}); err != nil {
-				return nil, 0, err
-			}
-			e.built[batch.N] = graph
+		graph, err := e.graph(Shape{batch.N, batch.H, batch.W})
+		if err != nil {
+			return nil, 0, err
 		}
 		logits, sums, err := graph.Run(batch.Images, batch.Targets)
 		if err != nil {
@@ -61,6 +58,18 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 		}
 	}
 	return confusion, e.graphs.Loss.Value(total), nil
+}
+
+// graph is the evaluation graph for a batch of that size.
+func (e *Evaluator) graph(s Shape) (*Evaluation, error) {
+	if e.built[s.N] == nil {
+		graph, err := e.graphs.NewEvaluation(s)
+		if err != nil {
+			return nil, err
+		}
+		e.built[s.N] = graph
+	}
+	return e.built[s.N], nil
 }
 
 // Argmax appends to dst the class of each pixel, the first of the greatest of

@@ -17,13 +17,17 @@ type Started struct {
 	StepsPerEpoch int
 	TrainImages   int
 	ValImages     int
+	ValBatches    int       // of a validation
+	Height, Width int       // of what the net sees: images, or patches of them
+	Patches       int       // of each training image an epoch; 0: the net sees whole images
+	ClassCounts   []int64   // labelled pixels of the training set
+	ClassWeights  []float64 // as the loss has them
 	Parameters    int       // trained values
 	Frozen        int       // values that model.freeze keeps from being trained
+	Memory        int64     // bytes that the run will come to take, about
 	Epoch         int       // the epoch the run goes on in, from 0
 	Step          int64     // steps done before
 	Batch         int       // batches of that epoch done before
-	ClassCounts   []int64   // pixels of each class in the training set
-	ClassWeights  []float64 // of each class in the loss
 }
 
 // Stepped follows an update.

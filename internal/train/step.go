@@ -123,6 +123,9 @@ func (e *Evaluation) Run(images, targets []float32) (logits, sums []float32, err
 	return op.Values(e.logits), op.Values(e.sums), nil
 }
 
+// bytes is the size of the inputs.
+func (b *batch) bytes() int64 { return 4 * int64(len(b.images)+len(b.targets)) }
+
 // newBatch starts a graph with its two inputs.
 func (gs *Graphs) newBatch(s Shape) (b batch, image, target *G.Node) {
 	p := gs.Params

@@ -86,10 +86,16 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := r.compile(); err != nil {
+		return Result{}, err
+	}
+	height, width := s.Train.Size()
 	if err := r.Recorder.Record(Started{
 		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
-		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
+		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
+		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
+		Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
 	}); err != nil {
 		return r.result, err
 	}
@@ -202,7 +208,7 @@ func (r *run) epoch(ctx context.Context) error {
 // step is one update: forward and backward, check finite, clip, update, record.
 func (r *run) step(batch *data.Batch) error {
 	start := r.Now()
-	graph, err := r.graph(batch)
+	graph, err := r.graph(Shape{batch.N, batch.H, batch.W})
 	if err != nil {
 		return err
 	}
@@ -233,15 +239,15 @@ func (r *run) step(batch *data.Batch) error {
 }
 
 // graph is the training graph for a batch of that size.
-func (r *run) graph(batch *data.Batch) (*Step, error) {
-	if r.steps[batch.N] == nil {
-		step, err := r.graphs.NewStep(Shape{batch.N, batch.H, batch.W})
+func (r *run) graph(s Shape) (*Step, error) {
+	if r.steps[s.N] == nil {
+		step, err := r.graphs.NewStep(s)
 		if err != nil {
 			return nil, err
 		}
-		r.steps[batch.N] = step
+		r.steps[s.N] = step
 	}
-	return r.steps[batch.N], nil
+	return r.steps[s.N], nil
 }
 
 // learningRate is that of the next step: a function of the position in epochs, so
