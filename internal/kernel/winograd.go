@@ -28,7 +28,7 @@ const (
 // tileBlock is the number of tiles that are worked on at once: rows enough to
 // reuse the weights, or sums enough to be worth loading those before. Within
 // 24 to 144 there is little to choose.
-const tileBlock = 96
+const tileBlock = 64
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
