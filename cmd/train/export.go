@@ -83,7 +83,7 @@ func exportONNX(c *checkpoint.Checkpoint, cfg config.Config, out string) error {
 	if err := train.LoadWeights(params, c); err != nil {
 		return err
 	}
-	file, err := onnx.Marshal(params, cfg.Data.Classes, cfg.Data.Size)
+	file, err := onnx.Marshal(params, cfg.Data.Classes, cfg.Data.Size, cfg.Data.Patches == 0)
 	if err != nil {
 		return err
 	}

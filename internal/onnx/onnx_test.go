@@ -3,6 +3,7 @@ package onnx_test
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/onnx"
@@ -65,7 +66,7 @@ func TestMarshal(t *testing.T) {
 		{BaseChannels: 3, Depth: 1, Norm: "none", Up: "nearest"},
 	} {
 		p := parameters(t, cfg, 3)
-		file, err := onnx.Marshal(p, []string{"a", "b", "c"}, [2]int{8, 8})
+		file, err := onnx.Marshal(p, []string{"a", "b", "c"}, [2]int{8, 8}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,6 +125,26 @@ func TestMarshal(t *testing.T) {
 			if math.Abs(v.got-v.want) > 1e-6*math.Abs(v.want) {
 				t.Errorf("folded %s = %v, want %v", v.name, v.got, v.want)
 			}
+		}
+	}
+}
+
+// Whoever runs the model is told how the net saw its images.
+func TestPreprocessing(t *testing.T) {
+	p := parameters(t, model.Config{BaseChannels: 2, Depth: 1, Norm: "none", Up: "transpose"}, 2)
+	for resized, want := range map[bool]string{true: "resized to size", false: "in tiles of size"} {
+		file, err := onnx.Marshal(p, []string{"a", "b"}, [2]int{8, 8}, resized)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, f := range all(parse(t, file), 14) {
+			if entry := parse(t, f.bytes); string(all(entry, 1)[0].bytes) == "preprocessing" {
+				got = string(all(entry, 2)[0].bytes)
+			}
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("resized %v: preprocessing is %q, want it to have %q", resized, got, want)
 		}
 	}
 }

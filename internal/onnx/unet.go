@@ -27,8 +27,9 @@ const (
 
 // Marshal is the file of a net. The names of its classes, in the order of their
 // indices, and the size (H, W) of the images that it was trained on become
-// metadata. A net of 2 GiB or more is an error: no ONNX file holds it.
-func Marshal(p *model.Parameters, classes []string, size [2]int) ([]byte, error) {
+// metadata, and whether images were resized to it or are seen in tiles of it. A
+// net of 2 GiB or more is an error: no ONNX file holds it.
+func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool) ([]byte, error) {
 	total := 1 << 20 // bytes, of all but the weights at most
 	for _, q := range p.All() {
 		total += 4 * len(q.Value)
@@ -39,6 +40,11 @@ func Marshal(p *model.Parameters, classes []string, size [2]int) ([]byte, error)
 	names, err := json.Marshal(classes)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
+	}
+
+	preprocessing := "RGB; at its own resolution, in tiles of size (height, width); divided by 255"
+	if resized {
+		preprocessing = "RGB; resized to size (height, width), averaged by area where it shrinks, linear between pixel centres where it grows; divided by 255"
 	}
 
 	n := net{p: p}
@@ -53,7 +59,7 @@ func Marshal(p *model.Parameters, classes []string, size [2]int) ([]byte, error)
 		{"classes", string(names)},
 		{"size", fmt.Sprintf("[%d, %d]", size[0], size[1])},
 		{"size_multiple", fmt.Sprint(1 << p.Config.Depth)},
-		{"preprocessing", "RGB; resized to size (height, width), averaged by area where it shrinks, linear between pixel centres where it grows; divided by 255"},
+		{"preprocessing", preprocessing},
 	} {
 		var e message
 		e.text(1, entry[0])
