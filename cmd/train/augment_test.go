@@ -3,8 +3,6 @@ package main
 import (
 	"image"
 	"image/color"
-	"image/png"
-	"os"
 	"strings"
 	"testing"
 )
@@ -13,15 +11,7 @@ import (
 // column, those of odd rows with masks over them.
 func cells(t *testing.T, path string) [][]image.Image {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	img, err := png.Decode(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	img := picture(t, path)
 	sheet := img.(interface {
 		image.Image
 		SubImage(image.Rectangle) image.Image

@@ -42,6 +42,12 @@ func folderOf(t *testing.T, dir string, sizes ...image.Point) {
 // indices are the stored values of a paletted PNG.
 func indices(t *testing.T, path string) *image.Paletted {
 	t.Helper()
+	return picture(t, path).(*image.Paletted)
+}
+
+// picture is what a PNG holds.
+func picture(t *testing.T, path string) image.Image {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +57,7 @@ func indices(t *testing.T, path string) *image.Paletted {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return img.(*image.Paletted)
+	return img
 }
 
 // Trained on patches of images of many sizes, measured and used at their own sizes.
