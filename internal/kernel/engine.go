@@ -38,6 +38,7 @@ type part struct {
 	products  []float32 // of frequencies
 	patch     []float32 // tile at the border of an image
 	moments   []float64 // of the results of a convolution, while it counts them
+	_         [128]byte // no two parts on one cache line, or on two that are fetched as a pair
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)

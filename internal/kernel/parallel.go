@@ -44,10 +44,11 @@ func (e *Engine) pieces(n int) int { return max(1, min(n, e.threads)) }
 // by linger: a step has hundreds of pieces with little between them, and to wake
 // a thread takes as long as many of them do. An idle engine has no goroutines.
 type helper struct {
+	_     [128]byte // nothing else on its cache line: the threads look at state all the time
 	state atomic.Int32
 	run   func(piece int)
 	piece int
-	_     [64]byte // no two helpers on one cache line
+	_     [128]byte
 }
 
 // States of a helper. Whoever moves it from posted to running does the piece.
