@@ -7375,7 +7375,7 @@ l317:
 	MOVQ (AX), R9
 	ADDQ 120(AX), R9
 	MOVQ 80(AX), R13
-	MOVQ 808(AX), R14
+	MOVQ 816(AX), R14
 
 l318:
 	VXORPS        Z3, Z3, Z3
@@ -7641,7 +7641,7 @@ l319:
 	MOVQ (AX), R9
 	ADDQ 120(AX), R9
 	MOVQ 80(AX), R13
-	MOVQ 808(AX), R14
+	MOVQ 816(AX), R14
 
 l320:
 	VXORPS        Z3, Z3, Z3
@@ -8153,7 +8153,7 @@ l322:
 	RET
 
 // func weightsTransformAVX512(t *transform)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
@@ -8183,6 +8183,19 @@ l323:
 	MOVQ 80(AX), R12
 
 l324:
+	MOVQ         CX, DX
+	ADDQ         136(AX), DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
 	MOVQ         CX, DX
 	VMULPS       (DX), Z0, Z5
 	ADDQ         BX, DX
@@ -8420,15 +8433,232 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+160(SB), Z1
 	VBROADCASTSS constants<>+224(SB), Z2
 	VBROADCASTSS constants<>+256(SB), Z3
+	MOVQ         104(AX), CX
+	SHLQ         $0x02, CX
+	ORQ          R9, CX
+	ORQ          R10, CX
+	ORQ          R11, CX
+	TESTQ        $0x0000003f, CX
+	JNZ          l325
 
-l325:
+l326:
 	MOVQ 24(AX), CX
 	ADDQ 128(AX), CX
 	MOVQ (AX), R9
 	ADDQ 120(AX), R9
 	MOVQ 80(AX), R12
 
-l326:
+l327:
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z5
+	VADDPS       (DX)(SI*4), Z5, Z5
+	VMULPS       (DX), Z0, Z6
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z4, Z1, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z5, Z3, Z6
+	VSUBPS       Z4, Z5, Z4
+	VMOVUPS      (DX)(R8*1), Z5
+	VFMADD231PS  Z4, Z1, Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z7
+	VADDPS       (DX)(SI*4), Z7, Z7
+	VMULPS       (DX), Z0, Z8
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z4, Z1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z7, Z3, Z8
+	VSUBPS       Z4, Z7, Z4
+	VMOVUPS      (DX)(R8*1), Z7
+	VFMADD231PS  Z4, Z1, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z9
+	VADDPS       (DX)(SI*4), Z9, Z9
+	VMULPS       (DX), Z0, Z10
+	VMOVAPS      Z10, Z10
+	VFNMADD231PS Z4, Z1, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z9, Z3, Z10
+	VSUBPS       Z4, Z9, Z4
+	VMOVUPS      (DX)(R8*1), Z9
+	VFMADD231PS  Z4, Z1, Z9
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z11
+	VADDPS       (DX)(SI*4), Z11, Z11
+	VMULPS       (DX), Z0, Z12
+	VMOVAPS      Z12, Z12
+	VFNMADD231PS Z4, Z1, Z12
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z11, Z3, Z12
+	VSUBPS       Z4, Z11, Z4
+	VMOVUPS      (DX)(R8*1), Z11
+	VFMADD231PS  Z4, Z1, Z11
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z13
+	VADDPS       (DX)(SI*4), Z13, Z13
+	VMULPS       (DX), Z0, Z14
+	VMOVAPS      Z14, Z14
+	VFNMADD231PS Z4, Z1, Z14
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z13, Z3, Z14
+	VSUBPS       Z4, Z13, Z4
+	VMOVUPS      (DX)(R8*1), Z13
+	VFMADD231PS  Z4, Z1, Z13
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z15
+	VADDPS       (DX)(SI*4), Z15, Z15
+	VMULPS       (DX), Z0, Z16
+	VMOVAPS      Z16, Z16
+	VFNMADD231PS Z4, Z1, Z16
+	VMOVAPS      Z16, Z16
+	VFMADD231PS  Z15, Z3, Z16
+	VSUBPS       Z4, Z15, Z4
+	VMOVUPS      (DX)(R8*1), Z15
+	VFMADD231PS  Z4, Z1, Z15
+	MOVQ         R9, DX
+	VADDPS       Z10, Z8, Z4
+	VADDPS       Z14, Z12, Z17
+	VMULPS       Z6, Z0, Z6
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS Z4, Z1, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z17, Z3, Z6
+	VSUBPS       Z4, Z17, Z4
+	VMOVAPS      Z16, Z16
+	VFMADD231PS  Z4, Z1, Z16
+	VMOVNTPS     Z6, (DX)
+	VMOVNTPS     Z16, (DX)(R11*2)
+	VSUBPS       Z8, Z10, Z4
+	VSUBPS       Z14, Z12, Z6
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z2, Z4
+	VMOVNTPS     Z4, (DX)(R11*1)
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	ADDQ         R10, DX
+	VADDPS       Z9, Z7, Z4
+	VADDPS       Z13, Z11, Z6
+	VMULPS       Z5, Z0, Z5
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z4, Z1, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z6, Z3, Z5
+	VSUBPS       Z4, Z6, Z4
+	VMOVAPS      Z15, Z6
+	VFMADD231PS  Z4, Z1, Z6
+	VMOVNTPS     Z5, (DX)
+	VMOVNTPS     Z6, (DX)(R11*2)
+	VSUBPS       Z7, Z9, Z4
+	VSUBPS       Z13, Z11, Z5
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z5, Z2, Z4
+	VMOVNTPS     Z4, (DX)(R11*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*2), Z4
+	VSUBPS       (DX)(SI*1), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z5
+	VSUBPS       (DX)(SI*4), Z5, Z5
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z5, Z2, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z5
+	VSUBPS       (DX)(SI*1), Z5, Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VSUBPS       (DX)(SI*4), Z6, Z6
+	VMULPS       Z5, Z1, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z6, Z2, Z5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z6
+	VSUBPS       (DX)(SI*1), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z7
+	VSUBPS       (DX)(SI*4), Z7, Z7
+	VMULPS       Z6, Z1, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z7, Z2, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z7
+	VSUBPS       (DX)(SI*1), Z7, Z7
+	VMOVUPS      (DX)(DI*1), Z8
+	VSUBPS       (DX)(SI*4), Z8, Z8
+	VMULPS       Z7, Z1, Z7
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  Z8, Z2, Z7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z8
+	VSUBPS       (DX)(SI*1), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z9
+	VSUBPS       (DX)(SI*4), Z9, Z9
+	VMULPS       Z8, Z1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z9, Z2, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*2), Z9
+	VSUBPS       (DX)(SI*1), Z9, Z9
+	VMOVUPS      (DX)(DI*1), Z10
+	VSUBPS       (DX)(SI*4), Z10, Z10
+	VMULPS       Z9, Z1, Z9
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z10, Z2, Z9
+	MOVQ         R9, DX
+	ADDQ         R10, DX
+	VADDPS       Z6, Z5, Z10
+	VADDPS       Z8, Z7, Z11
+	VMULPS       Z4, Z0, Z4
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z10, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z11, Z3, Z4
+	VSUBPS       Z10, Z11, Z10
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z10, Z1, Z9
+	VMOVNTPS     Z4, (DX)
+	VMOVNTPS     Z9, (DX)(R11*2)
+	VSUBPS       Z5, Z6, Z4
+	VSUBPS       Z8, Z7, Z5
+	VMULPS       Z4, Z1, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z5, Z2, Z4
+	VMOVNTPS     Z4, (DX)(R11*1)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R12
+	JNZ          l327
+	MOVQ         112(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 128(AX)
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	DECQ         96(AX)
+	JNZ          l326
+	VZEROUPPER
+	RET
+
+l325:
+l328:
+	MOVQ 24(AX), CX
+	ADDQ 128(AX), CX
+	MOVQ (AX), R9
+	ADDQ 120(AX), R9
+	MOVQ 80(AX), R12
+
+l329:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -8618,7 +8848,7 @@ l326:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l326
+	JNZ          l329
 	MOVQ         112(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 128(AX)
@@ -8626,7 +8856,7 @@ l326:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
 	DECQ         96(AX)
-	JNZ          l325
+	JNZ          l328
 	VZEROUPPER
 	RET
 
@@ -8652,14 +8882,14 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l327:
+l330:
 	MOVQ 24(AX), CX
 	ADDQ 128(AX), CX
 	MOVQ (AX), R9
 	ADDQ 120(AX), R9
 	MOVQ 80(AX), R14
 
-l328:
+l331:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*4), Y3
 	VFNMADD231PS (DX)(SI*2), Y2, Y3
@@ -8996,7 +9226,7 @@ l328:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R14
-	JNZ          l328
+	JNZ          l331
 	MOVQ         112(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 128(AX)
@@ -9004,7 +9234,7 @@ l328:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
 	DECQ         96(AX)
-	JNZ          l327
+	JNZ          l330
 	VZEROUPPER
 	RET
 
@@ -9026,14 +9256,14 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), R12
 
-l329:
+l332:
 	MOVQ 24(AX), CX
 	ADDQ 128(AX), CX
 	MOVQ (AX), R9
 	ADDQ 120(AX), R9
 	MOVQ 80(AX), R13
 
-l330:
+l333:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -9261,7 +9491,7 @@ l330:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R13
-	JNZ          l330
+	JNZ          l333
 	MOVQ         112(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 128(AX)
@@ -9269,7 +9499,7 @@ l330:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
 	DECQ         96(AX)
-	JNZ          l329
+	JNZ          l332
 	VZEROUPPER
 	RET
 
@@ -9293,14 +9523,14 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l331:
+l334:
 	MOVQ 24(AX), CX
 	ADDQ 128(AX), CX
 	MOVQ (AX), R8
 	ADDQ 120(AX), R8
 	MOVQ 80(AX), R13
 
-l332:
+l335:
 	MOVQ         CX, DX
 	VMOVUPS      (DX), Y2
 	ADDQ         BX, DX
@@ -9513,7 +9743,7 @@ l332:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l332
+	JNZ          l335
 	MOVQ         112(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 128(AX)
@@ -9521,12 +9751,12 @@ l332:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
 	DECQ         96(AX)
-	JNZ          l331
+	JNZ          l334
 	VZEROUPPER
 	RET
 
 // func weightsTransformAVX2(t *transform)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
@@ -9548,14 +9778,27 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l333:
+l336:
 	MOVQ 24(AX), CX
 	ADDQ 128(AX), CX
 	MOVQ (AX), DI
 	ADDQ 120(AX), DI
 	MOVQ 80(AX), R12
 
-l334:
+l337:
+	MOVQ         CX, DX
+	ADDQ         136(AX), DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
 	MOVQ         CX, DX
 	VMULPS       (DX), Y0, Y5
 	ADDQ         BX, DX
@@ -9760,7 +10003,7 @@ l334:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l334
+	JNZ          l337
 	MOVQ         112(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 128(AX)
@@ -9768,7 +10011,7 @@ l334:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
 	DECQ         96(AX)
-	JNZ          l333
+	JNZ          l336
 	VZEROUPPER
 	RET
 
@@ -9790,14 +10033,14 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), CX
 
-l335:
+l338:
 	MOVQ 24(AX), CX
 	ADDQ 128(AX), CX
 	MOVQ (AX), R9
 	ADDQ 120(AX), R9
 	MOVQ 80(AX), R12
 
-l336:
+l339:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -9993,7 +10236,7 @@ l336:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R12
-	JNZ          l336
+	JNZ          l339
 	MOVQ         112(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 128(AX)
@@ -10001,7 +10244,7 @@ l336:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
 	DECQ         96(AX)
-	JNZ          l335
+	JNZ          l338
 	VZEROUPPER
 	RET
 
@@ -10358,19 +10601,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l337:
+l340:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l337
+	JNZ       l340
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l338:
+l341:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -10397,16 +10640,16 @@ l338:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l338
+	JNZ          l341
 	MOVQ         (AX), AX
 
-l339:
+l342:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l339
+	JNZ       l342
 	VZEROUPPER
 	RET
 
@@ -10425,19 +10668,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l340:
+l343:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l340
+	JNZ       l343
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l341:
+l344:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -10464,7 +10707,7 @@ l341:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l341
+	JNZ          l344
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -10495,13 +10738,13 @@ l341:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l342:
+l345:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l342
+	JNZ       l345
 	VZEROUPPER
 	RET
 
@@ -10521,17 +10764,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l343:
+l346:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l343
+	JNZ       l346
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l344:
+l347:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -10559,7 +10802,7 @@ l344:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l344
+	JNZ          l347
 	VZEROUPPER
 	RET
 
@@ -10577,7 +10820,7 @@ TEXT ·transposeFourAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l345:
+l348:
 	VMOVUPS      (DI), X0
 	VINSERTF32X4 $0x01, (R8), Z0, Z0
 	VINSERTF32X4 $0x02, (R9), Z0, Z0
@@ -10612,7 +10855,7 @@ l345:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         SI
-	JNZ          l345
+	JNZ          l348
 	VZEROUPPER
 	RET
 
@@ -10630,7 +10873,7 @@ TEXT ·transposeFourBackAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l346:
+l349:
 	VMOVUPS       (AX), Z0
 	VMOVUPS       256(AX), Z1
 	VMOVUPS       512(AX), Z2
@@ -10665,7 +10908,7 @@ l346:
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          SI
-	JNZ           l346
+	JNZ           l349
 	VZEROUPPER
 	RET
 
@@ -10680,20 +10923,20 @@ TEXT ·crossEntropyAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l347:
+l350:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l348:
+l351:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l348
+	JNZ    l351
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -10703,7 +10946,7 @@ l348:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l349:
+l352:
 	VMOVUPS       (DI), Z7
 	VMOVUPS       (R8), Z8
 	VSUBPS        Z2, Z7, Z7
@@ -10738,7 +10981,7 @@ l349:
 	ADDQ          $0x00000100, R8
 	ADDQ          $0x04, R9
 	DECQ          R10
-	JNZ           l349
+	JNZ           l352
 	VMOVUPS       wide<>+768(SB), Z2
 	VPADDD        Z3, Z2, Z2
 	VPSRAD        $0x17, Z2, Z7
@@ -10795,7 +11038,7 @@ l349:
 	ADDQ          $0x40, BX
 	ADDQ          $0x40, SI
 	DECQ          DX
-	JNZ           l347
+	JNZ           l350
 	VZEROUPPER
 	RET
 
@@ -10810,20 +11053,20 @@ TEXT ·crossEntropyGradAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l350:
+l353:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l351:
+l354:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l351
+	JNZ    l354
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -10832,7 +11075,7 @@ l351:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l352:
+l355:
 	VMOVUPS      (DI), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMOVUPS      (R8), Z7
@@ -10864,7 +11107,7 @@ l352:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l352
+	JNZ          l355
 	VBROADCASTSS 456(AX), Z2
 	VMULPS       Z2, Z5, Z5
 	VDIVPS       Z3, Z4, Z2
@@ -10874,7 +11117,7 @@ l352:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l353:
+l356:
 	VMULPS      (R8), Z5, Z3
 	VFMSUB231PS (DI), Z2, Z3
 	VCMPPS      $0x04, Z1, Z4, K1
@@ -10884,11 +11127,11 @@ l353:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l353
+	JNZ         l356
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	DECQ        DX
-	JNZ         l350
+	JNZ         l353
 	VZEROUPPER
 	RET
 
@@ -10903,19 +11146,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l354:
+l357:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l354
+	JNZ     l357
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l355:
+l358:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -10942,16 +11185,16 @@ l355:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l355
+	JNZ          l358
 	MOVQ         (AX), AX
 
-l356:
+l359:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l356
+	JNZ     l359
 	VZEROUPPER
 	RET
 
@@ -10966,19 +11209,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l357:
+l360:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l357
+	JNZ     l360
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l358:
+l361:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -11005,7 +11248,7 @@ l358:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l358
+	JNZ          l361
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -11036,13 +11279,13 @@ l358:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l359:
+l362:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l359
+	JNZ     l362
 	VZEROUPPER
 	RET
 
@@ -11058,17 +11301,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l360:
+l363:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l360
+	JNZ     l363
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l361:
+l364:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -11096,7 +11339,7 @@ l361:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l361
+	JNZ          l364
 	VZEROUPPER
 	RET
 
@@ -11112,7 +11355,7 @@ TEXT ·transposeFourAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l362:
+l365:
 	VMOVUPS     (DI), X0
 	VINSERTF128 $0x01, (R8), Y0, Y0
 	VMOVUPS     (DI)(CX*1), X1
@@ -11137,7 +11380,7 @@ l362:
 	ADDQ        BX, DI
 	ADDQ        BX, R8
 	DECQ        SI
-	JNZ         l362
+	JNZ         l365
 	VZEROUPPER
 	RET
 
@@ -11153,7 +11396,7 @@ TEXT ·transposeFourBackAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l363:
+l366:
 	VMOVUPS      (AX), Y0
 	VMOVUPS      256(AX), Y1
 	VMOVUPS      512(AX), Y2
@@ -11178,7 +11421,7 @@ l363:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	DECQ         SI
-	JNZ          l363
+	JNZ          l366
 	VZEROUPPER
 	RET
 
@@ -11193,20 +11436,20 @@ TEXT ·crossEntropyAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l364:
+l367:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l365:
+l368:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l365
+	JNZ    l368
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -11216,7 +11459,7 @@ l365:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l366:
+l369:
 	VMOVUPS      (DI), Y7
 	VMOVUPS      (R8), Y8
 	VSUBPS       Y2, Y7, Y7
@@ -11251,7 +11494,7 @@ l366:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l366
+	JNZ          l369
 	VMOVUPS      wide<>+768(SB), Y2
 	VPADDD       Y3, Y2, Y2
 	VPSRAD       $0x17, Y2, Y7
@@ -11308,7 +11551,7 @@ l366:
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
 	DECQ         DX
-	JNZ          l364
+	JNZ          l367
 	VZEROUPPER
 	RET
 
@@ -11323,20 +11566,20 @@ TEXT ·crossEntropyGradAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l367:
+l370:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l368:
+l371:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l368
+	JNZ    l371
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -11345,7 +11588,7 @@ l368:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l369:
+l372:
 	VMOVUPS      (DI), Y6
 	VSUBPS       Y2, Y6, Y6
 	VMOVUPS      (R8), Y7
@@ -11377,7 +11620,7 @@ l369:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l369
+	JNZ          l372
 	VBROADCASTSS 456(AX), Y2
 	VMULPS       Y2, Y5, Y5
 	VDIVPS       Y3, Y4, Y2
@@ -11387,7 +11630,7 @@ l369:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l370:
+l373:
 	VMULPS      (R8), Y5, Y3
 	VFMSUB231PS (DI), Y2, Y3
 	VCMPPS      $0x04, Y1, Y4, Y6
@@ -11397,11 +11640,11 @@ l370:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l370
+	JNZ         l373
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	DECQ        DX
-	JNZ         l367
+	JNZ         l370
 	VZEROUPPER
 	RET
 
@@ -11420,43 +11663,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l371
+	JZ    l374
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l371
+	JNZ   l374
 
-l372:
+l375:
 	XORQ AX, AX
 
-l373:
+l376:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l373
+	JNE      l376
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l372
+	JNZ      l375
 	VZEROUPPER
 	RET
 
-l371:
 l374:
+l377:
 	XORQ AX, AX
 
-l375:
+l378:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l375
+	JNE     l378
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l374
+	JNZ     l377
 	VZEROUPPER
 	RET
 
@@ -11477,12 +11720,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_cols+72(FP), R14
 
-l376:
+l379:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_rows+64(FP), R15
 
-l377:
+l380:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -11526,11 +11769,11 @@ l377:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l377
+	JNZ        l380
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l376
+	JNZ        l379
 	VZEROUPPER
 	RET
 
@@ -11554,7 +11797,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l378:
+l381:
 	VMOVUPS (DX)(CX*4), Z9
 	VMULPS  (DI)(CX*4), Z0, Z13
 	VMULPS  Z9, Z1, Z10
@@ -11579,7 +11822,7 @@ l378:
 	VMOVUPS Z9, (DX)(CX*4)
 	ADDQ    $0x10, CX
 	CMPQ    CX, AX
-	JB      l378
+	JB      l381
 	VZEROUPPER
 	RET
 
@@ -11595,7 +11838,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l379:
+l382:
 	VMOVUPS (DX)(CX*4), Z3
 	VMULPS  (BX)(CX*4), Z0, Z4
 	VMULPS  Z3, Z1, Z5
@@ -11605,7 +11848,7 @@ l379:
 	VMOVUPS Z3, (DX)(CX*4)
 	ADDQ    $0x10, CX
 	CMPQ    CX, AX
-	JB      l379
+	JB      l382
 	VZEROUPPER
 	RET
 
@@ -11623,7 +11866,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l380:
+l383:
 	VMOVUPS (DX)(CX*4), Z4
 	VMULPS  (SI)(CX*4), Z0, Z6
 	VMULPS  Z4, Z1, Z5
@@ -11636,7 +11879,7 @@ l380:
 	VMOVUPS Z4, (DX)(CX*4)
 	ADDQ    $0x10, CX
 	CMPQ    CX, AX
-	JB      l380
+	JB      l383
 	VZEROUPPER
 	RET
 
@@ -11651,7 +11894,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l381:
+l384:
 	VCVTPS2PD     (DX)(CX*4), Z4
 	VFMADD231PD   Z4, Z4, Z0
 	VCVTPS2PD     32(DX)(CX*4), Z4
@@ -11662,7 +11905,7 @@ l381:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l381
+	JB            l384
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -11696,7 +11939,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l382:
+l385:
 	VMOVUPS (DX)(CX*4), Y9
 	VMULPS  (DI)(CX*4), Y0, Y13
 	VMULPS  Y9, Y1, Y10
@@ -11721,7 +11964,7 @@ l382:
 	VMOVUPS Y9, (DX)(CX*4)
 	ADDQ    $0x08, CX
 	CMPQ    CX, AX
-	JB      l382
+	JB      l385
 	VZEROUPPER
 	RET
 
@@ -11737,7 +11980,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l383:
+l386:
 	VMOVUPS (DX)(CX*4), Y3
 	VMULPS  (BX)(CX*4), Y0, Y4
 	VMULPS  Y3, Y1, Y5
@@ -11747,7 +11990,7 @@ l383:
 	VMOVUPS Y3, (DX)(CX*4)
 	ADDQ    $0x08, CX
 	CMPQ    CX, AX
-	JB      l383
+	JB      l386
 	VZEROUPPER
 	RET
 
@@ -11765,7 +12008,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l384:
+l387:
 	VMOVUPS (DX)(CX*4), Y4
 	VMULPS  (SI)(CX*4), Y0, Y6
 	VMULPS  Y4, Y1, Y5
@@ -11778,7 +12021,7 @@ l384:
 	VMOVUPS Y4, (DX)(CX*4)
 	ADDQ    $0x08, CX
 	CMPQ    CX, AX
-	JB      l384
+	JB      l387
 	VZEROUPPER
 	RET
 
@@ -11797,7 +12040,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l385:
+l388:
 	VCVTPS2PD    (DX)(CX*4), Y8
 	VFMADD231PD  Y8, Y8, Y0
 	VCVTPS2PD    16(DX)(CX*4), Y8
@@ -11816,7 +12059,7 @@ l385:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l385
+	JB           l388
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

@@ -18,6 +18,7 @@ type transform struct {
 	count              int // of squares, so many floats apart in dst and src
 	dstNext, srcNext   int
 	dstBytes, srcBytes int // where the assembly is
+	ahead              int // bytes from src on to what weightsTransform fetches for later
 
 	columns [6][6]lane // of the plain loop: [j][i] of L * src
 	row     [6]lane

@@ -30,6 +30,11 @@ const (
 // 24 to 144 there is little to choose.
 const tileBlock = 64
 
+// rowsAhead is how many rows before its turn a row of weights is fetched from
+// memory: the part of it that a panel takes is too short for the processor to
+// see what comes next.
+const rowsAhead = 8
+
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
 func (s ConvShape) tiles() int     { return s.N * s.tilesHigh() * s.tilesWide() }
@@ -171,11 +176,13 @@ func (e *Engine) transformWeights(part *part, dst []float32, k, first, cols, wid
 	if w.plain != nil && cols == width {
 		t.src, t.srcRow, t.srcCol, t.srcNext = w.plain[first:], 3*k*w.columns, k*w.columns, w.columns
 		t.cols, t.count = width, k
+		t.ahead = rowsAhead * 4 * w.columns
 	} else {
 		taps := grow(&part.taps, 9*k*width)
 		w.pack(taps, first, cols, width)
 		t.src, t.srcRow, t.srcCol = taps, 3*k*width, k*width
 		t.cols, t.count = k*width, 1
+		t.ahead = 0
 	}
 	e.isa.transform(t, weightsTransform)
 }

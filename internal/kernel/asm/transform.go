@@ -253,7 +253,7 @@ func transform(s lanes, l line, table map[float32]Mem, counted bool) {
 			return to
 		}
 	}
-	if l.name == "result" && s.count == 16 {
+	if (l.name == "result" || l.name == "weightsGrad") && s.count == 16 {
 		// Whole lines which are not read soon go past the caches: they need not
 		// be fetched from memory to be overwritten. The atomic operations that
 		// end a piece of Parallel order these stores too.
@@ -333,6 +333,18 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, counted 
 	Label(loop)
 	if counted {
 		moments.clear()
+	}
+	if l.name == "weights" {
+		MOVQ(src.base, src.at)
+		ADDQ(address(t, "ahead"), src.at)
+		for j := range l.from {
+			for i := range l.from {
+				PREFETCHT0(src.element(i))
+			}
+			if j+1 < l.from {
+				ADDQ(src.step, src.at)
+			}
+		}
 	}
 	for _, rows := range l.groups {
 		held := make([][]reg.VecVirtual, l.from) // [column][row of the group]
