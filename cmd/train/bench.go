@@ -193,7 +193,7 @@ func peakGFLOPS(engine *kernel.Engine) float64 {
 	best := math.Inf(1)
 	for range 5 {
 		start := time.Now()
-		engine.Conv(s, y, []kernel.Channels{{Values: x, Count: s.In}}, w, nil, false)
+		engine.Conv(s, y, []kernel.Channels{{Values: x, Count: s.In}}, w, nil)
 		best = min(best, time.Since(start).Seconds())
 	}
 	return 2 * float64(pixels*s.In*s.Out) / best / 1e9

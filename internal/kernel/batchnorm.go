@@ -79,12 +79,17 @@ func (e *Engine) inverseScale(gamma, variance []float32, epsilon float32) []floa
 	return scale
 }
 
-// ScaleShift computes y = x*scale[c] + shift[c] over rows (M, C), then
-// max(0, y) if relu is set: batch norm in evaluation. y may be x.
-func (e *Engine) ScaleShift(y, x, scale, shift []float32, relu bool) {
-	centre := grow(&e.rows, len(scale))
-	clear(centre)
-	e.scaleRows(y, x, centre, scale, shift, relu)
+// Scale computes y = x*scale[c] over rows (M, C). y may be x.
+func (e *Engine) Scale(y, x, scale []float32) {
+	zero := e.zeroRow(len(scale))
+	e.scaleRows(y, x, zero, scale, zero, false)
+}
+
+// zeroRow is zero for each of so many channels, until e.rows is used again.
+func (e *Engine) zeroRow(channels int) []float32 {
+	zero := grow(&e.rows, channels)
+	clear(zero)
+	return zero
 }
 
 // scaleRows computes y = (x-centre[c])*scale[c] + shift[c]. The difference is

@@ -58,7 +58,7 @@ func BenchmarkConv(b *testing.B) {
 						f(e)
 					})
 				}
-				run("forward", func(e *kernel.Engine) { e.Conv(s, y, whole(x, s.In), w, nil, false) })
+				run("forward", func(e *kernel.Engine) { e.Conv(s, y, whole(x, s.In), w, nil) })
 				if l.in > 3 {
 					run("gradInput", func(e *kernel.Engine) { e.ConvGradInput(s, whole(x, s.In), y, w) })
 				}
@@ -105,7 +105,7 @@ func BenchmarkRows(b *testing.B) {
 		{"BatchNormGrad", 5, func(e *kernel.Engine) {
 			e.BatchNormGrad(dx, dgamma, dbeta, y, x, gamma, beta, mean, variance, 1e-5, true)
 		}},
-		{"ScaleShift", 2, func(e *kernel.Engine) { e.ScaleShift(y, x, gamma, beta, true) }},
+		{"Scale", 2, func(e *kernel.Engine) { e.Scale(y, x, gamma) }},
 		{"ReLU", 2, func(e *kernel.Engine) { e.ReLU(y, x) }},
 		{"ReLUGrad", 3, func(e *kernel.Engine) { e.ReLUGrad(dx, x, y) }},
 		{"MaxPool", 1.3125, func(e *kernel.Engine) { e.MaxPool(n, h, w, c, y, which, x) }},

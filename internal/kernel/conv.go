@@ -22,10 +22,14 @@ type Channels struct {
 	Count  int
 }
 
-// Conv computes y from x, w and bias (Out), which may be nil; then max(0, y) if
-// relu is set.
-func (e *Engine) Conv(s ConvShape, y []float32, x []Channels, w, bias []float32, relu bool) {
-	e.conv(s, y, x, w, bias, after{relu: relu})
+// Conv computes y from x, w and bias (Out), which may be nil.
+func (e *Engine) Conv(s ConvShape, y []float32, x []Channels, w, bias []float32) {
+	e.conv(s, y, x, w, bias, after{})
+}
+
+// ConvNormReLU computes max(0, y*scale + shift) from x and w: scale, shift (Out).
+func (e *Engine) ConvNormReLU(s ConvShape, y []float32, x []Channels, w, scale, shift []float32) {
+	e.conv(s, y, x, w, nil, after{scale: scale, shift: shift})
 }
 
 // ConvMoments computes y from x and w, and the moments of y.
@@ -35,8 +39,8 @@ func (e *Engine) ConvMoments(s ConvShape, y []float32, x []Channels, w []float32
 
 // after is what is done to the results of a convolution while they are at hand.
 type after struct {
-	relu    bool     // y = max(0, y)
-	moments *Moments // of y, unless nil
+	moments      *Moments  // of y, unless nil
+	scale, shift []float32 // y = max(0, y*scale + shift), unless nil
 }
 
 func (e *Engine) conv(s ConvShape, y []float32, x []Channels, w, bias []float32, after after) {
@@ -112,8 +116,15 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 		defer e.separate(y, out)
 	}
 	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, w.pack)
+	zero := e.zeroRow(s.Out)
+	norm := func(part int, rows []float32) { // while they are in the cache
+		if after.scale != nil {
+			c := &columns{y: rows, x: rows, centre: zero, scale: after.scale, shift: after.shift, stride: s.Out}
+			e.overRows(part, c, 0, len(rows)/s.Out, affine)
+		}
+	}
 	if s.Kernel == 1 {
-		e.correlatePixels(s, out, in, b, bias, after.relu)
+		e.correlatePixels(s, out, in, b, bias, norm)
 		return
 	}
 	wide := (s.W + 2) * s.In // floats of a padded row
@@ -135,8 +146,8 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 					row := out[r*s.W*s.Out:][:s.W*s.Out]
 					t.c = row[first:]
 					e.isa.multiply(t, s.W)
-					if after.relu && p == last {
-						e.relu(part, row) // while it is in the cache
+					if p == last {
+						norm(part, row)
 					}
 				}
 			}
@@ -145,8 +156,9 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 	})
 }
 
-// correlatePixels is the 1x1 convolution: a plain matrix product.
-func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32, relu bool) {
+// correlatePixels is the 1x1 convolution: a plain matrix product, and norm of its
+// rows.
+func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32, norm func(part int, rows []float32)) {
 	pixels := s.N * s.H * s.W
 	block := max(bandPixels, bandFloats/s.In)
 	e.Parallel(pixels, func(part, lo, hi int) {
@@ -160,9 +172,7 @@ func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32, relu bool
 				t.a, t.c = x[lo*s.In:], y[lo*s.Out+first:]
 				e.isa.multiply(t, end-lo)
 			}
-			if relu {
-				e.relu(part, y[lo*s.Out:end*s.Out])
-			}
+			norm(part, y[lo*s.Out:end*s.Out])
 			lo = end
 		}
 	})

@@ -58,8 +58,8 @@ func TestFence(t *testing.T) {
 					for _, algorithm := range algorithms {
 						algorithm.choose(e)
 						for _, x := range images {
-							e.Conv(s, y, x, weights, bias, false)
-							e.Conv(s, y, x, weights, bias, true)
+							e.Conv(s, y, x, weights, bias)
+							e.ConvNormReLU(s, y, x, weights, bias, bias)
 							e.ConvGradInput(s, x, y, weights)
 							e.ConvGradWeights(s, weights, x, y)
 						}
@@ -79,8 +79,8 @@ func TestFence(t *testing.T) {
 				for _, relu := range []bool{false, true} {
 					e.BatchNorm(z, x, gamma, beta, nil, mean, variance, 1e-5, relu)
 					e.BatchNormGrad(z, dgamma, dbeta, z, x, gamma, beta, mean, variance, 1e-5, relu)
-					e.ScaleShift(z, x, gamma, beta, relu)
 				}
+				e.Scale(z, x, gamma)
 				e.ReLU(z, x)
 				e.ReLUGrad(z, x, z)
 				e.Softmax(y, y, out)

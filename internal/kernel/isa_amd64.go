@@ -66,11 +66,11 @@ func missing(has bool, features string) string {
 
 var (
 	avx512Transforms = transformLoops{16, [transformCount]func(*transform){
-		imageTransform: imageTransformAVX512, resultTransform: resultTransformAVX512, resultMomentsTransform: resultMomentsTransformAVX512, resultGradTransform: resultGradTransformAVX512,
+		imageTransform: imageTransformAVX512, resultTransform: resultTransformAVX512, resultMomentsTransform: resultMomentsTransformAVX512, resultNormTransform: resultNormTransformAVX512, resultGradTransform: resultGradTransformAVX512,
 		weightsTransform: weightsTransformAVX512, weightsGradTransform: weightsGradTransformAVX512,
 	}}
 	avx2Transforms = transformLoops{8, [transformCount]func(*transform){
-		imageTransform: imageTransformAVX2, resultTransform: resultTransformAVX2, resultGradTransform: resultGradTransformAVX2,
+		imageTransform: imageTransformAVX2, resultTransform: resultTransformAVX2, resultNormTransform: resultNormTransformAVX2, resultGradTransform: resultGradTransformAVX2,
 		weightsTransform: weightsTransformAVX2, weightsGradTransform: weightsGradTransformAVX2,
 	}}
 )

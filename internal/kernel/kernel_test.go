@@ -142,17 +142,9 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 			algorithm.choose(e)
 			name := fmt.Sprintf("%+v %s/%d %s ", s, e.Kernel(), e.Threads(), algorithm.name)
 			y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
-			e.Conv(s, y, whole(x, s.In), w, bias, false)
+			e.Conv(s, y, whole(x, s.In), w, bias)
 			algorithm.check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
-			for i, v := range y {
-				y[i] = max(0, v)
-			}
-			lifted := result(len(want.y))
-			e.Conv(s, lifted, whole(x, s.In), w, bias, true)
-			if !slices.Equal(lifted, y) {
-				t.Fatalf("%smax(0, y) differs from y", name)
-			}
-			checkGuard(t, name+"max(0, y)", lifted)
+			checkNorm(t, name, e, s, x, w)
 			checkMoments(t, name, e, s, x, w)
 			e.ConvGradInput(s, whole(dx, s.In), dy, w)
 			algorithm.check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
@@ -166,7 +158,7 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 			a, b := apart(x, s.In, first)
 			parts := []kernel.Channels{{Values: a, Count: first}, {Values: b, Count: s.In - first}}
 			y, dw = result(len(want.y)), result(len(want.dw))
-			e.Conv(s, y, parts, w, bias, false)
+			e.Conv(s, y, parts, w, bias)
 			algorithm.check(t, name+"y of two", y, want.y, s.Kernel*s.Kernel*s.In)
 			e.ConvGradWeights(s, dw, parts, dy)
 			algorithm.check(t, name+"dw of two", dw, want.dw, pixels)
@@ -175,6 +167,27 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 			wantA, wantB := apart(want.dx, s.In, first)
 			algorithm.check(t, name+"first dx of two", parts[0].Values, wantA, s.Kernel*s.Kernel*s.Out)
 			algorithm.check(t, name+"second dx of two", parts[1].Values, wantB, s.Kernel*s.Kernel*s.Out)
+		}
+	}
+}
+
+// checkNorm tests that a convolution's results with scale, shift and ReLU are
+// those of the convolution, scaled, shifted and lifted.
+func checkNorm(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, x, w []float32) {
+	t.Helper()
+	size := s.N * s.H * s.W * s.Out
+	plain, normed := result(size), result(size)
+	scale, shift := make([]float32, s.Out), make([]float32, s.Out)
+	for i := range scale {
+		scale[i], shift[i] = float32(i%5)-2, float32(i%7)/4-0.5
+	}
+	e.Conv(s, plain, whole(x, s.In), w, nil)
+	e.ConvNormReLU(s, normed, whole(x, s.In), w, scale, shift)
+	checkGuard(t, name+"normed results", normed)
+	for i, v := range plain {
+		c := i % s.Out
+		if want := max(0, v*scale[c]+shift[c]); math.Abs(float64(normed[i]-want)) > 1e-6*(1+math.Abs(float64(v))) {
+			t.Fatalf("%snormed y[%d] is %g, want %g", name, i, normed[i], want)
 		}
 	}
 }
@@ -189,7 +202,7 @@ func checkMoments(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShap
 	for range 2 { // nothing is left of the first time
 		e.ConvMoments(s, y, whole(x, s.In), w, &m)
 	}
-	e.Conv(s, plain, whole(x, s.In), w, nil, false)
+	e.Conv(s, plain, whole(x, s.In), w, nil)
 	if !slices.Equal(y, plain) {
 		t.Fatalf("%sresults differ when moments are counted", name)
 	}
@@ -368,7 +381,7 @@ func TestDeterministic(t *testing.T) {
 			algorithm.choose(e)
 			run := func() []float32 {
 				y, dx, dw := result(len(dy)), result(len(x)), result(len(w))
-				e.Conv(s, y, whole(x, s.In), w, nil, false)
+				e.Conv(s, y, whole(x, s.In), w, nil)
 				e.ConvGradInput(s, whole(dx, s.In), dy, w)
 				e.ConvGradWeights(s, dw, whole(x, s.In), dy)
 				return append(append(y, dx...), dw...)
@@ -376,7 +389,7 @@ func TestDeterministic(t *testing.T) {
 			first := run()
 			big := kernel.ConvShape{N: 1, H: 20, W: 20, In: 30, Out: 30, Kernel: 3}
 			v := random(rng, 12000)
-			e.Conv(big, make([]float32, 12000), whole(v, 30), random(rng, 9*900), nil, false)
+			e.Conv(big, make([]float32, 12000), whole(v, 30), random(rng, 9*900), nil)
 			e.ConvGradWeights(big, make([]float32, 9*900), whole(v, 30), v)
 			for i, v := range run() {
 				if math.Float32bits(v) != math.Float32bits(first[i]) {
@@ -397,9 +410,13 @@ func TestConvNaN(t *testing.T) {
 	for _, e := range engines(t) {
 		for a, algorithm := range algorithms {
 			algorithm.choose(e)
-			for _, relu := range []bool{false, true} {
+			for _, norm := range []bool{false, true} {
 				y := make([]float32, size*size*out)
-				e.Conv(s, y, whole(x, in), w, nil, relu)
+				if norm {
+					e.ConvNormReLU(s, y, whole(x, in), w, make([]float32, out), make([]float32, out))
+				} else {
+					e.Conv(s, y, whole(x, in), w, nil)
+				}
 				reach := []int{2, 4}[a]
 				for i, v := range y {
 					h, p := i/out/size, i/out%size
@@ -444,7 +461,7 @@ func TestNoAllocationPerElement(t *testing.T) {
 	s := kernel.ConvShape{N: 1, H: 16, W: 16, In: 16, Out: 16, Kernel: 3}
 	x, y, w := make([]float32, 4096), make([]float32, 4096), make([]float32, 2304)
 	got := testing.AllocsPerRun(5, func() {
-		e.Conv(s, y, whole(x, s.In), w, nil, false)
+		e.Conv(s, y, whole(x, s.In), w, nil)
 		e.ConvGradInput(s, whole(x, s.In), y, w)
 		e.ConvGradWeights(s, w, whole(x, s.In), y)
 	})

@@ -17,11 +17,6 @@ var ones = func() (v [maxLanes]float32) {
 	return v
 }()
 
-// relu lifts v to 0, within a piece of Parallel.
-func (e *Engine) relu(part int, v []float32) {
-	e.overFlat(part, columns{y: v, x: v, centre: zeros[:], scale: ones[:], shift: zeros[:]}, 0, len(v), affine)
-}
-
 // flat runs a loop on n floats.
 func (e *Engine) flat(n, loop int, c columns) {
 	e.Parallel((n+maxLanes-1)/maxLanes, func(part, lo, hi int) {

@@ -212,23 +212,22 @@ func TestBatchNormNaN(t *testing.T) {
 	}
 }
 
-func TestScaleShift(t *testing.T) {
+func TestScale(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, c := range []int{1, 4, 16, 19, 33} {
-		x, scale, shift := random(rng, 37*c), random(rng, c), random(rng, c)
-		for _, relu := range []bool{false, true} {
-			want := make([]float64, len(x))
-			for i, v := range x {
-				want[i] = float64(v)*float64(scale[i%c]) + float64(shift[i%c])
-				if relu {
-					want[i] = max(0, want[i])
-				}
-			}
-			for _, e := range engines(t) {
-				y := result(len(x))
-				e.ScaleShift(y, x, scale, shift, relu)
-				check(t, "y", y, want, 0)
-			}
+		x, scale := random(rng, 37*c), random(rng, c)
+		want := make([]float64, len(x))
+		for i, v := range x {
+			want[i] = float64(v) * float64(scale[i%c])
+		}
+		for _, e := range engines(t) {
+			y := result(len(x))
+			e.Scale(y, x, scale)
+			check(t, "y", y, want, 0)
+			inPlace := result(len(x))
+			copy(inPlace, x)
+			e.Scale(inPlace, inPlace, scale)
+			check(t, "y in place", inPlace, want, 0)
 		}
 	}
 }

@@ -269,12 +269,17 @@ func maxPoolGradAddAVX2(c *columns)
 //go:noescape
 func imageTransformAVX512(t *transform)
 
-// resultTransformAVX512 computes max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+// resultTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
 //
 //go:noescape
 func resultTransformAVX512(t *transform)
 
-// resultMomentsTransformAVX512 computes max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+// resultNormTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scale, shift and ReLU, for whole vectors of columns.
+//
+//go:noescape
+func resultNormTransformAVX512(t *transform)
+
+// resultMomentsTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, and its moments, for whole vectors of columns.
 //
 //go:noescape
 func resultMomentsTransformAVX512(t *transform)
@@ -299,10 +304,15 @@ func weightsGradTransformAVX512(t *transform)
 //go:noescape
 func imageTransformAVX2(t *transform)
 
-// resultTransformAVX2 computes max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+// resultTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
 //
 //go:noescape
 func resultTransformAVX2(t *transform)
+
+// resultNormTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scale, shift and ReLU, for whole vectors of columns.
+//
+//go:noescape
+func resultNormTransformAVX2(t *transform)
 
 // resultGradTransformAVX2 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of columns.
 //

@@ -6464,9 +6464,9 @@ TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 
 l309:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
 l310:
@@ -6807,13 +6807,13 @@ l310:
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R14
 	JNZ          l310
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
 	JNZ          l309
 	VZEROUPPER
 	RET
@@ -6838,7 +6838,7 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
-	MOVQ         104(AX), CX
+	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
@@ -6848,496 +6848,1067 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 
 l312:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
 l313:
-	MOVQ         CX, DX
-	VMOVUPS      (DX)(SI*1), Z3
-	VADDPS       (DX)(SI*2), Z3, Z3
-	VMOVUPS      (DX)(DI*1), Z4
-	VADDPS       (DX)(SI*4), Z4, Z4
-	VADDPS       (DX), Z3, Z5
-	VADDPS       Z4, Z5, Z5
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z1, Z3
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z4
-	VADDPS       (DX)(SI*2), Z4, Z4
-	VMOVUPS      (DX)(DI*1), Z6
-	VADDPS       (DX)(SI*4), Z6, Z6
-	VADDPS       (DX), Z4, Z7
-	VADDPS       Z6, Z7, Z7
-	VMOVAPS      Z4, Z4
-	VFMADD231PS  Z6, Z1, Z4
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z6
-	VADDPS       (DX)(SI*2), Z6, Z6
-	VMOVUPS      (DX)(DI*1), Z8
-	VADDPS       (DX)(SI*4), Z8, Z8
-	VADDPS       (DX), Z6, Z9
-	VADDPS       Z8, Z9, Z9
-	VMOVAPS      Z6, Z6
-	VFMADD231PS  Z8, Z1, Z6
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z8
-	VADDPS       (DX)(SI*2), Z8, Z8
-	VMOVUPS      (DX)(DI*1), Z10
-	VADDPS       (DX)(SI*4), Z10, Z10
-	VADDPS       (DX), Z8, Z11
-	VADDPS       Z10, Z11, Z11
-	VMOVAPS      Z8, Z8
-	VFMADD231PS  Z10, Z1, Z8
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z10
-	VADDPS       (DX)(SI*2), Z10, Z10
-	VMOVUPS      (DX)(DI*1), Z12
-	VADDPS       (DX)(SI*4), Z12, Z12
-	VADDPS       (DX), Z10, Z13
-	VADDPS       Z12, Z13, Z13
-	VMOVAPS      Z10, Z10
-	VFMADD231PS  Z12, Z1, Z10
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z12
-	VADDPS       (DX)(SI*2), Z12, Z12
-	VMOVUPS      (DX)(DI*1), Z14
-	VADDPS       (DX)(SI*4), Z14, Z14
-	VADDPS       (DX), Z12, Z15
-	VADDPS       Z14, Z15, Z15
-	VMOVAPS      Z12, Z12
-	VFMADD231PS  Z14, Z1, Z12
-	MOVQ         R9, DX
-	VADDPS       Z9, Z7, Z14
-	VADDPS       Z13, Z11, Z16
-	VADDPS       Z5, Z14, Z5
-	VADDPS       Z16, Z5, Z5
-	VMOVAPS      Z14, Z14
-	VFMADD231PS  Z16, Z1, Z14
-	VBROADCASTSS 88(AX), Z16
-	VMAXPS       Z5, Z16, Z16
-	VMOVNTPS     Z16, (DX)
-	VBROADCASTSS 88(AX), Z5
-	VMAXPS       Z14, Z5, Z5
-	VMOVNTPS     Z5, (DX)(R11*2)
-	VSUBPS       Z9, Z7, Z5
-	VSUBPS       Z13, Z11, Z7
-	VMOVAPS      Z5, Z9
-	VFMADD231PS  Z7, Z0, Z9
-	VADDPS       Z15, Z5, Z5
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z2, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z9, Z7, Z7
-	VMOVNTPS     Z7, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z5, Z7, Z7
-	VMOVNTPS     Z7, (DX)(R12*1)
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	VADDPS       Z6, Z4, Z5
-	VADDPS       Z10, Z8, Z7
-	VADDPS       Z3, Z5, Z3
-	VADDPS       Z7, Z3, Z3
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z1, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z3, Z7, Z7
-	VMOVNTPS     Z7, (DX)
-	VBROADCASTSS 88(AX), Z3
-	VMAXPS       Z5, Z3, Z3
-	VMOVNTPS     Z3, (DX)(R11*2)
-	VSUBPS       Z6, Z4, Z3
-	VSUBPS       Z10, Z8, Z4
-	VMOVAPS      Z3, Z5
-	VFMADD231PS  Z4, Z0, Z5
-	VADDPS       Z12, Z3, Z3
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z2, Z3
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z5, Z4, Z4
-	VMOVNTPS     Z4, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z3, Z4, Z4
-	VMOVNTPS     Z4, (DX)(R12*1)
-	MOVQ         CX, DX
-	VMOVUPS      (DX)(SI*1), Z3
-	VSUBPS       (DX)(SI*2), Z3, Z3
-	VMOVUPS      (DX)(DI*1), Z4
-	VSUBPS       (DX)(SI*4), Z4, Z4
-	VMOVAPS      Z3, Z5
-	VFMADD231PS  Z4, Z0, Z5
-	VADDPS       (DX)(R8*1), Z3, Z3
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z2, Z3
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z4
-	VSUBPS       (DX)(SI*2), Z4, Z4
-	VMOVUPS      (DX)(DI*1), Z6
-	VSUBPS       (DX)(SI*4), Z6, Z6
-	VMOVAPS      Z4, Z7
-	VFMADD231PS  Z6, Z0, Z7
-	VADDPS       (DX)(R8*1), Z4, Z4
-	VMOVAPS      Z4, Z4
-	VFMADD231PS  Z6, Z2, Z4
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z6
-	VSUBPS       (DX)(SI*2), Z6, Z6
-	VMOVUPS      (DX)(DI*1), Z8
-	VSUBPS       (DX)(SI*4), Z8, Z8
-	VMOVAPS      Z6, Z9
-	VFMADD231PS  Z8, Z0, Z9
-	VADDPS       (DX)(R8*1), Z6, Z6
-	VMOVAPS      Z6, Z6
-	VFMADD231PS  Z8, Z2, Z6
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z8
-	VSUBPS       (DX)(SI*2), Z8, Z8
-	VMOVUPS      (DX)(DI*1), Z10
-	VSUBPS       (DX)(SI*4), Z10, Z10
-	VMOVAPS      Z8, Z11
-	VFMADD231PS  Z10, Z0, Z11
-	VADDPS       (DX)(R8*1), Z8, Z8
-	VMOVAPS      Z8, Z8
-	VFMADD231PS  Z10, Z2, Z8
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z10
-	VSUBPS       (DX)(SI*2), Z10, Z10
-	VMOVUPS      (DX)(DI*1), Z12
-	VSUBPS       (DX)(SI*4), Z12, Z12
-	VMOVAPS      Z10, Z13
-	VFMADD231PS  Z12, Z0, Z13
-	VADDPS       (DX)(R8*1), Z10, Z10
-	VMOVAPS      Z10, Z10
-	VFMADD231PS  Z12, Z2, Z10
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z12
-	VSUBPS       (DX)(SI*2), Z12, Z12
-	VMOVUPS      (DX)(DI*1), Z14
-	VSUBPS       (DX)(SI*4), Z14, Z14
-	VMOVAPS      Z12, Z15
-	VFMADD231PS  Z14, Z0, Z15
-	VADDPS       (DX)(R8*1), Z12, Z12
-	VMOVAPS      Z12, Z12
-	VFMADD231PS  Z14, Z2, Z12
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	VADDPS       Z9, Z7, Z14
-	VADDPS       Z13, Z11, Z16
-	VADDPS       Z5, Z14, Z5
-	VADDPS       Z16, Z5, Z5
-	VMOVAPS      Z14, Z14
-	VFMADD231PS  Z16, Z1, Z14
-	VBROADCASTSS 88(AX), Z16
-	VMAXPS       Z5, Z16, Z16
-	VMOVNTPS     Z16, (DX)
-	VBROADCASTSS 88(AX), Z5
-	VMAXPS       Z14, Z5, Z5
-	VMOVNTPS     Z5, (DX)(R11*2)
-	VSUBPS       Z9, Z7, Z5
-	VSUBPS       Z13, Z11, Z7
-	VMOVAPS      Z5, Z9
-	VFMADD231PS  Z7, Z0, Z9
-	VADDPS       Z15, Z5, Z5
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z2, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z9, Z7, Z7
-	VMOVNTPS     Z7, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z5, Z7, Z7
-	VMOVNTPS     Z7, (DX)(R12*1)
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	VADDPS       Z6, Z4, Z5
-	VADDPS       Z10, Z8, Z7
-	VADDPS       Z3, Z5, Z3
-	VADDPS       Z7, Z3, Z3
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z1, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z3, Z7, Z7
-	VMOVNTPS     Z7, (DX)
-	VBROADCASTSS 88(AX), Z3
-	VMAXPS       Z5, Z3, Z3
-	VMOVNTPS     Z3, (DX)(R11*2)
-	VSUBPS       Z6, Z4, Z3
-	VSUBPS       Z10, Z8, Z4
-	VMOVAPS      Z3, Z5
-	VFMADD231PS  Z4, Z0, Z5
-	VADDPS       Z12, Z3, Z3
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z2, Z3
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z5, Z4, Z4
-	VMOVNTPS     Z4, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z3, Z4, Z4
-	VMOVNTPS     Z4, (DX)(R12*1)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x10, R13
-	JNZ          l313
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
-	MOVQ         104(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l312
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VADDPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VADDPS      (DX)(SI*4), Z4, Z4
+	VADDPS      (DX), Z3, Z5
+	VADDPS      Z4, Z5, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z1, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VADDPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VADDPS      (DX)(SI*4), Z6, Z6
+	VADDPS      (DX), Z4, Z7
+	VADDPS      Z6, Z7, Z7
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z1, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VADDPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VADDPS      (DX)(SI*4), Z8, Z8
+	VADDPS      (DX), Z6, Z9
+	VADDPS      Z8, Z9, Z9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z1, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VADDPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VADDPS      (DX)(SI*4), Z10, Z10
+	VADDPS      (DX), Z8, Z11
+	VADDPS      Z10, Z11, Z11
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z1, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VADDPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VADDPS      (DX)(SI*4), Z12, Z12
+	VADDPS      (DX), Z10, Z13
+	VADDPS      Z12, Z13, Z13
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VADDPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VADDPS      (DX)(SI*4), Z14, Z14
+	VADDPS      (DX), Z12, Z15
+	VADDPS      Z14, Z15, Z15
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z1, Z12
+	MOVQ        R9, DX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVNTPS    Z5, (DX)
+	VMOVNTPS    Z14, (DX)(R11*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVNTPS    Z9, (DX)(R11*1)
+	VMOVNTPS    Z5, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVNTPS    Z3, (DX)
+	VMOVNTPS    Z5, (DX)(R11*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVNTPS    Z5, (DX)(R11*1)
+	VMOVNTPS    Z3, (DX)(R12*1)
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VSUBPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VSUBPS      (DX)(SI*4), Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      (DX)(R8*1), Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VSUBPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VSUBPS      (DX)(SI*4), Z6, Z6
+	VMOVAPS     Z4, Z7
+	VFMADD231PS Z6, Z0, Z7
+	VADDPS      (DX)(R8*1), Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z2, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VSUBPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VSUBPS      (DX)(SI*4), Z8, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VADDPS      (DX)(R8*1), Z6, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z2, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VSUBPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VSUBPS      (DX)(SI*4), Z10, Z10
+	VMOVAPS     Z8, Z11
+	VFMADD231PS Z10, Z0, Z11
+	VADDPS      (DX)(R8*1), Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z2, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VSUBPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VSUBPS      (DX)(SI*4), Z12, Z12
+	VMOVAPS     Z10, Z13
+	VFMADD231PS Z12, Z0, Z13
+	VADDPS      (DX)(R8*1), Z10, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z2, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VSUBPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VSUBPS      (DX)(SI*4), Z14, Z14
+	VMOVAPS     Z12, Z15
+	VFMADD231PS Z14, Z0, Z15
+	VADDPS      (DX)(R8*1), Z12, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z2, Z12
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVNTPS    Z5, (DX)
+	VMOVNTPS    Z14, (DX)(R11*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVNTPS    Z9, (DX)(R11*1)
+	VMOVNTPS    Z5, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVNTPS    Z3, (DX)
+	VMOVNTPS    Z5, (DX)(R11*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVNTPS    Z5, (DX)(R11*1)
+	VMOVNTPS    Z3, (DX)(R12*1)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x10, R13
+	JNZ         l313
+	MOVQ        104(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 120(AX)
+	MOVQ        96(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 112(AX)
+	DECQ        88(AX)
+	JNZ         l312
 	VZEROUPPER
 	RET
 
 l311:
 l314:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
 l315:
-	MOVQ         CX, DX
-	VMOVUPS      (DX)(SI*1), Z3
-	VADDPS       (DX)(SI*2), Z3, Z3
-	VMOVUPS      (DX)(DI*1), Z4
-	VADDPS       (DX)(SI*4), Z4, Z4
-	VADDPS       (DX), Z3, Z5
-	VADDPS       Z4, Z5, Z5
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z1, Z3
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z4
-	VADDPS       (DX)(SI*2), Z4, Z4
-	VMOVUPS      (DX)(DI*1), Z6
-	VADDPS       (DX)(SI*4), Z6, Z6
-	VADDPS       (DX), Z4, Z7
-	VADDPS       Z6, Z7, Z7
-	VMOVAPS      Z4, Z4
-	VFMADD231PS  Z6, Z1, Z4
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z6
-	VADDPS       (DX)(SI*2), Z6, Z6
-	VMOVUPS      (DX)(DI*1), Z8
-	VADDPS       (DX)(SI*4), Z8, Z8
-	VADDPS       (DX), Z6, Z9
-	VADDPS       Z8, Z9, Z9
-	VMOVAPS      Z6, Z6
-	VFMADD231PS  Z8, Z1, Z6
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z8
-	VADDPS       (DX)(SI*2), Z8, Z8
-	VMOVUPS      (DX)(DI*1), Z10
-	VADDPS       (DX)(SI*4), Z10, Z10
-	VADDPS       (DX), Z8, Z11
-	VADDPS       Z10, Z11, Z11
-	VMOVAPS      Z8, Z8
-	VFMADD231PS  Z10, Z1, Z8
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z10
-	VADDPS       (DX)(SI*2), Z10, Z10
-	VMOVUPS      (DX)(DI*1), Z12
-	VADDPS       (DX)(SI*4), Z12, Z12
-	VADDPS       (DX), Z10, Z13
-	VADDPS       Z12, Z13, Z13
-	VMOVAPS      Z10, Z10
-	VFMADD231PS  Z12, Z1, Z10
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z12
-	VADDPS       (DX)(SI*2), Z12, Z12
-	VMOVUPS      (DX)(DI*1), Z14
-	VADDPS       (DX)(SI*4), Z14, Z14
-	VADDPS       (DX), Z12, Z15
-	VADDPS       Z14, Z15, Z15
-	VMOVAPS      Z12, Z12
-	VFMADD231PS  Z14, Z1, Z12
-	MOVQ         R9, DX
-	VADDPS       Z9, Z7, Z14
-	VADDPS       Z13, Z11, Z16
-	VADDPS       Z5, Z14, Z5
-	VADDPS       Z16, Z5, Z5
-	VMOVAPS      Z14, Z14
-	VFMADD231PS  Z16, Z1, Z14
-	VBROADCASTSS 88(AX), Z16
-	VMAXPS       Z5, Z16, Z16
-	VMOVUPS      Z16, (DX)
-	VBROADCASTSS 88(AX), Z5
-	VMAXPS       Z14, Z5, Z5
-	VMOVUPS      Z5, (DX)(R11*2)
-	VSUBPS       Z9, Z7, Z5
-	VSUBPS       Z13, Z11, Z7
-	VMOVAPS      Z5, Z9
-	VFMADD231PS  Z7, Z0, Z9
-	VADDPS       Z15, Z5, Z5
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z2, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z9, Z7, Z7
-	VMOVUPS      Z7, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z5, Z7, Z7
-	VMOVUPS      Z7, (DX)(R12*1)
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	VADDPS       Z6, Z4, Z5
-	VADDPS       Z10, Z8, Z7
-	VADDPS       Z3, Z5, Z3
-	VADDPS       Z7, Z3, Z3
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z1, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z3, Z7, Z7
-	VMOVUPS      Z7, (DX)
-	VBROADCASTSS 88(AX), Z3
-	VMAXPS       Z5, Z3, Z3
-	VMOVUPS      Z3, (DX)(R11*2)
-	VSUBPS       Z6, Z4, Z3
-	VSUBPS       Z10, Z8, Z4
-	VMOVAPS      Z3, Z5
-	VFMADD231PS  Z4, Z0, Z5
-	VADDPS       Z12, Z3, Z3
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z2, Z3
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z5, Z4, Z4
-	VMOVUPS      Z4, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z3, Z4, Z4
-	VMOVUPS      Z4, (DX)(R12*1)
-	MOVQ         CX, DX
-	VMOVUPS      (DX)(SI*1), Z3
-	VSUBPS       (DX)(SI*2), Z3, Z3
-	VMOVUPS      (DX)(DI*1), Z4
-	VSUBPS       (DX)(SI*4), Z4, Z4
-	VMOVAPS      Z3, Z5
-	VFMADD231PS  Z4, Z0, Z5
-	VADDPS       (DX)(R8*1), Z3, Z3
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z2, Z3
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z4
-	VSUBPS       (DX)(SI*2), Z4, Z4
-	VMOVUPS      (DX)(DI*1), Z6
-	VSUBPS       (DX)(SI*4), Z6, Z6
-	VMOVAPS      Z4, Z7
-	VFMADD231PS  Z6, Z0, Z7
-	VADDPS       (DX)(R8*1), Z4, Z4
-	VMOVAPS      Z4, Z4
-	VFMADD231PS  Z6, Z2, Z4
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z6
-	VSUBPS       (DX)(SI*2), Z6, Z6
-	VMOVUPS      (DX)(DI*1), Z8
-	VSUBPS       (DX)(SI*4), Z8, Z8
-	VMOVAPS      Z6, Z9
-	VFMADD231PS  Z8, Z0, Z9
-	VADDPS       (DX)(R8*1), Z6, Z6
-	VMOVAPS      Z6, Z6
-	VFMADD231PS  Z8, Z2, Z6
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z8
-	VSUBPS       (DX)(SI*2), Z8, Z8
-	VMOVUPS      (DX)(DI*1), Z10
-	VSUBPS       (DX)(SI*4), Z10, Z10
-	VMOVAPS      Z8, Z11
-	VFMADD231PS  Z10, Z0, Z11
-	VADDPS       (DX)(R8*1), Z8, Z8
-	VMOVAPS      Z8, Z8
-	VFMADD231PS  Z10, Z2, Z8
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z10
-	VSUBPS       (DX)(SI*2), Z10, Z10
-	VMOVUPS      (DX)(DI*1), Z12
-	VSUBPS       (DX)(SI*4), Z12, Z12
-	VMOVAPS      Z10, Z13
-	VFMADD231PS  Z12, Z0, Z13
-	VADDPS       (DX)(R8*1), Z10, Z10
-	VMOVAPS      Z10, Z10
-	VFMADD231PS  Z12, Z2, Z10
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Z12
-	VSUBPS       (DX)(SI*2), Z12, Z12
-	VMOVUPS      (DX)(DI*1), Z14
-	VSUBPS       (DX)(SI*4), Z14, Z14
-	VMOVAPS      Z12, Z15
-	VFMADD231PS  Z14, Z0, Z15
-	VADDPS       (DX)(R8*1), Z12, Z12
-	VMOVAPS      Z12, Z12
-	VFMADD231PS  Z14, Z2, Z12
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	VADDPS       Z9, Z7, Z14
-	VADDPS       Z13, Z11, Z16
-	VADDPS       Z5, Z14, Z5
-	VADDPS       Z16, Z5, Z5
-	VMOVAPS      Z14, Z14
-	VFMADD231PS  Z16, Z1, Z14
-	VBROADCASTSS 88(AX), Z16
-	VMAXPS       Z5, Z16, Z16
-	VMOVUPS      Z16, (DX)
-	VBROADCASTSS 88(AX), Z5
-	VMAXPS       Z14, Z5, Z5
-	VMOVUPS      Z5, (DX)(R11*2)
-	VSUBPS       Z9, Z7, Z5
-	VSUBPS       Z13, Z11, Z7
-	VMOVAPS      Z5, Z9
-	VFMADD231PS  Z7, Z0, Z9
-	VADDPS       Z15, Z5, Z5
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z2, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z9, Z7, Z7
-	VMOVUPS      Z7, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z5, Z7, Z7
-	VMOVUPS      Z7, (DX)(R12*1)
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	VADDPS       Z6, Z4, Z5
-	VADDPS       Z10, Z8, Z7
-	VADDPS       Z3, Z5, Z3
-	VADDPS       Z7, Z3, Z3
-	VMOVAPS      Z5, Z5
-	VFMADD231PS  Z7, Z1, Z5
-	VBROADCASTSS 88(AX), Z7
-	VMAXPS       Z3, Z7, Z7
-	VMOVUPS      Z7, (DX)
-	VBROADCASTSS 88(AX), Z3
-	VMAXPS       Z5, Z3, Z3
-	VMOVUPS      Z3, (DX)(R11*2)
-	VSUBPS       Z6, Z4, Z3
-	VSUBPS       Z10, Z8, Z4
-	VMOVAPS      Z3, Z5
-	VFMADD231PS  Z4, Z0, Z5
-	VADDPS       Z12, Z3, Z3
-	VMOVAPS      Z3, Z3
-	VFMADD231PS  Z4, Z2, Z3
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z5, Z4, Z4
-	VMOVUPS      Z4, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Z4
-	VMAXPS       Z3, Z4, Z4
-	VMOVUPS      Z4, (DX)(R12*1)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x10, R13
-	JNZ          l315
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
-	MOVQ         104(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l314
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VADDPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VADDPS      (DX)(SI*4), Z4, Z4
+	VADDPS      (DX), Z3, Z5
+	VADDPS      Z4, Z5, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z1, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VADDPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VADDPS      (DX)(SI*4), Z6, Z6
+	VADDPS      (DX), Z4, Z7
+	VADDPS      Z6, Z7, Z7
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z1, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VADDPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VADDPS      (DX)(SI*4), Z8, Z8
+	VADDPS      (DX), Z6, Z9
+	VADDPS      Z8, Z9, Z9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z1, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VADDPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VADDPS      (DX)(SI*4), Z10, Z10
+	VADDPS      (DX), Z8, Z11
+	VADDPS      Z10, Z11, Z11
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z1, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VADDPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VADDPS      (DX)(SI*4), Z12, Z12
+	VADDPS      (DX), Z10, Z13
+	VADDPS      Z12, Z13, Z13
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VADDPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VADDPS      (DX)(SI*4), Z14, Z14
+	VADDPS      (DX), Z12, Z15
+	VADDPS      Z14, Z15, Z15
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z1, Z12
+	MOVQ        R9, DX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVUPS     Z5, (DX)
+	VMOVUPS     Z14, (DX)(R11*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVUPS     Z9, (DX)(R11*1)
+	VMOVUPS     Z5, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVUPS     Z3, (DX)
+	VMOVUPS     Z5, (DX)(R11*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVUPS     Z5, (DX)(R11*1)
+	VMOVUPS     Z3, (DX)(R12*1)
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VSUBPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VSUBPS      (DX)(SI*4), Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      (DX)(R8*1), Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VSUBPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VSUBPS      (DX)(SI*4), Z6, Z6
+	VMOVAPS     Z4, Z7
+	VFMADD231PS Z6, Z0, Z7
+	VADDPS      (DX)(R8*1), Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z2, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VSUBPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VSUBPS      (DX)(SI*4), Z8, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VADDPS      (DX)(R8*1), Z6, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z2, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VSUBPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VSUBPS      (DX)(SI*4), Z10, Z10
+	VMOVAPS     Z8, Z11
+	VFMADD231PS Z10, Z0, Z11
+	VADDPS      (DX)(R8*1), Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z2, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VSUBPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VSUBPS      (DX)(SI*4), Z12, Z12
+	VMOVAPS     Z10, Z13
+	VFMADD231PS Z12, Z0, Z13
+	VADDPS      (DX)(R8*1), Z10, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z2, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VSUBPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VSUBPS      (DX)(SI*4), Z14, Z14
+	VMOVAPS     Z12, Z15
+	VFMADD231PS Z14, Z0, Z15
+	VADDPS      (DX)(R8*1), Z12, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z2, Z12
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVUPS     Z5, (DX)
+	VMOVUPS     Z14, (DX)(R11*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVUPS     Z9, (DX)(R11*1)
+	VMOVUPS     Z5, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVUPS     Z3, (DX)
+	VMOVUPS     Z5, (DX)(R11*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVUPS     Z5, (DX)(R11*1)
+	VMOVUPS     Z3, (DX)(R12*1)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x10, R13
+	JNZ         l315
+	MOVQ        104(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 120(AX)
+	MOVQ        96(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 112(AX)
+	DECQ        88(AX)
+	JNZ         l314
+	VZEROUPPER
+	RET
+
+// func resultNormTransformAVX512(t *transform)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·resultNormTransformAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), AX
+	MOVQ         24(AX), CX
+	MOVQ         72(AX), BX
+	MOVQ         64(AX), SI
+	SHLQ         $0x02, BX
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	MOVQ         (AX), R9
+	MOVQ         48(AX), R11
+	MOVQ         56(AX), R12
+	SHLQ         $0x02, R11
+	SHLQ         $0x02, R12
+	LEAQ         (R12)(R12*2), R13
+	VBROADCASTSS constants<>+0(SB), Z0
+	VBROADCASTSS constants<>+32(SB), Z1
+	VBROADCASTSS constants<>+96(SB), Z2
+	MOVQ         96(AX), CX
+	SHLQ         $0x02, CX
+	ORQ          R9, CX
+	ORQ          R11, CX
+	ORQ          R12, CX
+	TESTQ        $0x0000003f, CX
+	JNZ          l316
+
+l317:
+	MOVQ 24(AX), CX
+	ADDQ 120(AX), CX
+	MOVQ (AX), R9
+	ADDQ 112(AX), R9
+	MOVQ 80(AX), R14
+
+l318:
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VADDPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VADDPS      (DX)(SI*4), Z4, Z4
+	VADDPS      (DX), Z3, Z5
+	VADDPS      Z4, Z5, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z1, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VADDPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VADDPS      (DX)(SI*4), Z6, Z6
+	VADDPS      (DX), Z4, Z7
+	VADDPS      Z6, Z7, Z7
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z1, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VADDPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VADDPS      (DX)(SI*4), Z8, Z8
+	VADDPS      (DX), Z6, Z9
+	VADDPS      Z8, Z9, Z9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z1, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VADDPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VADDPS      (DX)(SI*4), Z10, Z10
+	VADDPS      (DX), Z8, Z11
+	VADDPS      Z10, Z11, Z11
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z1, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VADDPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VADDPS      (DX)(SI*4), Z12, Z12
+	VADDPS      (DX), Z10, Z13
+	VADDPS      Z12, Z13, Z13
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VADDPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VADDPS      (DX)(SI*4), Z14, Z14
+	VADDPS      (DX), Z12, Z15
+	VADDPS      Z14, Z15, Z15
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z1, Z12
+	MOVQ        R9, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VXORPS      Z16, Z16, Z16
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z16, Z5
+	VMOVNTPS    Z5, (R10)
+	VXORPS      Z5, Z5, Z5
+	VMULPS      (DX), Z14, Z14
+	VADDPS      (R15), Z14, Z14
+	VMAXPS      Z14, Z5, Z14
+	VMOVNTPS    Z14, (R10)(R12*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z9, Z9
+	VADDPS      (R15), Z9, Z9
+	VMAXPS      Z9, Z7, Z9
+	VMOVNTPS    Z9, (R10)(R12*1)
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z7, Z5
+	VMOVNTPS    Z5, (R10)(R13*1)
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z7, Z3
+	VMOVNTPS    Z3, (R10)
+	VXORPS      Z3, Z3, Z3
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z3, Z5
+	VMOVNTPS    Z5, (R10)(R12*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z4, Z5
+	VMOVNTPS    Z5, (R10)(R12*1)
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z4, Z3
+	VMOVNTPS    Z3, (R10)(R13*1)
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VSUBPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VSUBPS      (DX)(SI*4), Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      (DX)(R8*1), Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VSUBPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VSUBPS      (DX)(SI*4), Z6, Z6
+	VMOVAPS     Z4, Z7
+	VFMADD231PS Z6, Z0, Z7
+	VADDPS      (DX)(R8*1), Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z2, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VSUBPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VSUBPS      (DX)(SI*4), Z8, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VADDPS      (DX)(R8*1), Z6, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z2, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VSUBPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VSUBPS      (DX)(SI*4), Z10, Z10
+	VMOVAPS     Z8, Z11
+	VFMADD231PS Z10, Z0, Z11
+	VADDPS      (DX)(R8*1), Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z2, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VSUBPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VSUBPS      (DX)(SI*4), Z12, Z12
+	VMOVAPS     Z10, Z13
+	VFMADD231PS Z12, Z0, Z13
+	VADDPS      (DX)(R8*1), Z10, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z2, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VSUBPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VSUBPS      (DX)(SI*4), Z14, Z14
+	VMOVAPS     Z12, Z15
+	VFMADD231PS Z14, Z0, Z15
+	VADDPS      (DX)(R8*1), Z12, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z2, Z12
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VXORPS      Z16, Z16, Z16
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z16, Z5
+	VMOVNTPS    Z5, (R10)
+	VXORPS      Z5, Z5, Z5
+	VMULPS      (DX), Z14, Z14
+	VADDPS      (R15), Z14, Z14
+	VMAXPS      Z14, Z5, Z14
+	VMOVNTPS    Z14, (R10)(R12*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z9, Z9
+	VADDPS      (R15), Z9, Z9
+	VMAXPS      Z9, Z7, Z9
+	VMOVNTPS    Z9, (R10)(R12*1)
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z7, Z5
+	VMOVNTPS    Z5, (R10)(R13*1)
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z7, Z3
+	VMOVNTPS    Z3, (R10)
+	VXORPS      Z3, Z3, Z3
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z3, Z5
+	VMOVNTPS    Z5, (R10)(R12*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z4, Z5
+	VMOVNTPS    Z5, (R10)(R12*1)
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z4, Z3
+	VMOVNTPS    Z3, (R10)(R13*1)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x10, R14
+	JNZ         l318
+	MOVQ        104(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 120(AX)
+	MOVQ        96(AX), R10
+	SHLQ        $0x02, R10
+	ADDQ        R10, 112(AX)
+	DECQ        88(AX)
+	JNZ         l317
+	VZEROUPPER
+	RET
+
+l316:
+l319:
+	MOVQ 24(AX), CX
+	ADDQ 120(AX), CX
+	MOVQ (AX), R9
+	ADDQ 112(AX), R9
+	MOVQ 80(AX), R14
+
+l320:
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VADDPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VADDPS      (DX)(SI*4), Z4, Z4
+	VADDPS      (DX), Z3, Z5
+	VADDPS      Z4, Z5, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z1, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VADDPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VADDPS      (DX)(SI*4), Z6, Z6
+	VADDPS      (DX), Z4, Z7
+	VADDPS      Z6, Z7, Z7
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z1, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VADDPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VADDPS      (DX)(SI*4), Z8, Z8
+	VADDPS      (DX), Z6, Z9
+	VADDPS      Z8, Z9, Z9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z1, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VADDPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VADDPS      (DX)(SI*4), Z10, Z10
+	VADDPS      (DX), Z8, Z11
+	VADDPS      Z10, Z11, Z11
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z1, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VADDPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VADDPS      (DX)(SI*4), Z12, Z12
+	VADDPS      (DX), Z10, Z13
+	VADDPS      Z12, Z13, Z13
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VADDPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VADDPS      (DX)(SI*4), Z14, Z14
+	VADDPS      (DX), Z12, Z15
+	VADDPS      Z14, Z15, Z15
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z1, Z12
+	MOVQ        R9, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VXORPS      Z16, Z16, Z16
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z16, Z5
+	VMOVUPS     Z5, (R10)
+	VXORPS      Z5, Z5, Z5
+	VMULPS      (DX), Z14, Z14
+	VADDPS      (R15), Z14, Z14
+	VMAXPS      Z14, Z5, Z14
+	VMOVUPS     Z14, (R10)(R12*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z9, Z9
+	VADDPS      (R15), Z9, Z9
+	VMAXPS      Z9, Z7, Z9
+	VMOVUPS     Z9, (R10)(R12*1)
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z7, Z5
+	VMOVUPS     Z5, (R10)(R13*1)
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z7, Z3
+	VMOVUPS     Z3, (R10)
+	VXORPS      Z3, Z3, Z3
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z3, Z5
+	VMOVUPS     Z5, (R10)(R12*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z4, Z5
+	VMOVUPS     Z5, (R10)(R12*1)
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z4, Z3
+	VMOVUPS     Z3, (R10)(R13*1)
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VSUBPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VSUBPS      (DX)(SI*4), Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      (DX)(R8*1), Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VSUBPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VSUBPS      (DX)(SI*4), Z6, Z6
+	VMOVAPS     Z4, Z7
+	VFMADD231PS Z6, Z0, Z7
+	VADDPS      (DX)(R8*1), Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z2, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VSUBPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VSUBPS      (DX)(SI*4), Z8, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VADDPS      (DX)(R8*1), Z6, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z2, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VSUBPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VSUBPS      (DX)(SI*4), Z10, Z10
+	VMOVAPS     Z8, Z11
+	VFMADD231PS Z10, Z0, Z11
+	VADDPS      (DX)(R8*1), Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z2, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VSUBPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VSUBPS      (DX)(SI*4), Z12, Z12
+	VMOVAPS     Z10, Z13
+	VFMADD231PS Z12, Z0, Z13
+	VADDPS      (DX)(R8*1), Z10, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z2, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VSUBPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VSUBPS      (DX)(SI*4), Z14, Z14
+	VMOVAPS     Z12, Z15
+	VFMADD231PS Z14, Z0, Z15
+	VADDPS      (DX)(R8*1), Z12, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z2, Z12
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VXORPS      Z16, Z16, Z16
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z16, Z5
+	VMOVUPS     Z5, (R10)
+	VXORPS      Z5, Z5, Z5
+	VMULPS      (DX), Z14, Z14
+	VADDPS      (R15), Z14, Z14
+	VMAXPS      Z14, Z5, Z14
+	VMOVUPS     Z14, (R10)(R12*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z9, Z9
+	VADDPS      (R15), Z9, Z9
+	VMAXPS      Z9, Z7, Z9
+	VMOVUPS     Z9, (R10)(R12*1)
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z7, Z5
+	VMOVUPS     Z5, (R10)(R13*1)
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VXORPS      Z7, Z7, Z7
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z7, Z3
+	VMOVUPS     Z3, (R10)
+	VXORPS      Z3, Z3, Z3
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z3, Z5
+	VMOVUPS     Z5, (R10)(R12*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z5, Z5
+	VADDPS      (R15), Z5, Z5
+	VMAXPS      Z5, Z4, Z5
+	VMOVUPS     Z5, (R10)(R12*1)
+	VXORPS      Z4, Z4, Z4
+	VMULPS      (DX), Z3, Z3
+	VADDPS      (R15), Z3, Z3
+	VMAXPS      Z3, Z4, Z3
+	VMOVUPS     Z3, (R10)(R13*1)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x10, R14
+	JNZ         l320
+	MOVQ        104(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 120(AX)
+	MOVQ        96(AX), R10
+	SHLQ        $0x02, R10
+	ADDQ        R10, 112(AX)
+	DECQ        88(AX)
+	JNZ         l319
 	VZEROUPPER
 	RET
 
@@ -7361,23 +7932,23 @@ TEXT ·resultMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
-	MOVQ         104(AX), CX
+	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l316
+	JNZ          l321
 
-l317:
+l322:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
-	MOVQ 816(AX), R14
+	MOVQ 808(AX), R14
 
-l318:
+l323:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -7622,28 +8193,28 @@ l318:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l318
-	MOVQ          112(AX), DX
-	SHLQ          $0x02, DX
-	ADDQ          DX, 128(AX)
+	JNZ           l323
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
-	DECQ          96(AX)
-	JNZ           l317
+	MOVQ          96(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 112(AX)
+	DECQ          88(AX)
+	JNZ           l322
 	VZEROUPPER
 	RET
 
-l316:
-l319:
+l321:
+l324:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
-	MOVQ 816(AX), R14
+	MOVQ 808(AX), R14
 
-l320:
+l325:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -7888,15 +8459,15 @@ l320:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l320
-	MOVQ          112(AX), DX
-	SHLQ          $0x02, DX
-	ADDQ          DX, 128(AX)
+	JNZ           l325
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
-	DECQ          96(AX)
-	JNZ           l319
+	MOVQ          96(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 112(AX)
+	DECQ          88(AX)
+	JNZ           l324
 	VZEROUPPER
 	RET
 
@@ -7920,14 +8491,14 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l321:
+l326:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R8
-	ADDQ 120(AX), R8
+	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l322:
+l327:
 	MOVQ         CX, DX
 	VMOVUPS      (DX), Z2
 	ADDQ         BX, DX
@@ -8140,15 +8711,15 @@ l322:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R13
-	JNZ          l322
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l327
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l321
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l326
 	VZEROUPPER
 	RET
 
@@ -8175,16 +8746,16 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l323:
+l328:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), DI
-	ADDQ 120(AX), DI
+	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l324:
+l329:
 	MOVQ         CX, DX
-	ADDQ         136(AX), DX
+	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
 	PREFETCHT0   (DX)(SI*1)
 	PREFETCHT0   (DX)(SI*2)
@@ -8400,15 +8971,15 @@ l324:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l324
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l329
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l323
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l328
 	VZEROUPPER
 	RET
 
@@ -8433,22 +9004,22 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+160(SB), Z1
 	VBROADCASTSS constants<>+224(SB), Z2
 	VBROADCASTSS constants<>+256(SB), Z3
-	MOVQ         104(AX), CX
+	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l325
+	JNZ          l330
 
-l326:
+l331:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l327:
+l332:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -8638,27 +9209,27 @@ l327:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l327
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l332
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l326
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l331
 	VZEROUPPER
 	RET
 
-l325:
-l328:
+l330:
+l333:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l329:
+l334:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -8848,15 +9419,15 @@ l329:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l329
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l334
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l328
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l333
 	VZEROUPPER
 	RET
 
@@ -8882,14 +9453,14 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l330:
+l335:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l331:
+l336:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*4), Y3
 	VFNMADD231PS (DX)(SI*2), Y2, Y3
@@ -9226,15 +9797,15 @@ l331:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R14
-	JNZ          l331
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l336
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l330
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l335
 	VZEROUPPER
 	RET
 
@@ -9256,250 +9827,539 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), R12
 
-l332:
+l337:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l333:
-	MOVQ         CX, DX
-	VMOVUPS      (DX)(SI*1), Y0
-	VADDPS       (DX)(SI*2), Y0, Y0
-	VMOVUPS      (DX)(DI*1), Y1
-	VADDPS       (DX)(SI*4), Y1, Y1
-	VADDPS       (DX), Y0, Y2
-	VADDPS       Y1, Y2, Y2
-	VMOVAPS      Y0, Y0
-	VFMADD231PS  constants<>+32(SB), Y1, Y0
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y1
-	VADDPS       (DX)(SI*2), Y1, Y1
-	VMOVUPS      (DX)(DI*1), Y3
-	VADDPS       (DX)(SI*4), Y3, Y3
-	VADDPS       (DX), Y1, Y4
-	VADDPS       Y3, Y4, Y4
-	VMOVAPS      Y1, Y1
-	VFMADD231PS  constants<>+32(SB), Y3, Y1
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y3
-	VADDPS       (DX)(SI*2), Y3, Y3
-	VMOVUPS      (DX)(DI*1), Y5
-	VADDPS       (DX)(SI*4), Y5, Y5
-	VADDPS       (DX), Y3, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVAPS      Y3, Y3
-	VFMADD231PS  constants<>+32(SB), Y5, Y3
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y5
-	VADDPS       (DX)(SI*2), Y5, Y5
-	VMOVUPS      (DX)(DI*1), Y7
-	VADDPS       (DX)(SI*4), Y7, Y7
-	VADDPS       (DX), Y5, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVAPS      Y5, Y5
-	VFMADD231PS  constants<>+32(SB), Y7, Y5
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y7
-	VADDPS       (DX)(SI*2), Y7, Y7
-	VMOVUPS      (DX)(DI*1), Y9
-	VADDPS       (DX)(SI*4), Y9, Y9
-	VADDPS       (DX), Y7, Y10
-	VADDPS       Y9, Y10, Y10
-	VMOVAPS      Y7, Y7
-	VFMADD231PS  constants<>+32(SB), Y9, Y7
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y9
-	VADDPS       (DX)(SI*2), Y9, Y9
-	VMOVUPS      (DX)(DI*1), Y11
-	VADDPS       (DX)(SI*4), Y11, Y11
-	VADDPS       (DX), Y9, Y12
-	VADDPS       Y11, Y12, Y12
-	VMOVAPS      Y9, Y9
-	VFMADD231PS  constants<>+32(SB), Y11, Y9
-	MOVQ         R9, DX
-	VADDPS       Y6, Y4, Y11
-	VADDPS       Y10, Y8, Y13
-	VADDPS       Y2, Y11, Y2
-	VADDPS       Y13, Y2, Y2
-	VMOVAPS      Y11, Y11
-	VFMADD231PS  constants<>+32(SB), Y13, Y11
-	VBROADCASTSS 88(AX), Y13
-	VMAXPS       Y2, Y13, Y13
-	VMOVUPS      Y13, (DX)
-	VBROADCASTSS 88(AX), Y2
-	VMAXPS       Y11, Y2, Y2
-	VMOVUPS      Y2, (DX)(R11*2)
-	VSUBPS       Y6, Y4, Y2
-	VSUBPS       Y10, Y8, Y4
-	VMOVAPS      Y2, Y6
-	VFMADD231PS  constants<>+0(SB), Y4, Y6
-	VADDPS       Y12, Y2, Y2
-	VMOVAPS      Y2, Y2
-	VFMADD231PS  constants<>+96(SB), Y4, Y2
-	VBROADCASTSS 88(AX), Y4
-	VMAXPS       Y6, Y4, Y4
-	VMOVUPS      Y4, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Y4
-	VMAXPS       Y2, Y4, Y4
-	VMOVUPS      Y4, (DX)(R12*1)
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	VADDPS       Y3, Y1, Y2
-	VADDPS       Y7, Y5, Y4
-	VADDPS       Y0, Y2, Y0
-	VADDPS       Y4, Y0, Y0
-	VMOVAPS      Y2, Y2
-	VFMADD231PS  constants<>+32(SB), Y4, Y2
-	VBROADCASTSS 88(AX), Y4
-	VMAXPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (DX)
-	VBROADCASTSS 88(AX), Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (DX)(R11*2)
-	VSUBPS       Y3, Y1, Y0
-	VSUBPS       Y7, Y5, Y1
-	VMOVAPS      Y0, Y2
-	VFMADD231PS  constants<>+0(SB), Y1, Y2
-	VADDPS       Y9, Y0, Y0
-	VMOVAPS      Y0, Y0
-	VFMADD231PS  constants<>+96(SB), Y1, Y0
-	VBROADCASTSS 88(AX), Y1
-	VMAXPS       Y2, Y1, Y1
-	VMOVUPS      Y1, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Y1
-	VMAXPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (DX)(R12*1)
-	MOVQ         CX, DX
-	VMOVUPS      (DX)(SI*1), Y0
-	VSUBPS       (DX)(SI*2), Y0, Y0
-	VMOVUPS      (DX)(DI*1), Y1
-	VSUBPS       (DX)(SI*4), Y1, Y1
-	VMOVAPS      Y0, Y2
-	VFMADD231PS  constants<>+0(SB), Y1, Y2
-	VADDPS       (DX)(R8*1), Y0, Y0
-	VMOVAPS      Y0, Y0
-	VFMADD231PS  constants<>+96(SB), Y1, Y0
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y1
-	VSUBPS       (DX)(SI*2), Y1, Y1
-	VMOVUPS      (DX)(DI*1), Y3
-	VSUBPS       (DX)(SI*4), Y3, Y3
-	VMOVAPS      Y1, Y4
-	VFMADD231PS  constants<>+0(SB), Y3, Y4
-	VADDPS       (DX)(R8*1), Y1, Y1
-	VMOVAPS      Y1, Y1
-	VFMADD231PS  constants<>+96(SB), Y3, Y1
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y3
-	VSUBPS       (DX)(SI*2), Y3, Y3
-	VMOVUPS      (DX)(DI*1), Y5
-	VSUBPS       (DX)(SI*4), Y5, Y5
-	VMOVAPS      Y3, Y6
-	VFMADD231PS  constants<>+0(SB), Y5, Y6
-	VADDPS       (DX)(R8*1), Y3, Y3
-	VMOVAPS      Y3, Y3
-	VFMADD231PS  constants<>+96(SB), Y5, Y3
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y5
-	VSUBPS       (DX)(SI*2), Y5, Y5
-	VMOVUPS      (DX)(DI*1), Y7
-	VSUBPS       (DX)(SI*4), Y7, Y7
-	VMOVAPS      Y5, Y8
-	VFMADD231PS  constants<>+0(SB), Y7, Y8
-	VADDPS       (DX)(R8*1), Y5, Y5
-	VMOVAPS      Y5, Y5
-	VFMADD231PS  constants<>+96(SB), Y7, Y5
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y7
-	VSUBPS       (DX)(SI*2), Y7, Y7
-	VMOVUPS      (DX)(DI*1), Y9
-	VSUBPS       (DX)(SI*4), Y9, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+0(SB), Y9, Y10
-	VADDPS       (DX)(R8*1), Y7, Y7
-	VMOVAPS      Y7, Y7
-	VFMADD231PS  constants<>+96(SB), Y9, Y7
-	ADDQ         BX, DX
-	VMOVUPS      (DX)(SI*1), Y9
-	VSUBPS       (DX)(SI*2), Y9, Y9
-	VMOVUPS      (DX)(DI*1), Y11
-	VSUBPS       (DX)(SI*4), Y11, Y11
-	VMOVAPS      Y9, Y12
-	VFMADD231PS  constants<>+0(SB), Y11, Y12
-	VADDPS       (DX)(R8*1), Y9, Y9
-	VMOVAPS      Y9, Y9
-	VFMADD231PS  constants<>+96(SB), Y11, Y9
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	VADDPS       Y6, Y4, Y11
-	VADDPS       Y10, Y8, Y13
-	VADDPS       Y2, Y11, Y2
-	VADDPS       Y13, Y2, Y2
-	VMOVAPS      Y11, Y11
-	VFMADD231PS  constants<>+32(SB), Y13, Y11
-	VBROADCASTSS 88(AX), Y13
-	VMAXPS       Y2, Y13, Y13
-	VMOVUPS      Y13, (DX)
-	VBROADCASTSS 88(AX), Y2
-	VMAXPS       Y11, Y2, Y2
-	VMOVUPS      Y2, (DX)(R11*2)
-	VSUBPS       Y6, Y4, Y2
-	VSUBPS       Y10, Y8, Y4
-	VMOVAPS      Y2, Y6
-	VFMADD231PS  constants<>+0(SB), Y4, Y6
-	VADDPS       Y12, Y2, Y2
-	VMOVAPS      Y2, Y2
-	VFMADD231PS  constants<>+96(SB), Y4, Y2
-	VBROADCASTSS 88(AX), Y4
-	VMAXPS       Y6, Y4, Y4
-	VMOVUPS      Y4, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Y4
-	VMAXPS       Y2, Y4, Y4
-	VMOVUPS      Y4, (DX)(R12*1)
-	MOVQ         R9, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	ADDQ         R10, DX
-	VADDPS       Y3, Y1, Y2
-	VADDPS       Y7, Y5, Y4
-	VADDPS       Y0, Y2, Y0
-	VADDPS       Y4, Y0, Y0
-	VMOVAPS      Y2, Y2
-	VFMADD231PS  constants<>+32(SB), Y4, Y2
-	VBROADCASTSS 88(AX), Y4
-	VMAXPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (DX)
-	VBROADCASTSS 88(AX), Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (DX)(R11*2)
-	VSUBPS       Y3, Y1, Y0
-	VSUBPS       Y7, Y5, Y1
-	VMOVAPS      Y0, Y2
-	VFMADD231PS  constants<>+0(SB), Y1, Y2
-	VADDPS       Y9, Y0, Y0
-	VMOVAPS      Y0, Y0
-	VFMADD231PS  constants<>+96(SB), Y1, Y0
-	VBROADCASTSS 88(AX), Y1
-	VMAXPS       Y2, Y1, Y1
-	VMOVUPS      Y1, (DX)(R11*1)
-	VBROADCASTSS 88(AX), Y1
-	VMAXPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (DX)(R12*1)
-	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, R9
-	SUBQ         $0x08, R13
-	JNZ          l333
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
-	MOVQ         104(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l332
+l338:
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Y0
+	VADDPS      (DX)(SI*2), Y0, Y0
+	VMOVUPS     (DX)(DI*1), Y1
+	VADDPS      (DX)(SI*4), Y1, Y1
+	VADDPS      (DX), Y0, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+32(SB), Y1, Y0
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y1
+	VADDPS      (DX)(SI*2), Y1, Y1
+	VMOVUPS     (DX)(DI*1), Y3
+	VADDPS      (DX)(SI*4), Y3, Y3
+	VADDPS      (DX), Y1, Y4
+	VADDPS      Y3, Y4, Y4
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constants<>+32(SB), Y3, Y1
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y3
+	VADDPS      (DX)(SI*2), Y3, Y3
+	VMOVUPS     (DX)(DI*1), Y5
+	VADDPS      (DX)(SI*4), Y5, Y5
+	VADDPS      (DX), Y3, Y6
+	VADDPS      Y5, Y6, Y6
+	VMOVAPS     Y3, Y3
+	VFMADD231PS constants<>+32(SB), Y5, Y3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y5
+	VADDPS      (DX)(SI*2), Y5, Y5
+	VMOVUPS     (DX)(DI*1), Y7
+	VADDPS      (DX)(SI*4), Y7, Y7
+	VADDPS      (DX), Y5, Y8
+	VADDPS      Y7, Y8, Y8
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constants<>+32(SB), Y7, Y5
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y7
+	VADDPS      (DX)(SI*2), Y7, Y7
+	VMOVUPS     (DX)(DI*1), Y9
+	VADDPS      (DX)(SI*4), Y9, Y9
+	VADDPS      (DX), Y7, Y10
+	VADDPS      Y9, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constants<>+32(SB), Y9, Y7
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y9
+	VADDPS      (DX)(SI*2), Y9, Y9
+	VMOVUPS     (DX)(DI*1), Y11
+	VADDPS      (DX)(SI*4), Y11, Y11
+	VADDPS      (DX), Y9, Y12
+	VADDPS      Y11, Y12, Y12
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constants<>+32(SB), Y11, Y9
+	MOVQ        R9, DX
+	VADDPS      Y6, Y4, Y11
+	VADDPS      Y10, Y8, Y13
+	VADDPS      Y2, Y11, Y2
+	VADDPS      Y13, Y2, Y2
+	VMOVAPS     Y11, Y11
+	VFMADD231PS constants<>+32(SB), Y13, Y11
+	VMOVUPS     Y2, (DX)
+	VMOVUPS     Y11, (DX)(R11*2)
+	VSUBPS      Y6, Y4, Y2
+	VSUBPS      Y10, Y8, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS constants<>+0(SB), Y4, Y6
+	VADDPS      Y12, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+96(SB), Y4, Y2
+	VMOVUPS     Y6, (DX)(R11*1)
+	VMOVUPS     Y2, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Y3, Y1, Y2
+	VADDPS      Y7, Y5, Y4
+	VADDPS      Y0, Y2, Y0
+	VADDPS      Y4, Y0, Y0
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+32(SB), Y4, Y2
+	VMOVUPS     Y0, (DX)
+	VMOVUPS     Y2, (DX)(R11*2)
+	VSUBPS      Y3, Y1, Y0
+	VSUBPS      Y7, Y5, Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constants<>+0(SB), Y1, Y2
+	VADDPS      Y9, Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+96(SB), Y1, Y0
+	VMOVUPS     Y2, (DX)(R11*1)
+	VMOVUPS     Y0, (DX)(R12*1)
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Y0
+	VSUBPS      (DX)(SI*2), Y0, Y0
+	VMOVUPS     (DX)(DI*1), Y1
+	VSUBPS      (DX)(SI*4), Y1, Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constants<>+0(SB), Y1, Y2
+	VADDPS      (DX)(R8*1), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+96(SB), Y1, Y0
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y1
+	VSUBPS      (DX)(SI*2), Y1, Y1
+	VMOVUPS     (DX)(DI*1), Y3
+	VSUBPS      (DX)(SI*4), Y3, Y3
+	VMOVAPS     Y1, Y4
+	VFMADD231PS constants<>+0(SB), Y3, Y4
+	VADDPS      (DX)(R8*1), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constants<>+96(SB), Y3, Y1
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y3
+	VSUBPS      (DX)(SI*2), Y3, Y3
+	VMOVUPS     (DX)(DI*1), Y5
+	VSUBPS      (DX)(SI*4), Y5, Y5
+	VMOVAPS     Y3, Y6
+	VFMADD231PS constants<>+0(SB), Y5, Y6
+	VADDPS      (DX)(R8*1), Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS constants<>+96(SB), Y5, Y3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y5
+	VSUBPS      (DX)(SI*2), Y5, Y5
+	VMOVUPS     (DX)(DI*1), Y7
+	VSUBPS      (DX)(SI*4), Y7, Y7
+	VMOVAPS     Y5, Y8
+	VFMADD231PS constants<>+0(SB), Y7, Y8
+	VADDPS      (DX)(R8*1), Y5, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constants<>+96(SB), Y7, Y5
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y7
+	VSUBPS      (DX)(SI*2), Y7, Y7
+	VMOVUPS     (DX)(DI*1), Y9
+	VSUBPS      (DX)(SI*4), Y9, Y9
+	VMOVAPS     Y7, Y10
+	VFMADD231PS constants<>+0(SB), Y9, Y10
+	VADDPS      (DX)(R8*1), Y7, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constants<>+96(SB), Y9, Y7
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y9
+	VSUBPS      (DX)(SI*2), Y9, Y9
+	VMOVUPS     (DX)(DI*1), Y11
+	VSUBPS      (DX)(SI*4), Y11, Y11
+	VMOVAPS     Y9, Y12
+	VFMADD231PS constants<>+0(SB), Y11, Y12
+	VADDPS      (DX)(R8*1), Y9, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constants<>+96(SB), Y11, Y9
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	VADDPS      Y6, Y4, Y11
+	VADDPS      Y10, Y8, Y13
+	VADDPS      Y2, Y11, Y2
+	VADDPS      Y13, Y2, Y2
+	VMOVAPS     Y11, Y11
+	VFMADD231PS constants<>+32(SB), Y13, Y11
+	VMOVUPS     Y2, (DX)
+	VMOVUPS     Y11, (DX)(R11*2)
+	VSUBPS      Y6, Y4, Y2
+	VSUBPS      Y10, Y8, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS constants<>+0(SB), Y4, Y6
+	VADDPS      Y12, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+96(SB), Y4, Y2
+	VMOVUPS     Y6, (DX)(R11*1)
+	VMOVUPS     Y2, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Y3, Y1, Y2
+	VADDPS      Y7, Y5, Y4
+	VADDPS      Y0, Y2, Y0
+	VADDPS      Y4, Y0, Y0
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+32(SB), Y4, Y2
+	VMOVUPS     Y0, (DX)
+	VMOVUPS     Y2, (DX)(R11*2)
+	VSUBPS      Y3, Y1, Y0
+	VSUBPS      Y7, Y5, Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constants<>+0(SB), Y1, Y2
+	VADDPS      Y9, Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+96(SB), Y1, Y0
+	VMOVUPS     Y2, (DX)(R11*1)
+	VMOVUPS     Y0, (DX)(R12*1)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x08, R13
+	JNZ         l338
+	MOVQ        104(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 120(AX)
+	MOVQ        96(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 112(AX)
+	DECQ        88(AX)
+	JNZ         l337
+	VZEROUPPER
+	RET
+
+// func resultNormTransformAVX2(t *transform)
+// Requires: AVX, FMA3
+TEXT ·resultNormTransformAVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 24(AX), CX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	SHLQ $0x02, BX
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (SI)(SI*4), R8
+	MOVQ (AX), R9
+	MOVQ 48(AX), R11
+	MOVQ 56(AX), R12
+	SHLQ $0x02, R11
+	SHLQ $0x02, R12
+	LEAQ (R12)(R12*2), R13
+
+l339:
+	MOVQ 24(AX), CX
+	ADDQ 120(AX), CX
+	MOVQ (AX), R9
+	ADDQ 112(AX), R9
+	MOVQ 80(AX), R14
+
+l340:
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Y0
+	VADDPS      (DX)(SI*2), Y0, Y0
+	VMOVUPS     (DX)(DI*1), Y1
+	VADDPS      (DX)(SI*4), Y1, Y1
+	VADDPS      (DX), Y0, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+32(SB), Y1, Y0
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y1
+	VADDPS      (DX)(SI*2), Y1, Y1
+	VMOVUPS     (DX)(DI*1), Y3
+	VADDPS      (DX)(SI*4), Y3, Y3
+	VADDPS      (DX), Y1, Y4
+	VADDPS      Y3, Y4, Y4
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constants<>+32(SB), Y3, Y1
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y3
+	VADDPS      (DX)(SI*2), Y3, Y3
+	VMOVUPS     (DX)(DI*1), Y5
+	VADDPS      (DX)(SI*4), Y5, Y5
+	VADDPS      (DX), Y3, Y6
+	VADDPS      Y5, Y6, Y6
+	VMOVAPS     Y3, Y3
+	VFMADD231PS constants<>+32(SB), Y5, Y3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y5
+	VADDPS      (DX)(SI*2), Y5, Y5
+	VMOVUPS     (DX)(DI*1), Y7
+	VADDPS      (DX)(SI*4), Y7, Y7
+	VADDPS      (DX), Y5, Y8
+	VADDPS      Y7, Y8, Y8
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constants<>+32(SB), Y7, Y5
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y7
+	VADDPS      (DX)(SI*2), Y7, Y7
+	VMOVUPS     (DX)(DI*1), Y9
+	VADDPS      (DX)(SI*4), Y9, Y9
+	VADDPS      (DX), Y7, Y10
+	VADDPS      Y9, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constants<>+32(SB), Y9, Y7
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y9
+	VADDPS      (DX)(SI*2), Y9, Y9
+	VMOVUPS     (DX)(DI*1), Y11
+	VADDPS      (DX)(SI*4), Y11, Y11
+	VADDPS      (DX), Y9, Y12
+	VADDPS      Y11, Y12, Y12
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constants<>+32(SB), Y11, Y9
+	MOVQ        R9, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Y6, Y4, Y11
+	VADDPS      Y10, Y8, Y13
+	VADDPS      Y2, Y11, Y2
+	VADDPS      Y13, Y2, Y2
+	VMOVAPS     Y11, Y11
+	VFMADD231PS constants<>+32(SB), Y13, Y11
+	VXORPS      Y13, Y13, Y13
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y13, Y2
+	VMOVUPS     Y2, (R10)
+	VXORPS      Y2, Y2, Y2
+	VMULPS      (DX), Y11, Y11
+	VADDPS      (R15), Y11, Y11
+	VMAXPS      Y11, Y2, Y11
+	VMOVUPS     Y11, (R10)(R12*2)
+	VSUBPS      Y6, Y4, Y2
+	VSUBPS      Y10, Y8, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS constants<>+0(SB), Y4, Y6
+	VADDPS      Y12, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+96(SB), Y4, Y2
+	VXORPS      Y4, Y4, Y4
+	VMULPS      (DX), Y6, Y6
+	VADDPS      (R15), Y6, Y6
+	VMAXPS      Y6, Y4, Y6
+	VMOVUPS     Y6, (R10)(R12*1)
+	VXORPS      Y4, Y4, Y4
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     Y2, (R10)(R13*1)
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Y3, Y1, Y2
+	VADDPS      Y7, Y5, Y4
+	VADDPS      Y0, Y2, Y0
+	VADDPS      Y4, Y0, Y0
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+32(SB), Y4, Y2
+	VXORPS      Y4, Y4, Y4
+	VMULPS      (DX), Y0, Y0
+	VADDPS      (R15), Y0, Y0
+	VMAXPS      Y0, Y4, Y0
+	VMOVUPS     Y0, (R10)
+	VXORPS      Y0, Y0, Y0
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y0, Y2
+	VMOVUPS     Y2, (R10)(R12*2)
+	VSUBPS      Y3, Y1, Y0
+	VSUBPS      Y7, Y5, Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constants<>+0(SB), Y1, Y2
+	VADDPS      Y9, Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+96(SB), Y1, Y0
+	VXORPS      Y1, Y1, Y1
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y1, Y2
+	VMOVUPS     Y2, (R10)(R12*1)
+	VXORPS      Y1, Y1, Y1
+	VMULPS      (DX), Y0, Y0
+	VADDPS      (R15), Y0, Y0
+	VMAXPS      Y0, Y1, Y0
+	VMOVUPS     Y0, (R10)(R13*1)
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Y0
+	VSUBPS      (DX)(SI*2), Y0, Y0
+	VMOVUPS     (DX)(DI*1), Y1
+	VSUBPS      (DX)(SI*4), Y1, Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constants<>+0(SB), Y1, Y2
+	VADDPS      (DX)(R8*1), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+96(SB), Y1, Y0
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y1
+	VSUBPS      (DX)(SI*2), Y1, Y1
+	VMOVUPS     (DX)(DI*1), Y3
+	VSUBPS      (DX)(SI*4), Y3, Y3
+	VMOVAPS     Y1, Y4
+	VFMADD231PS constants<>+0(SB), Y3, Y4
+	VADDPS      (DX)(R8*1), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constants<>+96(SB), Y3, Y1
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y3
+	VSUBPS      (DX)(SI*2), Y3, Y3
+	VMOVUPS     (DX)(DI*1), Y5
+	VSUBPS      (DX)(SI*4), Y5, Y5
+	VMOVAPS     Y3, Y6
+	VFMADD231PS constants<>+0(SB), Y5, Y6
+	VADDPS      (DX)(R8*1), Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS constants<>+96(SB), Y5, Y3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y5
+	VSUBPS      (DX)(SI*2), Y5, Y5
+	VMOVUPS     (DX)(DI*1), Y7
+	VSUBPS      (DX)(SI*4), Y7, Y7
+	VMOVAPS     Y5, Y8
+	VFMADD231PS constants<>+0(SB), Y7, Y8
+	VADDPS      (DX)(R8*1), Y5, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constants<>+96(SB), Y7, Y5
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y7
+	VSUBPS      (DX)(SI*2), Y7, Y7
+	VMOVUPS     (DX)(DI*1), Y9
+	VSUBPS      (DX)(SI*4), Y9, Y9
+	VMOVAPS     Y7, Y10
+	VFMADD231PS constants<>+0(SB), Y9, Y10
+	VADDPS      (DX)(R8*1), Y7, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constants<>+96(SB), Y9, Y7
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Y9
+	VSUBPS      (DX)(SI*2), Y9, Y9
+	VMOVUPS     (DX)(DI*1), Y11
+	VSUBPS      (DX)(SI*4), Y11, Y11
+	VMOVAPS     Y9, Y12
+	VFMADD231PS constants<>+0(SB), Y11, Y12
+	VADDPS      (DX)(R8*1), Y9, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constants<>+96(SB), Y11, Y9
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Y6, Y4, Y11
+	VADDPS      Y10, Y8, Y13
+	VADDPS      Y2, Y11, Y2
+	VADDPS      Y13, Y2, Y2
+	VMOVAPS     Y11, Y11
+	VFMADD231PS constants<>+32(SB), Y13, Y11
+	VXORPS      Y13, Y13, Y13
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y13, Y2
+	VMOVUPS     Y2, (R10)
+	VXORPS      Y2, Y2, Y2
+	VMULPS      (DX), Y11, Y11
+	VADDPS      (R15), Y11, Y11
+	VMAXPS      Y11, Y2, Y11
+	VMOVUPS     Y11, (R10)(R12*2)
+	VSUBPS      Y6, Y4, Y2
+	VSUBPS      Y10, Y8, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS constants<>+0(SB), Y4, Y6
+	VADDPS      Y12, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+96(SB), Y4, Y2
+	VXORPS      Y4, Y4, Y4
+	VMULPS      (DX), Y6, Y6
+	VADDPS      (R15), Y6, Y6
+	VMAXPS      Y6, Y4, Y6
+	VMOVUPS     Y6, (R10)(R12*1)
+	VXORPS      Y4, Y4, Y4
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     Y2, (R10)(R13*1)
+	MOVQ        R9, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	ADDQ        R11, R10
+	MOVQ        80(AX), R15
+	SUBQ        R14, R15
+	SHLQ        $0x02, R15
+	MOVQ        832(AX), DX
+	ADDQ        R15, DX
+	ADDQ        856(AX), R15
+	VADDPS      Y3, Y1, Y2
+	VADDPS      Y7, Y5, Y4
+	VADDPS      Y0, Y2, Y0
+	VADDPS      Y4, Y0, Y0
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constants<>+32(SB), Y4, Y2
+	VXORPS      Y4, Y4, Y4
+	VMULPS      (DX), Y0, Y0
+	VADDPS      (R15), Y0, Y0
+	VMAXPS      Y0, Y4, Y0
+	VMOVUPS     Y0, (R10)
+	VXORPS      Y0, Y0, Y0
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y0, Y2
+	VMOVUPS     Y2, (R10)(R12*2)
+	VSUBPS      Y3, Y1, Y0
+	VSUBPS      Y7, Y5, Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constants<>+0(SB), Y1, Y2
+	VADDPS      Y9, Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constants<>+96(SB), Y1, Y0
+	VXORPS      Y1, Y1, Y1
+	VMULPS      (DX), Y2, Y2
+	VADDPS      (R15), Y2, Y2
+	VMAXPS      Y2, Y1, Y2
+	VMOVUPS     Y2, (R10)(R12*1)
+	VXORPS      Y1, Y1, Y1
+	VMULPS      (DX), Y0, Y0
+	VADDPS      (R15), Y0, Y0
+	VMAXPS      Y0, Y1, Y0
+	VMOVUPS     Y0, (R10)(R13*1)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x08, R14
+	JNZ         l340
+	MOVQ        104(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 120(AX)
+	MOVQ        96(AX), R10
+	SHLQ        $0x02, R10
+	ADDQ        R10, 112(AX)
+	DECQ        88(AX)
+	JNZ         l339
 	VZEROUPPER
 	RET
 
@@ -9523,14 +10383,14 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l334:
+l341:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R8
-	ADDQ 120(AX), R8
+	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l335:
+l342:
 	MOVQ         CX, DX
 	VMOVUPS      (DX), Y2
 	ADDQ         BX, DX
@@ -9743,15 +10603,15 @@ l335:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l335
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l342
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l334
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l341
 	VZEROUPPER
 	RET
 
@@ -9778,16 +10638,16 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l336:
+l343:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), DI
-	ADDQ 120(AX), DI
+	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l337:
+l344:
 	MOVQ         CX, DX
-	ADDQ         136(AX), DX
+	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
 	PREFETCHT0   (DX)(SI*1)
 	PREFETCHT0   (DX)(SI*2)
@@ -10003,15 +10863,15 @@ l337:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l337
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l344
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l336
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l343
 	VZEROUPPER
 	RET
 
@@ -10033,14 +10893,14 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), CX
 
-l338:
+l345:
 	MOVQ 24(AX), CX
-	ADDQ 128(AX), CX
+	ADDQ 120(AX), CX
 	MOVQ (AX), R9
-	ADDQ 120(AX), R9
+	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l339:
+l346:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -10236,15 +11096,15 @@ l339:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R12
-	JNZ          l339
-	MOVQ         112(AX), DX
-	SHLQ         $0x02, DX
-	ADDQ         DX, 128(AX)
+	JNZ          l346
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
-	DECQ         96(AX)
-	JNZ          l338
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 112(AX)
+	DECQ         88(AX)
+	JNZ          l345
 	VZEROUPPER
 	RET
 
@@ -10601,19 +11461,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l340:
+l347:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l340
+	JNZ       l347
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l341:
+l348:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -10640,16 +11500,16 @@ l341:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l341
+	JNZ          l348
 	MOVQ         (AX), AX
 
-l342:
+l349:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l342
+	JNZ       l349
 	VZEROUPPER
 	RET
 
@@ -10668,19 +11528,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l343:
+l350:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l343
+	JNZ       l350
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l344:
+l351:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -10707,7 +11567,7 @@ l344:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l344
+	JNZ          l351
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -10738,13 +11598,13 @@ l344:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l345:
+l352:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l345
+	JNZ       l352
 	VZEROUPPER
 	RET
 
@@ -10764,17 +11624,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l346:
+l353:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l346
+	JNZ       l353
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l347:
+l354:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -10802,7 +11662,7 @@ l347:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l347
+	JNZ          l354
 	VZEROUPPER
 	RET
 
@@ -10820,7 +11680,7 @@ TEXT ·transposeFourAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l348:
+l355:
 	VMOVUPS      (DI), X0
 	VINSERTF32X4 $0x01, (R8), Z0, Z0
 	VINSERTF32X4 $0x02, (R9), Z0, Z0
@@ -10855,7 +11715,7 @@ l348:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         SI
-	JNZ          l348
+	JNZ          l355
 	VZEROUPPER
 	RET
 
@@ -10873,7 +11733,7 @@ TEXT ·transposeFourBackAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l349:
+l356:
 	VMOVUPS       (AX), Z0
 	VMOVUPS       256(AX), Z1
 	VMOVUPS       512(AX), Z2
@@ -10908,7 +11768,7 @@ l349:
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          SI
-	JNZ           l349
+	JNZ           l356
 	VZEROUPPER
 	RET
 
@@ -10923,20 +11783,20 @@ TEXT ·crossEntropyAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l350:
+l357:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l351:
+l358:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l351
+	JNZ    l358
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -10946,7 +11806,7 @@ l351:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l352:
+l359:
 	VMOVUPS       (DI), Z7
 	VMOVUPS       (R8), Z8
 	VSUBPS        Z2, Z7, Z7
@@ -10981,7 +11841,7 @@ l352:
 	ADDQ          $0x00000100, R8
 	ADDQ          $0x04, R9
 	DECQ          R10
-	JNZ           l352
+	JNZ           l359
 	VMOVUPS       wide<>+768(SB), Z2
 	VPADDD        Z3, Z2, Z2
 	VPSRAD        $0x17, Z2, Z7
@@ -11038,7 +11898,7 @@ l352:
 	ADDQ          $0x40, BX
 	ADDQ          $0x40, SI
 	DECQ          DX
-	JNZ           l350
+	JNZ           l357
 	VZEROUPPER
 	RET
 
@@ -11053,20 +11913,20 @@ TEXT ·crossEntropyGradAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l353:
+l360:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l354:
+l361:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l354
+	JNZ    l361
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -11075,7 +11935,7 @@ l354:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l355:
+l362:
 	VMOVUPS      (DI), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMOVUPS      (R8), Z7
@@ -11107,7 +11967,7 @@ l355:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l355
+	JNZ          l362
 	VBROADCASTSS 456(AX), Z2
 	VMULPS       Z2, Z5, Z5
 	VDIVPS       Z3, Z4, Z2
@@ -11117,7 +11977,7 @@ l355:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l356:
+l363:
 	VMULPS      (R8), Z5, Z3
 	VFMSUB231PS (DI), Z2, Z3
 	VCMPPS      $0x04, Z1, Z4, K1
@@ -11127,11 +11987,11 @@ l356:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l356
+	JNZ         l363
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	DECQ        DX
-	JNZ         l353
+	JNZ         l360
 	VZEROUPPER
 	RET
 
@@ -11146,19 +12006,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l357:
+l364:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l357
+	JNZ     l364
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l358:
+l365:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -11185,16 +12045,16 @@ l358:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l358
+	JNZ          l365
 	MOVQ         (AX), AX
 
-l359:
+l366:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l359
+	JNZ     l366
 	VZEROUPPER
 	RET
 
@@ -11209,19 +12069,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l360:
+l367:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l360
+	JNZ     l367
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l361:
+l368:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -11248,7 +12108,7 @@ l361:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l361
+	JNZ          l368
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -11279,13 +12139,13 @@ l361:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l362:
+l369:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l362
+	JNZ     l369
 	VZEROUPPER
 	RET
 
@@ -11301,17 +12161,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l363:
+l370:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l363
+	JNZ     l370
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l364:
+l371:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -11339,7 +12199,7 @@ l364:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l364
+	JNZ          l371
 	VZEROUPPER
 	RET
 
@@ -11355,7 +12215,7 @@ TEXT ·transposeFourAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l365:
+l372:
 	VMOVUPS     (DI), X0
 	VINSERTF128 $0x01, (R8), Y0, Y0
 	VMOVUPS     (DI)(CX*1), X1
@@ -11380,7 +12240,7 @@ l365:
 	ADDQ        BX, DI
 	ADDQ        BX, R8
 	DECQ        SI
-	JNZ         l365
+	JNZ         l372
 	VZEROUPPER
 	RET
 
@@ -11396,7 +12256,7 @@ TEXT ·transposeFourBackAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l366:
+l373:
 	VMOVUPS      (AX), Y0
 	VMOVUPS      256(AX), Y1
 	VMOVUPS      512(AX), Y2
@@ -11421,7 +12281,7 @@ l366:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	DECQ         SI
-	JNZ          l366
+	JNZ          l373
 	VZEROUPPER
 	RET
 
@@ -11436,20 +12296,20 @@ TEXT ·crossEntropyAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l367:
+l374:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l368:
+l375:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l368
+	JNZ    l375
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -11459,7 +12319,7 @@ l368:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l369:
+l376:
 	VMOVUPS      (DI), Y7
 	VMOVUPS      (R8), Y8
 	VSUBPS       Y2, Y7, Y7
@@ -11494,7 +12354,7 @@ l369:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l369
+	JNZ          l376
 	VMOVUPS      wide<>+768(SB), Y2
 	VPADDD       Y3, Y2, Y2
 	VPSRAD       $0x17, Y2, Y7
@@ -11551,7 +12411,7 @@ l369:
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
 	DECQ         DX
-	JNZ          l367
+	JNZ          l374
 	VZEROUPPER
 	RET
 
@@ -11566,20 +12426,20 @@ TEXT ·crossEntropyGradAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l370:
+l377:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l371:
+l378:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l371
+	JNZ    l378
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -11588,7 +12448,7 @@ l371:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l372:
+l379:
 	VMOVUPS      (DI), Y6
 	VSUBPS       Y2, Y6, Y6
 	VMOVUPS      (R8), Y7
@@ -11620,7 +12480,7 @@ l372:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l372
+	JNZ          l379
 	VBROADCASTSS 456(AX), Y2
 	VMULPS       Y2, Y5, Y5
 	VDIVPS       Y3, Y4, Y2
@@ -11630,7 +12490,7 @@ l372:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l373:
+l380:
 	VMULPS      (R8), Y5, Y3
 	VFMSUB231PS (DI), Y2, Y3
 	VCMPPS      $0x04, Y1, Y4, Y6
@@ -11640,11 +12500,11 @@ l373:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l373
+	JNZ         l380
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	DECQ        DX
-	JNZ         l370
+	JNZ         l377
 	VZEROUPPER
 	RET
 
@@ -11663,43 +12523,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l374
+	JZ    l381
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l374
+	JNZ   l381
 
-l375:
+l382:
 	XORQ AX, AX
 
-l376:
+l383:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l376
+	JNE      l383
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l375
+	JNZ      l382
 	VZEROUPPER
 	RET
 
-l374:
-l377:
+l381:
+l384:
 	XORQ AX, AX
 
-l378:
+l385:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l378
+	JNE     l385
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l377
+	JNZ     l384
 	VZEROUPPER
 	RET
 
@@ -11720,12 +12580,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_cols+72(FP), R14
 
-l379:
+l386:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_rows+64(FP), R15
 
-l380:
+l387:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -11769,11 +12629,11 @@ l380:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l380
+	JNZ        l387
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l379
+	JNZ        l386
 	VZEROUPPER
 	RET
 
@@ -11797,7 +12657,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l381:
+l388:
 	VMOVUPS (DX)(CX*4), Z9
 	VMULPS  (DI)(CX*4), Z0, Z13
 	VMULPS  Z9, Z1, Z10
@@ -11822,7 +12682,7 @@ l381:
 	VMOVUPS Z9, (DX)(CX*4)
 	ADDQ    $0x10, CX
 	CMPQ    CX, AX
-	JB      l381
+	JB      l388
 	VZEROUPPER
 	RET
 
@@ -11838,7 +12698,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l382:
+l389:
 	VMOVUPS (DX)(CX*4), Z3
 	VMULPS  (BX)(CX*4), Z0, Z4
 	VMULPS  Z3, Z1, Z5
@@ -11848,7 +12708,7 @@ l382:
 	VMOVUPS Z3, (DX)(CX*4)
 	ADDQ    $0x10, CX
 	CMPQ    CX, AX
-	JB      l382
+	JB      l389
 	VZEROUPPER
 	RET
 
@@ -11866,7 +12726,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l383:
+l390:
 	VMOVUPS (DX)(CX*4), Z4
 	VMULPS  (SI)(CX*4), Z0, Z6
 	VMULPS  Z4, Z1, Z5
@@ -11879,7 +12739,7 @@ l383:
 	VMOVUPS Z4, (DX)(CX*4)
 	ADDQ    $0x10, CX
 	CMPQ    CX, AX
-	JB      l383
+	JB      l390
 	VZEROUPPER
 	RET
 
@@ -11894,7 +12754,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l384:
+l391:
 	VCVTPS2PD     (DX)(CX*4), Z4
 	VFMADD231PD   Z4, Z4, Z0
 	VCVTPS2PD     32(DX)(CX*4), Z4
@@ -11905,7 +12765,7 @@ l384:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l384
+	JB            l391
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -11939,7 +12799,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l385:
+l392:
 	VMOVUPS (DX)(CX*4), Y9
 	VMULPS  (DI)(CX*4), Y0, Y13
 	VMULPS  Y9, Y1, Y10
@@ -11964,7 +12824,7 @@ l385:
 	VMOVUPS Y9, (DX)(CX*4)
 	ADDQ    $0x08, CX
 	CMPQ    CX, AX
-	JB      l385
+	JB      l392
 	VZEROUPPER
 	RET
 
@@ -11980,7 +12840,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l386:
+l393:
 	VMOVUPS (DX)(CX*4), Y3
 	VMULPS  (BX)(CX*4), Y0, Y4
 	VMULPS  Y3, Y1, Y5
@@ -11990,7 +12850,7 @@ l386:
 	VMOVUPS Y3, (DX)(CX*4)
 	ADDQ    $0x08, CX
 	CMPQ    CX, AX
-	JB      l386
+	JB      l393
 	VZEROUPPER
 	RET
 
@@ -12008,7 +12868,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l387:
+l394:
 	VMOVUPS (DX)(CX*4), Y4
 	VMULPS  (SI)(CX*4), Y0, Y6
 	VMULPS  Y4, Y1, Y5
@@ -12021,7 +12881,7 @@ l387:
 	VMOVUPS Y4, (DX)(CX*4)
 	ADDQ    $0x08, CX
 	CMPQ    CX, AX
-	JB      l387
+	JB      l394
 	VZEROUPPER
 	RET
 
@@ -12040,7 +12900,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l388:
+l395:
 	VCVTPS2PD    (DX)(CX*4), Y8
 	VFMADD231PD  Y8, Y8, Y0
 	VCVTPS2PD    16(DX)(CX*4), Y8
@@ -12059,7 +12919,7 @@ l388:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l388
+	JB           l395
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

@@ -5,15 +5,13 @@ package kernel
 //	dst = L * src * Lᵀ
 //
 // for a constant matrix L, done for cols neighbouring channels at once: src is
-// a square of (i, j) at src[i*srcRow+j*srcCol:][:cols], and so is dst. Results
-// of a convolution are lifted to floor: see the function of that name. The
+// a square of (i, j) at src[i*srcRow+j*srcCol:][:cols], and so is dst. The
 // assembly reads this struct by its field names.
 type transform struct {
 	dst, src       []float32
 	dstRow, dstCol int
 	srcRow, srcCol int
 	cols           int
-	floor          float32
 
 	count              int // of squares, so many floats apart in dst and src
 	dstNext, srcNext   int
@@ -23,14 +21,16 @@ type transform struct {
 	columns [6][6]lane // of the plain loop: [j][i] of L * src
 	row     [6]lane
 
-	moments []float64 // of resultMomentsTransform: see Moments
+	moments      []float64 // of resultMomentsTransform: see Moments
+	scale, shift []float32 // of resultNormTransform, for each column
 }
 
 // The transforms by the letters of Lavin and Gray.
 const (
 	imageTransform         = iota // Bᵀ x B: 6x6 pixels to 6x6 frequencies
-	resultTransform               // max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels
-	resultMomentsTransform        // Aᵀ m A, and its moments; AVX-512 has it for whole vectors
+	resultTransform               // Aᵀ m A: 6x6 frequencies to 4x4 pixels
+	resultMomentsTransform        // the same, and its moments; AVX-512 has it for whole vectors
+	resultNormTransform           // max(0, Aᵀ m A * scale + shift)
 	resultGradTransform           // A dy Aᵀ: 4x4 pixels to 6x6 frequencies
 	weightsTransform              // G w Gᵀ: 3x3 weights to 6x6 frequencies
 	weightsGradTransform          // Gᵀ du G: 6x6 frequencies to 3x3 weights
@@ -49,6 +49,7 @@ var transforms = [transformCount]struct {
 	imageTransform:         {6, 6, imageLine},
 	resultTransform:        {6, 4, resultLine},
 	resultMomentsTransform: {6, 4, resultLine},
+	resultNormTransform:    {6, 4, resultLine},
 	resultGradTransform:    {4, 6, resultGradLine},
 	weightsTransform:       {3, 6, weightsLine},
 	weightsGradTransform:   {6, 3, weightsGradLine},
@@ -82,6 +83,9 @@ func (s *instructionSet) transform(t *transform, kind int) {
 			return
 		}
 		t.src, t.dst = t.src[t.cols:], t.dst[t.cols:]
+		if kind == resultNormTransform {
+			t.scale, t.shift = t.scale[t.cols:], t.shift[t.cols:]
+		}
 	}
 	t.cols, t.count = cols, count
 	transformPlain(t, kind)
@@ -117,10 +121,10 @@ func transformSquare(t *transform, kind int, dst, src []float32) {
 				v[j] = t.columns[j][i]
 			}
 			shape.line(v)
-			if kind == resultTransform {
+			if kind == resultNormTransform {
 				for j := range v {
-					for c := range v[j] {
-						v[j][c] = max(v[j][c], t.floor)
+					for c := range n {
+						v[j][c] = max(v[j][c]*t.scale[from+c]+t.shift[from+c], 0)
 					}
 				}
 			}

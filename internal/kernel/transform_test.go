@@ -33,7 +33,11 @@ func TestTransform(t *testing.T) {
 				}
 				var a transform
 				a.moments = make([]float64, 2*cols)
-				a.cols, a.count, a.floor = cols, count, -0.25
+				a.scale, a.shift = make([]float32, cols), make([]float32, cols)
+				for i := range cols {
+					a.scale[i], a.shift[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
+				}
+				a.cols, a.count = cols, count
 				a.src, a.srcRow, a.srcCol, a.srcNext = side(shape.src)
 				a.dst, a.dstRow, a.dstCol, a.dstNext = side(shape.dst)
 				b := a

@@ -128,15 +128,16 @@ func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Chan
 }
 
 // transformResults computes tiles lo..hi of the channels first..first+cols of y
-// from products (tiles, 36, width), then max(0, y) if relu is set, or their
-// moments if the part counts these.
-func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, products []float32, relu bool, lo, hi, first, cols, width int) {
+// from products (tiles, 36, width), and what comes after.
+func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, products []float32, after after, lo, hi, first, cols, width int) {
 	t := &part.transform
-	t.floor = floor(relu)
 	kind := resultTransform
-	if part.moments != nil {
+	switch {
+	case part.moments != nil:
 		kind = resultMomentsTransform
 		t.moments = part.moments[2*first:]
+	case after.scale != nil:
+		kind = resultNormTransform
 	}
 	t.srcRow, t.srcCol, t.srcNext = patchSide*width, width, frequencies*width
 	for _, c := range y {
@@ -153,6 +154,9 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 			}
 			t.src = products[(tile-lo)*t.srcNext+from-first:]
 			t.cols, t.count = to-from, max(1, count)
+			if kind == resultNormTransform {
+				t.scale, t.shift = after.scale[first:], after.shift[first:]
+			}
 			e.isa.transform(t, kind)
 			if count == 0 {
 				p, n := part.patch, to-from
@@ -212,7 +216,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after af
 				e.transformWeights(part, weights, s.In, first, cols, width, w)
 				for from := 0; from < tiles; from += tileBlock {
 					end := min(from+tileBlock, tiles)
-					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, after.relu, from, end, panel)
+					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, after, from, end, panel)
 				}
 			}
 		})
@@ -232,7 +236,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after af
 			end := min(lo+tileBlock, hi)
 			e.transformImage(s, part, image, x, lo, end)
 			for panel := range panels {
-				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, after.relu, lo, end, panel)
+				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, after, lo, end, panel)
 			}
 			lo = end
 		}
@@ -241,7 +245,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after af
 
 // multiplyTiles computes tiles lo..hi of the columns in panel of y, from their
 // transformed image and the transformed weights of the panel.
-func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, weights, bias []float32, relu bool, lo, hi, panel int) {
+func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, weights, bias []float32, after after, lo, hi, panel int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
 	products := grow(&part.products, (hi-lo)*frequencies*width)
 	t := &part.tile
@@ -256,7 +260,7 @@ func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, wei
 		t.c = products[f*width:]
 		e.isa.multiply(t, hi-lo)
 	}
-	e.transformResults(s, part, y, products, relu, lo, hi, first, cols, width)
+	e.transformResults(s, part, y, products, after, lo, hi, first, cols, width)
 }
 
 // transformResultGrads computes dst (panels, 36, k, width), by its strides, from

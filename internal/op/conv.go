@@ -47,13 +47,12 @@ func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.
 			if bias != nil {
 				b = in[len(x)+1]
 			}
-			g.Engine.Conv(s, y, channels.of(in), in[len(x)], b, false)
+			g.Engine.Conv(s, y, channels.of(in), in[len(x)], b)
 		},
 		Diff: func(_, dy *G.Node) []*G.Node {
 			grads := make([]*G.Node, len(inputs))
 			if slices.ContainsFunc(x, g.Trained) {
-				weights := func(in [][]float32) []float32 { return in[1] }
-				copy(grads, g.convGradInput(name, s, x, channels, skips, weights, dy, w))
+				copy(grads, g.convGradInput(name, s, x, channels, skips, dy, w))
 			}
 			if g.Trained(w) {
 				grads[len(x)] = g.Apply(Func{Name: name + ".grad.weight", Kind: "conv, weight gradient", Shape: w.Shape(), Run: func(dw []float32, in [][]float32) {
@@ -84,9 +83,8 @@ func (g *Graph) claimSkips(x []*G.Node, inputs int) (skips []*pool, byPool []boo
 
 // convGradInput adds the gradients of a convolution's images, and gives those of
 // skips to their pools. One op computes them one after the other in its memory;
-// with several, each is a view of that. The inputs are the gradient of the
-// convolution's result and what its weights are made of.
-func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, channels channels, skips []*pool, weights func(in [][]float32) []float32, inputs ...*G.Node) []*G.Node {
+// with several, each is a view of that.
+func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, channels channels, skips []*pool, dy, w *G.Node) []*G.Node {
 	shape := x[0].Shape()
 	if len(x) > 1 {
 		shape = []int{s.N * s.H * s.W * s.In}
@@ -96,8 +94,8 @@ func (g *Graph) convGradInput(name string, s kernel.ConvShape, x []*G.Node, chan
 			size := s.N * s.H * s.W * channels[i].Count
 			channels[i].Values, dx = dx[:size], dx[size:]
 		}
-		g.Engine.ConvGradInput(s, channels, in[0], weights(in))
-	}}, inputs...)
+		g.Engine.ConvGradInput(s, channels, in[0], in[1])
+	}}, dy, w)
 	if len(x) == 1 {
 		return []*G.Node{all}
 	}

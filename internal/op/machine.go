@@ -10,22 +10,11 @@ import (
 
 // Memory is where the outputs of ops live: blocks that are used again once
 // every reader of what they held has run.
-type Memory struct {
-	blocks  [][]float32
-	folding []float32 // what an op needs within its run
-}
-
-// scratch is memory for the run of one op.
-func (m *Memory) scratch(size int) []float32 {
-	if len(m.folding) < size {
-		m.folding = make([]float32, size)
-	}
-	return m.folding[:size]
-}
+type Memory struct{ blocks [][]float32 }
 
 // Bytes is the size of all of it.
 func (m *Memory) Bytes() int64 {
-	n := 4 * int64(len(m.folding))
+	n := int64(0)
 	for _, b := range m.blocks {
 		n += 4 * int64(len(b))
 	}

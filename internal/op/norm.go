@@ -68,9 +68,10 @@ func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.M
 }
 
 // ConvNormReLU is a convolution (see Conv), batch norm by running statistics and
-// ReLU in one pass, by the convolution with
+// ReLU in one pass:
 //
-//	w * gamma / sqrt(variance + epsilon)  and the bias  beta - mean * gamma / sqrt(variance + epsilon)
+//	max(0, conv(x, w) * scale + shift)
+//	scale = gamma / sqrt(variance + epsilon),  shift = beta - mean * scale
 //
 // It passes a gradient on to x alone. gamma, beta, mean, variance: (O). Result: (N, H, W, O).
 func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, variance *G.Node) *G.Node {
@@ -82,21 +83,6 @@ func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, var
 		g.checkVector(name, []string{"gamma", "beta", "mean", "variance"}[i], v, s.Out)
 	}
 	scale, shift := make([]float32, s.Out), make([]float32, s.Out)
-	// fold scales the weights by gamma / sqrt(variance + epsilon).
-	fold := func(w, gamma, variance []float32) []float32 {
-		for i := range scale {
-			scale[i] = float32(factor(gamma[i], variance[i]))
-		}
-		folded := g.memory.scratch(len(w))
-		g.Engine.Parallel(len(w)/s.Out, func(_, from, to int) {
-			for at := from * s.Out; at < to*s.Out; at += s.Out {
-				for o, k := range scale {
-					folded[at+o] = w[at+o] * k
-				}
-			}
-		})
-		return folded
-	}
 	inputs := append(slices.Clone(x), w, gamma, beta, mean, variance)
 	skips, byPool := g.claimSkips(x, len(inputs))
 	return g.Apply(Func{
@@ -107,18 +93,22 @@ func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, var
 		Run: func(y []float32, in [][]float32) {
 			x, in := channels.of(in), in[len(channels):]
 			w, gamma, beta, mean, variance := in[0], in[1], in[2], in[3], in[4]
-			for i := range shift {
-				shift[i] = float32(float64(beta[i]) - factor(gamma[i], variance[i])*float64(mean[i]))
+			for i := range scale {
+				k := factor(gamma[i], variance[i])
+				scale[i], shift[i] = float32(k), float32(float64(beta[i])-k*float64(mean[i]))
 			}
-			g.Engine.Conv(s, y, x, fold(w, gamma, variance), shift, true)
+			g.Engine.ConvNormReLU(s, y, x, w, scale, shift)
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
-			before := g.Apply(Func{Name: name + ".grad.relu", Kind: "relu, gradient", Shape: y.Shape(), Run: func(dx []float32, in [][]float32) {
+			before := g.Apply(Func{Name: name + ".grad.norm", Kind: "batch norm, gradient", Shape: y.Shape(), Run: func(dx []float32, in [][]float32) {
 				g.Engine.ReLUGrad(dx, in[0], in[1])
-			}}, dy, y)
-			weights := func(in [][]float32) []float32 { return fold(in[1], in[2], in[3]) }
+				for i := range scale {
+					scale[i] = float32(factor(in[2][i], in[3][i]))
+				}
+				g.Engine.Scale(dx, dx, scale)
+			}}, dy, y, gamma, variance)
 			grads := make([]*G.Node, len(inputs))
-			copy(grads, g.convGradInput(name, s, x, channels, skips, weights, before, w, gamma, variance))
+			copy(grads, g.convGradInput(name, s, x, channels, skips, before, w))
 			return grads
 		},
 	}, inputs...)

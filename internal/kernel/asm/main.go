@@ -38,9 +38,13 @@ func main() {
 	constants := constantTable()
 	for _, s := range []lanes{avx512Lanes, avx2Lanes} {
 		for _, l := range lines {
-			transform(s, l, constants, false)
-			if l.name == "result" && s.count == 16 { // AVX2 has no registers left for it
-				transform(s, l, constants, true)
+			transform(s, l, constants, "")
+			if l.name != "result" {
+				continue
+			}
+			transform(s, l, constants, "Norm")
+			if s.count == 16 { // AVX2 has no registers left for it
+				transform(s, l, constants, "Moments")
 			}
 		}
 	}

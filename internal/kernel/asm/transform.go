@@ -116,7 +116,7 @@ var lines = []line{
 			return s.bothScaled(s.sub(v(4), v(2)), 2, s.sub(v(3), v(1)))
 		}},
 	}, false},
-	{"result", "max(floor, Aᵀ m A): 6x6 frequencies to 4x4 pixels", 6, 4, []float32{2, 4, 8}, []group{
+	{"result", "Aᵀ m A: 6x6 frequencies to 4x4 pixels", 6, 4, []float32{2, 4, 8}, []group{
 		{[]int{0, 2}, func(s *sums, v func(int) Op) []reg.VecVirtual {
 			even, even2 := s.add(v(1), v(2)), s.add(v(3), v(4))
 			return []reg.VecVirtual{s.add(s.add(even, v(0)), even2), s.addScaled(even, 4, even2)}
@@ -220,16 +220,14 @@ func (s side) element(i int) Mem {
 // all rows of a square. One group of its rows after the other stays in
 // registers between the two: all of them at once would not fit.
 //
-// With counted set it also adds the stored values and their squares to moments:
-// in float32 within a square, in float64 beyond.
-func transform(s lanes, l line, table map[float32]Mem, counted bool) {
-	name := l.name + "Transform" + s.name
-	if counted {
-		name = l.name + "MomentsTransform" + s.name
-	}
+// After it may come "Moments", which also adds the stored values and their
+// squares to moments, in float32 within a square and in float64 beyond; or
+// "Norm", which stores max(0, v*scale + shift).
+func transform(s lanes, l line, table map[float32]Mem, after string) {
+	name := l.name + after + "Transform" + s.name
 	TEXT(name, NOSPLIT, "func(t *transform)")
 	Pragma("noescape")
-	Doc(name + " computes " + l.doc + ", for whole vectors of columns.")
+	Doc(name + " computes " + l.doc + map[string]string{"": "", "Moments": ", and its moments", "Norm": ", then scale, shift and ReLU"}[after] + ", for whole vectors of columns.")
 	t := Dereference(Param("t"))
 	src := newSide(t, "src", "srcCol", "srcRow", l.from)
 	dst := newSide(t, "dst", "dstRow", "dstCol", l.to)
@@ -243,16 +241,6 @@ func transform(s lanes, l line, table map[float32]Mem, counted bool) {
 		VBROADCASTSS(table[k], v)
 		a.constants[k] = v
 	}
-	// lifted is max(floor, v): of a NaN and a number the second operand, v.
-	lifted := func(v Op) Op { return v }
-	if l.name == "result" && !counted {
-		lifted = func(v Op) Op {
-			to := s.reg() // no register may be left to keep the floor in
-			VBROADCASTSS(address(t, "floor"), to)
-			VMAXPS(v, to, to)
-			return to
-		}
-	}
 	if (l.name == "result" || l.name == "weightsGrad") && s.count == 16 {
 		// Whole lines which are not read soon go past the caches: they need not
 		// be fetched from memory to be overwritten. The atomic operations that
@@ -265,10 +253,10 @@ func transform(s lanes, l line, table map[float32]Mem, counted bool) {
 		ORQ(dst.one, bits)
 		TESTQ(U32(63), bits)
 		JNZ(LabelRef(unaligned))
-		transformLoop(a, t, l, src, dst, counted, func(v, to Op) { VMOVNTPS(lifted(v), to) })
+		transformLoop(a, t, l, src, dst, after, func(v, to Op) { VMOVNTPS(v, to) })
 		Label(unaligned)
 	}
-	transformLoop(a, t, l, src, dst, counted, func(v, to Op) { VMOVUPS(lifted(v), to) })
+	transformLoop(a, t, l, src, dst, after, func(v, to Op) { VMOVUPS(v, to) })
 }
 
 // address is where a field of the argument is.
@@ -287,10 +275,7 @@ type squareMoments struct {
 	sum, square reg.VecVirtual
 }
 
-func newMoments(t gotypes.Component, s lanes, counted bool) *squareMoments {
-	if !counted {
-		return nil
-	}
+func newMoments(t gotypes.Component, s lanes) *squareMoments {
 	m := &squareMoments{s, GP64(), s.reg(), s.reg()}
 	Load(t.Field("moments").Base(), m.at)
 	return m
@@ -318,9 +303,37 @@ func (m *squareMoments) save() {
 	ADDQ(U32(uint32(4*b.bytes())), m.at)
 }
 
+// squareNorm is max(0, v*scale + shift) on the vectors of a square.
+type squareNorm struct {
+	lanes
+	scale, shift reg.GPVirtual // where those of the columns at work are
+}
+
+// find points n at the columns of which cols are left.
+func (n *squareNorm) find(t gotypes.Component, cols reg.GPVirtual) {
+	Load(t.Field("cols"), n.shift)
+	SUBQ(cols, n.shift)
+	SHLQ(Imm(2), n.shift)
+	Load(t.Field("scale").Base(), n.scale)
+	ADDQ(n.shift, n.scale)
+	shift, err := t.Field("shift").Base().Resolve()
+	if err != nil {
+		panic(err)
+	}
+	ADDQ(shift.Addr, n.shift)
+}
+
+func (n *squareNorm) apply(v reg.VecVirtual) {
+	zero := n.reg()
+	VXORPS(zero, zero, zero)
+	VMULPS(Mem{Base: n.scale}, v, v)
+	VADDPS(Mem{Base: n.shift}, v, v)
+	VMAXPS(v, zero, v) // of a NaN and a number the second operand, v
+}
+
 // transformLoop does the squares one after the other, of each the vectors of
 // columns, and returns.
-func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, counted bool, store func(v, to Op)) {
+func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, after string, store func(v, to Op)) {
 	next, loop := label(), label()
 	Label(next)
 	for _, s := range []side{src, dst} {
@@ -329,9 +342,16 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, counted 
 	}
 	cols := GP64()
 	Load(t.Field("cols"), cols)
-	moments := newMoments(t, a.lanes, counted)
+	var moments *squareMoments
+	var norm *squareNorm
+	switch after {
+	case "Moments":
+		moments = newMoments(t, a.lanes)
+	case "Norm":
+		norm = &squareNorm{a.lanes, src.at, GP64()}
+	}
 	Label(loop)
-	if counted {
+	if moments != nil {
 		moments.clear()
 	}
 	if l.name == "weights" {
@@ -360,18 +380,24 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, counted 
 			for range row {
 				ADDQ(dst.step, dst.at)
 			}
+			if norm != nil {
+				norm.find(t, cols)
+			}
 			for _, columns := range l.groups {
 				v := columns.compute(a, func(j int) Op { return held[j][r] })
 				for c, column := range columns.outputs {
+					if norm != nil {
+						norm.apply(v[c])
+					}
 					store(v[c], dst.element(column))
-					if counted {
+					if moments != nil {
 						moments.add(v[c])
 					}
 				}
 			}
 		}
 	}
-	if counted {
+	if moments != nil {
 		moments.save()
 	}
 	bytes := uint32(4 * a.count)
