@@ -33,7 +33,7 @@ const tileBlock = 64
 // rowsAhead is how many rows before its turn a row of weights is fetched from
 // memory: the part of it that a panel takes is too short for the processor to
 // see what comes next.
-const rowsAhead = 8
+const rowsAhead = 2
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
