@@ -45,28 +45,18 @@ func (e *Engine) countsMoments(s ConvShape) bool {
 	return e.isa.countsMoments && e.prefersWinograd(s) && s.Out%maxLanes == 0 && s.H%tileSide == 0 && s.W%tileSide == 0
 }
 
-// startMoments makes all parts count moments: for each maxLanes channels, their
-// sums and behind these their squares.
-func (e *Engine) startMoments(channels int) {
-	sums := grow(&e.sums, e.threads*2*channels)
-	clear(sums)
-	for p := range e.parts {
-		e.parts[p].moments = sums[p*2*channels:][:2*channels]
-	}
-}
-
-// endMoments adds up what the parts have counted, in their order.
-func (e *Engine) endMoments(m *Moments, channels int) {
+// addUp sets m to the sums of what the pieces have counted, in their order: for
+// each maxLanes channels, their sums and behind these their squares.
+func (m *Moments) addUp(counts []float64, channels int) {
 	m.sum, m.square = grow(&m.sum, channels), grow(&m.square, channels)
 	clear(m.sum)
 	clear(m.square)
-	for p := range e.parts {
+	for ; len(counts) > 0; counts = counts[2*channels:] {
 		for c := range channels {
 			at := c + c/maxLanes*maxLanes
-			m.sum[c] += e.parts[p].moments[at]
-			m.square[c] += e.parts[p].moments[at+maxLanes]
+			m.sum[c] += counts[at]
+			m.square[c] += counts[at+maxLanes]
 		}
-		e.parts[p].moments = nil
 	}
 }
 
@@ -97,19 +87,19 @@ func (e *Engine) zeroRow(channels int) []float32 {
 // mean shares with x.
 func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
 	whole := &columns{y: y, x: x, centre: centre, scale: scale, shift: shift, floor: floor(relu), stride: len(scale), past: pastUnless(y, x)}
-	e.Parallel(len(x)/len(scale), func(part, lo, hi int) { e.overRows(part, whole, lo, hi, affine) })
+	e.Share(len(x)/len(scale), whole.grain(), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, affine) })
 }
 
 // sumColumns runs moments or gradMoments over m rows of c: the sums of each
 // piece are added in the order of the pieces.
 func (e *Engine) sumColumns(m int, c *columns, loop int) (sum, product []float64) {
 	size := padded(c.stride)
-	pieces := e.pieces(m)
+	pieces := e.shares(m, c.grain())
 	sums := grow(&e.sums, pieces*2*size)
 	clear(sums)
-	e.Parallel(m, func(part, lo, hi int) {
+	e.Share(m, c.grain(), func(part, piece, lo, hi int) {
 		whole := *c
-		whole.sum, whole.product = sums[part*2*size:][:size], sums[part*2*size+size:][:size]
+		whole.sum, whole.product = sums[piece*2*size:][:size], sums[piece*2*size+size:][:size]
 		e.overRows(part, &whole, lo, hi, loop)
 	})
 	total := sums[:2*size]
@@ -147,5 +137,5 @@ func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, vari
 		whole.offset[i] = float32(-s * sums[i])
 	}
 	whole.past = pastUnless(dx, dy)
-	e.Parallel(m, func(part, lo, hi int) { e.overRows(part, whole, lo, hi, gradInput) })
+	e.Share(m, whole.grain(), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, gradInput) })
 }

@@ -59,6 +59,9 @@ func floor(relu bool) float32 {
 // padded is n columns rounded up to whole vectors of any instruction set.
 func padded(n int) int { return (n + maxLanes - 1) / maxLanes * maxLanes }
 
+// grain is the number of rows below which it is not worth to share them out.
+func (c *columns) grain() int { return max(1, 8*blockFloats/c.stride) }
+
 // overRows runs a loop on rows lo..hi of c, which holds whole matrices
 // (M, stride).
 func (e *Engine) overRows(part int, c *columns, lo, hi, loop int) {

@@ -40,6 +40,7 @@ func (e *Engine) ConvMoments(s ConvShape, y []float32, x []Channels, w []float32
 // after is what is done to the results of a convolution while they are at hand.
 type after struct {
 	moments      *Moments  // of y, unless nil
+	counts       []float64 // of a piece, where these are counted on the way: see addUp
 	scale, shift []float32 // y = max(0, y*scale + shift), unless nil
 }
 
@@ -131,7 +132,7 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 	k := 9 * s.In
 	rows := s.bandRows()
 	last := e.isa.panels(s.Out) - 1
-	e.Parallel(s.N*s.H, func(part, lo, hi int) {
+	e.Share(s.N*s.H, rows, func(part, _, lo, hi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
 		*t = tile{cRow: s.Out, aRow: s.In, aStep: 1, aJump: wide, js: 3, ks: 3 * s.In}
@@ -161,7 +162,7 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32, norm func(part int, rows []float32)) {
 	pixels := s.N * s.H * s.W
 	block := max(bandPixels, bandFloats/s.In)
-	e.Parallel(pixels, func(part, lo, hi int) {
+	e.Share(pixels, block, func(part, _, lo, hi int) {
 		t := &e.parts[part].tile
 		*t = tile{cRow: s.Out, aRow: s.In, aStep: 1, js: 1, ks: s.In}
 		for lo < hi {

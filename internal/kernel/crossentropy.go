@@ -47,7 +47,7 @@ func (e *Engine) CrossEntropy(logits, targets, weights []float32) (cost, weight,
 //	dlogits_c = factor * W * (p_c sum_k y_k - y_c)
 func (e *Engine) CrossEntropyGrad(dlogits []float32, factor float32, logits, targets, weights []float32) {
 	c := len(weights)
-	e.Parallel(len(logits)/c, func(part, lo, hi int) {
+	e.Share(len(logits)/c, 8*pixelBlock, func(part, _, lo, hi int) {
 		b := &e.parts[part].pixels
 		b.factor = factor
 		for lo < hi {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 )
 
 // Engine holds what the operations of a graph share: the number of threads,
@@ -22,7 +23,8 @@ type Engine struct {
 
 	algorithm algorithm // how 3x3 convolutions are done
 
-	helpers []helper // one for each thread but the caller's
+	helpers []helper       // one for each thread but the caller's
+	begun   []atomic.Int64 // of the pieces of Share, how far each thread's share is begun
 }
 
 // part is the scratch of one piece of work.
@@ -37,7 +39,6 @@ type part struct {
 	taps      []float32 // ... before it is transformed
 	products  []float32 // of frequencies
 	patch     []float32 // tile at the border of an image
-	moments   []float64 // of the results of a convolution, while it counts them
 	_         [128]byte // no two parts on one cache line, or on two that are fetched as a pair
 }
 
@@ -55,7 +56,7 @@ func NewEngine(threads int, kernel string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{threads: threads, isa: isa, parts: make([]part, threads), helpers: make([]helper, threads-1)}, nil
+	return &Engine{threads: threads, isa: isa, parts: make([]part, threads), helpers: make([]helper, threads-1), begun: make([]atomic.Int64, threads)}, nil
 }
 
 func chooseInstructionSet(name string) (*instructionSet, error) {

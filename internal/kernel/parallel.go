@@ -40,6 +40,44 @@ func (e *Engine) Parallel(n int, f func(part, lo, hi int)) {
 // pieces is the number of pieces that Parallel makes of 0..n.
 func (e *Engine) pieces(n int) int { return max(1, min(n, e.threads)) }
 
+// piecesEach is how many pieces of Share a thread has at most.
+const piecesEach = 16
+
+// Share is Parallel in smaller pieces, of about grain or more. A thread that has
+// done its own takes those that another one has not begun: some other program,
+// or a slower core, may hold that one up. What the pieces are depends on n,
+// grain and Threads() only; which thread does one does not, so f may use the
+// scratch of its part, but what adds up must do so by the piece.
+func (e *Engine) Share(n, grain int, f func(part, piece, lo, hi int)) {
+	threads, pieces := min(n, e.threads), e.shares(n, grain)
+	for whose := range threads {
+		e.begun[whose].Store(int64(whose * pieces / threads))
+	}
+	e.Parallel(threads, func(part, _, _ int) {
+		for k := range threads {
+			whose := (part + k) % threads
+			end := (whose + 1) * pieces / threads
+			for {
+				piece := int(e.begun[whose].Add(1)) - 1
+				if piece >= end {
+					break
+				}
+				f(part, piece, n*piece/pieces, n*(piece+1)/pieces)
+			}
+		}
+	})
+}
+
+// shares is the number of pieces that Share makes of 0..n.
+func (e *Engine) shares(n, grain int) int {
+	threads := e.pieces(n)
+	if threads == 1 {
+		return 1
+	}
+	each := (n/threads + grain - 1) / grain
+	return threads * min(max(each, 1), piecesEach)
+}
+
 // helper runs pieces of work on a goroutine of its own, which outlives a piece
 // by linger: a step has hundreds of pieces with little between them, and to wake
 // a thread takes as long as many of them do. An idle engine has no goroutines.

@@ -19,7 +19,7 @@ var ones = func() (v [maxLanes]float32) {
 
 // flat runs a loop on n floats.
 func (e *Engine) flat(n, loop int, c columns) {
-	e.Parallel((n+maxLanes-1)/maxLanes, func(part, lo, hi int) {
+	e.Share((n+maxLanes-1)/maxLanes, 8*blockFloats/maxLanes, func(part, _, lo, hi int) {
 		e.overFlat(part, c, lo*maxLanes, min(hi*maxLanes, n), loop)
 	})
 }

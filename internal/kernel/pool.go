@@ -32,7 +32,7 @@ func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8, ot
 // channels; set points the block at the beginning of pair r.
 func (e *Engine) overWindows(pairs, w, c, loop int, set func(b *columns, r int)) {
 	windows := w / 2
-	e.Parallel(pairs, func(part, lo, hi int) {
+	e.Share(pairs, 1+8*blockFloats/(w*c), func(part, _, lo, hi int) {
 		b := &e.parts[part].columns
 		for r := lo; r < hi; r++ {
 			for col := 0; col < c; col += b.cols {

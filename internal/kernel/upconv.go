@@ -30,7 +30,7 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 	}
 	block := max(1, bandPixels/s.W, bandFloats/(s.W*s.In))
 	in, out := x[:s.N*s.H*s.W*s.In], y[:s.N*s.H*s.W*4*s.Out]
-	e.Parallel(s.N*s.H, func(part, lo, hi int) {
+	e.Share(s.N*s.H, block, func(part, _, lo, hi int) {
 		t := &e.parts[part].tile
 		*t = tile{cRow: cols, aRow: s.In, aStep: 1, js: 1, ks: s.In}
 		for lo < hi {
@@ -59,7 +59,7 @@ func (e *Engine) UpConvGradInput(s UpConvShape, dx, dy, w []float32) {
 	})
 	block := max(1, bandPixels/s.W, bandFloats/(s.W*k))
 	out, in := dx[:s.N*s.H*s.W*s.In], dy[:s.N*s.H*s.W*k]
-	e.Parallel(s.N*s.H, func(part, lo, hi int) {
+	e.Share(s.N*s.H, block, func(part, _, lo, hi int) {
 		t := &e.parts[part].tile
 		*t = tile{cRow: s.In, aRow: 2 * s.Out, aStep: 1, aJump: 2 * s.W * s.Out, js: 2, ks: 2 * s.Out}
 		for lo < hi {

@@ -129,14 +129,14 @@ func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Chan
 
 // transformResults computes tiles lo..hi of the channels first..first+cols of y
 // from products (tiles, 36, width), and what comes after.
-func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, products []float32, after after, lo, hi, first, cols, width int) {
+func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, products []float32, then after, lo, hi, first, cols, width int) {
 	t := &part.transform
 	kind := resultTransform
 	switch {
-	case part.moments != nil:
+	case then.counts != nil:
 		kind = resultMomentsTransform
-		t.moments = part.moments[2*first:]
-	case after.scale != nil:
+		t.moments = then.counts[2*first:]
+	case then.scale != nil:
 		kind = resultNormTransform
 	}
 	t.srcRow, t.srcCol, t.srcNext = patchSide*width, width, frequencies*width
@@ -155,7 +155,7 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 			t.src = products[(tile-lo)*t.srcNext+from-first:]
 			t.cols, t.count = to-from, max(1, count)
 			if kind == resultNormTransform {
-				t.scale, t.shift = after.scale[first:], after.shift[first:]
+				t.scale, t.shift = then.scale[first:], then.shift[first:]
 			}
 			e.isa.transform(t, kind)
 			if count == 0 {
@@ -196,47 +196,57 @@ func panelStride(k, width int) int { return k*width + skew }
 
 // winograd computes what correlate does. Of the image and the weights, the
 // smaller one is transformed as a whole first; the larger one by pieces, each by the thread that uses it and just before it does.
-func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after after, w weights) {
-	if after.moments != nil && e.countsMoments(s) {
-		e.startMoments(s.Out)
-		defer e.endMoments(after.moments, s.Out)
-	}
+func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
-	if tiles < s.Out {
+	byTile := tiles >= s.Out
+	thenOf := func(piece int) after { return then }
+	if then.moments != nil && e.countsMoments(s) {
+		pieces := 1 // all panels have channels of their own
+		if byTile {
+			pieces = e.shares(tiles, tileBlock)
+		}
+		counts := grow(&e.sums, pieces*2*s.Out)
+		clear(counts)
+		defer func() { then.moments.addUp(counts, s.Out) }()
+		thenOf = func(piece int) after {
+			return after{counts: counts[piece%pieces*2*s.Out:][:2*s.Out]}
+		}
+	}
+	if !byTile {
 		image := grow(&e.weights, tiles*tileStride(s.In))
 		e.Parallel(tiles, func(p, lo, hi int) {
 			e.transformImage(s, &e.parts[p], image[lo*tileStride(s.In):], x, lo, hi)
 		})
-		e.Parallel(panels, func(p, lo, hi int) {
-			part := &e.parts[p]
+		e.Share(panels, 1, func(p, piece, lo, hi int) {
+			part, then := &e.parts[p], thenOf(piece)
 			weights := grow(&part.panel, panelFloats)
 			for panel := lo; panel < hi; panel++ {
 				first, cols, width := e.isa.panel(s.Out, panel)
 				e.transformWeights(part, weights, s.In, first, cols, width, w)
 				for from := 0; from < tiles; from += tileBlock {
 					end := min(from+tileBlock, tiles)
-					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, after, from, end, panel)
+					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, then, from, end, panel)
 				}
 			}
 		})
 		return
 	}
 	weights := grow(&e.weights, panels*panelFloats)
-	e.Parallel(panels, func(p, lo, hi int) {
+	e.Share(panels, 1, func(p, _, lo, hi int) {
 		for panel := lo; panel < hi; panel++ {
 			first, cols, width := e.isa.panel(s.Out, panel)
 			e.transformWeights(&e.parts[p], weights[panel*panelFloats:], s.In, first, cols, width, w)
 		}
 	})
-	e.Parallel(tiles, func(p, lo, hi int) {
-		part := &e.parts[p]
+	e.Share(tiles, tileBlock, func(p, piece, lo, hi int) {
+		part, then := &e.parts[p], thenOf(piece)
 		image := grow(&part.band, tileBlock*tileStride(s.In))
 		for lo < hi {
 			end := min(lo+tileBlock, hi)
 			e.transformImage(s, part, image, x, lo, end)
 			for panel := range panels {
-				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, after, lo, end, panel)
+				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, then, lo, end, panel)
 			}
 			lo = end
 		}
@@ -245,7 +255,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, after af
 
 // multiplyTiles computes tiles lo..hi of the columns in panel of y, from their
 // transformed image and the transformed weights of the panel.
-func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, weights, bias []float32, after after, lo, hi, panel int) {
+func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, weights, bias []float32, then after, lo, hi, panel int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
 	products := grow(&part.products, (hi-lo)*frequencies*width)
 	t := &part.tile
@@ -260,7 +270,7 @@ func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, wei
 		t.c = products[f*width:]
 		e.isa.multiply(t, hi-lo)
 	}
-	e.transformResults(s, part, y, products, after, lo, hi, first, cols, width)
+	e.transformResults(s, part, y, products, then, lo, hi, first, cols, width)
 }
 
 // transformResultGrads computes dst (panels, 36, k, width), by its strides, from
@@ -296,7 +306,7 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 			e.transformImage(s, part, image[lo*tileStride(s.In):], x, lo, hi)
 			e.transformResultGrads(s, part, grads, dy, lo, hi, lo, tiles)
 		})
-		e.Parallel(panels, func(p, lo, hi int) {
+		e.Share(panels, 1, func(p, _, lo, hi int) {
 			part := &e.parts[p]
 			sums := grow(&part.products, sumFloats)
 			for panel := lo; panel < hi; panel++ {

@@ -224,7 +224,9 @@ func TestStepsDoNotAllocate(t *testing.T) {
 	if large > 128<<10 || large > small+16<<10 {
 		t.Errorf("a step allocates %d bytes for large tensors and %d for small ones, want as many, and less than 128 KiB", large, small)
 	}
-	if max(smallGrown, largeGrown) > 64<<10 {
+	// One activation a step would be 5 MB. A thread's scratch grows to its need
+	// when it first does a piece of that kind, which may be late.
+	if max(smallGrown, largeGrown) > 1<<20 {
 		t.Errorf("%d steps grew the heap by %d and %d bytes", steps, smallGrown, largeGrown)
 	}
 }

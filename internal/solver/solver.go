@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
@@ -181,12 +180,10 @@ func (s *Solver) Step(lr float64) (norm float64, err error) {
 	return norm, nil
 }
 
-// each calls do for all pieces. The threads take them by turns, so that one
-// that other work holds up leaves more of them to the others.
+// each calls do for all pieces.
 func (s *Solver) each(do func(i int, p piece)) {
-	var next atomic.Int64
-	s.engine.Parallel(min(s.engine.Threads(), len(s.pieces)), func(int, int, int) {
-		for i := int(next.Add(1)) - 1; i < len(s.pieces); i = int(next.Add(1)) - 1 {
+	s.engine.Share(len(s.pieces), 1, func(_, _, lo, hi int) {
+		for i := lo; i < hi; i++ {
 			do(i, s.pieces[i])
 		}
 	})
