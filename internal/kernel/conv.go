@@ -45,9 +45,11 @@ type after struct {
 }
 
 func (e *Engine) conv(s ConvShape, y []float32, x []Channels, w, bias []float32, after after) {
-	k := s.Kernel * s.Kernel * s.In
-	e.correlate(s, []Channels{{y, s.Out}}, x, bias, after, weights{plain: w, columns: s.Out, pack: func(dst []float32, first, cols, width int) {
-		e.isa.packPanel(dst, width, cols, k, w[first:], s.Out, 1)
+	taps := s.Kernel * s.Kernel
+	e.correlate(s, []Channels{{y, s.Out}}, x, bias, after, weights{plain: w, pack: func(dst []float32, from, k, first, cols, width int) {
+		for t := range taps {
+			e.isa.packPanel(dst[t*k*width:], width, cols, k, w[(t*s.In+from)*s.Out+first:], s.Out, 1)
+		}
 	}})
 }
 
@@ -57,21 +59,20 @@ func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 	taps := s.Kernel * s.Kernel
 	in, out := s.In, s.Out
 	s.In, s.Out = out, in
-	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, weights{columns: in, pack: func(dst []float32, first, cols, width int) {
+	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, weights{pack: func(dst []float32, from, k, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
-			e.isa.packPanel(dst[t*out*width:], width, cols, out, tap[first*out:], 1, out)
+			e.isa.packPanel(dst[t*k*width:], width, cols, k, tap[first*out+from:], 1, out)
 		}
 	}})
 }
 
-// weights are those of a correlation, (Kernel, Kernel, In, columns).
+// weights are those of a correlation, (Kernel, Kernel, In, Out).
 type weights struct {
-	columns int
-	plain   []float32 // as they stand in memory, unless they must be transposed
-	// pack fills one panel, which has room for width columns, with the cols
-	// columns from first on.
-	pack func(dst []float32, first, cols, width int)
+	plain []float32 // as they stand in memory, unless they must be transposed
+	// pack fills a panel (Kernel, Kernel, k, width) with the rows from..from+k of
+	// In and the columns first..first+cols.
+	pack func(dst []float32, from, k, first, cols, width int)
 }
 
 // packWeights packs a right operand of k rows and n columns.
@@ -116,7 +117,9 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 		out = grow(&e.apart, pixels*s.Out)
 		defer e.separate(y, out)
 	}
-	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, w.pack)
+	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, func(dst []float32, first, cols, width int) {
+		w.pack(dst, 0, s.In, first, cols, width)
+	})
 	zero := e.zeroRow(s.Out)
 	norm := func(part int, rows []float32) { // while they are in the cache
 		if after.scale != nil {
@@ -296,14 +299,9 @@ func (e *Engine) sumParts(dw []float32, rows, panels int, f func(part int, dw []
 	if pieces == 1 {
 		return
 	}
-	e.Parallel(size, func(_, lo, hi int) {
-		sum := dw[lo:hi]
-		for p := range pieces - 1 {
-			for i, v := range partial[p*size+lo : p*size+hi] {
-				sum[i] += v
-			}
-		}
-	})
+	for p := range pieces - 1 {
+		e.add(dw, partial[p*size:][:size])
+	}
 }
 
 // pixelProducts describes dw[i, g, o] = sum over pixels p of x[p, i] * dy[p, g, o],

@@ -10,6 +10,14 @@ func (e *Engine) ReLUGrad(dx, dy, y []float32) {
 	e.flat(len(y), reluGrad, columns{y: dx, g: dy, x: y})
 }
 
+// add computes y = y + x.
+func (e *Engine) add(y, x []float32) {
+	e.flat(len(y), gradInput, columns{
+		y: y, x: y, g: x, floor: floor(false),
+		centre: zeros[:], scale: ones[:], shift: zeros[:], slope: ones[:], offset: zeros[:],
+	})
+}
+
 var ones = func() (v [maxLanes]float32) {
 	for i := range v {
 		v[i] = 1

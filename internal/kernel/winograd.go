@@ -172,18 +172,21 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 	}
 }
 
-// transformWeights transforms one panel of weights to dst (36, k, width), by its
-// stride; it packs them first unless they stand as they are needed.
-func (e *Engine) transformWeights(part *part, dst []float32, k, first, cols, width int, w weights) {
+// transformWeights transforms rows from..from+k of one panel of weights to dst
+// (36, In, width), by its stride; it packs them first unless they stand as they
+// are needed.
+func (e *Engine) transformWeights(s ConvShape, part *part, dst []float32, panel, from, k int, w weights) {
+	first, cols, width := e.isa.panel(s.Out, panel)
+	stride := panelStride(s.In, width)
 	t := &part.transform
-	t.dst, t.dstRow, t.dstCol, t.dstNext = dst, patchSide*panelStride(k, width), panelStride(k, width), width
+	t.dst, t.dstRow, t.dstCol, t.dstNext = dst[from*width:], patchSide*stride, stride, width
 	if w.plain != nil && cols == width {
-		t.src, t.srcRow, t.srcCol, t.srcNext = w.plain[first:], 3*k*w.columns, k*w.columns, w.columns
+		t.src, t.srcRow, t.srcCol, t.srcNext = w.plain[from*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
 		t.cols, t.count = width, k
-		t.ahead = rowsAhead * 4 * w.columns
+		t.ahead = rowsAhead * 4 * s.Out
 	} else {
 		taps := grow(&part.taps, 9*k*width)
-		w.pack(taps, first, cols, width)
+		w.pack(taps, from, k, first, cols, width)
 		t.src, t.srcRow, t.srcCol = taps, 3*k*width, k*width
 		t.cols, t.count = k*width, 1
 		t.ahead = 0
@@ -222,8 +225,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 			part, then := &e.parts[p], thenOf(piece)
 			weights := grow(&part.panel, panelFloats)
 			for panel := lo; panel < hi; panel++ {
-				first, cols, width := e.isa.panel(s.Out, panel)
-				e.transformWeights(part, weights, s.In, first, cols, width, w)
+				e.transformWeights(s, part, weights, panel, 0, s.In, w)
 				for from := 0; from < tiles; from += tileBlock {
 					end := min(from+tileBlock, tiles)
 					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, then, from, end, panel)
@@ -233,10 +235,14 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		return
 	}
 	weights := grow(&e.weights, panels*panelFloats)
-	e.Share(panels, 1, func(p, _, lo, hi int) {
-		for panel := lo; panel < hi; panel++ {
-			first, cols, width := e.isa.panel(s.Out, panel)
-			e.transformWeights(&e.parts[p], weights[panel*panelFloats:], s.In, first, cols, width, w)
+	const rows = 8 // of a panel at once, so that there is work for all threads
+	bands := (s.In + rows - 1) / rows
+	e.Share(panels*bands, 4, func(p, _, lo, hi int) {
+		for lo < hi {
+			panel, from := lo/bands, lo%bands
+			to := min(bands, from+hi-lo)
+			e.transformWeights(s, &e.parts[p], weights[panel*panelFloats:], panel, from*rows, min(to*rows, s.In)-from*rows, w)
+			lo += to - from
 		}
 	})
 	e.Share(tiles, tileBlock, func(p, piece, lo, hi int) {
