@@ -323,6 +323,7 @@ func (n *squareNorm) find(t gotypes.Component, cols reg.GPVirtual) {
 	ADDQ(shift.Addr, n.shift)
 }
 
+// apply changes v, which must be a result and not an operand that is kept.
 func (n *squareNorm) apply(v reg.VecVirtual) {
 	zero := n.reg()
 	VXORPS(zero, zero, zero)
@@ -354,7 +355,7 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, after st
 	if moments != nil {
 		moments.clear()
 	}
-	if l.name == "weights" {
+	if l.name == "weights" { // others are read in longer runs, which the processor foresees
 		MOVQ(src.base, src.at)
 		ADDQ(address(t, "ahead"), src.at)
 		for j := range l.from {

@@ -1,0 +1,43 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// Sums do not depend on which thread has done a piece, to the last bit.
+func TestMomentsAreTheSameEachTime(t *testing.T) {
+	e, err := NewEngine(3, "auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 0))
+	s := ConvShape{N: 4, H: 64, W: 64, In: 16, Out: 16, Kernel: 3}
+	if pieces := e.shares(s.tiles(), tileBlock); pieces <= e.threads {
+		t.Fatalf("%d pieces for %d threads: nothing to take from another", pieces, e.threads)
+	}
+	x, w := make([]float32, s.N*s.H*s.W*s.In), make([]float32, 9*s.In*s.Out)
+	for _, v := range [][]float32{x, w} {
+		for i := range v {
+			v[i] = float32(math.Exp(8 * rng.NormFloat64()))
+		}
+	}
+	y := make([]float32, s.N*s.H*s.W*s.Out)
+	var first, again, counted Moments
+	e.ConvMoments(s, y, []Channels{{x, s.In}}, w, &first)
+	for range 30 {
+		e.ConvMoments(s, y, []Channels{{x, s.In}}, w, &again)
+		if !slices.Equal(first.sum, again.sum) || !slices.Equal(first.square, again.square) {
+			t.Fatal("the moments of a convolution differ from run to run")
+		}
+	}
+	e.countMoments(&counted, y, s.Out)
+	for range 30 {
+		e.countMoments(&again, y, s.Out)
+		if !slices.Equal(counted.sum, again.sum) || !slices.Equal(counted.square, again.square) {
+			t.Fatal("the moments of a matrix differ from run to run")
+		}
+	}
+}
