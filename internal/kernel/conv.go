@@ -59,7 +59,7 @@ func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 	taps := s.Kernel * s.Kernel
 	in, out := s.In, s.Out
 	s.In, s.Out = out, in
-	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, weights{pack: func(dst []float32, from, k, first, cols, width int) {
+	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, weights{transposed: w, pack: func(dst []float32, from, k, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
 			e.isa.packPanel(dst[t*k*width:], width, cols, k, tap[first*out+from:], 1, out)
@@ -69,7 +69,8 @@ func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 
 // weights are those of a correlation, (Kernel, Kernel, In, Out).
 type weights struct {
-	plain []float32 // as they stand in memory, unless they must be transposed
+	plain      []float32 // as they stand in memory, or
+	transposed []float32 // (Kernel, Kernel, Out, In), taps in reverse
 	// pack fills a panel (Kernel, Kernel, k, width) with the rows from..from+k of
 	// In and the columns first..first+cols.
 	pack func(dst []float32, from, k, first, cols, width int)

@@ -34,6 +34,7 @@ type part struct {
 	pixels    pixels
 	transform transform
 	rowCopy   rowCopy
+	quad      quad
 	band      []float32 // zero-padded rows of an image, or a block of transformed tiles
 	panel     []float32 // packed right operand of this piece alone
 	taps      []float32 // ... before it is transformed

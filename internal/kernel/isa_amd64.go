@@ -28,6 +28,7 @@ func instructionSets() []*instructionSet {
 			transpose:     transposeAVX2,
 			transforms:    []transformLoops{avx512Transforms, avx2Transforms},
 			countsMoments: true,
+			quads:         &quadLoops{quadProductsAVX512, quadGradWeightsAVX512, quadTransposeAVX512},
 			pixels:        pixelLoops{transposeFourAVX512, transposeFourBackAVX512, 16, crossEntropyAVX512, crossEntropyGradAVX512},
 			updates:       updateLoops{16, adamAVX512, sgdAVX512, momentumAVX512, sumSquaresAVX512},
 		},

@@ -274,11 +274,42 @@ func TestConv(t *testing.T) {
 		{"deep sums over channels, input", kernel.ConvShape{N: 1, H: 9, W: 8, In: 16, Out: 600, Kernel: 3}},
 		{"deep sums over pixels", kernel.ConvShape{N: 2, H: 96, W: 96, In: 8, Out: 8, Kernel: 3}},
 		{"several blocks of tiles", kernel.ConvShape{N: 3, H: 39, W: 38, In: 16, Out: 24, Kernel: 3}},
+		{"one quad of tiles", kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 96, Kernel: 3}},
+		{"one tile", kernel.ConvShape{N: 1, H: 3, W: 4, In: 160, Out: 32, Kernel: 3}},
+		{"three tiles", kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 64, Kernel: 3}},
+		{"two quads of tiles, the last one not full", kernel.ConvShape{N: 1, H: 7, W: 11, In: 96, Out: 160, Kernel: 3}},
+		{"two quads of tiles, two images", kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3}},
+		{"three quads of tiles", kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3}},
 		{"head", kernel.ConvShape{N: 2, H: 16, W: 15, In: 32, Out: 4, Kernel: 1}},
 		{"head of one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 33, Out: 4, Kernel: 1}},
 		{"1x1 wide", kernel.ConvShape{N: 1, H: 20, W: 21, In: 7, Out: 100, Kernel: 1}},
 	} {
-		t.Run(tt.name, func(t *testing.T) { checkConv(t, tt.shape, 2) })
+		t.Run(tt.name, func(t *testing.T) {
+			checkConv(t, tt.shape, 1) // without bias
+			checkConv(t, tt.shape, 2)
+		})
+	}
+}
+
+// A gradient is the same wherever it is in memory: whole cache lines are written
+// in another way.
+func TestConvGradWeightsUnaligned(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, s := range []kernel.ConvShape{
+		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},   // a quad of tiles
+		{N: 2, H: 16, W: 16, In: 64, Out: 64, Kernel: 3}, // many tiles
+	} {
+		x, dy := random(rng, s.N*s.H*s.W*s.In), random(rng, s.N*s.H*s.W*s.Out)
+		size := 9 * s.In * s.Out
+		for _, e := range engines(t) {
+			aligned, shifted := result(size), result(size + 1)[1:]
+			e.ConvGradWeights(s, aligned, whole(x, s.In), dy)
+			e.ConvGradWeights(s, shifted, whole(x, s.In), dy)
+			if !slices.Equal(aligned, shifted) {
+				t.Errorf("%+v, %s/%d: not the same", s, e.Kernel(), e.Threads())
+			}
+			checkGuard(t, "dw", shifted)
+		}
 	}
 }
 
@@ -442,7 +473,7 @@ func TestAlgorithmChoice(t *testing.T) {
 		{"image to features", kernel.ConvShape{N: 8, H: 128, W: 128, In: 3, Out: 32, Kernel: 3}, false},
 		{"features", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 32, Kernel: 3}, true},
 		{"bottleneck of one image", kernel.ConvShape{N: 1, H: 8, W: 8, In: 512, Out: 512, Kernel: 3}, true},
-		{"tile of one image", kernel.ConvShape{N: 1, H: 4, W: 4, In: 512, Out: 512, Kernel: 3}, false},
+		{"tile of one image", kernel.ConvShape{N: 1, H: 4, W: 4, In: 520, Out: 512, Kernel: 3}, false},
 		{"mostly padding", kernel.ConvShape{N: 8, H: 2, W: 2, In: 64, Out: 64, Kernel: 3}, false},
 		{"channels that fill no vector", kernel.ConvShape{N: 8, H: 64, W: 64, In: 20, Out: 20, Kernel: 3}, false},
 		{"head", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 4, Kernel: 3}, false},
@@ -452,6 +483,12 @@ func TestAlgorithmChoice(t *testing.T) {
 			if got := kernel.PrefersWinograd(e, tt.shape); got != tt.want {
 				t.Errorf("%s, %s: Winograd %v, want %v", tt.name, e.Kernel(), got, tt.want)
 			}
+		}
+	}
+	for _, e := range engines(t) {
+		tile := kernel.ConvShape{N: 1, H: 4, W: 4, In: 512, Out: 512, Kernel: 3}
+		if got, want := kernel.PrefersWinograd(e, tile), e.Kernel() == "avx512"; got != want {
+			t.Errorf("tile of one image, %s: Winograd %v, want %v", e.Kernel(), got, want)
 		}
 	}
 }

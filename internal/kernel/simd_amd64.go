@@ -407,6 +407,21 @@ func copyRowsAVX2(c *rowCopy)
 // transposeAVX2 does t, for rows and cols which are multiples of 8.
 func transposeAVX2(t transposition)
 
+// quadProductsAVX512 adds the products of the image and the weights in memory to the sums, and copies the weights to the panel.
+//
+//go:noescape
+func quadProductsAVX512(q *quad)
+
+// quadGradWeightsAVX512 computes the panel from the image and the sums, and copies the last one to memory.
+//
+//go:noescape
+func quadGradWeightsAVX512(q *quad)
+
+// quadTransposeAVX512 fills the panel from memory, with rows and columns exchanged and the taps in reverse.
+//
+//go:noescape
+func quadTransposeAVX512(q *quad)
+
 // adamAVX512 does a step of Adam.
 //
 //go:noescape

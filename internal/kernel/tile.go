@@ -39,6 +39,8 @@ type instructionSet struct {
 	transforms    []transformLoops // widest first; a plain loop does the rest
 	countsMoments bool             // has a resultMomentsTransform
 
+	quads *quadLoops // or nil
+
 	pixels  pixelLoops
 	updates updateLoops
 }

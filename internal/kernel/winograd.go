@@ -200,6 +200,10 @@ func panelStride(k, width int) int { return k*width + skew }
 // winograd computes what correlate does. Of the image and the weights, the
 // smaller one is transformed as a whole first; the larger one by pieces, each by the thread that uses it and just before it does.
 func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
+	if e.prefersQuads(s, 2) {
+		e.quadConv(s, y, x, bias, then, w)
+		return
+	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
 	byTile := tiles >= s.Out
@@ -301,6 +305,10 @@ func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32
 // tiles are transformed as a whole first, and each thread sums some panels.
 // Otherwise each thread sums some tiles.
 func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
+	if e.prefersQuads(s, 1) {
+		e.quadGradWeights(s, dw, x, dy)
+		return
+	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
 	if tiles < min(s.In, s.Out) {
@@ -380,10 +388,13 @@ const (
 //   - channels do not fill the vectors of the transforms, or are so few that
 //     the transforms cost more than the products: image to features, head;
 //   - tiles are mostly padding, or so few that transforming the weights costs
-//     more than it saves.
+//     more than it saves, unless they are a quad.
 func (e *Engine) prefersWinograd(s ConvShape) bool {
 	if s.Kernel != 3 || e.algorithm != fastest {
 		return s.Kernel == 3 && e.algorithm == winograd
+	}
+	if e.prefersQuads(s, 1) {
+		return true
 	}
 	fewest := 8
 	if e.isa == generic {

@@ -60,6 +60,10 @@ func main() {
 	}
 	copyRows()
 	transpose()
+	coefficients := quadConstants()
+	quadProducts(coefficients)
+	quadGradWeights(coefficients)
+	quadTranspose()
 	for _, s := range []lanes{avx512Lanes, avx2Lanes} {
 		adam(s)
 		sgd(s)

@@ -1,0 +1,252 @@
+package kernel
+
+// A convolution of few tiles with many channels costs little beside the reading
+// of its weights, and transformed weights are four times as large as these. So
+// they are not kept: transformed weights are made in registers, multiplied by
+// four tiles, a quad, and forgotten.
+//
+// G is used without its fractions,
+//
+//	1  0  0
+//	1  1  1
+//	1 -1  1
+//	1  2  4
+//	1 -2  4
+//	0  0  1
+//
+// which saves multiplications; quadScales make up for it. Sums of four tiles and
+// one of the six rows of frequencies fill the registers, so the same weights are
+// gone through six times. They come from the first cache, where a panel of them
+// is copied to: rows of the whole matrix would share few of its sets.
+const (
+	quadTiles = 4
+	quadRows  = 32 // of a panel
+	quadWidth = 16 // columns of a panel: one vector
+	quadTap   = quadRows*quadWidth + skew
+	quadPanel = 9 * quadTap
+	quadImage = frequencies * quadTiles // of one channel
+	quadSums  = frequencies * quadTiles * quadWidth
+
+	// While a panel is at work, weights for later are fetched from memory, in
+	// pieces of 8 cache lines, of which the loops have room for so many.
+	fetchFloats = 128
+	fetchPieces = 2 * patchSide * quadRows / 8
+)
+
+// quad is work on four tiles and one panel of weights. The assembly reads this
+// struct by its field names.
+type quad struct {
+	image []float32 // (6, 32, 6, 4): of the rows' channels, one row of frequencies after the other
+	sums  []float32 // (4, 36, 16): of products; or the transformed gradients of results
+	scale []float32 // (36): what sums are multiplied by after that, or gradients before
+	panel []float32 // (9, 32, 16), by quadTap: weights, or their gradient
+
+	memory               []float32 // where the panel comes from or another one goes to
+	memoryRow, memoryTap int       // floats between its rows and between its taps
+
+	ahead []float32 // from where on weights for later are in memory,
+	fetch []int     // and how many bytes after that the pieces to fetch now
+	plan  []int     // fetch of one call after the other
+
+	last []float32 // the panel before, which gradWeights writes to memory on the way
+}
+
+// quadLoops are the loops of an instruction set.
+type quadLoops struct {
+	products    func(*quad) // add to sums, and copy the panel from memory
+	gradWeights func(*quad) // compute the panel from sums, and copy last to memory
+	transpose   func(*quad) // fill the panel from memory, where its columns are rows and its taps in reverse
+}
+
+// quadScales are the fractions of G; quadOnes are none.
+var quadScales, quadOnes = func() (scales, ones [frequencies]float32) {
+	g := [patchSide]float32{1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 1}
+	for f := range frequencies {
+		scales[f], ones[f] = g[f/patchSide]*g[f%patchSide], 1
+	}
+	return scales, ones
+}()
+
+func (s ConvShape) quads() int { return (s.tiles() + quadTiles - 1) / quadTiles }
+
+// prefersQuads tells whether it is faster not to keep transformed weights, or
+// sums of their gradients, where that is so for at most so many quads.
+func (e *Engine) prefersQuads(s ConvShape, most int) bool {
+	return e.isa.quads != nil && s.quads() <= most && s.In%quadRows == 0 && s.Out%quadRows == 0
+}
+
+// planFetch spreads the fetching of some columns of quadRows rows of weights,
+// which are row floats apart and taps tap floats, over so many calls.
+func (q *quad) planFetch(calls, columns, row, tap int) {
+	across := (columns + fetchFloats - 1) / fetchFloats
+	pieces := 9 * quadRows * across
+	each := min((pieces+calls-1)/calls, fetchPieces)
+	plan := grow(&q.plan, calls*fetchPieces)
+	clear(plan)
+	for n := range min(pieces, calls*each) {
+		r := n / across
+		plan[n/each*fetchPieces+n%each] = 4 * (n%across*fetchFloats + r%quadRows*row + r/quadRows*tap)
+	}
+}
+
+// quadImages computes the transformed image, (quads, In/32, 6, 32, 6, 4), of x.
+func (e *Engine) quadImages(s ConvShape, x []Channels) []float32 {
+	stride := channelStride(s.In)
+	byChannel := grow(&e.partial, s.quads()*quadImage*stride)
+	clear(byChannel[s.tiles()/quadTiles*quadImage*stride:]) // tiles that are not there
+	e.Parallel(s.tiles(), func(p, lo, hi int) {
+		part := &e.parts[p]
+		t := &part.transform
+		t.dstRow, t.dstCol, t.dstNext = patchSide*quadTiles*stride, quadTiles*stride, stride
+		from := 0
+		for _, c := range x {
+			for tile := lo; tile < hi; {
+				quad, within := tile/quadTiles, tile%quadTiles
+				s.source(t, &part.patch, c.Values, c.Count, tile, min(hi, (quad+1)*quadTiles), 1, 0, c.Count)
+				t.dst = byChannel[(quad*quadImage+within)*stride+from:]
+				tile += t.count
+				e.isa.transform(t, imageTransform)
+			}
+			from += c.Count
+		}
+	})
+	const row = patchSide * quadTiles
+	blocks := s.In / quadRows
+	images := grow(&e.weights, s.quads()*quadImage*s.In)
+	e.Parallel(s.quads()*blocks, func(_, lo, hi int) {
+		for block := lo; block < hi; block++ {
+			for i := range patchSide {
+				e.isa.transpose(transposition{
+					dst: images[(block*patchSide+i)*quadRows*row:], dstRow: row, rows: quadRows,
+					src: byChannel[(block/blocks*patchSide+i)*row*stride+block%blocks*quadRows:], srcRow: stride, cols: row,
+				})
+			}
+		}
+	})
+	return images
+}
+
+// quadConv computes what winograd does.
+func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
+	if m := then.moments; m != nil && e.countsMoments(s) {
+		counts := grow(&e.sums, 2*s.Out)
+		clear(counts)
+		defer func() { m.addUp(counts, s.Out) }()
+		then = after{counts: counts}
+	}
+	images := e.quadImages(s, x)
+	e.Parallel(s.Out/quadWidth, func(p, lo, hi int) {
+		part := &e.parts[p]
+		q := &part.quad
+		q.panel = grow(&part.panel, quadPanel)
+		tiles := s.quads() * quadTiles
+		panelSums := s.quads() * quadSums
+		sums := grow(&part.products, (hi-lo)*panelSums)
+		clear(sums)
+		for n := range (hi - lo) * tiles {
+			if bias == nil {
+				break
+			}
+			to := sums[(n*frequencies+constantFrequency)*quadWidth:]
+			for c, b := range bias[(lo+n/tiles)*quadWidth:][:quadWidth] {
+				to[c] = b / quadScales[constantFrequency]
+			}
+		}
+		multiply := func(panel, from int) { // the rows from.. of the panel, which is in q.memory
+			q.scale = quadOnes[:]
+			if from+quadRows == s.In {
+				q.scale = quadScales[:]
+			}
+			for quad := range s.quads() {
+				q.image = images[(quad*s.In+from)*quadImage:][:quadRows*quadImage]
+				q.sums = sums[(panel-lo)*panelSums+quad*quadSums:][:quadSums]
+				e.isa.quads.products(q)
+				q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
+			}
+		}
+		if w.plain != nil {
+			// All panels of some rows, which are long runs of memory; of the next rows
+			// meanwhile.
+			q.planFetch(hi-lo, (hi-lo)*quadWidth, s.Out, s.In*s.Out)
+			for from := 0; from < s.In; from += quadRows {
+				next := min(from+quadRows, s.In-quadRows)
+				q.ahead = w.plain[next*s.Out+lo*quadWidth:]
+				for panel := lo; panel < hi; panel++ {
+					q.fetch = q.plan[(panel-lo)*fetchPieces:][:fetchPieces]
+					q.memory, q.memoryRow, q.memoryTap = w.plain[from*s.Out+panel*quadWidth:], s.Out, s.In*s.Out
+					multiply(panel, from)
+				}
+			}
+		} else {
+			// All rows of a panel, which are columns in memory; the next piece of them, or
+			// the first one of the next panel, meanwhile.
+			calls := min(fetchFloats, s.In) / quadRows
+			q.planFetch(calls, fetchFloats, s.In, s.In*s.Out)
+			for panel := lo; panel < hi; panel++ {
+				for from := 0; from < s.In; from += quadRows {
+					next := (from/fetchFloats + 1) * fetchFloats
+					if next >= s.In {
+						next = (min(panel+1, hi-1) - panel) * quadWidth * s.In
+					}
+					at := panel * quadWidth * s.In
+					q.ahead = w.transposed[at+next:]
+					q.fetch = q.plan[from/quadRows%calls*fetchPieces:][:fetchPieces]
+					q.memory, q.memoryRow, q.memoryTap = w.transposed[at+from:], s.In, s.In*s.Out
+					e.isa.quads.transpose(q)
+					q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
+					multiply(panel, from)
+				}
+			}
+		}
+		for panel := lo; panel < hi; panel++ {
+			e.transformResults(s, part, y, sums[(panel-lo)*panelSums:], then, 0, s.tiles(), panel*quadWidth, quadWidth, quadWidth)
+		}
+	})
+}
+
+// quadGradWeights computes what winogradGradWeights does, for a single quad.
+func (e *Engine) quadGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
+	images := e.quadImages(s, x)
+	panels := s.Out / quadWidth
+	grads := grow(&e.partial, panels*quadSums)
+	e.Parallel(panels, func(p, lo, hi int) {
+		part := &e.parts[p]
+		t := &part.transform
+		t.dstRow, t.dstCol, t.dstNext = patchSide*quadWidth, quadWidth, frequencies*quadWidth
+		for panel := lo; panel < hi; panel++ {
+			to := grads[panel*quadSums:][:quadSums]
+			clear(to[s.tiles()*t.dstNext:])
+			for tile := 0; tile < s.tiles(); {
+				s.source(t, &part.patch, dy, s.Out, tile, s.tiles(), 0, panel*quadWidth, quadWidth)
+				t.dst = to[tile*t.dstNext:]
+				tile += t.count
+				e.isa.transform(t, resultGradTransform)
+			}
+		}
+	})
+	e.Parallel(s.In/quadRows, func(p, lo, hi int) {
+		part := &e.parts[p]
+		q := &part.quad
+		q.panel, q.last = grow(&part.panel, quadPanel), grow(&part.taps, quadPanel)
+		q.scale = quadScales[:]
+		q.memory = dw[lo*quadRows*s.Out:] // what is written here first is overwritten by the first panel
+		q.memoryRow, q.memoryTap = s.Out, s.In*s.Out
+		for block := lo; block < hi; block++ {
+			q.image = images[block*quadRows*quadImage:][:quadRows*quadImage]
+			for panel := range panels {
+				q.sums = grads[panel*quadSums:][:quadSums]
+				e.isa.quads.gradWeights(q)
+				q.panel, q.last = q.last, q.panel
+				q.memory = dw[block*quadRows*s.Out+panel*quadWidth:]
+			}
+		}
+		for tap := range 9 {
+			part.rowCopy = rowCopy{
+				y: q.memory[tap*q.memoryTap:], yStride: q.memoryRow,
+				x: q.last[tap*quadTap:], xStride: quadWidth,
+				rows: quadRows, cols: quadWidth,
+			}
+			e.isa.copyRows(&part.rowCopy)
+		}
+	})
+}
