@@ -35,6 +35,10 @@ const tileBlock = 64
 // see what comes next.
 const rowsAhead = 2
 
+// weightRows is the number of rows of weights that are transformed at once for
+// so few tiles that all their products stay in the second cache with these rows.
+const weightRows = 32
+
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
 func (s ConvShape) tiles() int     { return s.N * s.tilesHigh() * s.tilesWide() }
@@ -172,14 +176,17 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 	}
 }
 
-// transformWeights transforms rows from..from+k of one panel of weights to dst
-// (36, In, width), by its stride; it packs them first unless they stand as they
-// are needed.
-func (e *Engine) transformWeights(s ConvShape, part *part, dst []float32, panel, from, k int, w weights) {
+// transformWeights transforms rows from..from+k of one panel of weights to those
+// rows of dst (36, rows, width), by its stride, or to the first ones if there are
+// k rows only; it packs them first unless they stand as they are needed.
+func (e *Engine) transformWeights(s ConvShape, part *part, dst []float32, rows, panel, from, k int, w weights) {
 	first, cols, width := e.isa.panel(s.Out, panel)
-	stride := panelStride(s.In, width)
+	stride := panelStride(rows, width)
 	t := &part.transform
-	t.dst, t.dstRow, t.dstCol, t.dstNext = dst[from*width:], patchSide*stride, stride, width
+	t.dst, t.dstRow, t.dstCol, t.dstNext = dst, patchSide*stride, stride, width
+	if rows > k {
+		t.dst = dst[from*width:]
+	}
 	if w.plain != nil && cols == width {
 		t.src, t.srcRow, t.srcCol, t.srcNext = w.plain[from*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
 		t.cols, t.count = width, k
@@ -225,14 +232,28 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		e.Parallel(tiles, func(p, lo, hi int) {
 			e.transformImage(s, &e.parts[p], image[lo*tileStride(s.In):], x, lo, hi)
 		})
+		rows := s.In
+		if tiles <= tileBlock {
+			rows = weightRows
+		}
 		e.Share(panels, 1, func(p, piece, lo, hi int) {
 			part, then := &e.parts[p], thenOf(piece)
 			weights := grow(&part.panel, panelFloats)
 			for panel := lo; panel < hi; panel++ {
-				e.transformWeights(s, part, weights, panel, 0, s.In, w)
-				for from := 0; from < tiles; from += tileBlock {
-					end := min(from+tileBlock, tiles)
-					e.multiplyTiles(s, part, y, image[from*tileStride(s.In):], weights, bias, then, from, end, panel)
+				for at := 0; at < s.In; at += rows {
+					k := min(rows, s.In-at)
+					e.transformWeights(s, part, weights, k, panel, at, k, w)
+					var next fetch
+					if tiles <= tileBlock {
+						next = w.after(e.isa, s, panel, at+k, rows)
+					}
+					for from := 0; from < tiles; from += tileBlock {
+						end := min(from+tileBlock, tiles)
+						e.multiplyTiles(s, part, image[from*tileStride(s.In):], weights, bias, end-from, panel, at, k, next)
+						if at+k == s.In {
+							e.transformProducts(s, part, y, then, from, end, panel)
+						}
+					}
 				}
 			}
 		})
@@ -245,7 +266,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		for lo < hi {
 			panel, from := lo/bands, lo%bands
 			to := min(bands, from+hi-lo)
-			e.transformWeights(s, &e.parts[p], weights[panel*panelFloats:], panel, from*rows, min(to*rows, s.In)-from*rows, w)
+			e.transformWeights(s, &e.parts[p], weights[panel*panelFloats:], s.In, panel, from*rows, min(to*rows, s.In)-from*rows, w)
 			lo += to - from
 		}
 	})
@@ -256,31 +277,39 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 			end := min(lo+tileBlock, hi)
 			e.transformImage(s, part, image, x, lo, end)
 			for panel := range panels {
-				e.multiplyTiles(s, part, y, image, weights[panel*panelFloats:], bias, then, lo, end, panel)
+				e.multiplyTiles(s, part, image, weights[panel*panelFloats:], bias, end-lo, panel, 0, s.In, fetch{})
+				e.transformProducts(s, part, y, then, lo, end, panel)
 			}
 			lo = end
 		}
 	})
 }
 
-// multiplyTiles computes tiles lo..hi of the columns in panel of y, from their
-// transformed image and the transformed weights of the panel.
-func (e *Engine) multiplyTiles(s ConvShape, part *part, y []Channels, image, weights, bias []float32, then after, lo, hi, panel int) {
+// multiplyTiles computes part.products (tiles, 36, width) from the transformed
+// image of some tiles and rows at..at+k of the transformed weights of a panel,
+// which it adds to those of the rows before; meanwhile it fetches what is next.
+func (e *Engine) multiplyTiles(s ConvShape, part *part, image, weights, bias []float32, tiles, panel, at, k int, next fetch) {
 	first, cols, width := e.isa.panel(s.Out, panel)
-	products := grow(&part.products, (hi-lo)*frequencies*width)
+	products := grow(&part.products, tiles*frequencies*width)
 	t := &part.tile
-	*t = tile{cRow: frequencies * width, aRow: tileStride(s.In), aStep: 1, js: 1, ks: s.In, cols: cols, width: width}
+	*t = tile{cRow: frequencies * width, aRow: tileStride(s.In), aStep: 1, js: 1, ks: k, cols: cols, width: width}
 	for f := range frequencies {
-		t.setInitial(nil, 0)
-		if f == constantFrequency {
+		t.accumulate(products[f*width:], at == 0)
+		if f == constantFrequency && at == 0 {
 			t.setInitial(bias, first)
 		}
-		t.a = image[f*channelStride(s.In):]
-		t.b = weights[f*panelStride(s.In, width):]
-		t.c = products[f*width:]
-		e.isa.multiply(t, hi-lo)
+		t.a = image[f*channelStride(s.In)+at:]
+		t.b = weights[f*panelStride(k, width):]
+		e.isa.multiply(t, tiles)
+		next.part(e.isa, f, frequencies)
 	}
-	e.transformResults(s, part, y, products, then, lo, hi, first, cols, width)
+}
+
+// transformProducts computes tiles lo..hi of the columns in a panel of y from
+// part.products, and what comes after.
+func (e *Engine) transformProducts(s ConvShape, part *part, y []Channels, then after, lo, hi, panel int) {
+	first, cols, width := e.isa.panel(s.Out, panel)
+	e.transformResults(s, part, y, part.products[:(hi-lo)*frequencies*width], then, lo, hi, first, cols, width)
 }
 
 // transformResultGrads computes dst (panels, 36, k, width), by its strides, from

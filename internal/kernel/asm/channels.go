@@ -56,3 +56,31 @@ func copyRows() {
 	Label(cached)
 	loop(func(v, to Op) { VMOVUPS(v, to) })
 }
+
+// fetchRows writes the function that fetches rows of memory into the caches.
+func fetchRows() {
+	TEXT("fetchRowsSSE", NOSPLIT, "func(x []float32, rows, stride, cols int)")
+	Doc("fetchRowsSSE fetches the cache lines of some columns of rows.")
+	field := func(name string) reg.GPVirtual {
+		v := GP64()
+		Load(Param(name), v)
+		return v
+	}
+	x, rows, stride, cols := GP64(), field("rows"), field("stride"), field("cols")
+	Load(Param("x").Base(), x)
+	SHLQ(Imm(2), stride)
+	SHLQ(Imm(2), cols)
+	row, line := label(), label()
+	Label(row)
+	at := GP64()
+	XORQ(at, at)
+	Label(line)
+	PREFETCHT0(Mem{Base: x, Index: at, Scale: 1})
+	ADDQ(Imm(64), at)
+	CMPQ(at, cols)
+	JLT(LabelRef(line))
+	ADDQ(stride, x)
+	DECQ(rows)
+	JNZ(LabelRef(row))
+	RET()
+}

@@ -59,6 +59,7 @@ func main() {
 		crossEntropyGrad(s, wide)
 	}
 	copyRows()
+	fetchRows()
 	transpose()
 	coefficients := quadConstants()
 	quadProducts(coefficients)
