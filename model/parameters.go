@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 // Parameter is one tensor of the net.
@@ -159,9 +161,9 @@ func (p *Parameters) add(name string, shape, torch []int, trained bool) *Paramet
 	for _, n := range shape {
 		size *= n
 	}
-	q := &Parameter{Name: name, Shape: shape, Value: make([]float32, size), statistic: !trained, torch: torch}
+	q := &Parameter{Name: name, Shape: shape, Value: kernel.Floats(size), statistic: !trained, torch: torch}
 	if trained && !p.Config.frozen(name) {
-		q.Grad = make([]float32, size)
+		q.Grad = kernel.Floats(size)
 	}
 	p.list = append(p.list, q)
 	p.byName[name] = q

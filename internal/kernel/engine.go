@@ -83,10 +83,15 @@ func (e *Engine) Threads() int { return e.threads }
 // Kernel is the name of the chosen instruction set: avx512, avx2 or generic.
 func (e *Engine) Kernel() string { return e.isa.name }
 
-// grow returns *buf with length n and undefined contents, enlarged if need be.
+// grow returns *buf with length n and undefined contents, enlarged if need be;
+// float32 as by Floats.
 func grow[T any](buf *[]T, n int) []T {
 	if cap(*buf) < n {
-		*buf = make([]T, n)
+		if floats, ok := any(buf).(*[]float32); ok {
+			*floats = Floats(n)
+		} else {
+			*buf = make([]T, n)
+		}
 	}
 	return (*buf)[:n]
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	G "gorgonia.org/gorgonia"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 // Memory is where the outputs of ops live: blocks that are used again once
@@ -139,8 +141,7 @@ func (m *Memory) take(free []int, size int) (block int, rest []int) {
 		}
 	}
 	if best < 0 {
-		block := make([]float32, size)
-		adviseHugePages(block)
+		block := kernel.Floats(size)
 		m.blocks = append(m.blocks, block)
 		return len(m.blocks) - 1, free
 	}

@@ -132,7 +132,7 @@ func (s *Solver) newBuffers(names ...string) []buffer {
 	for b, name := range names {
 		buffers[b] = buffer{name, make([][]float32, len(s.params))}
 		for i, p := range s.params {
-			buffers[b].values[i] = make([]float32, len(p.Value))
+			buffers[b].values[i] = kernel.Floats(len(p.Value))
 		}
 	}
 	return buffers

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package op
+package kernel
 
 // adviseHugePages does nothing here.
-func adviseHugePages([]float32) {}
+func adviseHugePages([]byte) {}
