@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 )
 
 // Parameter is one tensor of the net.
@@ -161,9 +161,9 @@ func (p *Parameters) add(name string, shape, torch []int, trained bool) *Paramet
 	for _, n := range shape {
 		size *= n
 	}
-	q := &Parameter{Name: name, Shape: shape, Value: kernel.Floats(size), statistic: !trained, torch: torch}
+	q := &Parameter{Name: name, Shape: shape, Value: op.Floats(size), statistic: !trained, torch: torch}
 	if trained && !p.Config.frozen(name) {
-		q.Grad = kernel.Floats(size)
+		q.Grad = op.Floats(size)
 	}
 	p.list = append(p.list, q)
 	p.byName[name] = q

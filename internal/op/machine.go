@@ -14,6 +14,9 @@ import (
 // every reader of what they held has run.
 type Memory struct{ blocks [][]float32 }
 
+// Floats gives n zeros, for what is as large as parameters are: see kernel.Floats.
+func Floats(n int) []float32 { return kernel.Floats(n) }
+
 // Bytes is the size of all of it.
 func (m *Memory) Bytes() int64 {
 	n := int64(0)
