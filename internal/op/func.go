@@ -192,11 +192,10 @@ func floats(v G.Value) []float32 {
 	switch v := v.(type) {
 	case *G.F32:
 		return []float32{float32(*v)}
-	case tensor.Tensor:
-		if s, ok := v.Data().(float32); ok {
-			return []float32{s}
+	case *tensor.Dense: // its Data goes through reflection
+		if v.Dtype() == tensor.Float32 {
+			return v.Float32s()
 		}
-		return v.Data().([]float32)
 	}
 	panic(fmt.Sprintf("value of type %T, want float32", v))
 }
