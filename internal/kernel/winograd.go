@@ -35,9 +35,12 @@ const tileBlock = 64
 // see what comes next.
 const rowsAhead = 2
 
-// weightRows is the number of rows of weights that are transformed at once for
-// so few tiles that all their products stay in the second cache with these rows.
-const weightRows = 32
+// Of at most blockedTiles tiles all products stay in the second cache, beside
+// weightRows rows of transformed weights: so many are then transformed at once.
+const (
+	blockedTiles = 32
+	weightRows   = 32
+)
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
@@ -233,7 +236,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 			e.transformImage(s, &e.parts[p], image[lo*tileStride(s.In):], x, lo, hi)
 		})
 		rows := s.In
-		if tiles <= tileBlock {
+		if tiles <= blockedTiles {
 			rows = weightRows
 		}
 		e.Share(panels, 1, func(p, piece, lo, hi int) {
@@ -244,7 +247,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 					k := min(rows, s.In-at)
 					e.transformWeights(s, part, weights, k, panel, at, k, w)
 					var next fetch
-					if tiles <= tileBlock {
+					if tiles <= blockedTiles {
 						next = w.after(e.isa, s, panel, at+k, rows)
 					}
 					for from := 0; from < tiles; from += tileBlock {
