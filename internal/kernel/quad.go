@@ -75,8 +75,8 @@ func (e *Engine) prefersQuads(s ConvShape, most int) bool {
 	return e.isa.quads != nil && s.quads() <= most && s.In%quadRows == 0 && s.Out%quadRows == 0
 }
 
-// planFetch spreads the fetching of some columns of quadRows rows of weights,
-// which are row floats apart and taps tap floats, over so many calls.
+// planFetch spreads the fetching of some columns of quadRows rows of weights over
+// so many calls; rows are row floats apart, taps are tap floats apart.
 func (q *quad) planFetch(calls, columns, row, tap int) {
 	across := (columns + fetchFloats - 1) / fetchFloats
 	pieces := 9 * quadRows * across

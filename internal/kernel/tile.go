@@ -35,7 +35,7 @@ type instructionSet struct {
 
 	copyVectors func(*rowCopy)      // for cols which are a multiple of 8; or nil
 	transpose   func(transposition) // for rows and cols which are multiples of 8; or nil
-	fetch       func(x []float32, rows, stride, cols int)
+	fetch       func(x []float32, rows, stride, cols int) // into the caches, the columns of rows which are stride apart; or nil
 
 	transforms    []transformLoops // widest first; a plain loop does the rest
 	countsMoments bool             // has a resultMomentsTransform
