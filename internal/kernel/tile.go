@@ -33,8 +33,8 @@ type instructionSet struct {
 	run     func(*tile)
 	loops   columnLoops
 
-	copyVectors func(*rowCopy)      // for cols which are a multiple of 8; or nil
-	transpose   func(transposition) // for rows and cols which are multiples of 8; or nil
+	copyVectors func(*rowCopy)                            // for cols which are a multiple of 8; or nil
+	transpose   func(transposition)                       // for rows and cols which are multiples of 8; or nil
 	fetch       func(x []float32, rows, stride, cols int) // into the caches, the columns of rows which are stride apart; or nil
 
 	transforms    []transformLoops // widest first; a plain loop does the rest
