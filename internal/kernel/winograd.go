@@ -35,11 +35,14 @@ const tileBlock = 64
 // see what comes next.
 const rowsAhead = 2
 
-// Of at most blockedTiles tiles all products stay in the second cache, beside
-// weightRows rows of transformed weights: so many are then transformed at once.
+// Where tiles are few, all that is at work stays in the second cache: for at most
+// panelTiles tiles and panels, one times the other, the products or transformed
+// gradients; and sliceChannels channels of the transformed image and weights. To
+// transform these anew where they are needed again costs less than to read them
+// from the third cache.
 const (
-	blockedTiles = 32
-	weightRows   = 32
+	panelTiles    = 128
+	sliceChannels = 32
 )
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
@@ -117,20 +120,20 @@ func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels 
 	t.src, t.srcRow, t.srcCol, t.count = p, q.side*cols, cols, 1
 }
 
-// transformImage computes dst (tiles, 36, channels), by its strides, from tiles
-// lo..hi of x.
-func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Channels, lo, hi int) {
+// transformImage computes dst (tiles, 36, k), by its strides, from tiles lo..hi
+// and channels at..at+k of x.
+func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Channels, lo, hi, at, k int) {
 	t := &part.transform
-	t.dstRow, t.dstCol, t.dstNext = patchSide*channelStride(s.In), channelStride(s.In), tileStride(s.In)
-	from := 0
+	t.dstRow, t.dstCol, t.dstNext = patchSide*channelStride(k), channelStride(k), tileStride(k)
 	for _, c := range x {
-		for tile := lo; tile < hi; {
-			s.source(t, &part.patch, c.Values, c.Count, tile, hi, 1, 0, c.Count)
-			t.dst = dst[(tile-lo)*t.dstNext+from:]
+		from, to := max(at, 0), min(at+k, c.Count) // of its channels
+		for tile := lo; tile < hi && from < to; {
+			s.source(t, &part.patch, c.Values, c.Count, tile, hi, 1, from, to-from)
+			t.dst = dst[(tile-lo)*t.dstNext+from-at:]
 			tile += t.count
 			e.isa.transform(t, imageTransform)
 		}
-		from += c.Count
+		at -= c.Count
 	}
 }
 
@@ -207,19 +210,19 @@ func (e *Engine) transformWeights(s ConvShape, part *part, dst []float32, rows, 
 // panelStride is the distance of frequencies in a transformed panel.
 func panelStride(k, width int) int { return k*width + skew }
 
-// winograd computes what correlate does. Of the image and the weights, the
-// smaller one is transformed as a whole first; the larger one by pieces, each by the thread that uses it and just before it does.
+// winograd computes what correlate does. Of many tiles each thread takes some,
+// and all read the same transformed weights; of few tiles each takes some panels.
 func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
 	if e.prefersQuads(s, 2) {
 		e.quadConv(s, y, x, bias, then, w)
 		return
 	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
 	byTile := tiles >= s.Out
+	blocks := (tiles + panelTiles - 1) / panelTiles // of few tiles
 	thenOf := func(piece int) after { return then }
 	if then.moments != nil && e.countsMoments(s) {
-		pieces := 1 // all panels have channels of their own
+		pieces := blocks // all panels have channels of their own
 		if byTile {
 			pieces = e.shares(tiles, tileBlock)
 		}
@@ -227,41 +230,16 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		clear(counts)
 		defer func() { then.moments.addUp(counts, s.Out) }()
 		thenOf = func(piece int) after {
-			return after{counts: counts[piece%pieces*2*s.Out:][:2*s.Out]}
+			return after{counts: counts[piece*2*s.Out:][:2*s.Out]}
 		}
 	}
 	if !byTile {
-		image := grow(&e.weights, tiles*tileStride(s.In))
-		e.Parallel(tiles, func(p, lo, hi int) {
-			e.transformImage(s, &e.parts[p], image[lo*tileStride(s.In):], x, lo, hi)
-		})
-		rows := s.In
-		if tiles <= blockedTiles {
-			rows = weightRows
-		}
-		e.Share(panels, 1, func(p, piece, lo, hi int) {
-			part, then := &e.parts[p], thenOf(piece)
-			weights := grow(&part.panel, panelFloats)
-			for panel := lo; panel < hi; panel++ {
-				for at := 0; at < s.In; at += rows {
-					k := min(rows, s.In-at)
-					e.transformWeights(s, part, weights, k, panel, at, k, w)
-					var next fetch
-					if tiles <= blockedTiles {
-						next = w.after(e.isa, s, panel, at+k, rows)
-					}
-					for from := 0; from < tiles; from += tileBlock {
-						end := min(from+tileBlock, tiles)
-						e.multiplyTiles(s, part, image[from*tileStride(s.In):], weights, bias, end-from, panel, at, k, next)
-						if at+k == s.In {
-							e.transformProducts(s, part, y, then, from, end, panel)
-						}
-					}
-				}
-			}
+		e.sharePanels(s, blocks, func(part *part, block, first, last int) {
+			e.multiplySlices(s, part, y, x, bias, thenOf(block), w, tiles*block/blocks, tiles*(block+1)/blocks, first, last)
 		})
 		return
 	}
+	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
 	weights := grow(&e.weights, panels*panelFloats)
 	const rows = 8 // of a panel at once, so that there is work for all threads
 	bands := (s.In + rows - 1) / rows
@@ -278,131 +256,160 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		image := grow(&part.band, tileBlock*tileStride(s.In))
 		for lo < hi {
 			end := min(lo+tileBlock, hi)
-			e.transformImage(s, part, image, x, lo, end)
+			e.transformImage(s, part, image, x, lo, end, 0, s.In)
 			for panel := range panels {
-				e.multiplyTiles(s, part, image, weights[panel*panelFloats:], bias, end-lo, panel, 0, s.In, fetch{})
-				e.transformProducts(s, part, y, then, lo, end, panel)
+				first, cols, width := e.isa.panel(s.Out, panel)
+				products := grow(&part.products, (end-lo)*frequencies*width)
+				e.multiplyTiles(s, part, products, image, weights[panel*panelFloats:], bias, end-lo, panel, 0, s.In)
+				e.transformResults(s, part, y, products, then, lo, end, first, cols, width)
 			}
 			lo = end
 		}
 	})
 }
 
-// multiplyTiles computes part.products (tiles, 36, width) from the transformed
-// image of some tiles and rows at..at+k of the transformed weights of a panel,
-// which it adds to those of the rows before; meanwhile it fetches what is next.
-func (e *Engine) multiplyTiles(s ConvShape, part *part, image, weights, bias []float32, tiles, panel, at, k int, next fetch) {
+// sharePanels runs f on each of so many blocks of few tiles, and on all panels
+// first..last, as many at once as there is room for.
+func (e *Engine) sharePanels(s ConvShape, blocks int, f func(part *part, block, first, last int)) {
+	panels := e.isa.panels(s.Out)
+	each := min(max(1, panelTiles*blocks/s.tiles()), (panels+e.threads-1)/e.threads)
+	groups := (panels + each - 1) / each
+	e.Share(groups*blocks, 1, func(p, _, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			group := i / blocks
+			f(&e.parts[p], i%blocks, group*each, min((group+1)*each, panels))
+		}
+	})
+}
+
+// multiplySlices computes tiles lo..hi and panels first..last of y: the products
+// of some channels after those of the others.
+func (e *Engine) multiplySlices(s ConvShape, part *part, y, x []Channels, bias []float32, then after, w weights, lo, hi, first, last int) {
+	tiles := hi - lo
+	panelFloats := tiles * frequencies * e.isa.wide
+	products := grow(&part.products, (last-first)*panelFloats)
+	for at := 0; at < s.In; at += sliceChannels {
+		k := min(sliceChannels, s.In-at)
+		image, weights := grow(&part.band, tiles*tileStride(k)), grow(&part.panel, frequencies*panelStride(k, e.isa.wide))
+		e.transformImage(s, part, image, x, lo, hi, at, k)
+		for panel := first; panel < last; panel++ {
+			e.transformWeights(s, part, weights, k, panel, at, k, w)
+			e.multiplyTiles(s, part, products[(panel-first)*panelFloats:], image, weights, bias, tiles, panel, at, k)
+		}
+	}
+	for panel := first; panel < last; panel++ {
+		from, cols, width := e.isa.panel(s.Out, panel)
+		e.transformResults(s, part, y, products[(panel-first)*panelFloats:], then, lo, hi, from, cols, width)
+	}
+}
+
+// multiplyTiles computes the products (tiles, 36, width) of some tiles of the
+// transformed image and the transformed weights of a panel, both of the channels
+// at..at+k, and adds them to those of the channels before.
+func (e *Engine) multiplyTiles(s ConvShape, part *part, products, image, weights, bias []float32, tiles, panel, at, k int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
-	products := grow(&part.products, tiles*frequencies*width)
 	t := &part.tile
-	*t = tile{cRow: frequencies * width, aRow: tileStride(s.In), aStep: 1, js: 1, ks: k, cols: cols, width: width}
+	*t = tile{cRow: frequencies * width, aRow: tileStride(k), aStep: 1, js: 1, ks: k, cols: cols, width: width}
 	for f := range frequencies {
 		t.accumulate(products[f*width:], at == 0)
 		if f == constantFrequency && at == 0 {
 			t.setInitial(bias, first)
 		}
-		t.a = image[f*channelStride(s.In)+at:]
+		t.a = image[f*channelStride(k):]
 		t.b = weights[f*panelStride(k, width):]
 		e.isa.multiply(t, tiles)
-		next.part(e.isa, f, frequencies)
 	}
 }
 
-// transformProducts computes tiles lo..hi of the columns in a panel of y from
-// part.products, and what comes after.
-func (e *Engine) transformProducts(s ConvShape, part *part, y []Channels, then after, lo, hi, panel int) {
+// transformResultGrads computes dst (36, k, width), by its strides, from tiles
+// lo..lo+k and one panel of dy.
+func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32, panel, lo, k int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
-	e.transformResults(s, part, y, part.products[:(hi-lo)*frequencies*width], then, lo, hi, first, cols, width)
-}
-
-// transformResultGrads computes dst (panels, 36, k, width), by its strides, from
-// tiles lo..hi of dy: rows at.. of k.
-func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32, lo, hi, at, k int) {
 	t := &part.transform
-	for panel := range e.isa.panels(s.Out) {
-		first, cols, width := e.isa.panel(s.Out, panel)
-		to := dst[panel*frequencies*panelStride(k, e.isa.wide):]
-		t.dstRow, t.dstCol, t.dstNext = patchSide*panelStride(k, width), panelStride(k, width), width
-		for tile := lo; tile < hi; {
-			s.source(t, &part.patch, dy, s.Out, tile, hi, 0, first, cols)
-			t.dst = to[(at+tile-lo)*width:]
-			tile += t.count
-			e.isa.transform(t, resultGradTransform)
-		}
+	t.dstRow, t.dstCol, t.dstNext = patchSide*panelStride(k, width), panelStride(k, width), width
+	for tile := lo; tile < lo+k; {
+		s.source(t, &part.patch, dy, s.Out, tile, lo+k, 0, first, cols)
+		t.dst = dst[(tile-lo)*width:]
+		tile += t.count
+		e.isa.transform(t, resultGradTransform)
 	}
 }
 
 // winogradGradWeights computes dw from x and dy. The sums over tiles of all
-// frequencies are larger than the tiles where the image is small: then the
-// tiles are transformed as a whole first, and each thread sums some panels.
-// Otherwise each thread sums some tiles.
+// frequencies are larger than the tiles where the image is small: then each
+// thread sums some panels. Otherwise each thread sums some tiles.
 func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
 	if e.prefersQuads(s, 1) {
 		e.quadGradWeights(s, dw, x, dy)
 		return
 	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
 	if tiles < min(s.In, s.Out) {
-		gradFloats := frequencies * panelStride(tiles, e.isa.wide)
-		image := grow(&e.weights, tiles*tileStride(s.In))
-		grads := grow(&e.partial, panels*gradFloats)
-		e.Parallel(tiles, func(p, lo, hi int) {
-			part := &e.parts[p]
-			e.transformImage(s, part, image[lo*tileStride(s.In):], x, lo, hi)
-			e.transformResultGrads(s, part, grads, dy, lo, hi, lo, tiles)
-		})
-		e.Share(panels, 1, func(p, _, lo, hi int) {
-			part := &e.parts[p]
-			sums := grow(&part.products, sumFloats)
-			for panel := lo; panel < hi; panel++ {
-				e.sumTiles(s, part, sums, image, grads[panel*gradFloats:], tiles, panel, true)
-				e.transformSums(s, part, dw, sums, panel)
-			}
+		e.sharePanels(s, 1, func(part *part, _, first, last int) {
+			e.sumSlices(s, part, dw, x, dy, first, last)
 		})
 		return
 	}
+	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
+	gradFloats := frequencies * panelStride(tileBlock, e.isa.wide)
 	e.sumParts(dw, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
 		part := &e.parts[p]
 		sums := grow(&part.products, panels*sumFloats)
 		for from := lo; from < hi; from += tileBlock {
-			end := min(from+tileBlock, hi)
-			k := end - from
-			gradFloats := frequencies * panelStride(k, e.isa.wide)
-			image, grads := grow(&part.band, k*tileStride(s.In)), grow(&part.panel, panels*gradFloats)
-			e.transformImage(s, part, image, x, from, end)
-			e.transformResultGrads(s, part, grads, dy, from, end, 0, k)
+			k := min(tileBlock, hi-from)
+			image, grads := grow(&part.band, k*tileStride(s.In)), grow(&part.panel, gradFloats)
+			e.transformImage(s, part, image, x, from, from+k, 0, s.In)
 			for panel := range panels {
-				e.sumTiles(s, part, sums[panel*sumFloats:], image, grads[panel*gradFloats:], k, panel, from == lo)
+				e.transformResultGrads(s, part, grads, dy, panel, from, k)
+				e.sumTiles(s, part, sums[panel*sumFloats:], image, grads, s.In, k, panel, from == lo)
 			}
 		}
 		for panel := range panels {
-			e.transformSums(s, part, dw, sums[panel*sumFloats:], panel)
+			e.transformSums(s, part, dw, sums[panel*sumFloats:], panel, 0, s.In)
 		}
 	})
 }
 
-// sumTiles adds the products of k transformed tiles of the image and of the
-// gradients to the sums (36, In, width) of a panel, or overwrites these.
-func (e *Engine) sumTiles(s ConvShape, part *part, sums, image, grads []float32, k, panel int, fresh bool) {
-	_, cols, width := e.isa.panel(s.Out, panel)
-	t := &part.tile
-	*t = tile{cRow: width, aRow: 1, aStep: tileStride(s.In), js: 1, ks: k, cols: cols, width: width}
-	for f := range frequencies {
-		t.a = image[f*channelStride(s.In):]
-		t.b = grads[f*panelStride(k, width):]
-		t.accumulate(sums[f*panelStride(s.In, width):], fresh)
-		e.isa.multiply(t, s.In)
+// sumSlices computes the panels first..last of dw: some channels after the others.
+func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, dy []float32, first, last int) {
+	tiles := s.tiles()
+	gradFloats := frequencies * panelStride(tiles, e.isa.wide)
+	grads := grow(&part.panel, (last-first)*gradFloats)
+	for panel := first; panel < last; panel++ {
+		e.transformResultGrads(s, part, grads[(panel-first)*gradFloats:], dy, panel, 0, tiles)
+	}
+	for at := 0; at < s.In; at += sliceChannels {
+		k := min(sliceChannels, s.In-at)
+		image, sums := grow(&part.band, tiles*tileStride(k)), grow(&part.products, frequencies*panelStride(k, e.isa.wide))
+		e.transformImage(s, part, image, x, 0, tiles, at, k)
+		for panel := first; panel < last; panel++ {
+			e.sumTiles(s, part, sums, image, grads[(panel-first)*gradFloats:], k, tiles, panel, true)
+			e.transformSums(s, part, dw, sums, panel, at, k)
+		}
 	}
 }
 
-// transformSums computes the columns of a panel of dw from its sums.
-func (e *Engine) transformSums(s ConvShape, part *part, dw, sums []float32, panel int) {
+// sumTiles adds the products of some transformed tiles of the image, of k channels,
+// and of the gradients to the sums (36, k, width) of a panel, or overwrites these.
+func (e *Engine) sumTiles(s ConvShape, part *part, sums, image, grads []float32, k, tiles, panel int, fresh bool) {
+	_, cols, width := e.isa.panel(s.Out, panel)
+	t := &part.tile
+	*t = tile{cRow: width, aRow: 1, aStep: tileStride(k), js: 1, ks: tiles, cols: cols, width: width}
+	for f := range frequencies {
+		t.a = image[f*channelStride(k):]
+		t.b = grads[f*panelStride(tiles, width):]
+		t.accumulate(sums[f*panelStride(k, width):], fresh)
+		e.isa.multiply(t, k)
+	}
+}
+
+// transformSums computes the channels at..at+k of a panel of dw from its sums.
+func (e *Engine) transformSums(s ConvShape, part *part, dw, sums []float32, panel, at, k int) {
 	first, cols, width := e.isa.panel(s.Out, panel)
 	t := &part.transform
-	t.src, t.srcRow, t.srcCol, t.srcNext = sums, patchSide*panelStride(s.In, width), panelStride(s.In, width), width
-	t.dst, t.dstRow, t.dstCol, t.dstNext = dw[first:], 3*s.In*s.Out, s.In*s.Out, s.Out
-	t.cols, t.count = cols, s.In
+	t.src, t.srcRow, t.srcCol, t.srcNext = sums, patchSide*panelStride(k, width), panelStride(k, width), width
+	t.dst, t.dstRow, t.dstCol, t.dstNext = dw[at*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
+	t.cols, t.count = cols, k
 	e.isa.transform(t, weightsGradTransform)
 }
 
