@@ -41,9 +41,11 @@ const rowsAhead = 2
 // transform these anew where they are needed again costs less than to read them
 // from the third cache.
 const (
-	panelTiles    = 128
-	sliceChannels = 32
+	panelTiles    = 256
+	sliceChannels = 64
 )
+
+const sumBlock = 64
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
@@ -51,8 +53,14 @@ func (s ConvShape) tiles() int     { return s.N * s.tilesHigh() * s.tilesWide() 
 
 // channelStride and tileStride are the distances of frequencies and of tiles
 // in the transformed image (tiles, 36, channels).
-func channelStride(channels int) int { return channels + skew }
-func tileStride(channels int) int    { return frequencies * channelStride(channels) }
+func channelStride(channels int) int {
+	if channels < 128 {
+		return channels // tiles are far from powers of two apart
+	}
+	return channels + skew
+}
+
+func tileStride(channels int) int { return frequencies * channelStride(channels) }
 
 // square is a square of side pixels of an image (N, H, W, channels), which may
 // reach over its borders.
@@ -218,8 +226,8 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		return
 	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	byTile := tiles >= s.Out
-	blocks := (tiles + panelTiles - 1) / panelTiles // of few tiles
+	byTile := tiles >= s.Out && s.In <= 128
+	blocks := (tiles + tileBlock - 1) / tileBlock
 	thenOf := func(piece int) after { return then }
 	if then.moments != nil && e.countsMoments(s) {
 		pieces := blocks // all panels have channels of their own
@@ -344,9 +352,12 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 		return
 	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	if tiles < min(s.In, s.Out) {
-		e.sharePanels(s, 1, func(part *part, _, first, last int) {
-			e.sumSlices(s, part, dw, x, dy, first, last)
+	if tiles < min(s.In, s.Out) || s.In*s.Out > 128*128 {
+		slices := (s.In + sliceChannels - 1) / sliceChannels
+		each := min(max(1, panelTiles/min(tiles, sumBlock)), (panels+e.threads-1)/e.threads)
+		groups := (panels + each - 1) / each
+		e.Share(groups*slices, 1, func(p, _, lo, hi int) {
+			e.sumSlices(s, &e.parts[p], dw, x, dy, each, slices, lo, hi)
 		})
 		return
 	}
@@ -371,20 +382,31 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 }
 
 // sumSlices computes the panels first..last of dw: some channels after the others.
-func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, dy []float32, first, last int) {
-	tiles := s.tiles()
-	gradFloats := frequencies * panelStride(tiles, e.isa.wide)
-	grads := grow(&part.panel, (last-first)*gradFloats)
-	for panel := first; panel < last; panel++ {
-		e.transformResultGrads(s, part, grads[(panel-first)*gradFloats:], dy, panel, 0, tiles)
-	}
-	for at := 0; at < s.In; at += sliceChannels {
+func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, dy []float32, each, slices, lo, hi int) {
+	tiles, panels := s.tiles(), e.isa.panels(s.Out)
+	block := min(tiles, sumBlock)
+	gradFloats := frequencies * panelStride(block, e.isa.wide)
+	sumFloats := frequencies * panelStride(sliceChannels, e.isa.wide)
+	image := grow(&part.band, block*tileStride(sliceChannels))
+	grads, sums := grow(&part.panel, each*gradFloats), grow(&part.products, each*sumFloats)
+	for i := lo; i < hi; i++ {
+		first := i / slices * each
+		last := min(first+each, panels)
+		at := i % slices * sliceChannels
 		k := min(sliceChannels, s.In-at)
-		image, sums := grow(&part.band, tiles*tileStride(k)), grow(&part.products, frequencies*panelStride(k, e.isa.wide))
-		e.transformImage(s, part, image, x, 0, tiles, at, k)
+		for from := 0; from < tiles; from += block {
+			n := min(block, tiles-from)
+			e.transformImage(s, part, image, x, from, from+n, at, k)
+			for panel := first; panel < last; panel++ {
+				grads, sums := grads[(panel-first)*gradFloats:], sums[(panel-first)*sumFloats:]
+				if block < tiles || i == lo || at == 0 {
+					e.transformResultGrads(s, part, grads, dy, panel, from, n)
+				}
+				e.sumTiles(s, part, sums, image, grads, k, n, panel, from == 0)
+			}
+		}
 		for panel := first; panel < last; panel++ {
-			e.sumTiles(s, part, sums, image, grads[(panel-first)*gradFloats:], k, tiles, panel, true)
-			e.transformSums(s, part, dw, sums, panel, at, k)
+			e.transformSums(s, part, dw, sums[(panel-first)*sumFloats:], panel, at, k)
 		}
 	}
 }
