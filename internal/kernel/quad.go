@@ -20,7 +20,7 @@ package kernel
 // is copied to: rows of the whole matrix would share few of its sets.
 const (
 	quadTiles = 4
-	quadRows  = 32 // of a panel
+	quadRows  = 16 // of a panel
 	quadWidth = 16 // columns of a panel: one vector
 	quadTap   = quadRows*quadWidth + skew
 	quadPanel = 9 * quadTap

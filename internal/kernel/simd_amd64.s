@@ -12698,7 +12698,7 @@ TEXT ·quadProductsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS      5312(DX), Z24
 	VMOVUPS      7616(DX), Z25
 	MOVQ         (AX), DX
-	ADDQ         $0x00000c00, DX
+	ADDQ         $0x00000600, DX
 	MOVQ         72(AX), BX
 	MOVQ         120(AX), SI
 	MOVQ         128(AX), DI
@@ -12709,7 +12709,7 @@ TEXT ·quadProductsAVX512(SB), NOSPLIT, $0-8
 	ADDQ         DI, R9
 	LEAQ         (R9)(DI*2), R10
 	ADDQ         DI, R10
-	MOVQ         $0x00000004, R11
+	MOVQ         $0x00000002, R11
 
 l390:
 	MOVQ 136(AX), R12
@@ -12723,25 +12723,25 @@ l391:
 	VMOVUPS          (R8), Z26
 	VMOVUPS          Z26, (BX)
 	VMOVUPS          (R9), Z27
-	VMOVUPS          Z27, 6336(BX)
+	VMOVUPS          Z27, 3264(BX)
 	VMOVUPS          (R10), Z28
-	VMOVUPS          Z28, 12672(BX)
+	VMOVUPS          Z28, 6528(BX)
 	VADDPS           Z26, Z28, Z26
 	VADDPS           Z26, Z27, Z26
 	VMOVUPS          (R8)(DI*1), Z27
-	VMOVUPS          Z27, 2112(BX)
+	VMOVUPS          Z27, 1088(BX)
 	VMOVUPS          (R9)(DI*1), Z28
-	VMOVUPS          Z28, 8448(BX)
+	VMOVUPS          Z28, 4352(BX)
 	VMOVUPS          (R10)(DI*1), Z29
-	VMOVUPS          Z29, 14784(BX)
+	VMOVUPS          Z29, 7616(BX)
 	VADDPS           Z27, Z29, Z27
 	VADDPS           Z27, Z28, Z27
 	VMOVUPS          (R8)(DI*2), Z28
-	VMOVUPS          Z28, 4224(BX)
+	VMOVUPS          Z28, 2176(BX)
 	VMOVUPS          (R9)(DI*2), Z29
-	VMOVUPS          Z29, 10560(BX)
+	VMOVUPS          Z29, 5440(BX)
 	VMOVUPS          (R10)(DI*2), Z30
-	VMOVUPS          Z30, 16896(BX)
+	VMOVUPS          Z30, 8704(BX)
 	VADDPS           Z28, Z30, Z28
 	VADDPS           Z28, Z29, Z28
 	VFMADD231PS.BCST (DX), Z26, Z2
@@ -12864,9 +12864,9 @@ l391:
 	VMOVUPS          5696(DX), Z24
 	VMOVUPS          8000(DX), Z25
 	MOVQ             (AX), DX
-	ADDQ             $0x00001800, DX
+	ADDQ             $0x00000c00, DX
 	MOVQ             72(AX), BX
-	MOVQ             $0x00000004, SI
+	MOVQ             $0x00000002, SI
 
 l392:
 	MOVQ 136(AX), DI
@@ -12877,15 +12877,15 @@ l392:
 	MOVQ $0x00000008, R9
 
 l393:
-	VMOVUPS          12672(BX), Z26
+	VMOVUPS          6528(BX), Z26
 	VADDPS           (BX), Z26, Z26
-	VSUBPS           6336(BX), Z26, Z26
-	VMOVUPS          14784(BX), Z27
-	VADDPS           2112(BX), Z27, Z27
-	VSUBPS           8448(BX), Z27, Z27
-	VMOVUPS          16896(BX), Z28
-	VADDPS           4224(BX), Z28, Z28
-	VSUBPS           10560(BX), Z28, Z28
+	VSUBPS           3264(BX), Z26, Z26
+	VMOVUPS          7616(BX), Z27
+	VADDPS           1088(BX), Z27, Z27
+	VSUBPS           4352(BX), Z27, Z27
+	VMOVUPS          8704(BX), Z28
+	VADDPS           2176(BX), Z28, Z28
+	VSUBPS           5440(BX), Z28, Z28
 	VFMADD231PS.BCST (DX), Z26, Z2
 	VFMADD231PS.BCST 4(DX), Z26, Z3
 	VFMADD231PS.BCST 8(DX), Z26, Z4
@@ -13003,9 +13003,9 @@ l393:
 	VMOVUPS          6080(DX), Z24
 	VMOVUPS          8384(DX), Z25
 	MOVQ             (AX), DX
-	ADDQ             $0x00002400, DX
+	ADDQ             $0x00001200, DX
 	MOVQ             72(AX), BX
-	MOVQ             $0x00000004, SI
+	MOVQ             $0x00000002, SI
 
 l394:
 	MOVQ 136(AX), DI
@@ -13017,17 +13017,17 @@ l394:
 
 l395:
 	VMOVUPS          (BX), Z26
-	VFMADD231PS      12672(BX), Z1, Z26
+	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
-	VFMADD231PS      6336(BX), Z0, Z26
-	VMOVUPS          2112(BX), Z27
-	VFMADD231PS      14784(BX), Z1, Z27
+	VFMADD231PS      3264(BX), Z0, Z26
+	VMOVUPS          1088(BX), Z27
+	VFMADD231PS      7616(BX), Z1, Z27
 	VMOVAPS          Z27, Z27
-	VFMADD231PS      8448(BX), Z0, Z27
-	VMOVUPS          4224(BX), Z28
-	VFMADD231PS      16896(BX), Z1, Z28
+	VFMADD231PS      4352(BX), Z0, Z27
+	VMOVUPS          2176(BX), Z28
+	VFMADD231PS      8704(BX), Z1, Z28
 	VMOVAPS          Z28, Z28
-	VFMADD231PS      10560(BX), Z0, Z28
+	VFMADD231PS      5440(BX), Z0, Z28
 	VFMADD231PS.BCST (DX), Z26, Z2
 	VFMADD231PS.BCST 4(DX), Z26, Z3
 	VFMADD231PS.BCST 8(DX), Z26, Z4
@@ -13145,9 +13145,9 @@ l395:
 	VMOVUPS          6464(DX), Z24
 	VMOVUPS          8768(DX), Z25
 	MOVQ             (AX), DX
-	ADDQ             $0x00003000, DX
+	ADDQ             $0x00001800, DX
 	MOVQ             72(AX), BX
-	MOVQ             $0x00000004, SI
+	MOVQ             $0x00000002, SI
 
 l396:
 	MOVQ 136(AX), DI
@@ -13159,17 +13159,17 @@ l396:
 
 l397:
 	VMOVUPS          (BX), Z26
-	VFMADD231PS      12672(BX), Z1, Z26
+	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
-	VFNMADD231PS     6336(BX), Z0, Z26
-	VMOVUPS          2112(BX), Z27
-	VFMADD231PS      14784(BX), Z1, Z27
+	VFNMADD231PS     3264(BX), Z0, Z26
+	VMOVUPS          1088(BX), Z27
+	VFMADD231PS      7616(BX), Z1, Z27
 	VMOVAPS          Z27, Z27
-	VFNMADD231PS     8448(BX), Z0, Z27
-	VMOVUPS          4224(BX), Z28
-	VFMADD231PS      16896(BX), Z1, Z28
+	VFNMADD231PS     4352(BX), Z0, Z27
+	VMOVUPS          2176(BX), Z28
+	VFMADD231PS      8704(BX), Z1, Z28
 	VMOVAPS          Z28, Z28
-	VFNMADD231PS     10560(BX), Z0, Z28
+	VFNMADD231PS     5440(BX), Z0, Z28
 	VFMADD231PS.BCST (DX), Z26, Z2
 	VFMADD231PS.BCST 4(DX), Z26, Z3
 	VFMADD231PS.BCST 8(DX), Z26, Z4
@@ -13289,7 +13289,7 @@ l397:
 	MOVQ             (AX), DX
 	ADDQ             $0x00000000, DX
 	MOVQ             72(AX), BX
-	MOVQ             $0x00000004, SI
+	MOVQ             $0x00000002, SI
 
 l398:
 	MOVQ 136(AX), DI
@@ -13301,8 +13301,8 @@ l398:
 
 l399:
 	VMOVUPS          (BX), Z26
-	VMOVUPS          2112(BX), Z27
-	VMOVUPS          4224(BX), Z28
+	VMOVUPS          1088(BX), Z27
+	VMOVUPS          2176(BX), Z28
 	VFMADD231PS.BCST (DX), Z26, Z2
 	VFMADD231PS.BCST 4(DX), Z26, Z3
 	VFMADD231PS.BCST 8(DX), Z26, Z4
@@ -13420,9 +13420,9 @@ l399:
 	VMOVUPS          6848(DX), Z24
 	VMOVUPS          9152(DX), Z25
 	MOVQ             (AX), DX
-	ADDQ             $0x00003c00, DX
+	ADDQ             $0x00001e00, DX
 	MOVQ             72(AX), BX
-	MOVQ             $0x00000004, SI
+	MOVQ             $0x00000002, SI
 
 l400:
 	MOVQ 136(AX), DI
@@ -13433,9 +13433,9 @@ l400:
 	MOVQ $0x00000008, R9
 
 l401:
-	VMOVUPS          12672(BX), Z26
-	VMOVUPS          14784(BX), Z27
-	VMOVUPS          16896(BX), Z28
+	VMOVUPS          6528(BX), Z26
+	VMOVUPS          7616(BX), Z27
+	VMOVUPS          8704(BX), Z28
 	VFMADD231PS.BCST (DX), Z26, Z2
 	VFMADD231PS.BCST 4(DX), Z26, Z3
 	VFMADD231PS.BCST 8(DX), Z26, Z4
@@ -13604,7 +13604,7 @@ TEXT ·quadGradWeightsAVX512(SB), NOSPLIT, $0-8
 	SHLQ        $0x02, R8
 	IMUL3Q      $0x00, R8, R9
 	ADDQ        R9, SI
-	MOVQ        $0x00000020, R9
+	MOVQ        $0x00000010, R9
 
 l403:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -13641,11 +13641,11 @@ l403:
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z25, Z29
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VMOVUPS          Z24, (DX)
-	VMOVUPS          Z26, 2112(DX)
-	VMOVUPS          Z29, 4224(DX)
+	VMOVUPS          Z26, 1088(DX)
+	VMOVUPS          Z29, 2176(DX)
 	VMOVUPS          (BX), Z24
 	VMOVNTPS         Z24, (SI)
-	VMOVUPS          2112(BX), Z24
+	VMOVUPS          1088(BX), Z24
 	VMOVNTPS         Z24, (SI)(R8*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -13704,7 +13704,7 @@ l403:
 	VMOVUPS          9152(CX), Z23
 	VMULPS.BCST      140(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00003c00, CX
+	ADDQ             $0x00001e00, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -13714,7 +13714,7 @@ l403:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x02, R8, R9
 	ADDQ             R9, SI
-	MOVQ             $0x00000020, R9
+	MOVQ             $0x00000010, R9
 
 l404:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -13750,12 +13750,12 @@ l404:
 	VADDPS           Z30, Z29, Z29
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z25, Z29
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
-	VMOVUPS          Z24, 12672(DX)
-	VMOVUPS          Z26, 14784(DX)
-	VMOVUPS          Z29, 16896(DX)
-	VMOVUPS          4224(BX), Z24
+	VMOVUPS          Z24, 6528(DX)
+	VMOVUPS          Z26, 7616(DX)
+	VMOVUPS          Z29, 8704(DX)
+	VMOVUPS          2176(BX), Z24
 	VMOVNTPS         Z24, (SI)
-	VMOVUPS          6336(BX), Z24
+	VMOVUPS          3264(BX), Z24
 	VMOVNTPS         Z24, (SI)(R8*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -13814,7 +13814,7 @@ l404:
 	VMOVUPS          7616(CX), Z23
 	VMULPS.BCST      44(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00000c00, CX
+	ADDQ             $0x00000600, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -13824,7 +13824,7 @@ l404:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x04, R8, R9
 	ADDQ             R9, SI
-	MOVQ             $0x00000020, R9
+	MOVQ             $0x00000010, R9
 
 l405:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -13862,22 +13862,22 @@ l405:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          Z24, 6336(DX)
-	VADDPS           12672(DX), Z24, Z24
-	VMOVUPS          Z24, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          Z26, 8448(DX)
-	VADDPS           14784(DX), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          Z29, 10560(DX)
-	VADDPS           16896(DX), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          8448(BX), Z24
+	VMOVUPS          Z24, 3264(DX)
+	VADDPS           6528(DX), Z24, Z24
+	VMOVUPS          Z24, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          Z26, 4352(DX)
+	VADDPS           7616(DX), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          Z29, 5440(DX)
+	VADDPS           8704(DX), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          4352(BX), Z24
 	VMOVNTPS         Z24, (SI)
-	VMOVUPS          10560(BX), Z24
+	VMOVUPS          5440(BX), Z24
 	VMOVNTPS         Z24, (SI)(R8*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -13936,7 +13936,7 @@ l405:
 	VMOVUPS          8000(CX), Z23
 	VMULPS.BCST      68(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00001800, CX
+	ADDQ             $0x00000c00, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -13946,7 +13946,7 @@ l405:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x06, R8, R8
 	ADDQ             R8, SI
-	MOVQ             $0x00000020, R8
+	MOVQ             $0x00000010, R8
 
 l406:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -13984,26 +13984,26 @@ l406:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          6336(DX), Z25
+	VMOVUPS          3264(DX), Z25
 	VSUBPS           Z24, Z25, Z25
-	VMOVUPS          Z25, 6336(DX)
-	VADDPS           12672(DX), Z24, Z24
-	VMOVUPS          Z24, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          8448(DX), Z24
+	VMOVUPS          Z25, 3264(DX)
+	VADDPS           6528(DX), Z24, Z24
+	VMOVUPS          Z24, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
 	VSUBPS           Z26, Z24, Z24
-	VMOVUPS          Z24, 8448(DX)
-	VADDPS           14784(DX), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          10560(DX), Z24
+	VMOVUPS          Z24, 4352(DX)
+	VADDPS           7616(DX), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
 	VSUBPS           Z29, Z24, Z24
-	VMOVUPS          Z24, 10560(DX)
-	VADDPS           16896(DX), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          12672(BX), Z24
+	VMOVUPS          Z24, 5440(DX)
+	VADDPS           8704(DX), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          6528(BX), Z24
 	VMOVNTPS         Z24, (SI)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14062,7 +14062,7 @@ l406:
 	VMOVUPS          8384(CX), Z23
 	VMULPS.BCST      92(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00002400, CX
+	ADDQ             $0x00001200, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -14072,7 +14072,7 @@ l406:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x07, R8, R8
 	ADDQ             R8, SI
-	MOVQ             $0x00000020, R8
+	MOVQ             $0x00000010, R8
 
 l407:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14110,29 +14110,29 @@ l407:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          6336(DX), Z25
+	VMOVUPS          3264(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z24, Z25
-	VMOVUPS          Z25, 6336(DX)
-	VMOVUPS          12672(DX), Z25
+	VMOVUPS          Z25, 3264(DX)
+	VMOVUPS          6528(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z24, Z25
-	VMOVUPS          Z25, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          8448(DX), Z24
+	VMOVUPS          Z25, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z26, Z24
-	VMOVUPS          Z24, 8448(DX)
-	VMOVUPS          14784(DX), Z24
+	VMOVUPS          Z24, 4352(DX)
+	VMOVUPS          7616(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          10560(DX), Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z29, Z24
-	VMOVUPS          Z24, 10560(DX)
-	VMOVUPS          16896(DX), Z24
+	VMOVUPS          Z24, 5440(DX)
+	VMOVUPS          8704(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          14784(BX), Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          7616(BX), Z24
 	VMOVNTPS         Z24, (SI)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14191,7 +14191,7 @@ l407:
 	VMOVUPS          8768(CX), Z23
 	VMULPS.BCST      116(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00003000, CX
+	ADDQ             $0x00001800, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -14201,7 +14201,7 @@ l407:
 	SHLQ             $0x02, AX
 	IMUL3Q           $0x08, AX, AX
 	ADDQ             AX, SI
-	MOVQ             $0x00000020, AX
+	MOVQ             $0x00000010, AX
 
 l408:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14239,29 +14239,29 @@ l408:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          6336(DX), Z25
+	VMOVUPS          3264(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+8(SB), Z24, Z25
-	VMOVUPS          Z25, 6336(DX)
-	VMOVUPS          12672(DX), Z25
+	VMOVUPS          Z25, 3264(DX)
+	VMOVUPS          6528(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z24, Z25
-	VMOVUPS          Z25, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          8448(DX), Z24
+	VMOVUPS          Z25, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+8(SB), Z26, Z24
-	VMOVUPS          Z24, 8448(DX)
-	VMOVUPS          14784(DX), Z24
+	VMOVUPS          Z24, 4352(DX)
+	VMOVUPS          7616(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          10560(DX), Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+8(SB), Z29, Z24
-	VMOVUPS          Z24, 10560(DX)
-	VMOVUPS          16896(DX), Z24
+	VMOVUPS          Z24, 5440(DX)
+	VMOVUPS          8704(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          16896(BX), Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          8704(BX), Z24
 	VMOVNTPS         Z24, (SI)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14334,7 +14334,7 @@ l402:
 	SHLQ        $0x02, R8
 	IMUL3Q      $0x00, R8, R9
 	ADDQ        R9, SI
-	MOVQ        $0x00000020, R9
+	MOVQ        $0x00000010, R9
 
 l409:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14371,11 +14371,11 @@ l409:
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z25, Z29
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VMOVUPS          Z24, (DX)
-	VMOVUPS          Z26, 2112(DX)
-	VMOVUPS          Z29, 4224(DX)
+	VMOVUPS          Z26, 1088(DX)
+	VMOVUPS          Z29, 2176(DX)
 	VMOVUPS          (BX), Z24
 	VMOVUPS          Z24, (SI)
-	VMOVUPS          2112(BX), Z24
+	VMOVUPS          1088(BX), Z24
 	VMOVUPS          Z24, (SI)(R8*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14434,7 +14434,7 @@ l409:
 	VMOVUPS          9152(CX), Z23
 	VMULPS.BCST      140(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00003c00, CX
+	ADDQ             $0x00001e00, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -14444,7 +14444,7 @@ l409:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x02, R8, R9
 	ADDQ             R9, SI
-	MOVQ             $0x00000020, R9
+	MOVQ             $0x00000010, R9
 
 l410:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14480,12 +14480,12 @@ l410:
 	VADDPS           Z30, Z29, Z29
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z25, Z29
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
-	VMOVUPS          Z24, 12672(DX)
-	VMOVUPS          Z26, 14784(DX)
-	VMOVUPS          Z29, 16896(DX)
-	VMOVUPS          4224(BX), Z24
+	VMOVUPS          Z24, 6528(DX)
+	VMOVUPS          Z26, 7616(DX)
+	VMOVUPS          Z29, 8704(DX)
+	VMOVUPS          2176(BX), Z24
 	VMOVUPS          Z24, (SI)
-	VMOVUPS          6336(BX), Z24
+	VMOVUPS          3264(BX), Z24
 	VMOVUPS          Z24, (SI)(R8*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14544,7 +14544,7 @@ l410:
 	VMOVUPS          7616(CX), Z23
 	VMULPS.BCST      44(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00000c00, CX
+	ADDQ             $0x00000600, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -14554,7 +14554,7 @@ l410:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x04, R8, R9
 	ADDQ             R9, SI
-	MOVQ             $0x00000020, R9
+	MOVQ             $0x00000010, R9
 
 l411:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14592,22 +14592,22 @@ l411:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          Z24, 6336(DX)
-	VADDPS           12672(DX), Z24, Z24
-	VMOVUPS          Z24, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          Z26, 8448(DX)
-	VADDPS           14784(DX), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          Z29, 10560(DX)
-	VADDPS           16896(DX), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          8448(BX), Z24
+	VMOVUPS          Z24, 3264(DX)
+	VADDPS           6528(DX), Z24, Z24
+	VMOVUPS          Z24, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          Z26, 4352(DX)
+	VADDPS           7616(DX), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          Z29, 5440(DX)
+	VADDPS           8704(DX), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          4352(BX), Z24
 	VMOVUPS          Z24, (SI)
-	VMOVUPS          10560(BX), Z24
+	VMOVUPS          5440(BX), Z24
 	VMOVUPS          Z24, (SI)(R8*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14666,7 +14666,7 @@ l411:
 	VMOVUPS          8000(CX), Z23
 	VMULPS.BCST      68(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00001800, CX
+	ADDQ             $0x00000c00, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -14676,7 +14676,7 @@ l411:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x06, R8, R8
 	ADDQ             R8, SI
-	MOVQ             $0x00000020, R8
+	MOVQ             $0x00000010, R8
 
 l412:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14714,26 +14714,26 @@ l412:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          6336(DX), Z25
+	VMOVUPS          3264(DX), Z25
 	VSUBPS           Z24, Z25, Z25
-	VMOVUPS          Z25, 6336(DX)
-	VADDPS           12672(DX), Z24, Z24
-	VMOVUPS          Z24, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          8448(DX), Z24
+	VMOVUPS          Z25, 3264(DX)
+	VADDPS           6528(DX), Z24, Z24
+	VMOVUPS          Z24, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
 	VSUBPS           Z26, Z24, Z24
-	VMOVUPS          Z24, 8448(DX)
-	VADDPS           14784(DX), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          10560(DX), Z24
+	VMOVUPS          Z24, 4352(DX)
+	VADDPS           7616(DX), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
 	VSUBPS           Z29, Z24, Z24
-	VMOVUPS          Z24, 10560(DX)
-	VADDPS           16896(DX), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          12672(BX), Z24
+	VMOVUPS          Z24, 5440(DX)
+	VADDPS           8704(DX), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          6528(BX), Z24
 	VMOVUPS          Z24, (SI)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14792,7 +14792,7 @@ l412:
 	VMOVUPS          8384(CX), Z23
 	VMULPS.BCST      92(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00002400, CX
+	ADDQ             $0x00001200, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -14802,7 +14802,7 @@ l412:
 	SHLQ             $0x02, R8
 	IMUL3Q           $0x07, R8, R8
 	ADDQ             R8, SI
-	MOVQ             $0x00000020, R8
+	MOVQ             $0x00000010, R8
 
 l413:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14840,29 +14840,29 @@ l413:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          6336(DX), Z25
+	VMOVUPS          3264(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z24, Z25
-	VMOVUPS          Z25, 6336(DX)
-	VMOVUPS          12672(DX), Z25
+	VMOVUPS          Z25, 3264(DX)
+	VMOVUPS          6528(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z24, Z25
-	VMOVUPS          Z25, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          8448(DX), Z24
+	VMOVUPS          Z25, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z26, Z24
-	VMOVUPS          Z24, 8448(DX)
-	VMOVUPS          14784(DX), Z24
+	VMOVUPS          Z24, 4352(DX)
+	VMOVUPS          7616(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          10560(DX), Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z29, Z24
-	VMOVUPS          Z24, 10560(DX)
-	VMOVUPS          16896(DX), Z24
+	VMOVUPS          Z24, 5440(DX)
+	VMOVUPS          8704(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          14784(BX), Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          7616(BX), Z24
 	VMOVUPS          Z24, (SI)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -14921,7 +14921,7 @@ l413:
 	VMOVUPS          8768(CX), Z23
 	VMULPS.BCST      116(DX), Z23, Z23
 	MOVQ             (AX), CX
-	ADDQ             $0x00003000, CX
+	ADDQ             $0x00001800, CX
 	MOVQ             72(AX), DX
 	MOVQ             208(AX), BX
 	MOVQ             96(AX), SI
@@ -14931,7 +14931,7 @@ l413:
 	SHLQ             $0x02, AX
 	IMUL3Q           $0x08, AX, AX
 	ADDQ             AX, SI
-	MOVQ             $0x00000020, AX
+	MOVQ             $0x00000010, AX
 
 l414:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -14969,29 +14969,29 @@ l414:
 	VFMADD231PS.BCST quadConstants<>+0(SB), Z28, Z26
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
-	VMOVUPS          6336(DX), Z25
+	VMOVUPS          3264(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+8(SB), Z24, Z25
-	VMOVUPS          Z25, 6336(DX)
-	VMOVUPS          12672(DX), Z25
+	VMOVUPS          Z25, 3264(DX)
+	VMOVUPS          6528(DX), Z25
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z24, Z25
-	VMOVUPS          Z25, 12672(DX)
-	VADDPS           2112(DX), Z26, Z24
-	VMOVUPS          Z24, 2112(DX)
-	VMOVUPS          8448(DX), Z24
+	VMOVUPS          Z25, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+8(SB), Z26, Z24
-	VMOVUPS          Z24, 8448(DX)
-	VMOVUPS          14784(DX), Z24
+	VMOVUPS          Z24, 4352(DX)
+	VMOVUPS          7616(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z26, Z24
-	VMOVUPS          Z24, 14784(DX)
-	VADDPS           4224(DX), Z29, Z24
-	VMOVUPS          Z24, 4224(DX)
-	VMOVUPS          10560(DX), Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+8(SB), Z29, Z24
-	VMOVUPS          Z24, 10560(DX)
-	VMOVUPS          16896(DX), Z24
+	VMOVUPS          Z24, 5440(DX)
+	VMOVUPS          8704(DX), Z24
 	VFMADD231PS.BCST quadConstants<>+4(SB), Z29, Z24
-	VMOVUPS          Z24, 16896(DX)
-	VMOVUPS          16896(BX), Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          8704(BX), Z24
 	VMOVUPS          Z24, (SI)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
@@ -15012,11 +15012,11 @@ TEXT ·quadTransposeAVX512(SB), NOSPLIT, $0-8
 	MOVQ 128(AX), AX
 	SHLQ $0x02, BX
 	SHLQ $0x02, AX
-	ADDQ $0x00004200, DX
+	ADDQ $0x00002200, DX
 	MOVQ $0x00000009, SI
 
 l415:
-	MOVQ $0x00000002, DI
+	MOVQ $0x00000001, DI
 
 l416:
 	LEAQ       (BX)(BX*2), R8
@@ -15127,8 +15127,8 @@ l416:
 	DECQ       DI
 	JNZ        l416
 	ADDQ       AX, CX
-	SUBQ       $0x80, CX
-	SUBQ       $0x00001040, DX
+	SUBQ       $0x40, CX
+	SUBQ       $0x00000840, DX
 	DECQ       SI
 	JNZ        l415
 	VZEROUPPER

@@ -11,7 +11,7 @@ import (
 
 // Sizes in the kernel's quad.go, here in bytes; its tiles are 4, its columns a vector.
 const (
-	quadRows     = 32
+	quadRows     = 16
 	quadTap      = 64*quadRows + 64
 	quadImageRow = 4 * 4 * 6 // of one channel
 )
