@@ -76,23 +76,6 @@ type weights struct {
 	pack func(dst []float32, from, k, first, cols, width int)
 }
 
-// after gives the rows from..from+rows of a panel, or if there are none left, the
-// first ones of the next panel.
-func (w weights) after(isa *instructionSet, s ConvShape, panel, from, rows int) fetch {
-	if from >= s.In {
-		panel, from = panel+1, 0
-	}
-	if panel >= isa.panels(s.Out) {
-		return fetch{}
-	}
-	first, cols, _ := isa.panel(s.Out, panel)
-	rows = min(rows, s.In-from)
-	if w.plain != nil {
-		return fetch{w.plain[from*s.Out+first:], s.Out, s.In * s.Out, rows, cols}
-	}
-	return fetch{w.transposed[first*s.In+from:], s.In, s.In * s.Out, cols, rows}
-}
-
 // packWeights packs a right operand of k rows and n columns.
 func (e *Engine) packWeights(k, n int, pack func(dst []float32, first, cols, width int)) []float32 {
 	b := grow(&e.weights, e.isa.packedSize(k, n))
