@@ -226,7 +226,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		return
 	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	byTile := tiles >= s.Out && s.In <= 128
+	byTile := tiles >= max(s.Out, 4*s.In) && s.In <= 128
 	blocks := (tiles + tileBlock - 1) / tileBlock
 	thenOf := func(piece int) after { return then }
 	if then.moments != nil && e.countsMoments(s) {
@@ -280,7 +280,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 // first..last, as many at once as there is room for.
 func (e *Engine) sharePanels(s ConvShape, blocks int, f func(part *part, block, first, last int)) {
 	panels := e.isa.panels(s.Out)
-	each := min(max(1, panelTiles*blocks/s.tiles()), (panels+e.threads-1)/e.threads)
+	each := min(max(1, panelTiles*blocks/s.tiles()), (panels*blocks+e.threads-1)/e.threads, panels)
 	groups := (panels + each - 1) / each
 	e.Share(groups*blocks, 1, func(p, _, lo, hi int) {
 		for i := lo; i < hi; i++ {
