@@ -15135,7 +15135,7 @@ l416:
 	RET
 
 // func adamAVX512(s *AdamStep, p []float32, m []float32, v []float32, grad []float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         grad_len+88(FP), AX
 	XORQ         CX, CX
@@ -15155,36 +15155,40 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         grad_base+80(FP), DI
 
 l417:
-	VMOVUPS (DX)(CX*4), Z9
-	VMULPS  (DI)(CX*4), Z0, Z13
-	VMULPS  Z9, Z1, Z10
-	VADDPS  Z10, Z13, Z13
-	VMOVUPS (BX)(CX*4), Z10
-	VSUBPS  Z10, Z13, Z12
-	VMULPS  Z12, Z2, Z12
-	VADDPS  Z12, Z10, Z10
-	VMOVUPS Z10, (BX)(CX*4)
-	VMULPS  (SI)(CX*4), Z3, Z11
-	VMULPS  Z13, Z4, Z12
-	VMULPS  Z13, Z12, Z12
-	VADDPS  Z12, Z11, Z11
-	VMOVUPS Z11, (SI)(CX*4)
-	VSQRTPS Z11, Z12
-	VMULPS  Z7, Z12, Z12
-	VADDPS  Z8, Z12, Z12
-	VMULPS  Z10, Z6, Z10
-	VDIVPS  Z12, Z10, Z10
-	VMULPS  Z9, Z5, Z9
-	VSUBPS  Z10, Z9, Z9
-	VMOVUPS Z9, (DX)(CX*4)
-	ADDQ    $0x10, CX
-	CMPQ    CX, AX
-	JB      l417
+	PREFETCHT0 2048(DX)(CX*4)
+	PREFETCHT0 2048(BX)(CX*4)
+	PREFETCHT0 2048(SI)(CX*4)
+	PREFETCHT0 2048(DI)(CX*4)
+	VMOVUPS    (DX)(CX*4), Z9
+	VMULPS     (DI)(CX*4), Z0, Z13
+	VMULPS     Z9, Z1, Z10
+	VADDPS     Z10, Z13, Z13
+	VMOVUPS    (BX)(CX*4), Z10
+	VSUBPS     Z10, Z13, Z12
+	VMULPS     Z12, Z2, Z12
+	VADDPS     Z12, Z10, Z10
+	VMOVUPS    Z10, (BX)(CX*4)
+	VMULPS     (SI)(CX*4), Z3, Z11
+	VMULPS     Z13, Z4, Z12
+	VMULPS     Z13, Z12, Z12
+	VADDPS     Z12, Z11, Z11
+	VMOVUPS    Z11, (SI)(CX*4)
+	VSQRTPS    Z11, Z12
+	VMULPS     Z7, Z12, Z12
+	VADDPS     Z8, Z12, Z12
+	VMULPS     Z10, Z6, Z10
+	VDIVPS     Z12, Z10, Z10
+	VMULPS     Z9, Z5, Z9
+	VSUBPS     Z10, Z9, Z9
+	VMOVUPS    Z9, (DX)(CX*4)
+	ADDQ       $0x10, CX
+	CMPQ       CX, AX
+	JB         l417
 	VZEROUPPER
 	RET
 
 // func sgdAVX512(s *SGDStep, p []float32, grad []float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         grad_len+40(FP), AX
 	XORQ         CX, CX
@@ -15196,21 +15200,23 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         grad_base+32(FP), BX
 
 l418:
-	VMOVUPS (DX)(CX*4), Z3
-	VMULPS  (BX)(CX*4), Z0, Z4
-	VMULPS  Z3, Z1, Z5
-	VADDPS  Z5, Z4, Z4
-	VMULPS  Z4, Z2, Z4
-	VSUBPS  Z4, Z3, Z3
-	VMOVUPS Z3, (DX)(CX*4)
-	ADDQ    $0x10, CX
-	CMPQ    CX, AX
-	JB      l418
+	PREFETCHT0 2048(DX)(CX*4)
+	PREFETCHT0 2048(BX)(CX*4)
+	VMOVUPS    (DX)(CX*4), Z3
+	VMULPS     (BX)(CX*4), Z0, Z4
+	VMULPS     Z3, Z1, Z5
+	VADDPS     Z5, Z4, Z4
+	VMULPS     Z4, Z2, Z4
+	VSUBPS     Z4, Z3, Z3
+	VMOVUPS    Z3, (DX)(CX*4)
+	ADDQ       $0x10, CX
+	CMPQ       CX, AX
+	JB         l418
 	VZEROUPPER
 	RET
 
 // func momentumAVX512(s *SGDStep, p []float32, m []float32, grad []float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         grad_len+64(FP), AX
 	XORQ         CX, CX
@@ -15224,24 +15230,27 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         grad_base+56(FP), SI
 
 l419:
-	VMOVUPS (DX)(CX*4), Z4
-	VMULPS  (SI)(CX*4), Z0, Z6
-	VMULPS  Z4, Z1, Z5
-	VADDPS  Z5, Z6, Z6
-	VMULPS  (BX)(CX*4), Z2, Z5
-	VADDPS  Z6, Z5, Z5
-	VMOVUPS Z5, (BX)(CX*4)
-	VMULPS  Z5, Z3, Z5
-	VSUBPS  Z5, Z4, Z4
-	VMOVUPS Z4, (DX)(CX*4)
-	ADDQ    $0x10, CX
-	CMPQ    CX, AX
-	JB      l419
+	PREFETCHT0 2048(DX)(CX*4)
+	PREFETCHT0 2048(BX)(CX*4)
+	PREFETCHT0 2048(SI)(CX*4)
+	VMOVUPS    (DX)(CX*4), Z4
+	VMULPS     (SI)(CX*4), Z0, Z6
+	VMULPS     Z4, Z1, Z5
+	VADDPS     Z5, Z6, Z6
+	VMULPS     (BX)(CX*4), Z2, Z5
+	VADDPS     Z6, Z5, Z5
+	VMOVUPS    Z5, (BX)(CX*4)
+	VMULPS     Z5, Z3, Z5
+	VSUBPS     Z5, Z4, Z4
+	VMOVUPS    Z4, (DX)(CX*4)
+	ADDQ       $0x10, CX
+	CMPQ       CX, AX
+	JB         l419
 	VZEROUPPER
 	RET
 
 // func sumSquaresAVX512(x []float32) float64
-// Requires: AVX, AVX512DQ, AVX512F, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, MMX+, SSE2
 TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), AX
 	XORQ   CX, CX
@@ -15252,6 +15261,8 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z3, Z3, Z3
 
 l420:
+	PREFETCHT0    2048(DX)(CX*4)
+	PREFETCHT0    2112(DX)(CX*4)
 	VCVTPS2PD     (DX)(CX*4), Z4
 	VFMADD231PD   Z4, Z4, Z0
 	VCVTPS2PD     32(DX)(CX*4), Z4
@@ -15277,7 +15288,7 @@ l420:
 	RET
 
 // func adamAVX2(s *AdamStep, p []float32, m []float32, v []float32, grad []float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         grad_len+88(FP), AX
 	XORQ         CX, CX
@@ -15297,36 +15308,40 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         grad_base+80(FP), DI
 
 l421:
-	VMOVUPS (DX)(CX*4), Y9
-	VMULPS  (DI)(CX*4), Y0, Y13
-	VMULPS  Y9, Y1, Y10
-	VADDPS  Y10, Y13, Y13
-	VMOVUPS (BX)(CX*4), Y10
-	VSUBPS  Y10, Y13, Y12
-	VMULPS  Y12, Y2, Y12
-	VADDPS  Y12, Y10, Y10
-	VMOVUPS Y10, (BX)(CX*4)
-	VMULPS  (SI)(CX*4), Y3, Y11
-	VMULPS  Y13, Y4, Y12
-	VMULPS  Y13, Y12, Y12
-	VADDPS  Y12, Y11, Y11
-	VMOVUPS Y11, (SI)(CX*4)
-	VSQRTPS Y11, Y12
-	VMULPS  Y7, Y12, Y12
-	VADDPS  Y8, Y12, Y12
-	VMULPS  Y10, Y6, Y10
-	VDIVPS  Y12, Y10, Y10
-	VMULPS  Y9, Y5, Y9
-	VSUBPS  Y10, Y9, Y9
-	VMOVUPS Y9, (DX)(CX*4)
-	ADDQ    $0x08, CX
-	CMPQ    CX, AX
-	JB      l421
+	PREFETCHT0 2048(DX)(CX*4)
+	PREFETCHT0 2048(BX)(CX*4)
+	PREFETCHT0 2048(SI)(CX*4)
+	PREFETCHT0 2048(DI)(CX*4)
+	VMOVUPS    (DX)(CX*4), Y9
+	VMULPS     (DI)(CX*4), Y0, Y13
+	VMULPS     Y9, Y1, Y10
+	VADDPS     Y10, Y13, Y13
+	VMOVUPS    (BX)(CX*4), Y10
+	VSUBPS     Y10, Y13, Y12
+	VMULPS     Y12, Y2, Y12
+	VADDPS     Y12, Y10, Y10
+	VMOVUPS    Y10, (BX)(CX*4)
+	VMULPS     (SI)(CX*4), Y3, Y11
+	VMULPS     Y13, Y4, Y12
+	VMULPS     Y13, Y12, Y12
+	VADDPS     Y12, Y11, Y11
+	VMOVUPS    Y11, (SI)(CX*4)
+	VSQRTPS    Y11, Y12
+	VMULPS     Y7, Y12, Y12
+	VADDPS     Y8, Y12, Y12
+	VMULPS     Y10, Y6, Y10
+	VDIVPS     Y12, Y10, Y10
+	VMULPS     Y9, Y5, Y9
+	VSUBPS     Y10, Y9, Y9
+	VMOVUPS    Y9, (DX)(CX*4)
+	ADDQ       $0x08, CX
+	CMPQ       CX, AX
+	JB         l421
 	VZEROUPPER
 	RET
 
 // func sgdAVX2(s *SGDStep, p []float32, grad []float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         grad_len+40(FP), AX
 	XORQ         CX, CX
@@ -15338,21 +15353,23 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         grad_base+32(FP), BX
 
 l422:
-	VMOVUPS (DX)(CX*4), Y3
-	VMULPS  (BX)(CX*4), Y0, Y4
-	VMULPS  Y3, Y1, Y5
-	VADDPS  Y5, Y4, Y4
-	VMULPS  Y4, Y2, Y4
-	VSUBPS  Y4, Y3, Y3
-	VMOVUPS Y3, (DX)(CX*4)
-	ADDQ    $0x08, CX
-	CMPQ    CX, AX
-	JB      l422
+	PREFETCHT0 2048(DX)(CX*4)
+	PREFETCHT0 2048(BX)(CX*4)
+	VMOVUPS    (DX)(CX*4), Y3
+	VMULPS     (BX)(CX*4), Y0, Y4
+	VMULPS     Y3, Y1, Y5
+	VADDPS     Y5, Y4, Y4
+	VMULPS     Y4, Y2, Y4
+	VSUBPS     Y4, Y3, Y3
+	VMOVUPS    Y3, (DX)(CX*4)
+	ADDQ       $0x08, CX
+	CMPQ       CX, AX
+	JB         l422
 	VZEROUPPER
 	RET
 
 // func momentumAVX2(s *SGDStep, p []float32, m []float32, grad []float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         grad_len+64(FP), AX
 	XORQ         CX, CX
@@ -15366,24 +15383,27 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         grad_base+56(FP), SI
 
 l423:
-	VMOVUPS (DX)(CX*4), Y4
-	VMULPS  (SI)(CX*4), Y0, Y6
-	VMULPS  Y4, Y1, Y5
-	VADDPS  Y5, Y6, Y6
-	VMULPS  (BX)(CX*4), Y2, Y5
-	VADDPS  Y6, Y5, Y5
-	VMOVUPS Y5, (BX)(CX*4)
-	VMULPS  Y5, Y3, Y5
-	VSUBPS  Y5, Y4, Y4
-	VMOVUPS Y4, (DX)(CX*4)
-	ADDQ    $0x08, CX
-	CMPQ    CX, AX
-	JB      l423
+	PREFETCHT0 2048(DX)(CX*4)
+	PREFETCHT0 2048(BX)(CX*4)
+	PREFETCHT0 2048(SI)(CX*4)
+	VMOVUPS    (DX)(CX*4), Y4
+	VMULPS     (SI)(CX*4), Y0, Y6
+	VMULPS     Y4, Y1, Y5
+	VADDPS     Y5, Y6, Y6
+	VMULPS     (BX)(CX*4), Y2, Y5
+	VADDPS     Y6, Y5, Y5
+	VMOVUPS    Y5, (BX)(CX*4)
+	VMULPS     Y5, Y3, Y5
+	VSUBPS     Y5, Y4, Y4
+	VMOVUPS    Y4, (DX)(CX*4)
+	ADDQ       $0x08, CX
+	CMPQ       CX, AX
+	JB         l423
 	VZEROUPPER
 	RET
 
 // func sumSquaresAVX2(x []float32) float64
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, MMX+, SSE2
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), AX
 	XORQ   CX, CX
@@ -15398,6 +15418,8 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y7, Y7, Y7
 
 l424:
+	PREFETCHT0   2048(DX)(CX*4)
+	PREFETCHT0   2112(DX)(CX*4)
 	VCVTPS2PD    (DX)(CX*4), Y8
 	VFMADD231PD  Y8, Y8, Y0
 	VCVTPS2PD    16(DX)(CX*4), Y8

@@ -14,7 +14,7 @@ import (
 //	m = beta1*m + (1-beta1)*g
 //	v = beta2*v + (1-beta2)*g*g
 //	p = p - lr/(1-beta1^t) * m / (sqrt(v)/sqrt(1-beta2^t) + epsilon)
-func (s *Solver) adam(lr, clip float64) {
+func (s *Solver) adam(lr, clip float64) (update func(piece)) {
 	c, t := s.cfg, float64(s.step)
 	step := &kernel.AdamStep{
 		Clip: float32(clip), Decay: float32(c.WeightDecay), Keep: 1,
@@ -26,7 +26,5 @@ func (s *Solver) adam(lr, clip float64) {
 	if c.Name == "adamw" {
 		step.Decay, step.Keep = 0, float32(1-lr*c.WeightDecay)
 	}
-	s.each(func(_ int, p piece) {
-		s.engine.Adam(step, s.value(p), s.state(0, p), s.state(1, p), s.grad(p))
-	})
+	return func(p piece) { s.engine.Adam(step, s.value(p), s.state(0, p), s.state(1, p), s.grad(p)) }
 }

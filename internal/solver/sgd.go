@@ -9,14 +9,11 @@ import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 //	p = p - lr*m
 //
 // m begins at zero; without momentum, m is g.
-func (s *Solver) sgd(lr, clip float64) {
+func (s *Solver) sgd(lr, clip float64) (update func(piece)) {
 	c := s.cfg
 	step := &kernel.SGDStep{Clip: float32(clip), Decay: float32(c.WeightDecay), Momentum: float32(c.Momentum), Rate: float32(lr)}
-	s.each(func(_ int, p piece) {
-		if c.Momentum > 0 {
-			s.engine.Momentum(step, s.value(p), s.state(0, p), s.grad(p))
-		} else {
-			s.engine.SGD(step, s.value(p), s.grad(p))
-		}
-	})
+	if c.Momentum > 0 {
+		return func(p piece) { s.engine.Momentum(step, s.value(p), s.state(0, p), s.grad(p)) }
+	}
+	return func(p piece) { s.engine.SGD(step, s.value(p), s.grad(p)) }
 }

@@ -150,32 +150,50 @@ func (s *Solver) state(b int, p piece) []float32 {
 // is: it is scaled on the way.
 //
 // A gradient that is NaN or infinite is an error that names the first
-// parameter with one; then neither values nor state have changed, and the norm
-// is NaN or infinite.
+// parameter with one, and the norm is NaN or infinite. With clip_norm nothing has
+// changed then. Without it the norm is summed on the way, while the gradients are
+// in the caches: values and state are finite, but of no further use.
 func (s *Solver) Step(lr float64) (norm float64, err error) {
 	if !(lr >= 0) || !finite(lr) {
 		return 0, fmt.Errorf("solver: learning rate = %v, want a number >= 0", lr)
 	}
-	s.each(func(i int, p piece) { s.squares[i] = s.engine.SumSquares(s.grad(p)) })
-	sum := 0.0
-	for _, square := range s.squares {
-		sum += square
-	}
-	norm = math.Sqrt(sum)
-	if !finite(norm) {
-		bad := slices.IndexFunc(s.squares, func(x float64) bool { return !finite(x) })
-		return norm, fmt.Errorf("solver: the gradient of %s is not finite", s.params[s.pieces[bad].param].Name)
-	}
+	square := func(i int, p piece) { s.squares[i] = s.engine.SumSquares(s.grad(p)) }
 	clip := 1.0
 	if s.cfg.ClipNorm > 0 {
+		s.each(square)
+		if norm, err = s.norm(); err != nil {
+			return norm, err
+		}
 		// As torch.nn.utils.clip_grad_norm_ does, the 1e-6 included.
 		clip = min(1, s.cfg.ClipNorm/(norm+1e-6))
 	}
 	s.step++
+	update := s.adam
 	if s.cfg.Name == "sgd" {
-		s.sgd(lr, clip)
-	} else {
-		s.adam(lr, clip)
+		update = s.sgd
+	}
+	rule := update(lr, clip)
+	s.each(func(i int, p piece) {
+		if s.cfg.ClipNorm == 0 {
+			square(i, p)
+		}
+		if finite(s.squares[i]) {
+			rule(p)
+		}
+	})
+	return s.norm()
+}
+
+// norm is the norm of all gradients, from their squares.
+func (s *Solver) norm() (float64, error) {
+	sum := 0.0
+	for _, square := range s.squares {
+		sum += square
+	}
+	norm := math.Sqrt(sum)
+	if !finite(norm) {
+		bad := slices.IndexFunc(s.squares, func(x float64) bool { return !finite(x) })
+		return norm, fmt.Errorf("solver: the gradient of %s is not finite", s.params[s.pieces[bad].param].Name)
 	}
 	return norm, nil
 }

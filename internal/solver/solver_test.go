@@ -1,6 +1,7 @@
 package solver_test
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -252,12 +253,12 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-func TestNonFiniteGradientChangesNothing(t *testing.T) {
+func TestNonFiniteGradientIsAnError(t *testing.T) {
 	for name, bad := range map[string]float32{
 		"NaN": float32(math.NaN()), "+Inf": float32(math.Inf(1)), "-Inf": float32(math.Inf(-1)),
 	} {
 		for _, cfg := range rules {
-			t.Run(cfg.Name+" "+name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s clip %v %s", cfg.Name, cfg.ClipNorm, name), func(t *testing.T) {
 				params, fill := model()
 				s := newSolver(t, cfg, params, 2)
 				train(t, s, fill, 0, 1)
@@ -274,6 +275,14 @@ func TestNonFiniteGradientChangesNothing(t *testing.T) {
 				}
 				if !math.IsNaN(norm) && !math.IsInf(norm, 1) {
 					t.Errorf("norm %v, want NaN or +Inf", norm)
+				}
+				if cfg.ClipNorm == 0 {
+					for _, p := range params {
+						if i := slices.IndexFunc(p.Value, func(v float32) bool { return v-v != 0 }); i >= 0 {
+							t.Errorf("%s has %v as value %d", p.Name, p.Value[i], i)
+						}
+					}
+					return
 				}
 				// What follows would show any trace that it left.
 				train(t, s, fill, 2, 4)

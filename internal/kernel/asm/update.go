@@ -11,7 +11,12 @@ import (
 type stretch struct {
 	lanes
 	n, i reg.GPVirtual // elements in all, and before the vector at work
+	read *[]Mem        // the slices
 }
+
+// fetchAhead is how many bytes before their turn slices are fetched from memory.
+// The processor does that by itself, but begins anew at each page.
+const fetchAhead = 2048
 
 // stretch begins the function; the length is that of the slice named last.
 func (s lanes) stretch(name, signature, doc, last string) stretch {
@@ -19,7 +24,7 @@ func (s lanes) stretch(name, signature, doc, last string) stretch {
 	TEXT(name, NOSPLIT, signature)
 	Pragma("noescape")
 	Doc(name + " " + doc)
-	f := stretch{lanes: s, n: GP64(), i: GP64()}
+	f := stretch{lanes: s, n: GP64(), i: GP64(), read: new([]Mem)}
 	Load(Param(last).Len(), f.n)
 	XORQ(f.i, f.i)
 	return f
@@ -29,7 +34,9 @@ func (s lanes) stretch(name, signature, doc, last string) stretch {
 func (f stretch) slice(name string) Mem {
 	p := GP64()
 	Load(Param(name).Base(), p)
-	return Mem{Base: p, Index: f.i, Scale: 4}
+	m := Mem{Base: p, Index: f.i, Scale: 4}
+	*f.read = append(*f.read, m)
+	return m
 }
 
 // constants are fields of the parameter s in all lanes.
@@ -50,6 +57,11 @@ func (f stretch) constants(fields ...string) map[string]reg.VecVirtual {
 func (f stretch) each(elements int, body func()) {
 	loop := label()
 	Label(loop)
+	for _, m := range *f.read {
+		for line := 0; line < max(1, elements/16); line++ {
+			PREFETCHT0(m.Offset(fetchAhead + 64*line))
+		}
+	}
 	body()
 	ADDQ(Imm(uint64(elements)), f.i)
 	CMPQ(f.i, f.n)
