@@ -11,7 +11,7 @@ type rowCopy struct {
 
 // Results of so many floats leave the caches before they are read again, and
 // those lines need not be fetched from memory to be overwritten.
-const pastFloats = 1 << 22
+const pastFloats = 1 << 20
 
 func past(floats int) int {
 	if floats >= pastFloats {

@@ -6838,6 +6838,9 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
+	MOVQ         136(AX), CX
+	TESTQ        CX, CX
+	JZ           l311
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
@@ -7297,6 +7300,9 @@ TEXT ·resultNormTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
+	MOVQ         136(AX), CX
+	TESTQ        CX, CX
+	JZ           l316
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
@@ -7371,9 +7377,9 @@ l318:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z9, Z7, Z14
 	VADDPS      Z13, Z11, Z16
 	VADDPS      Z5, Z14, Z5
@@ -7413,9 +7419,9 @@ l318:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z6, Z4, Z5
 	VADDPS      Z10, Z8, Z7
 	VADDPS      Z3, Z5, Z3
@@ -7514,9 +7520,9 @@ l318:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z9, Z7, Z14
 	VADDPS      Z13, Z11, Z16
 	VADDPS      Z5, Z14, Z5
@@ -7557,9 +7563,9 @@ l318:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z6, Z4, Z5
 	VADDPS      Z10, Z8, Z7
 	VADDPS      Z3, Z5, Z3
@@ -7675,9 +7681,9 @@ l320:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z9, Z7, Z14
 	VADDPS      Z13, Z11, Z16
 	VADDPS      Z5, Z14, Z5
@@ -7717,9 +7723,9 @@ l320:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z6, Z4, Z5
 	VADDPS      Z10, Z8, Z7
 	VADDPS      Z3, Z5, Z3
@@ -7818,9 +7824,9 @@ l320:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z9, Z7, Z14
 	VADDPS      Z13, Z11, Z16
 	VADDPS      Z5, Z14, Z5
@@ -7861,9 +7867,9 @@ l320:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Z6, Z4, Z5
 	VADDPS      Z10, Z8, Z7
 	VADDPS      Z3, Z5, Z3
@@ -7932,6 +7938,9 @@ TEXT ·resultMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
+	MOVQ         136(AX), CX
+	TESTQ        CX, CX
+	JZ           l321
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
@@ -7946,7 +7955,7 @@ l322:
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
-	MOVQ 808(AX), R14
+	MOVQ 816(AX), R14
 
 l323:
 	VXORPS        Z3, Z3, Z3
@@ -8212,7 +8221,7 @@ l324:
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
-	MOVQ 808(AX), R14
+	MOVQ 816(AX), R14
 
 l325:
 	VXORPS        Z3, Z3, Z3
@@ -9004,6 +9013,9 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+160(SB), Z1
 	VBROADCASTSS constants<>+224(SB), Z2
 	VBROADCASTSS constants<>+256(SB), Z3
+	MOVQ         136(AX), CX
+	TESTQ        CX, CX
+	JZ           l330
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
@@ -10126,9 +10138,9 @@ l340:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Y6, Y4, Y11
 	VADDPS      Y10, Y8, Y13
 	VADDPS      Y2, Y11, Y2
@@ -10168,9 +10180,9 @@ l340:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Y3, Y1, Y2
 	VADDPS      Y7, Y5, Y4
 	VADDPS      Y0, Y2, Y0
@@ -10269,9 +10281,9 @@ l340:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Y6, Y4, Y11
 	VADDPS      Y10, Y8, Y13
 	VADDPS      Y2, Y11, Y2
@@ -10312,9 +10324,9 @@ l340:
 	MOVQ        80(AX), R15
 	SUBQ        R14, R15
 	SHLQ        $0x02, R15
-	MOVQ        832(AX), DX
+	MOVQ        840(AX), DX
 	ADDQ        R15, DX
-	ADDQ        856(AX), R15
+	ADDQ        864(AX), R15
 	VADDPS      Y3, Y1, Y2
 	VADDPS      Y7, Y5, Y4
 	VADDPS      Y0, Y2, Y0

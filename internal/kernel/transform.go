@@ -17,6 +17,7 @@ type transform struct {
 	dstNext, srcNext   int
 	dstBytes, srcBytes int // where the assembly is
 	ahead              int // bytes from src on to what weightsTransform fetches for later
+	past               int // of the results and the gradients of weights: as in rowCopy
 
 	columns [6][6]lane // of the plain loop: [j][i] of L * src
 	row     [6]lane

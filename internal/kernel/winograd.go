@@ -160,6 +160,7 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 	t.srcRow, t.srcCol, t.srcNext = patchSide*width, width, frequencies*width
 	for _, c := range y {
 		from, to := max(first, 0), min(first+cols, c.Count) // of its channels
+		t.past = past(len(c.Values))
 		for tile := lo; tile < hi && from < to; {
 			q := s.square(tile, 0)
 			count := s.row(tile, hi, 0)
@@ -431,7 +432,7 @@ func (e *Engine) transformSums(s ConvShape, part *part, dw, sums []float32, pane
 	t := &part.transform
 	t.src, t.srcRow, t.srcCol, t.srcNext = sums, patchSide*panelStride(k, width), panelStride(k, width), width
 	t.dst, t.dstRow, t.dstCol, t.dstNext = dw[at*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
-	t.cols, t.count = cols, k
+	t.cols, t.count, t.past = cols, k, 1
 	e.isa.transform(t, weightsGradTransform)
 }
 

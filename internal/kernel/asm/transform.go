@@ -242,10 +242,13 @@ func transform(s lanes, l line, table map[float32]Mem, after string) {
 		a.constants[k] = v
 	}
 	if (l.name == "result" || l.name == "weightsGrad") && s.count == 16 {
-		// Whole lines which are not read soon go past the caches: they need not
-		// be fetched from memory to be overwritten. The atomic operations that
-		// end a piece of Parallel order these stores too.
+		// Whole lines may go past the caches: they need not be fetched from memory
+		// to be overwritten. The atomic operations that end a piece of Parallel
+		// order these stores too.
 		bits, unaligned := GP64(), label()
+		Load(t.Field("past"), bits)
+		TESTQ(bits, bits)
+		JZ(LabelRef(unaligned))
 		Load(t.Field("dstNext"), bits)
 		SHLQ(Imm(2), bits)
 		ORQ(dst.base, bits)
