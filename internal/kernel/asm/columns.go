@@ -184,13 +184,15 @@ func (b block) doubles(field string) (v [2]reg.VecVirtual, save func()) {
 	}
 }
 
-// ahead asks for what the loop will read from the pointers some rows later. Where
-// a row is wider than a block of columns, the processor does not see by itself
-// which lines come next.
+// aheadBytes is how far ahead the loops ask for what they will read. The processor
+// does so by itself, but not from one page to the next, and not where a row is
+// wider than a block of columns.
+const aheadBytes = 2048
+
+// ahead asks for what the loop will read from the pointers some rows later.
 func ahead(pointers ...reg.GPVirtual) {
-	const bytes = 2048
 	for _, p := range pointers {
-		PREFETCHT0(Mem{Base: p, Disp: bytes})
+		PREFETCHT0(Mem{Base: p, Disp: aheadBytes})
 	}
 }
 

@@ -14,10 +14,6 @@ type stretch struct {
 	read *[]Mem        // the slices
 }
 
-// fetchAhead is how many bytes before their turn slices are fetched from memory.
-// The processor does that by itself, but begins anew at each page.
-const fetchAhead = 2048
-
 // stretch begins the function; the length is that of the slice named last.
 func (s lanes) stretch(name, signature, doc, last string) stretch {
 	name += s.name
@@ -59,7 +55,7 @@ func (f stretch) each(elements int, body func()) {
 	Label(loop)
 	for _, m := range *f.read {
 		for line := 0; line < max(1, elements/16); line++ {
-			PREFETCHT0(m.Offset(fetchAhead + 64*line))
+			PREFETCHT0(m.Offset(aheadBytes + 64*line))
 		}
 	}
 	body()
