@@ -6441,7 +6441,7 @@ DATA constants<>+284(SB)/4, $0x3d2aaaab
 GLOBL constants<>(SB), RODATA|NOPTR, $288
 
 // func imageTransformAVX512(t *transform)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
@@ -6470,6 +6470,37 @@ l309:
 	MOVQ 80(AX), R14
 
 l310:
+	MOVQ         CX, DX
+	ADDQ         128(AX), DX
+	ADDQ         BX, DX
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*4), Z3
 	VFNMADD231PS (DX)(SI*2), Z2, Z3
@@ -8481,7 +8512,7 @@ l325:
 	RET
 
 // func resultGradTransformAVX512(t *transform)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
@@ -8508,6 +8539,27 @@ l326:
 	MOVQ 80(AX), R13
 
 l327:
+	MOVQ         CX, DX
+	ADDQ         128(AX), DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
 	MOVQ         CX, DX
 	VMOVUPS      (DX), Z2
 	ADDQ         BX, DX
@@ -9444,7 +9496,7 @@ l334:
 	RET
 
 // func imageTransformAVX2(t *transform)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
@@ -9473,6 +9525,37 @@ l335:
 	MOVQ 80(AX), R14
 
 l336:
+	MOVQ         CX, DX
+	ADDQ         128(AX), DX
+	ADDQ         BX, DX
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	PREFETCHT0   (DX)(SI*4)
+	PREFETCHT0   (DX)(R8*1)
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*4), Y3
 	VFNMADD231PS (DX)(SI*2), Y2, Y3
@@ -10376,7 +10459,7 @@ l340:
 	RET
 
 // func resultGradTransformAVX2(t *transform)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
@@ -10403,6 +10486,27 @@ l341:
 	MOVQ 80(AX), R13
 
 l342:
+	MOVQ         CX, DX
+	ADDQ         128(AX), DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
+	ADDQ         BX, DX
+	PREFETCHT0   (DX)
+	PREFETCHT0   (DX)(SI*1)
+	PREFETCHT0   (DX)(SI*2)
+	PREFETCHT0   (DX)(DI*1)
 	MOVQ         CX, DX
 	VMOVUPS      (DX), Y2
 	ADDQ         BX, DX

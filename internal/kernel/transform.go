@@ -16,7 +16,7 @@ type transform struct {
 	count              int // of squares, so many floats apart in dst and src
 	dstNext, srcNext   int
 	dstBytes, srcBytes int // where the assembly is
-	ahead              int // bytes from src on to what weightsTransform fetches for later
+	ahead              int // bytes from src on to what is fetched for later
 	past               int // of the results and the gradients of weights: as in rowCopy
 
 	columns [6][6]lane // of the plain loop: [j][i] of L * src

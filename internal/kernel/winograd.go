@@ -112,6 +112,7 @@ func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels 
 	if t.count = s.row(tile, hi, border); t.count > 0 {
 		t.src = v[((q.image*s.H+q.row)*s.W+q.col)*channels+first:]
 		t.srcRow, t.srcCol, t.srcNext = s.W*channels, channels, tileSide*channels
+		t.ahead = 4 * t.srcNext
 		return
 	}
 	p := grow(patch, q.side*q.side*cols)
@@ -126,6 +127,7 @@ func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels 
 		}
 	})
 	t.src, t.srcRow, t.srcCol, t.count = p, q.side*cols, cols, 1
+	t.ahead = 0
 }
 
 // transformImage computes dst (tiles, 36, k), by its strides, from tiles lo..hi

@@ -358,12 +358,14 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, after st
 	if moments != nil {
 		moments.clear()
 	}
-	if l.name == "weights" { // others are read in longer runs, which the processor foresees
+	if first, ok := map[string]int{"weights": 0, "image": 2, "resultGrad": 0}[l.name]; ok {
 		MOVQ(src.base, src.at)
 		ADDQ(address(t, "ahead"), src.at)
 		for j := range l.from {
 			for i := range l.from {
-				PREFETCHT0(src.element(i))
+				if j >= first { // the columns before belong to the square before too
+					PREFETCHT0(src.element(i))
+				}
 			}
 			if j+1 < l.from {
 				ADDQ(src.step, src.at)
