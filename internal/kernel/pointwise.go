@@ -11,11 +11,14 @@ func (e *Engine) ReLUGrad(dx, dy, y []float32) {
 }
 
 // add computes y = y + x.
-func (e *Engine) add(y, x []float32) {
-	e.flat(len(y), gradInput, columns{
+func (e *Engine) add(y, x []float32) { e.flat(len(y), gradInput, addition(y, x)) }
+
+// addition makes of gradInput y = y + x.
+func addition(y, x []float32) columns {
+	return columns{
 		y: y, x: y, g: x, floor: floor(false),
 		centre: zeros[:], scale: ones[:], shift: zeros[:], slope: ones[:], offset: zeros[:],
-	})
+	}
 }
 
 var ones = func() (v [maxLanes]float32) {

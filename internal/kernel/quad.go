@@ -135,54 +135,36 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 		then = after{counts: counts}
 	}
 	images := e.quadImages(s, x)
-	e.Parallel(s.Out/quadWidth, func(p, lo, hi int) {
-		part := &e.parts[p]
-		q := &part.quad
-		q.panel = grow(&part.panel, quadPanel)
-		tiles := s.quads() * quadTiles
-		panelSums := s.quads() * quadSums
-		sums := grow(&part.products, (hi-lo)*panelSums)
-		clear(sums)
-		for n := range (hi - lo) * tiles {
-			if bias == nil {
-				break
-			}
-			to := sums[(n*frequencies+constantFrequency)*quadWidth:]
-			for c, b := range bias[(lo+n/tiles)*quadWidth:][:quadWidth] {
-				to[c] = b / quadScales[constantFrequency]
-			}
+	panels, panelSums := s.Out/quadWidth, s.quads()*quadSums
+	results := func(p, panel int, sums []float32) {
+		e.transformResults(s, &e.parts[p], y, sums, then, 0, s.tiles(), panel*quadWidth, quadWidth, quadWidth)
+	}
+	// multiply adds to the sums of a panel the products of its rows from.., which are in
+	// q.memory, and scales these before the row end.
+	multiply := func(q *quad, sums []float32, from, end int) {
+		q.scale = quadOnes[:]
+		if from+quadRows == end {
+			q.scale = quadScales[:]
 		}
-		multiply := func(panel, from int) { // the rows from.. of the panel, which is in q.memory
-			q.scale = quadOnes[:]
-			if from+quadRows == s.In {
-				q.scale = quadScales[:]
-			}
-			for quad := range s.quads() {
-				q.image = images[(quad*s.In+from)*quadImage:][:quadRows*quadImage]
-				q.sums = sums[(panel-lo)*panelSums+quad*quadSums:][:quadSums]
-				e.isa.quads.products(q)
-				q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
-			}
+		for quad := range s.quads() {
+			q.image = images[(quad*s.In+from)*quadImage:][:quadRows*quadImage]
+			q.sums = sums[quad*quadSums:][:quadSums]
+			e.isa.quads.products(q)
+			q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
 		}
-		if w.plain != nil {
-			// All panels of some rows, which are long runs of memory; of the next rows
-			// meanwhile.
-			q.planFetch(hi-lo, (hi-lo)*quadWidth, s.Out, s.In*s.Out)
-			for from := 0; from < s.In; from += quadRows {
-				next := min(from+quadRows, s.In-quadRows)
-				q.ahead = w.plain[next*s.Out+lo*quadWidth:]
-				for panel := lo; panel < hi; panel++ {
-					q.fetch = q.plan[(panel-lo)*fetchPieces:][:fetchPieces]
-					q.memory, q.memoryRow, q.memoryTap = w.plain[from*s.Out+panel*quadWidth:], s.Out, s.In*s.Out
-					multiply(panel, from)
-				}
-			}
-		} else {
-			// All rows of a panel, which are columns in memory; the next piece of them, or
-			// the first one of the next panel, meanwhile.
-			calls := min(fetchFloats, s.In) / quadRows
+	}
+	if w.transposed != nil {
+		// Each thread takes some panels and of each all rows, which are columns in
+		// memory; the next piece of them, or the first one of the next panel, meanwhile.
+		calls := min(fetchFloats, s.In) / quadRows
+		e.Parallel(panels, func(p, lo, hi int) {
+			part := &e.parts[p]
+			q := &part.quad
+			q.panel = grow(&part.panel, quadPanel)
 			q.planFetch(calls, fetchFloats, s.In, s.In*s.Out)
+			sums := grow(&part.products, panelSums)
 			for panel := lo; panel < hi; panel++ {
+				quadBegin(sums, bias, panel)
 				for from := 0; from < s.In; from += quadRows {
 					next := (from/fetchFloats + 1) * fetchFloats
 					if next >= s.In {
@@ -194,14 +176,63 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 					q.memory, q.memoryRow, q.memoryTap = w.transposed[at+from:], s.In, s.In*s.Out
 					e.isa.quads.transpose(q)
 					q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
-					multiply(panel, from)
+					multiply(q, sums, from, s.In)
 				}
+				results(p, panel, sums)
+			}
+		})
+		return
+	}
+	// Each thread takes some rows and all panels of them, which are long runs of memory;
+	// of the next rows meanwhile. Then the threads' sums are added.
+	blocks := s.In / quadRows
+	parts := e.pieces(blocks)
+	e.Parallel(blocks, func(p, lo, hi int) {
+		part := &e.parts[p]
+		q := &part.quad
+		q.panel = grow(&part.panel, quadPanel)
+		q.planFetch(panels, s.Out, s.Out, s.In*s.Out)
+		sums := grow(&part.products, panels*panelSums)
+		for panel := range panels {
+			of := bias
+			if p > 0 {
+				of = nil
+			}
+			quadBegin(sums[panel*panelSums:][:panelSums], of, panel)
+		}
+		for block := lo; block < hi; block++ {
+			from := block * quadRows
+			q.ahead = w.plain[min(block+1, hi-1)*quadRows*s.Out:]
+			for panel := range panels {
+				q.fetch = q.plan[panel*fetchPieces:][:fetchPieces]
+				q.memory, q.memoryRow, q.memoryTap = w.plain[from*s.Out+panel*quadWidth:], s.Out, s.In*s.Out
+				multiply(q, sums[panel*panelSums:], from, hi*quadRows)
 			}
 		}
+	})
+	e.Parallel(panels, func(p, lo, hi int) {
 		for panel := lo; panel < hi; panel++ {
-			e.transformResults(s, part, y, sums[(panel-lo)*panelSums:], then, 0, s.tiles(), panel*quadWidth, quadWidth, quadWidth)
+			of := func(p int) []float32 { return e.parts[p].products[panel*panelSums:][:panelSums] }
+			for other := 1; other < parts; other++ {
+				e.overFlat(p, addition(of(0), of(other)), 0, panelSums, gradInput)
+			}
+			results(p, panel, of(0))
 		}
 	})
+}
+
+// quadBegin sets the sums of a panel to nothing but the bias, if there is one.
+func quadBegin(sums, bias []float32, panel int) {
+	clear(sums)
+	if bias == nil {
+		return
+	}
+	for tile := range len(sums) / (frequencies * quadWidth) {
+		to := sums[(tile*frequencies+constantFrequency)*quadWidth:]
+		for c, b := range bias[panel*quadWidth:][:quadWidth] {
+			to[c] = b / quadScales[constantFrequency]
+		}
+	}
 }
 
 // quadGradWeights computes what winogradGradWeights does, for a single quad.
