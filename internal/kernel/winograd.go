@@ -35,17 +35,18 @@ const tileBlock = 64
 // see what comes next.
 const rowsAhead = 2
 
-// Where tiles are few, all that is at work stays in the second cache: for at most
-// panelTiles tiles and panels, one times the other, the products or transformed
-// gradients; and sliceChannels channels of the transformed image and weights. To
-// transform these anew where they are needed again costs less than to read them
-// from the third cache.
+// Where the transformed image would not stay in the second cache, or weights would
+// be transformed for a few tiles only, the work is cut into pieces that do stay there:
+// sliceChannels channels of the image, and the products or sums of some tiles with
+// some panels, at most panelTiles when multiplied. Each piece transforms what it
+// needs: to do so anew costs less than to read it from the third cache, where
+// another thread has left it.
 const (
-	panelTiles    = 256
 	sliceChannels = 64
+	sliceTiles    = 32 // of a product: more of them share the transformed weights
+	sumTiles      = 64 // of a sum, at once
+	panelTiles    = 256
 )
-
-const sumBlock = 64
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
@@ -221,20 +222,21 @@ func (e *Engine) transformWeights(s ConvShape, part *part, dst []float32, rows, 
 // panelStride is the distance of frequencies in a transformed panel.
 func panelStride(k, width int) int { return k*width + skew }
 
-// winograd computes what correlate does. Of many tiles each thread takes some,
-// and all read the same transformed weights; of few tiles each takes some panels.
+// winograd computes what correlate does: in slices of channels, or, where a block of
+// tiles stays in the second cache with all its channels and there are tiles enough
+// to use transformed weights again and again, with weights that are kept.
 func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
 	if e.prefersQuads(s, 2) {
 		e.quadConv(s, y, x, bias, then, w)
 		return
 	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	byTile := tiles >= max(s.Out, 4*s.In) && s.In <= 128
-	blocks := (tiles + tileBlock - 1) / tileBlock
+	whole := tiles >= max(s.Out, 4*s.In) && s.In <= 128
+	blocks := (tiles + sliceTiles - 1) / sliceTiles
 	thenOf := func(piece int) after { return then }
 	if then.moments != nil && e.countsMoments(s) {
 		pieces := blocks // all panels have channels of their own
-		if byTile {
+		if whole {
 			pieces = e.shares(tiles, tileBlock)
 		}
 		counts := grow(&e.sums, pieces*2*s.Out)
@@ -244,9 +246,15 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 			return after{counts: counts[piece*2*s.Out:][:2*s.Out]}
 		}
 	}
-	if !byTile {
-		e.sharePanels(s, blocks, func(part *part, block, first, last int) {
-			e.multiplySlices(s, part, y, x, bias, thenOf(block), w, tiles*block/blocks, tiles*(block+1)/blocks, first, last)
+	if !whole {
+		each := min(panelTiles*blocks/tiles, (panels*blocks+e.threads-1)/e.threads, panels)
+		groups := (panels + each - 1) / each
+		e.Share(groups*blocks, 1, func(p, _, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				group, block := i/blocks, i%blocks
+				e.multiplySlices(s, &e.parts[p], y, x, bias, thenOf(block), w,
+					tiles*block/blocks, tiles*(block+1)/blocks, group*each, min((group+1)*each, panels))
+			}
 		})
 		return
 	}
@@ -275,20 +283,6 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 				e.transformResults(s, part, y, products, then, lo, end, first, cols, width)
 			}
 			lo = end
-		}
-	})
-}
-
-// sharePanels runs f on each of so many blocks of few tiles, and on all panels
-// first..last, as many at once as there is room for.
-func (e *Engine) sharePanels(s ConvShape, blocks int, f func(part *part, block, first, last int)) {
-	panels := e.isa.panels(s.Out)
-	each := min(max(1, panelTiles*blocks/s.tiles()), (panels*blocks+e.threads-1)/e.threads, panels)
-	groups := (panels + each - 1) / each
-	e.Share(groups*blocks, 1, func(p, _, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			group := i / blocks
-			f(&e.parts[p], i%blocks, group*each, min((group+1)*each, panels))
 		}
 	})
 }
@@ -347,8 +341,9 @@ func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32
 }
 
 // winogradGradWeights computes dw from x and dy. The sums over tiles of all
-// frequencies are larger than the tiles where the image is small: then each
-// thread sums some panels. Otherwise each thread sums some tiles.
+// frequencies, or these sums times the threads, may be larger than the tiles: then
+// each piece of work sums all tiles, for a slice of channels and some panels.
+// Otherwise each thread sums some tiles.
 func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
 	if e.prefersQuads(s, 1) {
 		e.quadGradWeights(s, dw, x, dy)
@@ -357,7 +352,7 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	if tiles < min(s.In, s.Out) || s.In*s.Out > 128*128 {
 		slices := (s.In + sliceChannels - 1) / sliceChannels
-		each := min(max(1, panelTiles/min(tiles, sumBlock)), (panels+e.threads-1)/e.threads)
+		each := min(panelTiles/min(tiles, sumTiles), (panels+e.threads-1)/e.threads)
 		groups := (panels + each - 1) / each
 		e.Share(groups*slices, 1, func(p, _, lo, hi int) {
 			e.sumSlices(s, &e.parts[p], dw, x, dy, each, slices, lo, hi)
@@ -375,7 +370,7 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 			e.transformImage(s, part, image, x, from, from+k, 0, s.In)
 			for panel := range panels {
 				e.transformResultGrads(s, part, grads, dy, panel, from, k)
-				e.sumTiles(s, part, sums[panel*sumFloats:], image, grads, s.In, k, panel, from == lo)
+				e.addProducts(s, part, sums[panel*sumFloats:], image, grads, s.In, k, panel, from == lo)
 			}
 		}
 		for panel := range panels {
@@ -384,10 +379,12 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 	})
 }
 
-// sumSlices computes the panels first..last of dw: some channels after the others.
+// sumSlices computes pieces lo..hi of dw: a slice of channels, of so many, and each
+// panels at once. The gradients of few tiles stay transformed from one slice to the
+// next.
 func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, dy []float32, each, slices, lo, hi int) {
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	block := min(tiles, sumBlock)
+	block := min(tiles, sumTiles)
 	gradFloats := frequencies * panelStride(block, e.isa.wide)
 	sumFloats := frequencies * panelStride(sliceChannels, e.isa.wide)
 	image := grow(&part.band, block*tileStride(sliceChannels))
@@ -405,7 +402,7 @@ func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, 
 				if block < tiles || i == lo || at == 0 {
 					e.transformResultGrads(s, part, grads, dy, panel, from, n)
 				}
-				e.sumTiles(s, part, sums, image, grads, k, n, panel, from == 0)
+				e.addProducts(s, part, sums, image, grads, k, n, panel, from == 0)
 			}
 		}
 		for panel := first; panel < last; panel++ {
@@ -414,9 +411,9 @@ func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, 
 	}
 }
 
-// sumTiles adds the products of some transformed tiles of the image, of k channels,
+// addProducts adds the products of some transformed tiles of the image, of k channels,
 // and of the gradients to the sums (36, k, width) of a panel, or overwrites these.
-func (e *Engine) sumTiles(s ConvShape, part *part, sums, image, grads []float32, k, tiles, panel int, fresh bool) {
+func (e *Engine) addProducts(s ConvShape, part *part, sums, image, grads []float32, k, tiles, panel int, fresh bool) {
 	_, cols, width := e.isa.panel(s.Out, panel)
 	t := &part.tile
 	*t = tile{cRow: width, aRow: 1, aStep: tileStride(k), js: 1, ks: tiles, cols: cols, width: width}
