@@ -340,19 +340,18 @@ func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32
 	}
 }
 
-// winogradGradWeights computes dw from x and dy. The sums over tiles of all
-// frequencies, or these sums times the threads, may be larger than the tiles: then
-// each piece of work sums all tiles, for a slice of channels and some panels.
-// Otherwise each thread sums some tiles.
+// winogradGradWeights computes dw from x and dy. Where the sums over tiles of all
+// frequencies are large, each piece of work sums all tiles, for a slice of channels
+// and some panels. Otherwise each thread sums some tiles.
 func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
 	if e.prefersQuads(s, 1) {
 		e.quadGradWeights(s, dw, x, dy)
 		return
 	}
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
-	if tiles < min(s.In, s.Out) || s.In*s.Out > 128*128 {
+	if s.In*s.Out > 128*128 || tiles <= 4*sumTiles && s.In*s.Out > 16*tiles {
 		slices := (s.In + sliceChannels - 1) / sliceChannels
-		each := min(panelTiles/min(tiles, sumTiles), (panels+e.threads-1)/e.threads)
+		each := min(panelTiles/min(tiles, sumTiles), (panels*slices+e.threads-1)/e.threads, panels)
 		groups := (panels + each - 1) / each
 		e.Share(groups*slices, 1, func(p, _, lo, hi int) {
 			e.sumSlices(s, &e.parts[p], dw, x, dy, each, slices, lo, hi)
@@ -398,15 +397,18 @@ func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, 
 			n := min(block, tiles-from)
 			e.transformImage(s, part, image, x, from, from+n, at, k)
 			for panel := first; panel < last; panel++ {
-				grads, sums := grads[(panel-first)*gradFloats:], sums[(panel-first)*sumFloats:]
+				grads, sums := grads[(panel-first)*gradFloats:], sums
+				if block < tiles {
+					sums = sums[(panel-first)*sumFloats:]
+				}
 				if block < tiles || i == lo || at == 0 {
 					e.transformResultGrads(s, part, grads, dy, panel, from, n)
 				}
 				e.addProducts(s, part, sums, image, grads, k, n, panel, from == 0)
+				if from+n == tiles {
+					e.transformSums(s, part, dw, sums, panel, at, k)
+				}
 			}
-		}
-		for panel := first; panel < last; panel++ {
-			e.transformSums(s, part, dw, sums[(panel-first)*sumFloats:], panel, at, k)
 		}
 	}
 }
