@@ -37,15 +37,15 @@ const rowsAhead = 2
 
 // Where the transformed image would not stay in the second cache, or weights would
 // be transformed for a few tiles only, the work is cut into pieces that do stay there:
-// sliceChannels channels of the image, and the products or sums of some tiles with
-// some panels, at most panelTiles when multiplied. Each piece transforms what it
-// needs: to do so anew costs less than to read it from the third cache, where
-// another thread has left it.
+// sliceChannels channels of the image, and some tiles and panels, whose products or
+// transformed gradients are at most pieceFloats. Each piece transforms what it needs:
+// to do so anew costs less than to read it from the third cache, where another thread
+// has left it.
 const (
 	sliceChannels = 64
 	sliceTiles    = 32 // of a product: more of them share the transformed weights
 	sumTiles      = 64 // of a sum, at once
-	panelTiles    = 256
+	pieceFloats   = 256 * frequencies * 32
 )
 
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
@@ -247,7 +247,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		}
 	}
 	if !whole {
-		each := min(panelTiles*blocks/tiles, (panels*blocks+e.threads-1)/e.threads, panels)
+		each := min(e.isa.panelsAtOnce((tiles+blocks-1)/blocks), (panels*blocks+e.threads-1)/e.threads, panels)
 		groups := (panels + each - 1) / each
 		e.Share(groups*blocks, 1, func(p, _, lo, hi int) {
 			for i := lo; i < hi; i++ {
@@ -285,6 +285,11 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 			lo = end
 		}
 	})
+}
+
+// panelsAtOnce is the number of panels that a piece of so many tiles has.
+func (s *instructionSet) panelsAtOnce(tiles int) int {
+	return max(1, pieceFloats/(tiles*frequencies*s.wide))
 }
 
 // multiplySlices computes tiles lo..hi and panels first..last of y: the products
@@ -351,7 +356,7 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 	tiles, panels := s.tiles(), e.isa.panels(s.Out)
 	if s.In*s.Out > 128*128 || tiles <= 4*sumTiles && s.In*s.Out > 16*tiles {
 		slices := (s.In + sliceChannels - 1) / sliceChannels
-		each := min(panelTiles/min(tiles, sumTiles), (panels*slices+e.threads-1)/e.threads, panels)
+		each := min(e.isa.panelsAtOnce(min(tiles, sumTiles)), (panels*slices+e.threads-1)/e.threads, panels)
 		groups := (panels + each - 1) / each
 		e.Share(groups*slices, 1, func(p, _, lo, hi int) {
 			e.sumSlices(s, &e.parts[p], dw, x, dy, each, slices, lo, hi)
