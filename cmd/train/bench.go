@@ -106,6 +106,9 @@ func (p *program) runBench(ctx context.Context, cfg config.Config, steps int, as
 		return err
 	}
 	training, err := median(ctx, steps, func(i int) error {
+		if i == warmUp {
+			step.Profile() // begins anew: the first steps find memory
+		}
 		if _, err := step.Run(images, targets, int64(i)); err != nil {
 			return err
 		}
@@ -157,7 +160,7 @@ peak memory %.0f MiB
 	if !profile {
 		return nil
 	}
-	return writeProfile(p.stdout, step.Profile(), warmUp+steps)
+	return writeProfile(p.stdout, step.Profile(), steps)
 }
 
 // writeProfile prints the time of each kind of op and of the slowest nodes, in ms a step.

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Timing is the time that an op has taken, added up over all runs of its graph.
+// Timing is the time that an op has taken, added up over runs of its graph.
 type Timing struct {
 	Name, Kind string
 	Time       time.Duration
 }
 
-// Profile is the time of each op of the graph so far, the slowest first. What
-// the tape machine itself and Gorgonia's own ops take is not in it.
+// Profile is the time of each op of the graph since the last Profile, the slowest
+// first. What the tape machine itself and Gorgonia's own ops take is not in it.
 func (g *Graph) Profile() []Timing {
 	var timings []Timing
 	for _, n := range g.AllNodes() {
@@ -22,6 +22,7 @@ func (g *Graph) Profile() []Timing {
 				kind = f.Name
 			}
 			timings = append(timings, Timing{f.Name, kind, f.took})
+			f.took = 0
 		}
 	}
 	slices.SortStableFunc(timings, func(a, b Timing) int { return int(b.Time - a.Time) })

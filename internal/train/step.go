@@ -85,7 +85,8 @@ func (s *Step) Run(images, targets []float32, step int64) (loss float64, err err
 	return float64(op.Values(s.loss)[0]), nil
 }
 
-// Profile is the time of each op over all runs, the slowest first.
+// Profile is the time of each op over the runs since the last Profile, the slowest
+// first.
 func (s *Step) Profile() []op.Timing { return s.graph.Profile() }
 
 // FirstNonFinite repeats the last Run and names the first op or input whose
