@@ -274,6 +274,9 @@ func TestConv(t *testing.T) {
 		{"deep sums over channels, input", kernel.ConvShape{N: 1, H: 9, W: 8, In: 16, Out: 600, Kernel: 3}},
 		{"deep sums over pixels", kernel.ConvShape{N: 2, H: 96, W: 96, In: 8, Out: 8, Kernel: 3}},
 		{"several blocks of tiles", kernel.ConvShape{N: 3, H: 39, W: 38, In: 16, Out: 24, Kernel: 3}},
+		{"several slices of channels and blocks of tiles", kernel.ConvShape{N: 1, H: 24, W: 28, In: 136, Out: 72, Kernel: 3}},
+		{"large sums in several blocks of tiles", kernel.ConvShape{N: 2, H: 20, W: 28, In: 136, Out: 128, Kernel: 3}},
+		{"results past the caches", kernel.ConvShape{N: 1, H: 64, W: 64, In: 8, Out: 256, Kernel: 3}},
 		{"one quad of tiles", kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 96, Kernel: 3}},
 		{"one tile", kernel.ConvShape{N: 1, H: 3, W: 4, In: 160, Out: 32, Kernel: 3}},
 		{"three tiles", kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 64, Kernel: 3}},
@@ -297,7 +300,8 @@ func TestConvGradWeightsUnaligned(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, s := range []kernel.ConvShape{
 		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},   // a quad of tiles
-		{N: 2, H: 16, W: 16, In: 64, Out: 64, Kernel: 3}, // many tiles
+		{N: 2, H: 16, W: 16, In: 64, Out: 64, Kernel: 3}, // slices of channels
+		{N: 2, H: 32, W: 32, In: 32, Out: 32, Kernel: 3}, // many tiles
 	} {
 		x, dy := random(rng, s.N*s.H*s.W*s.In), random(rng, s.N*s.H*s.W*s.Out)
 		size := 9 * s.In * s.Out
@@ -385,6 +389,7 @@ func TestUpConv(t *testing.T) {
 	}
 	checkUpConv(t, kernel.UpConvShape{N: 2, H: 16, W: 16, In: 64, Out: 32}, 0)
 	checkUpConv(t, kernel.UpConvShape{N: 1, H: 31, W: 30, In: 20, Out: 65}, 0)
+	checkUpConv(t, kernel.UpConvShape{N: 2, H: 40, W: 36, In: 48, Out: 20}, 1) // an image that is not small
 }
 
 func TestSumRows(t *testing.T) {

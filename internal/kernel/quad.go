@@ -36,10 +36,10 @@ const (
 // quad is work on four tiles and one panel of weights. The assembly reads this
 // struct by its field names.
 type quad struct {
-	image []float32 // (6, 32, 6, 4): of the rows' channels, one row of frequencies after the other
+	image []float32 // (6, 16, 6, 4): of the rows' channels, one row of frequencies after the other
 	sums  []float32 // (4, 36, 16): of products; or the transformed gradients of results
 	scale []float32 // (36): what sums are multiplied by after that, or gradients before
-	panel []float32 // (9, 32, 16), by quadTap: weights, or their gradient
+	panel []float32 // (9, 16, 16), by quadTap: weights, or their gradient
 
 	memory               []float32 // where the panel comes from or another one goes to
 	memoryRow, memoryTap int       // floats between its rows and between its taps
@@ -89,7 +89,7 @@ func (q *quad) planFetch(calls, columns, row, tap int) {
 	}
 }
 
-// quadImages computes the transformed image, (quads, In/32, 6, 32, 6, 4), of x.
+// quadImages computes the transformed image, (quads, In/16, 6, 16, 6, 4), of x.
 func (e *Engine) quadImages(s ConvShape, x []Channels) []float32 {
 	stride := channelStride(s.In)
 	byChannel := grow(&e.partial, s.quads()*quadImage*stride)
