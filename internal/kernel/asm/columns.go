@@ -130,7 +130,10 @@ func (b block) eachWritten(body func(store func(v reg.VecVirtual)), y, stride re
 		b.each(func() { body(func(v reg.VecVirtual) { VMOVNTPS(v, Mem{Base: y}) }) }, steps...)
 		Label(cached)
 	}
-	b.each(func() { body(func(v reg.VecVirtual) { b.store(v, Mem{Base: y}) }) }, steps...)
+	b.each(func() {
+		ahead(y)
+		body(func(v reg.VecVirtual) { b.store(v, Mem{Base: y}) })
+	}, steps...)
 }
 
 // keep zeroes g where y <= floor.
