@@ -85,7 +85,7 @@ func (q *quad) planFetch(calls, columns, row, tap int) {
 	clear(plan)
 	for n := range min(pieces, calls*each) {
 		r := n / across
-		plan[n/each*fetchPieces+n%each] = 4 * (n%across*fetchFloats + r%quadRows*row + r/quadRows*tap)
+		plan[n/each*fetchPieces+n%each*fetchPieces/each] = 4 * (n%across*fetchFloats + r%quadRows*row + r/quadRows*tap)
 	}
 }
 
