@@ -21,6 +21,9 @@ type Func struct {
 	Shape []int
 	// Run computes out, all of it, from the inputs; all are row-major.
 	Run func(out []float32, in [][]float32)
+	// Overwrites names inputs of the output's size which Run may be given as out: it
+	// reads all of an element before it writes it. nil: none.
+	Overwrites []int
 	// Diff returns the gradient node of each input, nil for those that g.Trained
 	// says need none. grad is the gradient of the output. A nil Diff means: not differentiable.
 	Diff func(output, grad *G.Node) []*G.Node

@@ -71,7 +71,8 @@ func (g *Graph) checkDistinct() error {
 }
 
 // planMemory gives each op a block for its output, in the order in which the
-// tape machine will run them, and takes it back after its last reader.
+// tape machine will run them, and takes it back after its last reader; or the
+// memory of an input that it may overwrite and nobody reads later.
 func (g *Graph) planMemory(keep []*G.Node) error {
 	order, err := G.Sort(g.ExprGraph)
 	if err != nil {
@@ -106,7 +107,8 @@ func (g *Graph) planMemory(keep []*G.Node) error {
 	}
 
 	type lease struct{ block, end int }
-	var taken []lease
+	var taken []*lease
+	leases := map[*G.Node]*lease{}
 	free := make([]int, len(g.memory.blocks))
 	for i := range free {
 		free[i] = i
@@ -120,19 +122,43 @@ func (g *Graph) planMemory(keep []*G.Node) error {
 			f.setMemory(v.node.Op().(*function).out[v.from:][:f.size()])
 			continue
 		}
-		taken = slices.DeleteFunc(taken, func(l lease) bool {
+		taken = slices.DeleteFunc(taken, func(l *lease) bool {
 			if l.end < i {
 				free = append(free, l.block)
 				return true
 			}
 			return false
 		})
-		var block int
-		block, free = g.memory.take(free, f.size())
-		taken = append(taken, lease{block, ends[i]})
-		f.setMemory(g.memory.blocks[block][:f.size()])
+		// What is in the caches already need not be fetched to be overwritten.
+		if over := slices.IndexFunc(f.Overwrites, func(k int) bool {
+			l := leases[holder(f.inputs[k])]
+			return l != nil && l.end == i
+		}); over >= 0 {
+			input := f.inputs[f.Overwrites[over]]
+			l := leases[holder(input)]
+			l.end = ends[i]
+			leases[n] = l
+			f.setMemory(input.Op().(*function).out)
+			continue
+		}
+		l := &lease{end: ends[i]}
+		l.block, free = g.memory.take(free, f.size())
+		taken = append(taken, l)
+		leases[n] = l
+		f.setMemory(g.memory.blocks[l.block][:f.size()])
 	}
 	return nil
+}
+
+// holder is the node in whose memory the values of n are: n, or what it is a view of.
+func holder(n *G.Node) *G.Node {
+	for {
+		f, ok := n.Op().(*function)
+		if !ok || f.viewed == nil {
+			return n
+		}
+		n = f.viewed.node
+	}
 }
 
 // take picks the smallest free block of at least size values, or makes a new one.

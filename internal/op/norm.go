@@ -53,7 +53,7 @@ func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.M
 			// One pass finds all three gradients. Its node is that of dx; the others
 			// have it as their input, so that they run after it.
 			dgamma, dbeta := make([]float32, c), make([]float32, c)
-			dx := g.Apply(Func{Name: name + ".grad.input", Kind: "batch norm, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+			dx := g.Apply(Func{Name: name + ".grad.input", Kind: "batch norm, gradient", Shape: x.Shape(), Overwrites: []int{0}, Run: func(dx []float32, in [][]float32) {
 				g.Engine.BatchNormGrad(dx, dgamma, dbeta, in[0], in[1], in[2], in[3], stats.Mean, stats.Variance, Epsilon, relu)
 			}}, dy, x, gamma, beta)
 			handOut := func(suffix string, from []float32) *G.Node {

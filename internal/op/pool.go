@@ -29,15 +29,17 @@ func (g *Graph) MaxPool(name string, x *G.Node) *G.Node {
 		Run:   func(y []float32, in [][]float32) { g.Engine.MaxPool(n, h, w, c, y, which, in[0]) },
 		Diff: func(y, dy *G.Node) []*G.Node {
 			inputs := []*G.Node{dy, y}
+			var overwrites []int
 			if p.skipped {
 				if p.skip == nil {
 					g.Fail(fmt.Errorf("op: %s: what reads its input as a skip connection must depend on it", name))
 					return nil
 				}
+				overwrites = []int{len(inputs)}
 				inputs = append(inputs, p.skip)
 			}
 			// y is an input only so that the pool has run and filled `which`.
-			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "max pool, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "max pool, gradient", Shape: x.Shape(), Overwrites: overwrites, Run: func(dx []float32, in [][]float32) {
 				var skip []float32
 				if p.skipped {
 					skip = in[2]
