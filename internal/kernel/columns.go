@@ -210,31 +210,32 @@ func maxPoolPlain(c *columns) {
 	}
 }
 
-func maxPoolGradAddPlain(c *columns) {
-	maxPoolGradPlain(c)
+func maxPoolGradPlain(c *columns) {
 	for r := range 2 * c.rows {
-		for i := range c.cols {
-			c.y[r*c.stride+i] += c.x[r*c.stride+i]
-			c.y2[r*c.stride+i] += c.x2[r*c.stride+i]
-		}
+		clear(c.y[r*c.stride:][:c.cols])
+		clear(c.y2[r*c.stride:][:c.cols])
 	}
+	spreadPlain(c)
 }
 
-func maxPoolGradPlain(c *columns) {
+func maxPoolGradAddPlain(c *columns) {
+	for r := range 2 * c.rows {
+		copy(c.y[r*c.stride:][:c.cols], c.x[r*c.stride:])
+		copy(c.y2[r*c.stride:][:c.cols], c.x2[r*c.stride:])
+	}
+	spreadPlain(c)
+}
+
+// spreadPlain adds g to the places that which names.
+func spreadPlain(c *columns) {
 	for r := range c.rows {
 		g, which := c.g[r*c.stride:][:c.cols], c.which[r*c.stride:][:c.cols]
 		places := [4][]float32{
 			c.y[2*r*c.stride:][:c.cols], c.y[(2*r+1)*c.stride:][:c.cols],
 			c.y2[2*r*c.stride:][:c.cols], c.y2[(2*r+1)*c.stride:][:c.cols],
 		}
-		for k, to := range places {
-			for i, at := range which {
-				v := float32(0)
-				if int(at) == k {
-					v = g[i]
-				}
-				to[i] = v
-			}
+		for i, at := range which {
+			places[at][i] += g[i]
 		}
 	}
 }

@@ -13,7 +13,7 @@ func (e *Engine) MaxPool(n, h, w, c int, y []float32, which []uint8, x []float32
 
 // MaxPoolGrad computes dx (N, H, W, C), overwriting it, from dy and which
 // (N, H/2, W/2, C): dy where the maximum was, 0 elsewhere; plus the gradient
-// that x got otherwise, other (N, H, W, C), unless that is nil.
+// that x got otherwise, other (N, H, W, C), unless that is nil. dx may be other.
 func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8, other []float32) {
 	loop := maxPoolGrad
 	if other != nil {

@@ -57,6 +57,11 @@ func TestMaxPool(t *testing.T) {
 			dx = result(len(x))
 			e.MaxPoolGrad(n, h, w, c, dx, dy, which, other)
 			check(t, name+" and other", dx, wantSum, 1)
+			inPlace := slices.Clone(other)
+			e.MaxPoolGrad(n, h, w, c, inPlace, dy, which, inPlace)
+			if !slices.Equal(inPlace, dx) {
+				t.Errorf("%s: in place of other differs", name)
+			}
 		}
 	}
 }
@@ -161,6 +166,11 @@ func TestBatchNorm(t *testing.T) {
 				e.BatchNorm(inPlace, inPlace, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.relu)
 				if !slices.Equal(inPlace, gotY) {
 					t.Errorf("%sin place differs", name)
+				}
+				inPlace = slices.Clone(dy)
+				e.BatchNormGrad(inPlace, gotGamma, gotBeta, inPlace, x, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				if !slices.Equal(inPlace, gotX) {
+					t.Errorf("%sgradient in place differs", name)
 				}
 			}
 		})

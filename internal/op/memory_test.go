@@ -131,6 +131,73 @@ func TestPlannedMemory(t *testing.T) {
 	}
 }
 
+// An op that may overwrite an input does so where nobody reads that later.
+func TestOverwrittenInputs(t *testing.T) {
+	const size = 3
+	for _, tt := range []struct {
+		name              string
+		several           bool // inputs may be overwritten
+		read, keep, place bool // the input is read later, after the run, or is memory of the caller
+		overwrites        bool
+	}{
+		{name: "last reader", overwrites: true},
+		{name: "of two inputs the one that is free", several: true, overwrites: true},
+		{name: "read later", read: true},
+		{name: "kept", keep: true},
+		{name: "placed", place: true},
+	} {
+		engine, err := kernel.NewEngine(1, "auto")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := op.NewGraph(engine, &op.Memory{})
+		plus := func(name string, overwrites []int, inputs ...*G.Node) *G.Node {
+			return g.Apply(op.Func{Name: name, Shape: []int{size}, Overwrites: overwrites, Run: func(out []float32, in [][]float32) {
+				for i := range out {
+					sum := float32(1)
+					for _, values := range in {
+						sum += values[i]
+					}
+					out[i] = sum
+				}
+			}}, inputs...)
+		}
+		x := g.Input("x", []float32{10, 20, 30}, size)
+		a := plus("a", nil, x)
+		var b *G.Node
+		if tt.several {
+			b = plus("b", []int{0, 1}, x, a)
+		} else {
+			b = plus("b", []int{0}, a)
+		}
+		c := plus("c", nil, b)
+		keep := []*G.Node{b, c}
+		if tt.read {
+			keep = append(keep, plus("d", nil, c, a)) // after c, so after b
+		}
+		if tt.keep {
+			keep = append(keep, a)
+		}
+		if tt.place {
+			g.Place(a, make([]float32, size))
+		}
+		run(t, compile(t, g, keep...))
+		if shared := &op.Values(a)[0] == &op.Values(b)[0]; shared != tt.overwrites {
+			t.Errorf("%s: overwritten: %t, want %t", tt.name, shared, tt.overwrites)
+		}
+		want := float32(12)
+		if tt.several {
+			want += 10
+		}
+		if got := op.Values(b)[0]; got != want {
+			t.Errorf("%s: %g, want %g", tt.name, got, want)
+		}
+		if tt.read && op.Values(keep[2])[0] != 25 {
+			t.Errorf("%s: %g, want 25", tt.name, op.Values(keep[2])[0])
+		}
+	}
+}
+
 // The values of kept nodes are those of the end of a run.
 func TestKeptNodes(t *testing.T) {
 	s := image{2, 16, 8, 4}
