@@ -161,11 +161,12 @@ func holder(n *G.Node) *G.Node {
 	}
 }
 
-// take picks the smallest free block of at least size values, or makes a new one.
+// take picks the smallest free block of at least size values, of equal ones the last
+// that was given back, which may still be in the caches; or makes a new one.
 func (m *Memory) take(free []int, size int) (block int, rest []int) {
 	best := -1
 	for i, b := range free {
-		if n := len(m.blocks[b]); n >= size && (best < 0 || n < len(m.blocks[free[best]])) {
+		if n := len(m.blocks[b]); n >= size && (best < 0 || n <= len(m.blocks[free[best]])) {
 			best = i
 		}
 	}
