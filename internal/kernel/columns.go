@@ -36,12 +36,15 @@ const (
 
 // columnLoops are the loops of an instruction set. Each takes at most lanes
 // columns at once, or exactly that many if whole is set; the plain loops do
-// the rest then.
+// the rest then. The first ones take any number of columns, or of vectors of lanes.
 type columnLoops struct {
 	lanes int
 	whole bool
 	run   [loopCount]func(*columns)
 }
+
+// overAllColumns tells whether a loop is of the first ones.
+func overAllColumns(loop int) bool { return loop <= gradInput }
 
 const (
 	maxLanes    = 16
@@ -92,6 +95,11 @@ func (e *Engine) columnBlock(b *columns, col, loop int) func(*columns) {
 	b.cols = min(loops.lanes, b.stride-col)
 	if loops.whole && b.cols < loops.lanes {
 		loops = &plainLoops
+	} else if overAllColumns(loop) {
+		b.cols = b.stride - col
+		if loops.whole {
+			b.cols -= b.cols % loops.lanes
+		}
 	}
 	return loops.run[loop]
 }

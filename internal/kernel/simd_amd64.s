@@ -5556,87 +5556,157 @@ l288:
 	RET
 
 // func affineAVX512(c *columns)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·affineAVX512(SB), NOSPLIT, $0-8
-	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
-	MOVQ         $-1, BX
-	BZHIQ        DX, BX, BX
-	KMOVW        BX, K1
-	MOVQ         (AX), DX
-	MOVQ         48(AX), BX
-	MOVQ         328(AX), SI
-	SHLQ         $0x02, SI
-	MOVQ         144(AX), DI
-	VMOVUPS.Z    (DI), K1, Z0
-	MOVQ         168(AX), DI
-	VMOVUPS.Z    (DI), K1, Z1
-	MOVQ         192(AX), DI
-	VMOVUPS.Z    (DI), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	MOVQ         344(AX), DI
-	TESTQ        DI, DI
-	JZ           l289
-	MOVQ         336(AX), AX
-	SHLQ         $0x02, AX
-	ORQ          DX, AX
-	ORQ          SI, AX
-	TESTQ        $0x0000003f, AX
-	JNZ          l289
+	MOVQ  c+0(FP), AX
+	MOVQ  (AX), DX
+	MOVQ  48(AX), BX
+	MOVQ  328(AX), SI
+	SHLQ  $0x02, SI
+	MOVQ  344(AX), CX
+	TESTQ CX, CX
+	JZ    l289
+	MOVQ  336(AX), CX
+	SHLQ  $0x02, CX
+	ORQ   DX, CX
+	ORQ   SI, CX
+	TESTQ $0x0000003f, CX
+	JNZ   l289
 
 l290:
-	PREFETCHT0  2048(BX)
-	VMOVUPS.Z   (BX), K1, Z4
+	MOVQ    $0x00000008, CX
+	CMPQ    CX, 320(AX)
+	CMOVQGT 320(AX), CX
+	XORQ    R8, R8
+	MOVQ    336(AX), DI
+
+l291:
+	MOVQ         $0x00000010, R9
+	CMPQ         DI, R9
+	CMOVQLT      DI, R9
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	LEAQ         (DX)(R8*1), R9
+	LEAQ         (BX)(R8*1), R10
+	MOVQ         144(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z0
+	MOVQ         168(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z1
+	MOVQ         192(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z2
+	VBROADCASTSS 312(AX), Z3
+	MOVQ         CX, R11
+
+l292:
+	PREFETCHT0  (R10)(SI*8)
+	VMOVUPS.Z   (R10), K1, Z4
 	VSUBPS      Z0, Z4, Z4
 	VFMADD213PS Z2, Z1, Z4
 	VMAXPS      Z4, Z3, Z4
-	VMOVNTPS    Z4, (DX)
-	ADDQ        SI, BX
-	ADDQ        SI, DX
-	DECQ        CX
-	JNZ         l290
+	VMOVNTPS    Z4, (R9)
+	ADDQ        SI, R9
+	ADDQ        SI, R10
+	DECQ        R11
+	JNZ         l292
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JG          l291
+	SUBQ        CX, 320(AX)
+	IMULQ       SI, CX
+	ADDQ        CX, DX
+	ADDQ        CX, BX
+	CMPQ        320(AX), $0x00
+	JNE         l290
 	VZEROUPPER
 	RET
 
 l289:
-l291:
-	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	VMOVUPS.Z   (BX), K1, Z4
+l293:
+	MOVQ    $0x00000008, CX
+	CMPQ    CX, 320(AX)
+	CMOVQGT 320(AX), CX
+	XORQ    R8, R8
+	MOVQ    336(AX), DI
+
+l294:
+	MOVQ         $0x00000010, R9
+	CMPQ         DI, R9
+	CMOVQLT      DI, R9
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	LEAQ         (DX)(R8*1), R9
+	LEAQ         (BX)(R8*1), R10
+	MOVQ         144(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z0
+	MOVQ         168(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z1
+	MOVQ         192(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z2
+	VBROADCASTSS 312(AX), Z3
+	MOVQ         CX, R11
+
+l295:
+	PREFETCHT0  (R9)(SI*8)
+	PREFETCHT0  (R10)(SI*8)
+	VMOVUPS.Z   (R10), K1, Z4
 	VSUBPS      Z0, Z4, Z4
 	VFMADD213PS Z2, Z1, Z4
 	VMAXPS      Z4, Z3, Z4
-	VMOVUPS     Z4, K1, (DX)
-	ADDQ        SI, BX
-	ADDQ        SI, DX
-	DECQ        CX
-	JNZ         l291
+	VMOVUPS     Z4, K1, (R9)
+	ADDQ        SI, R9
+	ADDQ        SI, R10
+	DECQ        R11
+	JNZ         l295
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JG          l294
+	SUBQ        CX, 320(AX)
+	IMULQ       SI, CX
+	ADDQ        CX, DX
+	ADDQ        CX, BX
+	CMPQ        320(AX), $0x00
+	JNE         l293
 	VZEROUPPER
 	RET
 
 // func momentsAVX512(c *columns)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-8
-	MOVQ    c+0(FP), AX
-	MOVQ    320(AX), CX
-	MOVQ    336(AX), DX
-	MOVQ    $-1, BX
-	BZHIQ   DX, BX, BX
-	KMOVW   BX, K1
-	MOVQ    48(AX), DX
-	MOVQ    328(AX), BX
-	SHLQ    $0x02, BX
-	MOVQ    264(AX), SI
-	VMOVUPD (SI), Z0
-	VMOVUPD 64(SI), Z1
-	MOVQ    288(AX), AX
-	VMOVUPD (AX), Z2
-	VMOVUPD 64(AX), Z3
+	MOVQ c+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 328(AX), DX
+	SHLQ $0x02, DX
 
-l292:
-	PREFETCHT0    2048(DX)
-	VMOVUPS.Z     (DX), K1, Z4
+l297:
+	MOVQ    $0x00000008, BX
+	CMPQ    BX, 320(AX)
+	CMOVQGT 320(AX), BX
+	XORQ    DI, DI
+	MOVQ    336(AX), SI
+
+l298:
+	MOVQ    $0x00000010, R8
+	CMPQ    SI, R8
+	CMOVQLT SI, R8
+	MOVQ    $-1, R9
+	BZHIQ   R8, R9, R9
+	KMOVW   R9, K1
+	LEAQ    (CX)(DI*1), R8
+	MOVQ    264(AX), R9
+	VMOVUPD (R9)(DI*2), Z0
+	MOVQ    264(AX), R9
+	VMOVUPD 64(R9)(DI*2), Z1
+	MOVQ    288(AX), R9
+	VMOVUPD (R9)(DI*2), Z2
+	MOVQ    288(AX), R9
+	VMOVUPD 64(R9)(DI*2), Z3
+	MOVQ    BX, R9
+
+l299:
+	PREFETCHT0    (R8)(DX*8)
+	VMOVUPS.Z     (R8), K1, Z4
 	VCVTPS2PD     Y4, Z5
 	VADDPD        Z5, Z0, Z0
 	VFMADD231PD   Z5, Z5, Z2
@@ -5644,48 +5714,75 @@ l292:
 	VCVTPS2PD     Y4, Z4
 	VADDPD        Z4, Z1, Z1
 	VFMADD231PD   Z4, Z4, Z3
-	ADDQ          BX, DX
-	DECQ          CX
-	JNZ           l292
-	VMOVUPD       Z0, (SI)
-	VMOVUPD       Z1, 64(SI)
-	VMOVUPD       Z2, (AX)
-	VMOVUPD       Z3, 64(AX)
+	ADDQ          DX, R8
+	DECQ          R9
+	JNZ           l299
+	MOVQ          264(AX), R8
+	VMOVUPD       Z0, (R8)(DI*2)
+	MOVQ          264(AX), R8
+	VMOVUPD       Z1, 64(R8)(DI*2)
+	MOVQ          288(AX), R8
+	VMOVUPD       Z2, (R8)(DI*2)
+	MOVQ          288(AX), R8
+	VMOVUPD       Z3, 64(R8)(DI*2)
+	ADDQ          $0x40, DI
+	SUBQ          $0x10, SI
+	JG            l298
+	SUBQ          BX, 320(AX)
+	IMULQ         DX, BX
+	ADDQ          BX, CX
+	CMPQ          320(AX), $0x00
+	JNE           l297
 	VZEROUPPER
 	RET
 
 // func gradMomentsAVX512(c *columns)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gradMomentsAVX512(SB), NOSPLIT, $0-8
-	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
-	MOVQ         $-1, BX
-	BZHIQ        DX, BX, BX
-	KMOVW        BX, K1
-	MOVQ         48(AX), DX
-	MOVQ         96(AX), BX
-	MOVQ         328(AX), SI
-	SHLQ         $0x02, SI
-	MOVQ         144(AX), DI
-	VMOVUPS.Z    (DI), K1, Z0
-	MOVQ         168(AX), DI
-	VMOVUPS.Z    (DI), K1, Z1
-	MOVQ         192(AX), DI
-	VMOVUPS.Z    (DI), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	MOVQ         264(AX), DI
-	VMOVUPD      (DI), Z4
-	VMOVUPD      64(DI), Z5
-	MOVQ         288(AX), AX
-	VMOVUPD      (AX), Z6
-	VMOVUPD      64(AX), Z7
+	MOVQ c+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 96(AX), DX
+	MOVQ 328(AX), BX
+	SHLQ $0x02, BX
 
-l293:
-	PREFETCHT0    2048(DX)
-	PREFETCHT0    2048(BX)
-	VMOVUPS.Z     (DX), K1, Z8
-	VMOVUPS.Z     (BX), K1, Z9
+l301:
+	MOVQ    $0x00000008, SI
+	CMPQ    SI, 320(AX)
+	CMOVQGT 320(AX), SI
+	XORQ    R8, R8
+	MOVQ    336(AX), DI
+
+l302:
+	MOVQ         $0x00000010, R9
+	CMPQ         DI, R9
+	CMOVQLT      DI, R9
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	LEAQ         (CX)(R8*1), R9
+	LEAQ         (DX)(R8*1), R10
+	MOVQ         144(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z0
+	MOVQ         168(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z1
+	MOVQ         192(AX), R11
+	VMOVUPS.Z    (R11)(R8*1), K1, Z2
+	VBROADCASTSS 312(AX), Z3
+	MOVQ         264(AX), R11
+	VMOVUPD      (R11)(R8*2), Z4
+	MOVQ         264(AX), R11
+	VMOVUPD      64(R11)(R8*2), Z5
+	MOVQ         288(AX), R11
+	VMOVUPD      (R11)(R8*2), Z6
+	MOVQ         288(AX), R11
+	VMOVUPD      64(R11)(R8*2), Z7
+	MOVQ         SI, R11
+
+l303:
+	PREFETCHT0    (R9)(BX*8)
+	PREFETCHT0    (R10)(BX*8)
+	VMOVUPS.Z     (R9), K1, Z8
+	VMOVUPS.Z     (R10), K1, Z9
 	VSUBPS        Z0, Z8, Z8
 	VMOVAPS       Z8, Z10
 	VFMADD213PS   Z2, Z1, Z10
@@ -5701,57 +5798,84 @@ l293:
 	VEXTRACTF32X8 $0x01, Z8, Y8
 	VCVTPS2PD     Y8, Z8
 	VFMADD231PD   Z8, Z9, Z7
+	ADDQ          BX, R9
+	ADDQ          BX, R10
+	DECQ          R11
+	JNZ           l303
+	MOVQ          264(AX), R9
+	VMOVUPD       Z4, (R9)(R8*2)
+	MOVQ          264(AX), R9
+	VMOVUPD       Z5, 64(R9)(R8*2)
+	MOVQ          288(AX), R9
+	VMOVUPD       Z6, (R9)(R8*2)
+	MOVQ          288(AX), R9
+	VMOVUPD       Z7, 64(R9)(R8*2)
+	ADDQ          $0x40, R8
+	SUBQ          $0x10, DI
+	JG            l302
+	SUBQ          SI, 320(AX)
+	IMULQ         BX, SI
+	ADDQ          SI, CX
 	ADDQ          SI, DX
-	ADDQ          SI, BX
-	DECQ          CX
-	JNZ           l293
-	VMOVUPD       Z4, (DI)
-	VMOVUPD       Z5, 64(DI)
-	VMOVUPD       Z6, (AX)
-	VMOVUPD       Z7, 64(AX)
+	CMPQ          320(AX), $0x00
+	JNE           l301
 	VZEROUPPER
 	RET
 
 // func gradInputAVX512(c *columns)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gradInputAVX512(SB), NOSPLIT, $0-8
-	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
-	MOVQ         $-1, BX
-	BZHIQ        DX, BX, BX
-	KMOVW        BX, K1
-	MOVQ         (AX), DX
-	MOVQ         48(AX), BX
-	MOVQ         96(AX), SI
-	MOVQ         328(AX), DI
-	SHLQ         $0x02, DI
-	MOVQ         144(AX), R8
-	VMOVUPS.Z    (R8), K1, Z0
-	MOVQ         168(AX), R8
-	VMOVUPS.Z    (R8), K1, Z1
-	MOVQ         192(AX), R8
-	VMOVUPS.Z    (R8), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	MOVQ         216(AX), R8
-	VMOVUPS.Z    (R8), K1, Z4
-	MOVQ         240(AX), R8
-	VMOVUPS.Z    (R8), K1, Z5
-	MOVQ         344(AX), R8
-	TESTQ        R8, R8
-	JZ           l294
-	MOVQ         336(AX), AX
-	SHLQ         $0x02, AX
-	ORQ          DX, AX
-	ORQ          DI, AX
-	TESTQ        $0x0000003f, AX
-	JNZ          l294
+	MOVQ  c+0(FP), AX
+	MOVQ  (AX), DX
+	MOVQ  48(AX), BX
+	MOVQ  96(AX), SI
+	MOVQ  328(AX), DI
+	SHLQ  $0x02, DI
+	MOVQ  344(AX), CX
+	TESTQ CX, CX
+	JZ    l304
+	MOVQ  336(AX), CX
+	SHLQ  $0x02, CX
+	ORQ   DX, CX
+	ORQ   DI, CX
+	TESTQ $0x0000003f, CX
+	JNZ   l304
 
-l295:
-	PREFETCHT0  2048(BX)
-	PREFETCHT0  2048(SI)
-	VMOVUPS.Z   (BX), K1, Z6
-	VMOVUPS.Z   (SI), K1, Z7
+l305:
+	MOVQ    $0x00000008, CX
+	CMPQ    CX, 320(AX)
+	CMOVQGT 320(AX), CX
+	XORQ    R9, R9
+	MOVQ    336(AX), R8
+
+l306:
+	MOVQ         $0x00000010, R10
+	CMPQ         R8, R10
+	CMOVQLT      R8, R10
+	MOVQ         $-1, R11
+	BZHIQ        R10, R11, R11
+	KMOVW        R11, K1
+	LEAQ         (DX)(R9*1), R10
+	LEAQ         (BX)(R9*1), R11
+	LEAQ         (SI)(R9*1), R12
+	MOVQ         144(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z0
+	MOVQ         168(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z1
+	MOVQ         192(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z2
+	VBROADCASTSS 312(AX), Z3
+	MOVQ         216(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z4
+	MOVQ         240(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z5
+	MOVQ         CX, R13
+
+l307:
+	PREFETCHT0  (R11)(DI*8)
+	PREFETCHT0  (R12)(DI*8)
+	VMOVUPS.Z   (R11), K1, Z6
+	VMOVUPS.Z   (R12), K1, Z7
 	VSUBPS      Z0, Z6, Z6
 	VMOVAPS     Z6, Z8
 	VFMADD213PS Z2, Z1, Z8
@@ -5759,22 +5883,62 @@ l295:
 	VMOVAPS.Z   Z7, K2, Z7
 	VFMADD213PS Z5, Z4, Z6
 	VFMADD231PS Z1, Z7, Z6
-	VMOVNTPS    Z6, (DX)
-	ADDQ        DI, BX
-	ADDQ        DI, SI
-	ADDQ        DI, DX
-	DECQ        CX
-	JNZ         l295
+	VMOVNTPS    Z6, (R10)
+	ADDQ        DI, R10
+	ADDQ        DI, R11
+	ADDQ        DI, R12
+	DECQ        R13
+	JNZ         l307
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JG          l306
+	SUBQ        CX, 320(AX)
+	IMULQ       DI, CX
+	ADDQ        CX, DX
+	ADDQ        CX, BX
+	ADDQ        CX, SI
+	CMPQ        320(AX), $0x00
+	JNE         l305
 	VZEROUPPER
 	RET
 
-l294:
-l296:
-	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	PREFETCHT0  2048(SI)
-	VMOVUPS.Z   (BX), K1, Z6
-	VMOVUPS.Z   (SI), K1, Z7
+l304:
+l308:
+	MOVQ    $0x00000008, CX
+	CMPQ    CX, 320(AX)
+	CMOVQGT 320(AX), CX
+	XORQ    R9, R9
+	MOVQ    336(AX), R8
+
+l309:
+	MOVQ         $0x00000010, R10
+	CMPQ         R8, R10
+	CMOVQLT      R8, R10
+	MOVQ         $-1, R11
+	BZHIQ        R10, R11, R11
+	KMOVW        R11, K1
+	LEAQ         (DX)(R9*1), R10
+	LEAQ         (BX)(R9*1), R11
+	LEAQ         (SI)(R9*1), R12
+	MOVQ         144(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z0
+	MOVQ         168(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z1
+	MOVQ         192(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z2
+	VBROADCASTSS 312(AX), Z3
+	MOVQ         216(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z4
+	MOVQ         240(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z5
+	MOVQ         CX, R13
+
+l310:
+	PREFETCHT0  (R10)(DI*8)
+	PREFETCHT0  (R11)(DI*8)
+	PREFETCHT0  (R12)(DI*8)
+	VMOVUPS.Z   (R11), K1, Z6
+	VMOVUPS.Z   (R12), K1, Z7
 	VSUBPS      Z0, Z6, Z6
 	VMOVAPS     Z6, Z8
 	VFMADD213PS Z2, Z1, Z8
@@ -5782,12 +5946,22 @@ l296:
 	VMOVAPS.Z   Z7, K2, Z7
 	VFMADD213PS Z5, Z4, Z6
 	VFMADD231PS Z1, Z7, Z6
-	VMOVUPS     Z6, K1, (DX)
-	ADDQ        DI, BX
-	ADDQ        DI, SI
-	ADDQ        DI, DX
-	DECQ        CX
-	JNZ         l296
+	VMOVUPS     Z6, K1, (R10)
+	ADDQ        DI, R10
+	ADDQ        DI, R11
+	ADDQ        DI, R12
+	DECQ        R13
+	JNZ         l310
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JG          l309
+	SUBQ        CX, 320(AX)
+	IMULQ       DI, CX
+	ADDQ        CX, DX
+	ADDQ        CX, BX
+	ADDQ        CX, SI
+	CMPQ        320(AX), $0x00
+	JNE         l308
 	VZEROUPPER
 	RET
 
@@ -5807,7 +5981,7 @@ TEXT ·reluGradAVX512(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Z0
 
-l297:
+l311:
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (BX), K1, Z2
 	VCMPPS    $0x06, Z0, Z2, K2
@@ -5817,7 +5991,7 @@ l297:
 	ADDQ      DI, BX
 	ADDQ      DI, SI
 	DECQ      CX
-	JNZ       l297
+	JNZ       l311
 	VZEROUPPER
 	RET
 
@@ -5849,7 +6023,7 @@ TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l298:
+l312:
 	VMOVUPS.Z (DX), K1, Z4
 	VMOVDQA32 Z0, Z5
 	VMOVUPS.Z (DX)(SI*1), K1, Z6
@@ -5874,7 +6048,7 @@ l298:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l298
+	JNZ       l312
 	VZEROUPPER
 	RET
 
@@ -5906,7 +6080,7 @@ TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l299:
+l313:
 	VMOVUPS.Z   (R8), K1, Z4
 	VPMOVZXBD.Z (R9), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -5926,7 +6100,7 @@ l299:
 	ADDQ        R10, R8
 	ADDQ        AX, R9
 	DECQ        CX
-	JNZ         l299
+	JNZ         l313
 	VZEROUPPER
 	RET
 
@@ -5963,7 +6137,7 @@ TEXT ·maxPoolGradAddAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R15
 	VPBROADCASTD R15, Z3
 
-l300:
+l314:
 	VMOVUPS.Z   (R12), K1, Z4
 	VPMOVZXBD.Z (R13), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -5993,60 +6167,92 @@ l300:
 	ADDQ        R14, R12
 	ADDQ        AX, R13
 	DECQ        CX
-	JNZ         l300
+	JNZ         l314
 	VZEROUPPER
 	RET
 
 // func affineAVX2(c *columns)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·affineAVX2(SB), NOSPLIT, $0-8
-	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         48(AX), BX
-	MOVQ         328(AX), SI
-	SHLQ         $0x02, SI
-	MOVQ         144(AX), DI
-	VMOVUPS      (DI), Y0
-	MOVQ         168(AX), DI
-	VMOVUPS      (DI), Y1
-	MOVQ         192(AX), DI
-	VMOVUPS      (DI), Y2
-	VBROADCASTSS 312(AX), Y3
+	MOVQ c+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 48(AX), DX
+	MOVQ 328(AX), BX
+	SHLQ $0x02, BX
 
-l301:
-	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	VMOVUPS     (BX), Y4
+l316:
+	MOVQ    $0x00000008, SI
+	CMPQ    SI, 320(AX)
+	CMOVQGT 320(AX), SI
+	XORQ    R8, R8
+	MOVQ    336(AX), DI
+
+l317:
+	LEAQ         (CX)(R8*1), R9
+	LEAQ         (DX)(R8*1), R10
+	MOVQ         144(AX), R11
+	VMOVUPS      (R11)(R8*1), Y0
+	MOVQ         168(AX), R11
+	VMOVUPS      (R11)(R8*1), Y1
+	MOVQ         192(AX), R11
+	VMOVUPS      (R11)(R8*1), Y2
+	VBROADCASTSS 312(AX), Y3
+	MOVQ         SI, R11
+
+l318:
+	PREFETCHT0  (R9)(BX*8)
+	PREFETCHT0  (R10)(BX*8)
+	VMOVUPS     (R10), Y4
 	VSUBPS      Y0, Y4, Y4
 	VFMADD213PS Y2, Y1, Y4
 	VMAXPS      Y4, Y3, Y4
-	VMOVUPS     Y4, (DX)
-	ADDQ        SI, BX
+	VMOVUPS     Y4, (R9)
+	ADDQ        BX, R9
+	ADDQ        BX, R10
+	DECQ        R11
+	JNZ         l318
+	ADDQ        $0x20, R8
+	SUBQ        $0x08, DI
+	JG          l317
+	SUBQ        SI, 320(AX)
+	IMULQ       BX, SI
+	ADDQ        SI, CX
 	ADDQ        SI, DX
-	DECQ        CX
-	JNZ         l301
+	CMPQ        320(AX), $0x00
+	JNE         l316
 	VZEROUPPER
 	RET
 
 // func momentsAVX2(c *columns)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·momentsAVX2(SB), NOSPLIT, $0-8
-	MOVQ    c+0(FP), AX
-	MOVQ    320(AX), CX
-	MOVQ    48(AX), DX
-	MOVQ    328(AX), BX
-	SHLQ    $0x02, BX
-	MOVQ    264(AX), SI
-	VMOVUPD (SI), Y0
-	VMOVUPD 32(SI), Y1
-	MOVQ    288(AX), AX
-	VMOVUPD (AX), Y2
-	VMOVUPD 32(AX), Y3
+	MOVQ c+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 328(AX), DX
+	SHLQ $0x02, DX
 
-l302:
-	PREFETCHT0   2048(DX)
-	VMOVUPS      (DX), Y4
+l320:
+	MOVQ    $0x00000008, BX
+	CMPQ    BX, 320(AX)
+	CMOVQGT 320(AX), BX
+	XORQ    DI, DI
+	MOVQ    336(AX), SI
+
+l321:
+	LEAQ    (CX)(DI*1), R8
+	MOVQ    264(AX), R9
+	VMOVUPD (R9)(DI*2), Y0
+	MOVQ    264(AX), R9
+	VMOVUPD 32(R9)(DI*2), Y1
+	MOVQ    288(AX), R9
+	VMOVUPD (R9)(DI*2), Y2
+	MOVQ    288(AX), R9
+	VMOVUPD 32(R9)(DI*2), Y3
+	MOVQ    BX, R9
+
+l322:
+	PREFETCHT0   (R8)(DX*8)
+	VMOVUPS      (R8), Y4
 	VCVTPS2PD    X4, Y5
 	VADDPD       Y5, Y0, Y0
 	VFMADD231PD  Y5, Y5, Y2
@@ -6054,44 +6260,69 @@ l302:
 	VCVTPS2PD    X4, Y4
 	VADDPD       Y4, Y1, Y1
 	VFMADD231PD  Y4, Y4, Y3
-	ADDQ         BX, DX
-	DECQ         CX
-	JNZ          l302
-	VMOVUPD      Y0, (SI)
-	VMOVUPD      Y1, 32(SI)
-	VMOVUPD      Y2, (AX)
-	VMOVUPD      Y3, 32(AX)
+	ADDQ         DX, R8
+	DECQ         R9
+	JNZ          l322
+	MOVQ         264(AX), R8
+	VMOVUPD      Y0, (R8)(DI*2)
+	MOVQ         264(AX), R8
+	VMOVUPD      Y1, 32(R8)(DI*2)
+	MOVQ         288(AX), R8
+	VMOVUPD      Y2, (R8)(DI*2)
+	MOVQ         288(AX), R8
+	VMOVUPD      Y3, 32(R8)(DI*2)
+	ADDQ         $0x20, DI
+	SUBQ         $0x08, SI
+	JG           l321
+	SUBQ         BX, 320(AX)
+	IMULQ        DX, BX
+	ADDQ         BX, CX
+	CMPQ         320(AX), $0x00
+	JNE          l320
 	VZEROUPPER
 	RET
 
 // func gradMomentsAVX2(c *columns)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gradMomentsAVX2(SB), NOSPLIT, $0-8
-	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         48(AX), DX
-	MOVQ         96(AX), BX
-	MOVQ         328(AX), SI
-	SHLQ         $0x02, SI
-	MOVQ         144(AX), DI
-	VMOVUPS      (DI), Y0
-	MOVQ         168(AX), DI
-	VMOVUPS      (DI), Y1
-	MOVQ         192(AX), DI
-	VMOVUPS      (DI), Y2
-	VBROADCASTSS 312(AX), Y3
-	MOVQ         264(AX), DI
-	VMOVUPD      (DI), Y4
-	VMOVUPD      32(DI), Y5
-	MOVQ         288(AX), AX
-	VMOVUPD      (AX), Y6
-	VMOVUPD      32(AX), Y7
+	MOVQ c+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 96(AX), DX
+	MOVQ 328(AX), BX
+	SHLQ $0x02, BX
 
-l303:
-	PREFETCHT0   2048(DX)
-	PREFETCHT0   2048(BX)
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (BX), Y9
+l324:
+	MOVQ    $0x00000008, SI
+	CMPQ    SI, 320(AX)
+	CMOVQGT 320(AX), SI
+	XORQ    R8, R8
+	MOVQ    336(AX), DI
+
+l325:
+	LEAQ         (CX)(R8*1), R9
+	LEAQ         (DX)(R8*1), R10
+	MOVQ         144(AX), R11
+	VMOVUPS      (R11)(R8*1), Y0
+	MOVQ         168(AX), R11
+	VMOVUPS      (R11)(R8*1), Y1
+	MOVQ         192(AX), R11
+	VMOVUPS      (R11)(R8*1), Y2
+	VBROADCASTSS 312(AX), Y3
+	MOVQ         264(AX), R11
+	VMOVUPD      (R11)(R8*2), Y4
+	MOVQ         264(AX), R11
+	VMOVUPD      32(R11)(R8*2), Y5
+	MOVQ         288(AX), R11
+	VMOVUPD      (R11)(R8*2), Y6
+	MOVQ         288(AX), R11
+	VMOVUPD      32(R11)(R8*2), Y7
+	MOVQ         SI, R11
+
+l326:
+	PREFETCHT0   (R9)(BX*8)
+	PREFETCHT0   (R10)(BX*8)
+	VMOVUPS      (R9), Y8
+	VMOVUPS      (R10), Y9
 	VSUBPS       Y0, Y8, Y8
 	VMOVAPS      Y8, Y10
 	VFMADD213PS  Y2, Y1, Y10
@@ -6107,45 +6338,70 @@ l303:
 	VEXTRACTF128 $0x01, Y8, X8
 	VCVTPS2PD    X8, Y8
 	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         BX, R9
+	ADDQ         BX, R10
+	DECQ         R11
+	JNZ          l326
+	MOVQ         264(AX), R9
+	VMOVUPD      Y4, (R9)(R8*2)
+	MOVQ         264(AX), R9
+	VMOVUPD      Y5, 32(R9)(R8*2)
+	MOVQ         288(AX), R9
+	VMOVUPD      Y6, (R9)(R8*2)
+	MOVQ         288(AX), R9
+	VMOVUPD      Y7, 32(R9)(R8*2)
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, DI
+	JG           l325
+	SUBQ         SI, 320(AX)
+	IMULQ        BX, SI
+	ADDQ         SI, CX
 	ADDQ         SI, DX
-	ADDQ         SI, BX
-	DECQ         CX
-	JNZ          l303
-	VMOVUPD      Y4, (DI)
-	VMOVUPD      Y5, 32(DI)
-	VMOVUPD      Y6, (AX)
-	VMOVUPD      Y7, 32(AX)
+	CMPQ         320(AX), $0x00
+	JNE          l324
 	VZEROUPPER
 	RET
 
 // func gradInputAVX2(c *columns)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gradInputAVX2(SB), NOSPLIT, $0-8
-	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         48(AX), BX
-	MOVQ         96(AX), SI
-	MOVQ         328(AX), DI
-	SHLQ         $0x02, DI
-	MOVQ         144(AX), R8
-	VMOVUPS      (R8), Y0
-	MOVQ         168(AX), R8
-	VMOVUPS      (R8), Y1
-	MOVQ         192(AX), R8
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS 312(AX), Y3
-	MOVQ         216(AX), R8
-	VMOVUPS      (R8), Y4
-	MOVQ         240(AX), AX
-	VMOVUPS      (AX), Y5
+	MOVQ c+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 48(AX), DX
+	MOVQ 96(AX), BX
+	MOVQ 328(AX), SI
+	SHLQ $0x02, SI
 
-l304:
-	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	PREFETCHT0  2048(SI)
-	VMOVUPS     (BX), Y6
-	VMOVUPS     (SI), Y7
+l328:
+	MOVQ    $0x00000008, DI
+	CMPQ    DI, 320(AX)
+	CMOVQGT 320(AX), DI
+	XORQ    R9, R9
+	MOVQ    336(AX), R8
+
+l329:
+	LEAQ         (CX)(R9*1), R10
+	LEAQ         (DX)(R9*1), R11
+	LEAQ         (BX)(R9*1), R12
+	MOVQ         144(AX), R13
+	VMOVUPS      (R13)(R9*1), Y0
+	MOVQ         168(AX), R13
+	VMOVUPS      (R13)(R9*1), Y1
+	MOVQ         192(AX), R13
+	VMOVUPS      (R13)(R9*1), Y2
+	VBROADCASTSS 312(AX), Y3
+	MOVQ         216(AX), R13
+	VMOVUPS      (R13)(R9*1), Y4
+	MOVQ         240(AX), R13
+	VMOVUPS      (R13)(R9*1), Y5
+	MOVQ         DI, R13
+
+l330:
+	PREFETCHT0  (R10)(SI*8)
+	PREFETCHT0  (R11)(SI*8)
+	PREFETCHT0  (R12)(SI*8)
+	VMOVUPS     (R11), Y6
+	VMOVUPS     (R12), Y7
 	VSUBPS      Y0, Y6, Y6
 	VMOVAPS     Y6, Y8
 	VFMADD213PS Y2, Y1, Y8
@@ -6153,12 +6409,22 @@ l304:
 	VANDPS      Y8, Y7, Y7
 	VFMADD213PS Y5, Y4, Y6
 	VFMADD231PS Y1, Y7, Y6
-	VMOVUPS     Y6, (DX)
-	ADDQ        DI, BX
-	ADDQ        DI, SI
+	VMOVUPS     Y6, (R10)
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	ADDQ        SI, R12
+	DECQ        R13
+	JNZ         l330
+	ADDQ        $0x20, R9
+	SUBQ        $0x08, R8
+	JG          l329
+	SUBQ        DI, 320(AX)
+	IMULQ       SI, DI
+	ADDQ        DI, CX
 	ADDQ        DI, DX
-	DECQ        CX
-	JNZ         l304
+	ADDQ        DI, BX
+	CMPQ        320(AX), $0x00
+	JNE         l328
 	VZEROUPPER
 	RET
 
@@ -6174,7 +6440,7 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Y0
 
-l305:
+l331:
 	VMOVUPS (SI), Y1
 	VMOVUPS (BX), Y2
 	VCMPPS  $0x06, Y0, Y2, Y2
@@ -6184,7 +6450,7 @@ l305:
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	DECQ    CX
-	JNZ     l305
+	JNZ     l331
 	VZEROUPPER
 	RET
 
@@ -6216,7 +6482,7 @@ TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l306:
+l332:
 	VMOVUPS      (DX), Y4
 	VMOVDQA      Y0, Y5
 	VMOVUPS      (DX)(SI*1), Y6
@@ -6247,7 +6513,7 @@ l306:
 	ADDQ         R10, R8
 	ADDQ         AX, R9
 	DECQ         CX
-	JNZ          l306
+	JNZ          l332
 	VZEROUPPER
 	RET
 
@@ -6279,7 +6545,7 @@ TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l307:
+l333:
 	VMOVUPS   (R8), Y4
 	VPMOVZXBD (R9), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -6299,7 +6565,7 @@ l307:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l307
+	JNZ       l333
 	VZEROUPPER
 	RET
 
@@ -6336,7 +6602,7 @@ TEXT ·maxPoolGradAddAVX2(SB), NOSPLIT, $0-8
 	MOVD         R15, X3
 	VPBROADCASTD X3, Y3
 
-l308:
+l334:
 	VMOVUPS   (R12), Y4
 	VPMOVZXBD (R13), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -6366,7 +6632,7 @@ l308:
 	ADDQ      R14, R12
 	ADDQ      AX, R13
 	DECQ      CX
-	JNZ       l308
+	JNZ       l334
 	VZEROUPPER
 	RET
 
@@ -6466,14 +6732,14 @@ TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 
-l309:
+l335:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l310:
+l336:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -6841,7 +7107,7 @@ l310:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R14
-	JNZ          l310
+	JNZ          l336
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -6849,7 +7115,7 @@ l310:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l309
+	JNZ          l335
 	VZEROUPPER
 	RET
 
@@ -6875,23 +7141,23 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l311
+	JZ           l337
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l311
+	JNZ          l337
 
-l312:
+l338:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l313:
+l339:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7087,7 +7353,7 @@ l313:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R13
-	JNZ         l313
+	JNZ         l339
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7095,19 +7361,19 @@ l313:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l312
+	JNZ         l338
 	VZEROUPPER
 	RET
 
-l311:
-l314:
+l337:
+l340:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l315:
+l341:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7303,7 +7569,7 @@ l315:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R13
-	JNZ         l315
+	JNZ         l341
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7311,7 +7577,7 @@ l315:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l314
+	JNZ         l340
 	VZEROUPPER
 	RET
 
@@ -7337,23 +7603,23 @@ TEXT ·resultNormTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l316
+	JZ           l342
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R11, CX
 	ORQ          R12, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l316
+	JNZ          l342
 
-l317:
+l343:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l318:
+l344:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7637,7 +7903,7 @@ l318:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R14
-	JNZ         l318
+	JNZ         l344
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7645,19 +7911,19 @@ l318:
 	SHLQ        $0x02, R10
 	ADDQ        R10, 112(AX)
 	DECQ        88(AX)
-	JNZ         l317
+	JNZ         l343
 	VZEROUPPER
 	RET
 
-l316:
-l319:
+l342:
+l345:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l320:
+l346:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7941,7 +8207,7 @@ l320:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R14
-	JNZ         l320
+	JNZ         l346
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7949,7 +8215,7 @@ l320:
 	SHLQ        $0x02, R10
 	ADDQ        R10, 112(AX)
 	DECQ        88(AX)
-	JNZ         l319
+	JNZ         l345
 	VZEROUPPER
 	RET
 
@@ -7975,16 +8241,16 @@ TEXT ·resultMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l321
+	JZ           l347
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l321
+	JNZ          l347
 
-l322:
+l348:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
@@ -7992,7 +8258,7 @@ l322:
 	MOVQ 80(AX), R13
 	MOVQ 816(AX), R14
 
-l323:
+l349:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -8237,7 +8503,7 @@ l323:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l323
+	JNZ           l349
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
@@ -8245,12 +8511,12 @@ l323:
 	SHLQ          $0x02, DX
 	ADDQ          DX, 112(AX)
 	DECQ          88(AX)
-	JNZ           l322
+	JNZ           l348
 	VZEROUPPER
 	RET
 
-l321:
-l324:
+l347:
+l350:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
@@ -8258,7 +8524,7 @@ l324:
 	MOVQ 80(AX), R13
 	MOVQ 816(AX), R14
 
-l325:
+l351:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -8503,7 +8769,7 @@ l325:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l325
+	JNZ           l351
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
@@ -8511,7 +8777,7 @@ l325:
 	SHLQ          $0x02, DX
 	ADDQ          DX, 112(AX)
 	DECQ          88(AX)
-	JNZ           l324
+	JNZ           l350
 	VZEROUPPER
 	RET
 
@@ -8535,14 +8801,14 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l326:
+l352:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l327:
+l353:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -8776,7 +9042,7 @@ l327:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R13
-	JNZ          l327
+	JNZ          l353
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -8784,7 +9050,7 @@ l327:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l326
+	JNZ          l352
 	VZEROUPPER
 	RET
 
@@ -8811,14 +9077,14 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l328:
+l354:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l329:
+l355:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -9036,7 +9302,7 @@ l329:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l329
+	JNZ          l355
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9044,7 +9310,7 @@ l329:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l328
+	JNZ          l354
 	VZEROUPPER
 	RET
 
@@ -9071,23 +9337,23 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+256(SB), Z3
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l330
+	JZ           l356
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l330
+	JNZ          l356
 
-l331:
+l357:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l332:
+l358:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -9277,7 +9543,7 @@ l332:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l332
+	JNZ          l358
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9285,19 +9551,19 @@ l332:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l331
+	JNZ          l357
 	VZEROUPPER
 	RET
 
-l330:
-l333:
+l356:
+l359:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l334:
+l360:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -9487,7 +9753,7 @@ l334:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l334
+	JNZ          l360
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9495,7 +9761,7 @@ l334:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l333
+	JNZ          l359
 	VZEROUPPER
 	RET
 
@@ -9521,14 +9787,14 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l335:
+l361:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l336:
+l362:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -9896,7 +10162,7 @@ l336:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R14
-	JNZ          l336
+	JNZ          l362
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9904,7 +10170,7 @@ l336:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l335
+	JNZ          l361
 	VZEROUPPER
 	RET
 
@@ -9926,14 +10192,14 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), R12
 
-l337:
+l363:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l338:
+l364:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Y0
 	VADDPS      (DX)(SI*2), Y0, Y0
@@ -10129,7 +10395,7 @@ l338:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x08, R13
-	JNZ         l338
+	JNZ         l364
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -10137,7 +10403,7 @@ l338:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l337
+	JNZ         l363
 	VZEROUPPER
 	RET
 
@@ -10159,14 +10425,14 @@ TEXT ·resultNormTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R12
 	LEAQ (R12)(R12*2), R13
 
-l339:
+l365:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l340:
+l366:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Y0
 	VADDPS      (DX)(SI*2), Y0, Y0
@@ -10450,7 +10716,7 @@ l340:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x08, R14
-	JNZ         l340
+	JNZ         l366
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -10458,7 +10724,7 @@ l340:
 	SHLQ        $0x02, R10
 	ADDQ        R10, 112(AX)
 	DECQ        88(AX)
-	JNZ         l339
+	JNZ         l365
 	VZEROUPPER
 	RET
 
@@ -10482,14 +10748,14 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l341:
+l367:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l342:
+l368:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -10723,7 +10989,7 @@ l342:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l342
+	JNZ          l368
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10731,7 +10997,7 @@ l342:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l341
+	JNZ          l367
 	VZEROUPPER
 	RET
 
@@ -10758,14 +11024,14 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l343:
+l369:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l344:
+l370:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -10983,7 +11249,7 @@ l344:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l344
+	JNZ          l370
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10991,7 +11257,7 @@ l344:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l343
+	JNZ          l369
 	VZEROUPPER
 	RET
 
@@ -11013,14 +11279,14 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), CX
 
-l345:
+l371:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l346:
+l372:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -11216,7 +11482,7 @@ l346:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R12
-	JNZ          l346
+	JNZ          l372
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11224,7 +11490,7 @@ l346:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l345
+	JNZ          l371
 	VZEROUPPER
 	RET
 
@@ -11581,19 +11847,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l347:
+l373:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l347
+	JNZ       l373
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l348:
+l374:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -11620,16 +11886,16 @@ l348:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l348
+	JNZ          l374
 	MOVQ         (AX), AX
 
-l349:
+l375:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l349
+	JNZ       l375
 	VZEROUPPER
 	RET
 
@@ -11648,19 +11914,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l350:
+l376:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l350
+	JNZ       l376
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l351:
+l377:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -11687,7 +11953,7 @@ l351:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l351
+	JNZ          l377
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -11718,13 +11984,13 @@ l351:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l352:
+l378:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l352
+	JNZ       l378
 	VZEROUPPER
 	RET
 
@@ -11744,17 +12010,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l353:
+l379:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l353
+	JNZ       l379
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l354:
+l380:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -11782,7 +12048,7 @@ l354:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l354
+	JNZ          l380
 	VZEROUPPER
 	RET
 
@@ -11800,7 +12066,7 @@ TEXT ·transposeFourAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l355:
+l381:
 	VMOVUPS      (DI), X0
 	VINSERTF32X4 $0x01, (R8), Z0, Z0
 	VINSERTF32X4 $0x02, (R9), Z0, Z0
@@ -11835,7 +12101,7 @@ l355:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         SI
-	JNZ          l355
+	JNZ          l381
 	VZEROUPPER
 	RET
 
@@ -11853,7 +12119,7 @@ TEXT ·transposeFourBackAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l356:
+l382:
 	VMOVUPS       (AX), Z0
 	VMOVUPS       256(AX), Z1
 	VMOVUPS       512(AX), Z2
@@ -11888,7 +12154,7 @@ l356:
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          SI
-	JNZ           l356
+	JNZ           l382
 	VZEROUPPER
 	RET
 
@@ -11903,20 +12169,20 @@ TEXT ·crossEntropyAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l357:
+l383:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l358:
+l384:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l358
+	JNZ    l384
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -11926,7 +12192,7 @@ l358:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l359:
+l385:
 	VMOVUPS       (DI), Z7
 	VMOVUPS       (R8), Z8
 	VSUBPS        Z2, Z7, Z7
@@ -11961,7 +12227,7 @@ l359:
 	ADDQ          $0x00000100, R8
 	ADDQ          $0x04, R9
 	DECQ          R10
-	JNZ           l359
+	JNZ           l385
 	VMOVUPS       wide<>+768(SB), Z2
 	VPADDD        Z3, Z2, Z2
 	VPSRAD        $0x17, Z2, Z7
@@ -12018,7 +12284,7 @@ l359:
 	ADDQ          $0x40, BX
 	ADDQ          $0x40, SI
 	DECQ          DX
-	JNZ           l357
+	JNZ           l383
 	VZEROUPPER
 	RET
 
@@ -12033,20 +12299,20 @@ TEXT ·crossEntropyGradAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l360:
+l386:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l361:
+l387:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l361
+	JNZ    l387
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -12055,7 +12321,7 @@ l361:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l362:
+l388:
 	VMOVUPS      (DI), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMOVUPS      (R8), Z7
@@ -12087,7 +12353,7 @@ l362:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l362
+	JNZ          l388
 	VBROADCASTSS 456(AX), Z2
 	VMULPS       Z2, Z5, Z5
 	VDIVPS       Z3, Z4, Z2
@@ -12097,7 +12363,7 @@ l362:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l363:
+l389:
 	VMULPS      (R8), Z5, Z3
 	VFMSUB231PS (DI), Z2, Z3
 	VCMPPS      $0x04, Z1, Z4, K1
@@ -12107,11 +12373,11 @@ l363:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l363
+	JNZ         l389
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	DECQ        DX
-	JNZ         l360
+	JNZ         l386
 	VZEROUPPER
 	RET
 
@@ -12126,19 +12392,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l364:
+l390:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l364
+	JNZ     l390
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l365:
+l391:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -12165,16 +12431,16 @@ l365:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l365
+	JNZ          l391
 	MOVQ         (AX), AX
 
-l366:
+l392:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l366
+	JNZ     l392
 	VZEROUPPER
 	RET
 
@@ -12189,19 +12455,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l367:
+l393:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l367
+	JNZ     l393
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l368:
+l394:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -12228,7 +12494,7 @@ l368:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l368
+	JNZ          l394
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -12259,13 +12525,13 @@ l368:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l369:
+l395:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l369
+	JNZ     l395
 	VZEROUPPER
 	RET
 
@@ -12281,17 +12547,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l370:
+l396:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l370
+	JNZ     l396
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l371:
+l397:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -12319,7 +12585,7 @@ l371:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l371
+	JNZ          l397
 	VZEROUPPER
 	RET
 
@@ -12335,7 +12601,7 @@ TEXT ·transposeFourAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l372:
+l398:
 	VMOVUPS     (DI), X0
 	VINSERTF128 $0x01, (R8), Y0, Y0
 	VMOVUPS     (DI)(CX*1), X1
@@ -12360,7 +12626,7 @@ l372:
 	ADDQ        BX, DI
 	ADDQ        BX, R8
 	DECQ        SI
-	JNZ         l372
+	JNZ         l398
 	VZEROUPPER
 	RET
 
@@ -12376,7 +12642,7 @@ TEXT ·transposeFourBackAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l373:
+l399:
 	VMOVUPS      (AX), Y0
 	VMOVUPS      256(AX), Y1
 	VMOVUPS      512(AX), Y2
@@ -12401,7 +12667,7 @@ l373:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	DECQ         SI
-	JNZ          l373
+	JNZ          l399
 	VZEROUPPER
 	RET
 
@@ -12416,20 +12682,20 @@ TEXT ·crossEntropyAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l374:
+l400:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l375:
+l401:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l375
+	JNZ    l401
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -12439,7 +12705,7 @@ l375:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l376:
+l402:
 	VMOVUPS      (DI), Y7
 	VMOVUPS      (R8), Y8
 	VSUBPS       Y2, Y7, Y7
@@ -12474,7 +12740,7 @@ l376:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l376
+	JNZ          l402
 	VMOVUPS      wide<>+768(SB), Y2
 	VPADDD       Y3, Y2, Y2
 	VPSRAD       $0x17, Y2, Y7
@@ -12531,7 +12797,7 @@ l376:
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
 	DECQ         DX
-	JNZ          l374
+	JNZ          l400
 	VZEROUPPER
 	RET
 
@@ -12546,20 +12812,20 @@ TEXT ·crossEntropyGradAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l377:
+l403:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l378:
+l404:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l378
+	JNZ    l404
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -12568,7 +12834,7 @@ l378:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l379:
+l405:
 	VMOVUPS      (DI), Y6
 	VSUBPS       Y2, Y6, Y6
 	VMOVUPS      (R8), Y7
@@ -12600,7 +12866,7 @@ l379:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l379
+	JNZ          l405
 	VBROADCASTSS 456(AX), Y2
 	VMULPS       Y2, Y5, Y5
 	VDIVPS       Y3, Y4, Y2
@@ -12610,7 +12876,7 @@ l379:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l380:
+l406:
 	VMULPS      (R8), Y5, Y3
 	VFMSUB231PS (DI), Y2, Y3
 	VCMPPS      $0x04, Y1, Y4, Y6
@@ -12620,11 +12886,11 @@ l380:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l380
+	JNZ         l406
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	DECQ        DX
-	JNZ         l377
+	JNZ         l403
 	VZEROUPPER
 	RET
 
@@ -12643,43 +12909,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l381
+	JZ    l407
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l381
+	JNZ   l407
 
-l382:
+l408:
 	XORQ AX, AX
 
-l383:
+l409:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l383
+	JNE      l409
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l382
+	JNZ      l408
 	VZEROUPPER
 	RET
 
-l381:
-l384:
+l407:
+l410:
 	XORQ AX, AX
 
-l385:
+l411:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l385
+	JNE     l411
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l384
+	JNZ     l410
 	VZEROUPPER
 	RET
 
@@ -12693,17 +12959,17 @@ TEXT ·fetchRowsSSE(SB), NOSPLIT, $0-48
 	SHLQ $0x02, DX
 	SHLQ $0x02, BX
 
-l386:
+l412:
 	XORQ SI, SI
 
-l387:
+l413:
 	PREFETCHT0 (AX)(SI*1)
 	ADDQ       $0x40, SI
 	CMPQ       SI, BX
-	JLT        l387
+	JLT        l413
 	ADDQ       DX, AX
 	DECQ       CX
-	JNZ        l386
+	JNZ        l412
 	RET
 
 // func transposeAVX2(t transposition)
@@ -12723,12 +12989,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_cols+72(FP), R14
 
-l388:
+l414:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_rows+64(FP), R15
 
-l389:
+l415:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -12772,11 +13038,11 @@ l389:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l389
+	JNZ        l415
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l388
+	JNZ        l414
 	VZEROUPPER
 	RET
 
@@ -12831,7 +13097,7 @@ TEXT ·quadProductsAVX512(SB), NOSPLIT, $0-8
 	ADDQ         DI, R10
 	MOVQ         $0x00000002, R11
 
-l390:
+l416:
 	MOVQ 136(AX), R12
 	MOVQ R12, R13
 	ADDQ (CX), R12
@@ -12839,7 +13105,7 @@ l390:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R14
 
-l391:
+l417:
 	VMOVUPS          (R8), Z26
 	VMOVUPS          Z26, (BX)
 	VMOVUPS          (R9), Z27
@@ -12905,9 +13171,9 @@ l391:
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R14
-	JNZ              l391
+	JNZ              l417
 	DECQ             R11
-	JNZ              l390
+	JNZ              l416
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      24(BX), Z2, Z2
@@ -12988,7 +13254,7 @@ l391:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l392:
+l418:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -12996,7 +13262,7 @@ l392:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l393:
+l419:
 	VMOVUPS          6528(BX), Z26
 	VADDPS           (BX), Z26, Z26
 	VSUBPS           3264(BX), Z26, Z26
@@ -13044,9 +13310,9 @@ l393:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l393
+	JNZ              l419
 	DECQ             SI
-	JNZ              l392
+	JNZ              l418
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      48(BX), Z2, Z2
@@ -13127,7 +13393,7 @@ l393:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l394:
+l420:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13135,7 +13401,7 @@ l394:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l395:
+l421:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -13186,9 +13452,9 @@ l395:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l395
+	JNZ              l421
 	DECQ             SI
-	JNZ              l394
+	JNZ              l420
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      72(BX), Z2, Z2
@@ -13269,7 +13535,7 @@ l395:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l396:
+l422:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13277,7 +13543,7 @@ l396:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l397:
+l423:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -13328,9 +13594,9 @@ l397:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l397
+	JNZ              l423
 	DECQ             SI
-	JNZ              l396
+	JNZ              l422
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      96(BX), Z2, Z2
@@ -13411,7 +13677,7 @@ l397:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l398:
+l424:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13419,7 +13685,7 @@ l398:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l399:
+l425:
 	VMOVUPS          (BX), Z26
 	VMOVUPS          1088(BX), Z27
 	VMOVUPS          2176(BX), Z28
@@ -13461,9 +13727,9 @@ l399:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l399
+	JNZ              l425
 	DECQ             SI
-	JNZ              l398
+	JNZ              l424
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      (BX), Z2, Z2
@@ -13544,7 +13810,7 @@ l399:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l400:
+l426:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13552,7 +13818,7 @@ l400:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l401:
+l427:
 	VMOVUPS          6528(BX), Z26
 	VMOVUPS          7616(BX), Z27
 	VMOVUPS          8704(BX), Z28
@@ -13594,9 +13860,9 @@ l401:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l401
+	JNZ              l427
 	DECQ             SI
-	JNZ              l400
+	JNZ              l426
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), AX
 	VMULPS.BCST      120(AX), Z2, Z2
@@ -13662,7 +13928,7 @@ TEXT ·quadGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ORQ         DX, CX
 	ORQ         BX, CX
 	TESTQ       $0x0000003f, CX
-	JNZ         l402
+	JNZ         l428
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -13726,7 +13992,7 @@ TEXT ·quadGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l403:
+l429:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -13772,7 +14038,7 @@ l403:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l403
+	JNZ              l429
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -13836,7 +14102,7 @@ l403:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l404:
+l430:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -13882,7 +14148,7 @@ l404:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l404
+	JNZ              l430
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -13946,7 +14212,7 @@ l404:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l405:
+l431:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14004,7 +14270,7 @@ l405:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l405
+	JNZ              l431
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -14068,7 +14334,7 @@ l405:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l406:
+l432:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14130,7 +14396,7 @@ l406:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l406
+	JNZ              l432
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -14194,7 +14460,7 @@ l406:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l407:
+l433:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14259,7 +14525,7 @@ l407:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l407
+	JNZ              l433
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -14323,7 +14589,7 @@ l407:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l408:
+l434:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14388,11 +14654,11 @@ l408:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l408
+	JNZ              l434
 	VZEROUPPER
 	RET
 
-l402:
+l428:
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -14456,7 +14722,7 @@ l402:
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l409:
+l435:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14502,7 +14768,7 @@ l409:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l409
+	JNZ              l435
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -14566,7 +14832,7 @@ l409:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l410:
+l436:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14612,7 +14878,7 @@ l410:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l410
+	JNZ              l436
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -14676,7 +14942,7 @@ l410:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l411:
+l437:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14734,7 +15000,7 @@ l411:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l411
+	JNZ              l437
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -14798,7 +15064,7 @@ l411:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l412:
+l438:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14860,7 +15126,7 @@ l412:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l412
+	JNZ              l438
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -14924,7 +15190,7 @@ l412:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l413:
+l439:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14989,7 +15255,7 @@ l413:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l413
+	JNZ              l439
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -15053,7 +15319,7 @@ l413:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l414:
+l440:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15118,7 +15384,7 @@ l414:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l414
+	JNZ              l440
 	VZEROUPPER
 	RET
 
@@ -15135,10 +15401,10 @@ TEXT ·quadTransposeAVX512(SB), NOSPLIT, $0-8
 	ADDQ $0x00002200, DX
 	MOVQ $0x00000009, SI
 
-l415:
+l441:
 	MOVQ $0x00000001, DI
 
-l416:
+l442:
 	LEAQ       (BX)(BX*2), R8
 	LEAQ       (BX)(BX*4), R9
 	LEAQ       (R8)(BX*4), R10
@@ -15245,12 +15511,12 @@ l416:
 	ADDQ       $0x40, CX
 	ADDQ       $0x00000400, DX
 	DECQ       DI
-	JNZ        l416
+	JNZ        l442
 	ADDQ       AX, CX
 	SUBQ       $0x40, CX
 	SUBQ       $0x00000840, DX
 	DECQ       SI
-	JNZ        l415
+	JNZ        l441
 	VZEROUPPER
 	RET
 
@@ -15274,7 +15540,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l417:
+l443:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15303,7 +15569,7 @@ l417:
 	VMOVUPS    Z9, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l417
+	JB         l443
 	VZEROUPPER
 	RET
 
@@ -15319,7 +15585,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l418:
+l444:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Z3
@@ -15331,7 +15597,7 @@ l418:
 	VMOVUPS    Z3, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l418
+	JB         l444
 	VZEROUPPER
 	RET
 
@@ -15349,7 +15615,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l419:
+l445:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15365,7 +15631,7 @@ l419:
 	VMOVUPS    Z4, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l419
+	JB         l445
 	VZEROUPPER
 	RET
 
@@ -15380,7 +15646,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l420:
+l446:
 	PREFETCHT0    2048(DX)(CX*4)
 	PREFETCHT0    2112(DX)(CX*4)
 	VCVTPS2PD     (DX)(CX*4), Z4
@@ -15393,7 +15659,7 @@ l420:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l420
+	JB            l446
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -15427,7 +15693,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l421:
+l447:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15456,7 +15722,7 @@ l421:
 	VMOVUPS    Y9, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l421
+	JB         l447
 	VZEROUPPER
 	RET
 
@@ -15472,7 +15738,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l422:
+l448:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Y3
@@ -15484,7 +15750,7 @@ l422:
 	VMOVUPS    Y3, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l422
+	JB         l448
 	VZEROUPPER
 	RET
 
@@ -15502,7 +15768,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l423:
+l449:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15518,7 +15784,7 @@ l423:
 	VMOVUPS    Y4, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l423
+	JB         l449
 	VZEROUPPER
 	RET
 
@@ -15537,7 +15803,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l424:
+l450:
 	PREFETCHT0   2048(DX)(CX*4)
 	PREFETCHT0   2112(DX)(CX*4)
 	VCVTPS2PD    (DX)(CX*4), Y8
@@ -15558,7 +15824,7 @@ l424:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l424
+	JB           l450
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

@@ -93,11 +93,6 @@ func (b block) floor() reg.VecVirtual {
 // each repeats the body for every row and steps the pointers by their strides:
 // steps is pointer, stride, ...
 func (b block) each(body func(), steps ...reg.GPVirtual) {
-	b.eachThen(body, func() {}, steps...)
-}
-
-// eachThen is each with something to do at the end.
-func (b block) eachThen(body, end func(), steps ...reg.GPVirtual) {
 	loop := label()
 	Label(loop)
 	body()
@@ -106,34 +101,154 @@ func (b block) eachThen(body, end func(), steps ...reg.GPVirtual) {
 	}
 	DECQ(b.rows)
 	JNZ(LabelRef(loop))
-	end()
 	VZEROUPPER()
 	RET()
 }
 
-// eachWritten is each for a body that writes vectors to y, in rows of that
-// stride. The whole lines that AVX-512 writes go past the caches if the block
-// says so.
-func (b block) eachWritten(body func(store func(v reg.VecVirtual)), y, stride reg.GPVirtual, steps ...reg.GPVirtual) {
-	steps = append(steps, y, stride)
-	if b.count == 16 {
-		past, bits, cached := GP64(), GP64(), label()
-		Load(b.c.Field("past"), past)
-		TESTQ(past, past)
+// groupRows is how many rows of a matrix are gone through for one vector of columns
+// after the other: enough to use what belongs to the columns again, and few enough
+// to go through memory as it lies, which is what the processor expects.
+const groupRows = 8
+
+// matrix is a function over all columns of rows, func(c *columns). With AVX-512 there
+// may be any number of columns; with AVX2 they must fill vectors.
+type matrix struct {
+	block
+	doc    string
+	fields []string // the matrices
+	// columns loads what belongs to a vector of columns, and gives what is to be done
+	// for each of its rows, and then.
+	columns func(b columnBlock) (row, end func())
+}
+
+// columnBlock is a vector of columns in a group of rows.
+type columnBlock struct {
+	block
+	at     map[string]reg.GPVirtual // of the matrices, in the row at work
+	column reg.GPVirtual            // bytes of the columns before
+	store  func(v reg.VecVirtual, to Mem)
+}
+
+// load loads the row at work of a matrix.
+func (b columnBlock) load(field string) reg.VecVirtual {
+	return b.block.load(Mem{Base: b.at[field]})
+}
+
+// vector loads the columns of a field (C).
+func (b columnBlock) vector(field string) reg.VecVirtual {
+	return b.block.load(Mem{Base: b.pointer(field), Index: b.column, Scale: 1})
+}
+
+// doubles is the columns of a field (C) of float64, padded to whole vectors: loaded
+// at once, and stored by the second result.
+func (b columnBlock) doubles(field string) (v [2]reg.VecVirtual, save func()) {
+	part := func(i int) Mem {
+		return Mem{Base: b.pointer(field), Index: b.column, Scale: 2, Disp: i * b.bytes()}
+	}
+	for i := range v {
+		v[i] = b.reg()
+		VMOVUPD(part(i), v[i])
+	}
+	return v, func() {
+		for i := range v {
+			VMOVUPD(v[i], part(i))
+		}
+	}
+}
+
+// write writes the function. Whole lines that AVX-512 writes to y go past the caches
+// if the argument says so.
+func (m matrix) write(s lanes, name string) {
+	name += s.name
+	TEXT(name, NOSPLIT, "func(c *columns)")
+	Pragma("noescape")
+	Doc(name + " " + m.doc)
+	m.lanes, m.c = s, Dereference(Param("c"))
+	bases, bits, cached := map[string]reg.GPVirtual{}, GP64(), label()
+	for _, field := range m.fields {
+		bases[field] = m.pointer(field)
+	}
+	stride := m.stride("stride")
+	if y, written := bases["y"]; written && s.count == 16 {
+		Load(m.c.Field("past"), bits)
+		TESTQ(bits, bits)
 		JZ(LabelRef(cached))
-		Load(b.c.Field("cols"), bits)
+		Load(m.c.Field("cols"), bits)
 		SHLQ(Imm(2), bits)
 		ORQ(y, bits)
 		ORQ(stride, bits)
 		TESTQ(U32(63), bits)
 		JNZ(LabelRef(cached))
-		b.each(func() { body(func(v reg.VecVirtual) { VMOVNTPS(v, Mem{Base: y}) }) }, steps...)
+		m.groups(bases, stride, true)
 		Label(cached)
 	}
-	b.each(func() {
-		ahead(y)
-		body(func(v reg.VecVirtual) { b.store(v, Mem{Base: y}) })
-	}, steps...)
+	m.groups(bases, stride, false)
+}
+
+// groups does one group of rows after the other, and returns. It counts in c.rows.
+func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, past bool) {
+	group, column, row := label(), label(), label()
+	rows, left := GP64(), GP64()
+	b := columnBlock{m.block, map[string]reg.GPVirtual{}, GP64(), m.block.store}
+	if past {
+		b.store = func(v reg.VecVirtual, to Mem) { VMOVNTPS(v, to) }
+	}
+	for _, field := range m.fields {
+		b.at[field] = GP64()
+	}
+	Label(group)
+	MOVQ(U32(groupRows), rows)
+	CMPQ(rows, address(m.c, "rows"))
+	CMOVQGT(address(m.c, "rows"), rows)
+	XORQ(b.column, b.column)
+	Load(m.c.Field("cols"), left)
+	Label(column)
+	if m.count == 16 {
+		bits, k := GP64(), K()
+		MOVQ(U32(uint32(m.count)), bits)
+		CMPQ(left, bits)
+		CMOVQLT(left, bits)
+		ones := GP64()
+		MOVQ(I32(-1), ones)
+		BZHIQ(bits, ones, ones)
+		KMOVW(ones.As32(), k)
+		b.mask = k
+	}
+	if !past {
+		mask := b.mask
+		b.store = func(v reg.VecVirtual, to Mem) { block{lanes: m.lanes, mask: mask}.store(v, to) }
+	}
+	for _, field := range m.fields {
+		LEAQ(Mem{Base: bases[field], Index: b.column, Scale: 1}, b.at[field])
+	}
+	each, end := m.columns(b)
+	count := GP64()
+	MOVQ(rows, count)
+	Label(row)
+	for _, field := range m.fields {
+		if field != "y" || !past {
+			PREFETCHT0(Mem{Base: b.at[field], Index: stride, Scale: groupRows})
+		}
+	}
+	each()
+	for _, field := range m.fields {
+		ADDQ(stride, b.at[field])
+	}
+	DECQ(count)
+	JNZ(LabelRef(row))
+	end()
+	ADDQ(Imm(uint64(m.bytes())), b.column)
+	SUBQ(Imm(uint64(m.count)), left)
+	JG(LabelRef(column))
+	SUBQ(rows, address(m.c, "rows"))
+	IMULQ(stride, rows)
+	for _, field := range m.fields {
+		ADDQ(rows, bases[field])
+	}
+	CMPQ(address(m.c, "rows"), Imm(0))
+	JNE(LabelRef(group))
+	VZEROUPPER()
+	RET()
 }
 
 // keep zeroes g where y <= floor.
@@ -172,102 +287,75 @@ func (b block) double(v reg.VecVirtual, upper int) reg.VecVirtual {
 
 func (b block) bytes() int { return 4 * b.count }
 
-// doubles is the block's columns of a field (C) of float64, padded to whole
-// vectors: loaded at once, and stored by the second result.
-func (b block) doubles(field string) (v [2]reg.VecVirtual, save func()) {
-	at := b.pointer(field)
-	for i := range v {
-		v[i] = b.reg()
-		VMOVUPD(Mem{Base: at, Disp: i * b.bytes()}, v[i])
-	}
-	return v, func() {
-		for i := range v {
-			VMOVUPD(v[i], Mem{Base: at, Disp: i * b.bytes()})
-		}
-	}
-}
-
-// aheadBytes is how far ahead the loops ask for what they will read. The processor
-// does so by itself, but not from one page to the next, and not where a row is
-// wider than a block of columns.
+// aheadBytes is how far ahead loops ask for what they will read: the processor does so
+// by itself, but not from one page to the next.
 const aheadBytes = 2048
 
-// ahead asks for what the loop will read from the pointers some rows later.
-func ahead(pointers ...reg.GPVirtual) {
-	for _, p := range pointers {
-		PREFETCHT0(Mem{Base: p, Disp: aheadBytes})
-	}
-}
-
 func affine(s lanes) {
-	b := s.function("affine", "computes y = max(floor, (x-centre)*scale + shift).")
-	y, x, stride := b.pointer("y"), b.pointer("x"), b.stride("stride")
-	centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
-	b.eachWritten(func(store func(reg.VecVirtual)) {
-		ahead(x)
-		v := b.load(Mem{Base: x})
-		VSUBPS(centre, v, v)
-		VFMADD213PS(shift, scale, v)
-		VMAXPS(v, floor, v) // of a NaN and a number: the second operand, v
-		store(v)
-	}, y, stride, x, stride)
+	matrix{doc: "computes y = max(floor, (x-centre)*scale + shift).", fields: []string{"y", "x"}, columns: func(b columnBlock) (row, end func()) {
+		centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
+		return func() {
+			v := b.load("x")
+			VSUBPS(centre, v, v)
+			VFMADD213PS(shift, scale, v)
+			VMAXPS(v, floor, v) // of a NaN and a number: the second operand, v
+			b.store(v, Mem{Base: b.at["y"]})
+		}, func() {}
+	}}.write(s, "affine")
 }
 
 func moments(s lanes) {
-	b := s.function("moments", "adds x to sum and x*x to product.")
-	x, stride := b.pointer("x"), b.stride("stride")
-	sum, saveSum := b.doubles("sum")
-	product, saveProduct := b.doubles("product")
-	b.eachThen(func() {
-		ahead(x)
-		v := b.load(Mem{Base: x})
-		for i := range 2 {
-			d := b.double(v, i)
-			VADDPD(d, sum[i], sum[i])
-			VFMADD231PD(d, d, product[i])
-		}
-	}, func() { saveSum(); saveProduct() }, x, stride)
+	matrix{doc: "adds x to sum and x*x to product.", fields: []string{"x"}, columns: func(b columnBlock) (row, end func()) {
+		sum, saveSum := b.doubles("sum")
+		product, saveProduct := b.doubles("product")
+		return func() {
+			v := b.load("x")
+			for i := range 2 {
+				d := b.double(v, i)
+				VADDPD(d, sum[i], sum[i])
+				VFMADD231PD(d, d, product[i])
+			}
+		}, func() { saveSum(); saveProduct() }
+	}}.write(s, "moments")
 }
 
 func gradMoments(s lanes) {
-	b := s.function("gradMoments", "adds g to sum and g*(x-centre) to product, where y > floor.")
-	x, g, stride := b.pointer("x"), b.pointer("g"), b.stride("stride")
-	centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
-	sum, saveSum := b.doubles("sum")
-	product, saveProduct := b.doubles("product")
-	b.eachThen(func() {
-		ahead(x, g)
-		v, d := b.load(Mem{Base: x}), b.load(Mem{Base: g})
-		VSUBPS(centre, v, v)
-		y := b.reg()
-		VMOVAPS(v, y)
-		VFMADD213PS(shift, scale, y)
-		b.keep(d, y, floor)
-		for i := range 2 {
-			wide := b.double(d, i)
-			VADDPD(wide, sum[i], sum[i])
-			VFMADD231PD(b.double(v, i), wide, product[i])
-		}
-	}, func() { saveSum(); saveProduct() }, x, stride, g, stride)
+	matrix{doc: "adds g to sum and g*(x-centre) to product, where y > floor.", fields: []string{"x", "g"}, columns: func(b columnBlock) (row, end func()) {
+		centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
+		sum, saveSum := b.doubles("sum")
+		product, saveProduct := b.doubles("product")
+		return func() {
+			v, d := b.load("x"), b.load("g")
+			VSUBPS(centre, v, v)
+			y := b.reg()
+			VMOVAPS(v, y)
+			VFMADD213PS(shift, scale, y)
+			b.keep(d, y, floor)
+			for i := range 2 {
+				wide := b.double(d, i)
+				VADDPD(wide, sum[i], sum[i])
+				VFMADD231PD(b.double(v, i), wide, product[i])
+			}
+		}, func() { saveSum(); saveProduct() }
+	}}.write(s, "gradMoments")
 }
 
 func gradInput(s lanes) {
-	b := s.function("gradInput", "computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is <= floor.")
-	y, x, g, stride := b.pointer("y"), b.pointer("x"), b.pointer("g"), b.stride("stride")
-	centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
-	slope, offset := b.vector("slope"), b.vector("offset")
-	b.eachWritten(func(store func(reg.VecVirtual)) {
-		ahead(x, g)
-		v, d := b.load(Mem{Base: x}), b.load(Mem{Base: g})
-		VSUBPS(centre, v, v)
-		z := b.reg()
-		VMOVAPS(v, z)
-		VFMADD213PS(shift, scale, z)
-		b.keep(d, z, floor)
-		VFMADD213PS(offset, slope, v)
-		VFMADD231PS(scale, d, v)
-		store(v)
-	}, y, stride, x, stride, g, stride)
+	matrix{doc: "computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is <= floor.", fields: []string{"y", "x", "g"}, columns: func(b columnBlock) (row, end func()) {
+		centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
+		slope, offset := b.vector("slope"), b.vector("offset")
+		return func() {
+			v, d := b.load("x"), b.load("g")
+			VSUBPS(centre, v, v)
+			z := b.reg()
+			VMOVAPS(v, z)
+			VFMADD213PS(shift, scale, z)
+			b.keep(d, z, floor)
+			VFMADD213PS(offset, slope, v)
+			VFMADD231PS(scale, d, v)
+			b.store(v, Mem{Base: b.at["y"]})
+		}, func() {}
+	}}.write(s, "gradInput")
 }
 
 func reluGrad(s lanes) {
