@@ -110,6 +110,9 @@ func (b block) each(body func(), steps ...reg.GPVirtual) {
 // to go through memory as it lies, which is what the processor expects.
 const groupRows = 8
 
+// groupAhead is how many bytes beyond the next group of rows they are asked for.
+const groupAhead = 1024
+
 // matrix is a function over all columns of rows, func(c *columns). With AVX-512 there
 // may be any number of columns; with AVX2 they must fill vectors.
 type matrix struct {
@@ -227,7 +230,7 @@ func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, pas
 	Label(row)
 	for _, field := range m.fields {
 		if field != "y" || !past {
-			PREFETCHT0(Mem{Base: b.at[field], Index: stride, Scale: groupRows})
+			PREFETCHT0(Mem{Base: b.at[field], Index: stride, Scale: groupRows, Disp: groupAhead})
 		}
 	}
 	each()
