@@ -78,11 +78,6 @@ func (b block) store(v reg.VecVirtual, to Mem) {
 	}
 }
 
-// vector loads the block's columns of a field (C).
-func (b block) vector(field string) reg.VecVirtual {
-	return b.load(Mem{Base: b.pointer(field)})
-}
-
 // floor is the field of that name in all lanes.
 func (b block) floor() reg.VecVirtual {
 	v := b.reg()
