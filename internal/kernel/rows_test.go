@@ -104,6 +104,8 @@ func TestBatchNorm(t *testing.T) {
 		{"one vector", 64, 16, 1, true},
 		{"no relu", 50, 40, -1, false},
 		{"large and off centre", 131072, 2, 30, false},
+		{"many channels", 19, 272, 1, true}, // more than an index of bits can say
+		{"many channels and a tail", 8, 523, 1, true},
 		{"past the caches", 1<<15 + 3, 32, 0, false},
 		{"too large for the caches, lines cut", 1 << 15, 33, 0, false},
 	}
