@@ -187,10 +187,7 @@ func (m matrix) write(s lanes, name string) {
 func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, past bool) {
 	group, column, row := label(), label(), label()
 	rows, left := GP64(), GP64()
-	b := columnBlock{m.block, map[string]reg.GPVirtual{}, GP64(), m.block.store}
-	if past {
-		b.store = func(v reg.VecVirtual, to Mem) { VMOVNTPS(v, to) }
-	}
+	b := columnBlock{block: m.block, at: map[string]reg.GPVirtual{}, column: GP64()}
 	for _, field := range m.fields {
 		b.at[field] = GP64()
 	}
@@ -212,9 +209,8 @@ func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, pas
 		KMOVW(ones.As32(), k)
 		b.mask = k
 	}
-	if !past {
-		mask := b.mask
-		b.store = func(v reg.VecVirtual, to Mem) { block{lanes: m.lanes, mask: mask}.store(v, to) }
+	if b.store = b.block.store; past {
+		b.store = func(v reg.VecVirtual, to Mem) { VMOVNTPS(v, to) }
 	}
 	for _, field := range m.fields {
 		LEAQ(Mem{Base: bases[field], Index: b.column, Scale: 1}, b.at[field])
@@ -285,10 +281,6 @@ func (b block) double(v reg.VecVirtual, upper int) reg.VecVirtual {
 
 func (b block) bytes() int { return 4 * b.count }
 
-// aheadBytes is how far ahead loops ask for what they will read: the processor does so
-// by itself, but not from one page to the next.
-const aheadBytes = 2048
-
 func affine(s lanes) {
 	matrix{doc: "computes y = max(floor, (x-centre)*scale + shift).", fields: []string{"y", "x"}, columns: func(b columnBlock) (row, end func()) {
 		centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
@@ -317,18 +309,24 @@ func moments(s lanes) {
 	}}.write(s, "moments")
 }
 
+// behindReLU is x-centre and g, which is 0 where (x-centre)*scale + shift <= floor.
+func (b columnBlock) behindReLU(centre, scale, shift, floor reg.VecVirtual) (v, g reg.VecVirtual) {
+	v, g = b.load("x"), b.load("g")
+	VSUBPS(centre, v, v)
+	y := b.reg()
+	VMOVAPS(v, y)
+	VFMADD213PS(shift, scale, y)
+	b.keep(g, y, floor)
+	return v, g
+}
+
 func gradMoments(s lanes) {
 	matrix{doc: "adds g to sum and g*(x-centre) to product, where y > floor.", fields: []string{"x", "g"}, columns: func(b columnBlock) (row, end func()) {
 		centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
 		sum, saveSum := b.doubles("sum")
 		product, saveProduct := b.doubles("product")
 		return func() {
-			v, d := b.load("x"), b.load("g")
-			VSUBPS(centre, v, v)
-			y := b.reg()
-			VMOVAPS(v, y)
-			VFMADD213PS(shift, scale, y)
-			b.keep(d, y, floor)
+			v, d := b.behindReLU(centre, scale, shift, floor)
 			for i := range 2 {
 				wide := b.double(d, i)
 				VADDPD(wide, sum[i], sum[i])
@@ -343,12 +341,7 @@ func gradInput(s lanes) {
 		centre, scale, shift, floor := b.vector("centre"), b.vector("scale"), b.vector("shift"), b.floor()
 		slope, offset := b.vector("slope"), b.vector("offset")
 		return func() {
-			v, d := b.load("x"), b.load("g")
-			VSUBPS(centre, v, v)
-			z := b.reg()
-			VMOVAPS(v, z)
-			VFMADD213PS(shift, scale, z)
-			b.keep(d, z, floor)
+			v, d := b.behindReLU(centre, scale, shift, floor)
 			VFMADD213PS(offset, slope, v)
 			VFMADD231PS(scale, d, v)
 			b.store(v, Mem{Base: b.at["y"]})

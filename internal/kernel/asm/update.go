@@ -49,6 +49,10 @@ func (f stretch) constants(fields ...string) map[string]reg.VecVirtual {
 	return of
 }
 
+// aheadBytes is how far ahead loops ask for what they will read: the processor does so
+// by itself, but not from one page to the next.
+const aheadBytes = 2048
+
 // each repeats the body for steps of so many elements.
 func (f stretch) each(elements int, body func()) {
 	loop := label()
