@@ -18,7 +18,8 @@ type columns struct {
 	past               int // as in rowCopy
 }
 
-// The loops over columns.
+// The loops over columns. Those up to gradInput go over all columns of a row: see
+// columnLoops.
 const (
 	affine         = iota // y = max(floor, (x-centre)*scale + shift)
 	moments               // sum += x, product += x*x
@@ -36,14 +37,16 @@ const (
 
 // columnLoops are the loops of an instruction set. Each takes at most lanes
 // columns at once, or exactly that many if whole is set; the plain loops do
-// the rest then. The first ones take any number of columns, or of vectors of lanes.
+// the rest then. The loops over all columns take any number of them, or of whole
+// vectors.
 type columnLoops struct {
 	lanes int
 	whole bool
 	run   [loopCount]func(*columns)
 }
 
-// overAllColumns tells whether a loop is of the first ones.
+// overAllColumns tells whether a loop goes over all columns of a row, so that it goes
+// through memory as that lies.
 func overAllColumns(loop int) bool { return loop <= gradInput }
 
 const (

@@ -130,14 +130,14 @@ func (g *Graph) planMemory(keep []*G.Node) error {
 			return false
 		})
 		// What is in the caches already need not be fetched to be overwritten.
-		if over := slices.IndexFunc(f.Overwrites, func(k int) bool {
+		over := slices.IndexFunc(f.Overwrites, func(k int) bool {
 			l := leases[holder(f.inputs[k])]
 			return l != nil && l.end == i
-		}); over >= 0 {
+		})
+		if over >= 0 {
 			input := f.inputs[f.Overwrites[over]]
-			l := leases[holder(input)]
-			l.end = ends[i]
-			leases[n] = l
+			leases[n] = leases[holder(input)]
+			leases[n].end = ends[i]
 			f.setMemory(input.Op().(*function).out)
 			continue
 		}
