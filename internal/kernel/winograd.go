@@ -48,6 +48,9 @@ const (
 	pieceFloats   = 256 * frequencies * 32
 )
 
+// ownWeights is how many weights each thread transforms for itself.
+const ownWeights = 64 * 64
+
 func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
 func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
 func (s ConvShape) tiles() int     { return s.N * s.tilesHigh() * s.tilesWide() }
@@ -258,20 +261,9 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		})
 		return
 	}
-	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
-	weights := grow(&e.weights, panels*panelFloats)
-	const rows = 8 // of a panel at once, so that there is work for all threads
-	bands := (s.In + rows - 1) / rows
-	e.Share(panels*bands, 4, func(p, _, lo, hi int) {
-		for lo < hi {
-			panel, from := lo/bands, lo%bands
-			to := min(bands, from+hi-lo)
-			e.transformWeights(s, &e.parts[p], weights[panel*panelFloats:], s.In, panel, from*rows, min(to*rows, s.In)-from*rows, w)
-			lo += to - from
-		}
-	})
+	weightsOf := e.transformedWeights(s, w)
 	e.Share(tiles, tileBlock, func(p, piece, lo, hi int) {
-		part, then := &e.parts[p], thenOf(piece)
+		part, then, weights := &e.parts[p], thenOf(piece), weightsOf(p)
 		image := grow(&part.band, tileBlock*tileStride(s.In))
 		for lo < hi {
 			end := min(lo+tileBlock, hi)
@@ -279,12 +271,42 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 			for panel := range panels {
 				first, cols, width := e.isa.panel(s.Out, panel)
 				products := grow(&part.products, (end-lo)*frequencies*width)
-				e.multiplyTiles(s, part, products, image, weights[panel*panelFloats:], bias, end-lo, panel, 0, s.In)
+				e.multiplyTiles(s, part, products, image, weights[panel*frequencies*panelStride(s.In, e.isa.wide):], bias, end-lo, panel, 0, s.In)
 				e.transformResults(s, part, y, products, then, lo, end, first, cols, width)
 			}
 			lo = end
 		}
 	})
+}
+
+// transformedWeights transforms all panels of weights, (36, In, width) each by its
+// stride, and gives those that a thread is to read: its own of few weights, for to
+// transform them takes less time than to get them from another thread's cache.
+func (e *Engine) transformedWeights(s ConvShape, w weights) (of func(part int) []float32) {
+	panels := e.isa.panels(s.Out)
+	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
+	if s.In*s.Out <= ownWeights {
+		e.Parallel(e.pieces(s.tiles()), func(p, _, _ int) {
+			part := &e.parts[p]
+			own := grow(&part.panel, panels*panelFloats)
+			for panel := range panels {
+				e.transformWeights(s, part, own[panel*panelFloats:], s.In, panel, 0, s.In, w)
+			}
+		})
+		return func(part int) []float32 { return e.parts[part].panel }
+	}
+	all := grow(&e.weights, panels*panelFloats)
+	const rows = 8 // of a panel at once, so that there is work for all threads
+	bands := (s.In + rows - 1) / rows
+	e.Share(panels*bands, 4, func(p, _, lo, hi int) {
+		for lo < hi {
+			panel, from := lo/bands, lo%bands
+			to := min(bands, from+hi-lo)
+			e.transformWeights(s, &e.parts[p], all[panel*panelFloats:], s.In, panel, from*rows, min(to*rows, s.In)-from*rows, w)
+			lo += to - from
+		}
+	})
+	return func(int) []float32 { return all }
 }
 
 // panelsAtOnce is the number of panels that a piece of so many tiles has.
@@ -365,7 +387,7 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 	}
 	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
 	gradFloats := frequencies * panelStride(tileBlock, e.isa.wide)
-	e.sumParts(dw, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
+	e.sumParts(dw, nil, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
 		part := &e.parts[p]
 		sums := grow(&part.products, panels*sumFloats)
 		for from := lo; from < hi; from += tileBlock {
