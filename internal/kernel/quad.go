@@ -89,40 +89,39 @@ func (q *quad) planFetch(calls, columns, row, tap int) {
 	}
 }
 
-// quadImages computes the transformed image, (quads, In/16, 6, 16, 6, 4), of x.
-func (e *Engine) quadImages(s ConvShape, x []Channels) []float32 {
-	stride := channelStride(s.In)
-	byChannel := grow(&e.partial, s.quads()*quadImage*stride)
+// quadImages computes the transformed image, (quads, hi-lo, 6, 16, 6, 4), of the
+// blocks lo..hi of quadRows channels of x: those that a thread needs, for to get them
+// from another one's cache takes longer.
+func (e *Engine) quadImages(s ConvShape, part *part, x []Channels, lo, hi int) []float32 {
+	at, channels := lo*quadRows, (hi-lo)*quadRows
+	stride := channelStride(channels)
+	byChannel := grow(&part.products, s.quads()*quadImage*stride)
 	clear(byChannel[s.tiles()/quadTiles*quadImage*stride:]) // tiles that are not there
-	e.Parallel(s.tiles(), func(p, lo, hi int) {
-		part := &e.parts[p]
-		t := &part.transform
-		t.dstRow, t.dstCol, t.dstNext = patchSide*quadTiles*stride, quadTiles*stride, stride
-		from := 0
-		for _, c := range x {
-			for tile := lo; tile < hi; {
-				quad, within := tile/quadTiles, tile%quadTiles
-				s.source(t, &part.patch, c.Values, c.Count, tile, min(hi, (quad+1)*quadTiles), 1, 0, c.Count)
-				t.dst = byChannel[(quad*quadImage+within)*stride+from:]
-				tile += t.count
-				e.isa.transform(t, imageTransform)
-			}
-			from += c.Count
+	t := &part.transform
+	t.dstRow, t.dstCol, t.dstNext = patchSide*quadTiles*stride, quadTiles*stride, stride
+	for _, c := range x {
+		from, to := max(at, 0), min(at+channels, c.Count) // of its channels
+		for tile := 0; tile < s.tiles() && from < to; {
+			quad, within := tile/quadTiles, tile%quadTiles
+			s.source(t, &part.patch, c.Values, c.Count, tile, min(s.tiles(), (quad+1)*quadTiles), 1, from, to-from)
+			t.dst = byChannel[(quad*quadImage+within)*stride+from-at:]
+			tile += t.count
+			e.isa.transform(t, imageTransform)
 		}
-	})
+		at -= c.Count
+	}
 	const row = patchSide * quadTiles
-	blocks := s.In / quadRows
-	images := grow(&e.weights, s.quads()*quadImage*s.In)
-	e.Parallel(s.quads()*blocks, func(_, lo, hi int) {
-		for block := lo; block < hi; block++ {
+	images := grow(&part.band, s.quads()*quadImage*channels)
+	for quad := range s.quads() {
+		for block := range hi - lo {
 			for i := range patchSide {
 				e.isa.transpose(transposition{
-					dst: images[(block*patchSide+i)*quadRows*row:], dstRow: row, rows: quadRows,
-					src: byChannel[(block/blocks*patchSide+i)*row*stride+block%blocks*quadRows:], srcRow: stride, cols: row,
+					dst: images[((quad*(hi-lo)+block)*patchSide+i)*quadRows*row:], dstRow: row, rows: quadRows,
+					src: byChannel[(quad*patchSide+i)*row*stride+block*quadRows:], srcRow: stride, cols: row,
 				})
 			}
 		}
-	})
+	}
 	return images
 }
 
@@ -134,20 +133,20 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 		defer func() { m.addUp(counts, s.Out) }()
 		then = after{counts: counts}
 	}
-	images := e.quadImages(s, x)
+	blocks := s.In / quadRows
 	panels, panelSums := s.Out/quadWidth, s.quads()*quadSums
 	results := func(p, panel int, sums []float32) {
 		e.transformResults(s, &e.parts[p], y, sums, then, 0, s.tiles(), panel*quadWidth, quadWidth, quadWidth)
 	}
-	// multiply adds to the sums of a panel the products of its rows from.., which are in
-	// q.memory, and scales these before the row end.
-	multiply := func(q *quad, sums []float32, from, end int) {
+	// multiply adds to the sums of a panel the products of its block in q.memory, which is
+	// block n of the images' count, and scales the sums after the last one.
+	multiply := func(q *quad, sums, images []float32, n, count int) {
 		q.scale = quadOnes[:]
-		if from+quadRows == end {
+		if n+1 == count {
 			q.scale = quadScales[:]
 		}
 		for quad := range s.quads() {
-			q.image = images[(quad*s.In+from)*quadImage:][:quadRows*quadImage]
+			q.image = images[(quad*count+n)*quadRows*quadImage:][:quadRows*quadImage]
 			q.sums = sums[quad*quadSums:][:quadSums]
 			e.isa.quads.products(q)
 			q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
@@ -159,6 +158,7 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 		calls := min(fetchFloats, s.In) / quadRows
 		e.Parallel(panels, func(p, lo, hi int) {
 			part := &e.parts[p]
+			images := e.quadImages(s, part, x, 0, blocks)
 			q := &part.quad
 			q.panel = grow(&part.panel, quadPanel)
 			q.planFetch(calls, fetchFloats, s.In, s.In*s.Out)
@@ -176,7 +176,7 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 					q.memory, q.memoryRow, q.memoryTap = w.transposed[at+from:], s.In, s.In*s.Out
 					e.isa.quads.transpose(q)
 					q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
-					multiply(q, sums, from, s.In)
+					multiply(q, sums, images, from/quadRows, blocks)
 				}
 				results(p, panel, sums)
 			}
@@ -185,10 +185,10 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 	}
 	// Each thread takes some rows and all panels of them, which are long runs of memory;
 	// of the next rows meanwhile. Then the threads' sums are added.
-	blocks := s.In / quadRows
 	parts := e.pieces(blocks)
 	e.Parallel(blocks, func(p, lo, hi int) {
 		part := &e.parts[p]
+		images := e.quadImages(s, part, x, lo, hi)
 		q := &part.quad
 		q.panel = grow(&part.panel, quadPanel)
 		q.planFetch(panels, s.Out, s.Out, s.In*s.Out)
@@ -206,7 +206,7 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 			for panel := range panels {
 				q.fetch = q.plan[panel*fetchPieces:][:fetchPieces]
 				q.memory, q.memoryRow, q.memoryTap = w.plain[from*s.Out+panel*quadWidth:], s.Out, s.In*s.Out
-				multiply(q, sums[panel*panelSums:], from, hi*quadRows)
+				multiply(q, sums[panel*panelSums:], images, block-lo, hi-lo)
 			}
 		}
 	})
@@ -237,33 +237,18 @@ func quadBegin(sums, bias []float32, panel int) {
 
 // quadGradWeights computes what winogradGradWeights does, for a single quad.
 func (e *Engine) quadGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
-	images := e.quadImages(s, x)
 	panels := s.Out / quadWidth
-	grads := grow(&e.partial, panels*quadSums)
-	e.Parallel(panels, func(p, lo, hi int) {
-		part := &e.parts[p]
-		t := &part.transform
-		t.dstRow, t.dstCol, t.dstNext = patchSide*quadWidth, quadWidth, frequencies*quadWidth
-		for panel := lo; panel < hi; panel++ {
-			to := grads[panel*quadSums:][:quadSums]
-			clear(to[s.tiles()*t.dstNext:])
-			for tile := 0; tile < s.tiles(); {
-				s.source(t, &part.patch, dy, s.Out, tile, s.tiles(), 0, panel*quadWidth, quadWidth)
-				t.dst = to[tile*t.dstNext:]
-				tile += t.count
-				e.isa.transform(t, resultGradTransform)
-			}
-		}
-	})
 	e.Parallel(s.In/quadRows, func(p, lo, hi int) {
 		part := &e.parts[p]
+		images := e.quadImages(s, part, x, lo, hi)
+		grads := e.quadGrads(s, part, dy)
 		q := &part.quad
 		q.panel, q.last = grow(&part.panel, quadPanel), grow(&part.taps, quadPanel)
 		q.scale = quadScales[:]
 		q.memory = dw[lo*quadRows*s.Out:] // what is written here first is overwritten by the first panel
 		q.memoryRow, q.memoryTap = s.Out, s.In*s.Out
 		for block := lo; block < hi; block++ {
-			q.image = images[block*quadRows*quadImage:][:quadRows*quadImage]
+			q.image = images[(block-lo)*quadRows*quadImage:][:quadRows*quadImage]
 			for panel := range panels {
 				q.sums = grads[panel*quadSums:][:quadSums]
 				e.isa.quads.gradWeights(q)
@@ -280,4 +265,23 @@ func (e *Engine) quadGradWeights(s ConvShape, dw []float32, x []Channels, dy []f
 			e.isa.copyRows(&part.rowCopy)
 		}
 	})
+}
+
+// quadGrads computes the transformed gradients of results, (Out/16, 4, 36, 16), of a
+// single quad.
+func (e *Engine) quadGrads(s ConvShape, part *part, dy []float32) []float32 {
+	grads := grow(&part.products, s.Out/quadWidth*quadSums)
+	t := &part.transform
+	t.dstRow, t.dstCol, t.dstNext = patchSide*quadWidth, quadWidth, frequencies*quadWidth
+	for panel := range s.Out / quadWidth {
+		to := grads[panel*quadSums:][:quadSums]
+		clear(to[s.tiles()*t.dstNext:])
+		for tile := 0; tile < s.tiles(); {
+			s.source(t, &part.patch, dy, s.Out, tile, s.tiles(), 0, panel*quadWidth, quadWidth)
+			t.dst = to[tile*t.dstNext:]
+			tile += t.count
+			e.isa.transform(t, resultGradTransform)
+		}
+	}
+	return grads
 }
