@@ -319,12 +319,11 @@ func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
 	e.sumParts(dw[:s.in*columns], x[:s.pixels*s.in], s.pixels, s.halves*panels, func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
-		*t = tile{cRow: columns, aRow: 1, aStep: s.in, js: 1}
+		*t = tile{cRow: columns, aRow: 1, aStep: s.in}
 		fresh := true
 		for lo < hi {
 			end := min(lo+sumPixels, hi)
 			panel := grow(&scratch.panel, (end-lo)*e.isa.wide)
-			t.ks = end - lo
 			for p := panelLo; p < panelHi; p++ {
 				half := p / panels
 				first, cols, width := e.isa.panel(s.out, p%panels)
@@ -336,14 +335,30 @@ func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
 					from += count
 				}
 				t.b, t.cols, t.width = panel, cols, width
-				t.a = x[lo*s.in:]
+				t.a, t.js, t.ks = x[lo*s.in:], 1, end-lo
 				t.accumulate(dw[half*s.out+first:], fresh)
+				t.fetch(e.isa, s.part(x, dy, end, min(end+sumPixels, hi), p-panelLo, panelHi-panelLo), s.in)
 				e.isa.multiply(t, s.in)
 			}
 			fresh = false
 			lo = end
 		}
 	})
+}
+
+// part is part n of so many that the pixels lo..hi of x and dy are cut into: the first
+// parts are of x, the others of dy.
+func (s pixelProducts) part(x, dy []float32, lo, hi, n, parts int) []float32 {
+	ofX := (parts + 1) / 2
+	v := x[lo*s.in : hi*s.in]
+	if n < ofX {
+		parts = ofX
+	} else {
+		n, parts = n-ofX, parts-ofX
+		from := (lo/s.row*s.halves*s.row + lo%s.row) * s.stride
+		v = dy[from:min(from+(hi-lo)*s.halves*s.stride, len(dy))]
+	}
+	return v[len(v)*n/parts : len(v)*(n+1)/parts]
 }
 
 // SumRows computes db (C) = the sum of the rows of dy (M, C), C = len(db): the

@@ -39,7 +39,7 @@ DATA tails<>+124(SB)/4, $0x00000000
 GLOBL tails<>(SB), RODATA|NOPTR, $128
 
 // func tileAVX512w32r1(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
@@ -86,6 +86,20 @@ l3:
 	ADDQ  200(AX), DX
 
 l4:
+	MOVQ  232(AX), R9
+	TESTQ R9, R9
+	JZ    l6
+	MOVQ  208(AX), R10
+	ADDQ  240(AX), R10
+
+l7:
+	PREFETCHT0 (R10)
+	ADDQ       $0x40, R10
+	ADDQ       $0x40, 240(AX)
+	DECQ       R9
+	JNZ        l7
+
+l6:
 	MOVQ DI, R9
 
 l5:
@@ -103,16 +117,16 @@ l5:
 	JNZ          l4
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l6
+	JNE          l8
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
 	SHLQ         $0x02, DX
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
-	JMP          l7
+	JMP          l9
 
-l6:
+l8:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -126,9 +140,9 @@ l6:
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 
-l7:
+l9:
 	DECQ   176(AX)
-	JZ     l8
+	JZ     l10
 	MOVQ   96(AX), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   CX, 184(AX)
@@ -140,19 +154,19 @@ l7:
 	ADDQ   CX, 200(AX)
 	JMP    l1
 
-l8:
+l10:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r2(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l9:
+l11:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l10
+	JNE     l12
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -161,9 +175,9 @@ l9:
 	VMOVUPS 64(CX), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     l11
+	JMP     l13
 
-l10:
+l12:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -179,7 +193,7 @@ l10:
 	VMOVUPS.Z (CX)(DX*1), K1, Z2
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z3
 
-l11:
+l13:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -195,10 +209,24 @@ l11:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l12:
+l14:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l16
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l17:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l17
+
+l16:
 	MOVQ DI, R10
 
-l13:
+l15:
 	VMOVUPS      (CX), Z4
 	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (R9), Z6
@@ -210,13 +238,13 @@ l13:
 	ADDQ         $0x80, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l13
+	JNZ          l15
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l12
+	JNZ          l14
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l14
+	JNE          l18
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -225,9 +253,9 @@ l13:
 	VMOVUPS      Z1, 64(CX)
 	VMOVUPS      Z2, (CX)(DX*1)
 	VMOVUPS      Z3, 64(CX)(DX*1)
-	JMP          l15
+	JMP          l19
 
-l14:
+l18:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -243,9 +271,9 @@ l14:
 	VMOVUPS Z2, K1, (CX)(DX*1)
 	VMOVUPS Z3, K2, 64(CX)(DX*1)
 
-l15:
+l19:
 	DECQ   176(AX)
-	JZ     l16
+	JZ     l20
 	MOVQ   96(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 184(AX)
@@ -255,21 +283,21 @@ l15:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l9
+	JMP    l11
 
-l16:
+l20:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r3(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l17:
+l21:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l18
+	JNE     l22
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -280,9 +308,9 @@ l17:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     l19
+	JMP     l23
 
-l18:
+l22:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -300,7 +328,7 @@ l18:
 	VMOVUPS.Z (CX)(DX*2), K1, Z4
 	VMOVUPS.Z 64(CX)(DX*2), K2, Z5
 
-l19:
+l23:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -316,10 +344,24 @@ l19:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l20:
+l24:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l26
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l27:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l27
+
+l26:
 	MOVQ DI, R10
 
-l21:
+l25:
 	VMOVUPS      (CX), Z6
 	VMOVUPS      64(CX), Z7
 	VBROADCASTSS (R9), Z8
@@ -334,13 +376,13 @@ l21:
 	ADDQ         $0x80, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l21
+	JNZ          l25
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l20
+	JNZ          l24
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l22
+	JNE          l28
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -351,9 +393,9 @@ l21:
 	VMOVUPS      Z3, 64(CX)(DX*1)
 	VMOVUPS      Z4, (CX)(DX*2)
 	VMOVUPS      Z5, 64(CX)(DX*2)
-	JMP          l23
+	JMP          l29
 
-l22:
+l28:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -371,9 +413,9 @@ l22:
 	VMOVUPS Z4, K1, (CX)(DX*2)
 	VMOVUPS Z5, K2, 64(CX)(DX*2)
 
-l23:
+l29:
 	DECQ   176(AX)
-	JZ     l24
+	JZ     l30
 	MOVQ   96(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -383,21 +425,21 @@ l23:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l17
+	JMP    l21
 
-l24:
+l30:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r4(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l25:
+l31:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l26
+	JNE     l32
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -412,9 +454,9 @@ l25:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z6
 	VMOVUPS 64(CX), Z7
-	JMP     l27
+	JMP     l33
 
-l26:
+l32:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -436,7 +478,7 @@ l26:
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z 64(CX), K2, Z7
 
-l27:
+l33:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -454,10 +496,24 @@ l27:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l28:
+l34:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l36
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l37:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l37
+
+l36:
 	MOVQ DI, R11
 
-l29:
+l35:
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (R9), Z10
@@ -476,169 +532,11 @@ l29:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l29
+	JNZ          l35
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l28
-	MOVQ         160(AX), CX
-	CMPQ         CX, $0x20
-	JNE          l30
-	MOVQ         (AX), CX
-	ADDQ         184(AX), CX
-	MOVQ         96(AX), DX
-	SHLQ         $0x02, DX
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, 64(CX)
-	VMOVUPS      Z2, (CX)(DX*1)
-	VMOVUPS      Z3, 64(CX)(DX*1)
-	VMOVUPS      Z4, (CX)(DX*2)
-	VMOVUPS      Z5, 64(CX)(DX*2)
-	LEAQ         (CX)(DX*2), CX
-	ADDQ         DX, CX
-	VMOVUPS      Z6, (CX)
-	VMOVUPS      Z7, 64(CX)
-	JMP          l31
-
-l30:
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	SHRQ    $0x10, DX
-	KMOVW   DX, K2
-	SHRQ    $0x10, DX
-	MOVQ    (AX), CX
-	ADDQ    184(AX), CX
-	MOVQ    96(AX), DX
-	SHLQ    $0x02, DX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
-	VMOVUPS Z2, K1, (CX)(DX*1)
-	VMOVUPS Z3, K2, 64(CX)(DX*1)
-	VMOVUPS Z4, K1, (CX)(DX*2)
-	VMOVUPS Z5, K2, 64(CX)(DX*2)
-	LEAQ    (CX)(DX*2), CX
-	ADDQ    DX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
-
-l31:
-	DECQ   176(AX)
-	JZ     l32
-	MOVQ   96(AX), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   CX, 184(AX)
-	MOVQ   104(AX), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   CX, 192(AX)
-	MOVQ   112(AX), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   CX, 200(AX)
-	JMP    l25
-
-l32:
-	VZEROUPPER
-	RET
-
-// func tileAVX512w32r5(t *tile)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tileAVX512w32r5(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-
-l33:
-	MOVQ    160(AX), CX
-	CMPQ    CX, $0x20
-	JNE     l34
-	MOVQ    24(AX), CX
-	ADDQ    192(AX), CX
-	MOVQ    104(AX), DX
-	SHLQ    $0x02, DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS (CX)(DX*1), Z2
-	VMOVUPS 64(CX)(DX*1), Z3
-	VMOVUPS (CX)(DX*2), Z4
-	VMOVUPS 64(CX)(DX*2), Z5
-	LEAQ    (CX)(DX*2), CX
-	ADDQ    DX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	VMOVUPS (CX)(DX*1), Z8
-	VMOVUPS 64(CX)(DX*1), Z9
-	JMP     l35
-
-l34:
-	MOVQ      $-1, DX
-	BZHIQ     CX, DX, DX
-	KMOVW     DX, K1
-	SHRQ      $0x10, DX
-	KMOVW     DX, K2
-	SHRQ      $0x10, DX
-	MOVQ      24(AX), CX
-	ADDQ      192(AX), CX
-	MOVQ      104(AX), DX
-	SHLQ      $0x02, DX
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z 64(CX), K2, Z1
-	VMOVUPS.Z (CX)(DX*1), K1, Z2
-	VMOVUPS.Z 64(CX)(DX*1), K2, Z3
-	VMOVUPS.Z (CX)(DX*2), K1, Z4
-	VMOVUPS.Z 64(CX)(DX*2), K2, Z5
-	LEAQ      (CX)(DX*2), CX
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z6
-	VMOVUPS.Z 64(CX), K2, Z7
-	VMOVUPS.Z (CX)(DX*1), K1, Z8
-	VMOVUPS.Z 64(CX)(DX*1), K2, Z9
-
-l35:
-	MOVQ  72(AX), CX
-	MOVQ  112(AX), DX
-	MOVQ  120(AX), BX
-	MOVQ  128(AX), SI
-	MOVQ  144(AX), DI
-	MOVQ  136(AX), R8
-	SHLQ  $0x02, DX
-	SHLQ  $0x02, BX
-	SHLQ  $0x02, SI
-	MOVQ  BX, R9
-	IMULQ DI, R9
-	SUBQ  R9, SI
-	MOVQ  48(AX), R9
-	ADDQ  200(AX), R9
-	LEAQ  (R9)(DX*2), R10
-	ADDQ  DX, R10
-
-l36:
-	MOVQ DI, R11
-
-l37:
-	VMOVUPS      (CX), Z10
-	VMOVUPS      64(CX), Z11
-	VBROADCASTSS (R9), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (R9)(DX*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (R9)(DX*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R10), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R10)(DX*1), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x80, CX
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         R11
-	JNZ          l37
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	DECQ         R8
-	JNZ          l36
+	JNZ          l34
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
 	JNE          l38
@@ -656,8 +554,6 @@ l37:
 	ADDQ         DX, CX
 	VMOVUPS      Z6, (CX)
 	VMOVUPS      Z7, 64(CX)
-	VMOVUPS      Z8, (CX)(DX*1)
-	VMOVUPS      Z9, 64(CX)(DX*1)
 	JMP          l39
 
 l38:
@@ -681,30 +577,28 @@ l38:
 	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	VMOVUPS Z8, K1, (CX)(DX*1)
-	VMOVUPS Z9, K2, 64(CX)(DX*1)
 
 l39:
 	DECQ   176(AX)
 	JZ     l40
 	MOVQ   96(AX), CX
-	IMUL3Q $0x14, CX, CX
+	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 184(AX)
 	MOVQ   104(AX), CX
-	IMUL3Q $0x14, CX, CX
+	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 192(AX)
 	MOVQ   112(AX), CX
-	IMUL3Q $0x14, CX, CX
+	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l33
+	JMP    l31
 
 l40:
 	VZEROUPPER
 	RET
 
-// func tileAVX512w32r6(t *tile)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tileAVX512w32r6(SB), NOSPLIT, $0-8
+// func tileAVX512w32r5(t *tile)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileAVX512w32r5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
 l41:
@@ -727,8 +621,6 @@ l41:
 	VMOVUPS 64(CX), Z7
 	VMOVUPS (CX)(DX*1), Z8
 	VMOVUPS 64(CX)(DX*1), Z9
-	VMOVUPS (CX)(DX*2), Z10
-	VMOVUPS 64(CX)(DX*2), Z11
 	JMP     l43
 
 l42:
@@ -754,8 +646,6 @@ l42:
 	VMOVUPS.Z 64(CX), K2, Z7
 	VMOVUPS.Z (CX)(DX*1), K1, Z8
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z9
-	VMOVUPS.Z (CX)(DX*2), K1, Z10
-	VMOVUPS.Z 64(CX)(DX*2), K2, Z11
 
 l43:
 	MOVQ  72(AX), CX
@@ -776,9 +666,203 @@ l43:
 	ADDQ  DX, R10
 
 l44:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l46
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l47:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l47
+
+l46:
 	MOVQ DI, R11
 
 l45:
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (R9)(DX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R9)(DX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R10)(DX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x80, CX
+	ADDQ         BX, R9
+	ADDQ         BX, R10
+	DECQ         R11
+	JNZ          l45
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	DECQ         R8
+	JNZ          l44
+	MOVQ         160(AX), CX
+	CMPQ         CX, $0x20
+	JNE          l48
+	MOVQ         (AX), CX
+	ADDQ         184(AX), CX
+	MOVQ         96(AX), DX
+	SHLQ         $0x02, DX
+	VMOVUPS      Z0, (CX)
+	VMOVUPS      Z1, 64(CX)
+	VMOVUPS      Z2, (CX)(DX*1)
+	VMOVUPS      Z3, 64(CX)(DX*1)
+	VMOVUPS      Z4, (CX)(DX*2)
+	VMOVUPS      Z5, 64(CX)(DX*2)
+	LEAQ         (CX)(DX*2), CX
+	ADDQ         DX, CX
+	VMOVUPS      Z6, (CX)
+	VMOVUPS      Z7, 64(CX)
+	VMOVUPS      Z8, (CX)(DX*1)
+	VMOVUPS      Z9, 64(CX)(DX*1)
+	JMP          l49
+
+l48:
+	MOVQ    $-1, DX
+	BZHIQ   CX, DX, DX
+	KMOVW   DX, K1
+	SHRQ    $0x10, DX
+	KMOVW   DX, K2
+	SHRQ    $0x10, DX
+	MOVQ    (AX), CX
+	ADDQ    184(AX), CX
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z2, K1, (CX)(DX*1)
+	VMOVUPS Z3, K2, 64(CX)(DX*1)
+	VMOVUPS Z4, K1, (CX)(DX*2)
+	VMOVUPS Z5, K2, 64(CX)(DX*2)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z8, K1, (CX)(DX*1)
+	VMOVUPS Z9, K2, 64(CX)(DX*1)
+
+l49:
+	DECQ   176(AX)
+	JZ     l50
+	MOVQ   96(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 184(AX)
+	MOVQ   104(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 192(AX)
+	MOVQ   112(AX), CX
+	IMUL3Q $0x14, CX, CX
+	ADDQ   CX, 200(AX)
+	JMP    l41
+
+l50:
+	VZEROUPPER
+	RET
+
+// func tileAVX512w32r6(t *tile)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileAVX512w32r6(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+
+l51:
+	MOVQ    160(AX), CX
+	CMPQ    CX, $0x20
+	JNE     l52
+	MOVQ    24(AX), CX
+	ADDQ    192(AX), CX
+	MOVQ    104(AX), DX
+	SHLQ    $0x02, DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS (CX)(DX*1), Z2
+	VMOVUPS 64(CX)(DX*1), Z3
+	VMOVUPS (CX)(DX*2), Z4
+	VMOVUPS 64(CX)(DX*2), Z5
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    DX, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS 64(CX), Z7
+	VMOVUPS (CX)(DX*1), Z8
+	VMOVUPS 64(CX)(DX*1), Z9
+	VMOVUPS (CX)(DX*2), Z10
+	VMOVUPS 64(CX)(DX*2), Z11
+	JMP     l53
+
+l52:
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	SHRQ      $0x10, DX
+	KMOVW     DX, K2
+	SHRQ      $0x10, DX
+	MOVQ      24(AX), CX
+	ADDQ      192(AX), CX
+	MOVQ      104(AX), DX
+	SHLQ      $0x02, DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	VMOVUPS.Z (CX)(DX*1), K1, Z2
+	VMOVUPS.Z 64(CX)(DX*1), K2, Z3
+	VMOVUPS.Z (CX)(DX*2), K1, Z4
+	VMOVUPS.Z 64(CX)(DX*2), K2, Z5
+	LEAQ      (CX)(DX*2), CX
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	VMOVUPS.Z (CX)(DX*1), K1, Z8
+	VMOVUPS.Z 64(CX)(DX*1), K2, Z9
+	VMOVUPS.Z (CX)(DX*2), K1, Z10
+	VMOVUPS.Z 64(CX)(DX*2), K2, Z11
+
+l53:
+	MOVQ  72(AX), CX
+	MOVQ  112(AX), DX
+	MOVQ  120(AX), BX
+	MOVQ  128(AX), SI
+	MOVQ  144(AX), DI
+	MOVQ  136(AX), R8
+	SHLQ  $0x02, DX
+	SHLQ  $0x02, BX
+	SHLQ  $0x02, SI
+	MOVQ  BX, R9
+	IMULQ DI, R9
+	SUBQ  R9, SI
+	MOVQ  48(AX), R9
+	ADDQ  200(AX), R9
+	LEAQ  (R9)(DX*2), R10
+	ADDQ  DX, R10
+
+l54:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l56
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l57:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l57
+
+l56:
+	MOVQ DI, R11
+
+l55:
 	VMOVUPS      (CX), Z12
 	VMOVUPS      64(CX), Z13
 	VBROADCASTSS (R9), Z14
@@ -803,14 +887,14 @@ l45:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l45
+	JNZ          l55
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l44
+	JNZ          l54
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l46
+	JNE          l58
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -829,9 +913,9 @@ l45:
 	VMOVUPS      Z9, 64(CX)(DX*1)
 	VMOVUPS      Z10, (CX)(DX*2)
 	VMOVUPS      Z11, 64(CX)(DX*2)
-	JMP          l47
+	JMP          l59
 
-l46:
+l58:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -857,9 +941,9 @@ l46:
 	VMOVUPS Z10, K1, (CX)(DX*2)
 	VMOVUPS Z11, K2, 64(CX)(DX*2)
 
-l47:
+l59:
 	DECQ   176(AX)
-	JZ     l48
+	JZ     l60
 	MOVQ   96(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 184(AX)
@@ -869,21 +953,21 @@ l47:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l41
+	JMP    l51
 
-l48:
+l60:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r7(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l49:
+l61:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l50
+	JNE     l62
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -906,9 +990,9 @@ l49:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z12
 	VMOVUPS 64(CX), Z13
-	JMP     l51
+	JMP     l63
 
-l50:
+l62:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -938,7 +1022,7 @@ l50:
 	VMOVUPS.Z (CX), K1, Z12
 	VMOVUPS.Z 64(CX), K2, Z13
 
-l51:
+l63:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -958,10 +1042,24 @@ l51:
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l52:
+l64:
+	MOVQ  232(AX), R12
+	TESTQ R12, R12
+	JZ    l66
+	MOVQ  208(AX), R13
+	ADDQ  240(AX), R13
+
+l67:
+	PREFETCHT0 (R13)
+	ADDQ       $0x40, R13
+	ADDQ       $0x40, 240(AX)
+	DECQ       R12
+	JNZ        l67
+
+l66:
 	MOVQ DI, R12
 
-l53:
+l65:
 	VMOVUPS      (CX), Z14
 	VMOVUPS      64(CX), Z15
 	VBROADCASTSS (R9), Z16
@@ -990,15 +1088,15 @@ l53:
 	ADDQ         BX, R10
 	ADDQ         BX, R11
 	DECQ         R12
-	JNZ          l53
+	JNZ          l65
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	DECQ         R8
-	JNZ          l52
+	JNZ          l64
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l54
+	JNE          l68
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -1021,9 +1119,9 @@ l53:
 	ADDQ         DX, CX
 	VMOVUPS      Z12, (CX)
 	VMOVUPS      Z13, 64(CX)
-	JMP          l55
+	JMP          l69
 
-l54:
+l68:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1053,9 +1151,9 @@ l54:
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
 
-l55:
+l69:
 	DECQ   176(AX)
-	JZ     l56
+	JZ     l70
 	MOVQ   96(AX), CX
 	IMUL3Q $0x1c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -1065,21 +1163,21 @@ l55:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x1c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l49
+	JMP    l61
 
-l56:
+l70:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r8(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l57:
+l71:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l58
+	JNE     l72
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -1104,9 +1202,9 @@ l57:
 	VMOVUPS 64(CX), Z13
 	VMOVUPS (CX)(DX*1), Z14
 	VMOVUPS 64(CX)(DX*1), Z15
-	JMP     l59
+	JMP     l73
 
-l58:
+l72:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1138,7 +1236,7 @@ l58:
 	VMOVUPS.Z (CX)(DX*1), K1, Z14
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z15
 
-l59:
+l73:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1158,10 +1256,24 @@ l59:
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l60:
+l74:
+	MOVQ  232(AX), R12
+	TESTQ R12, R12
+	JZ    l76
+	MOVQ  208(AX), R13
+	ADDQ  240(AX), R13
+
+l77:
+	PREFETCHT0 (R13)
+	ADDQ       $0x40, R13
+	ADDQ       $0x40, 240(AX)
+	DECQ       R12
+	JNZ        l77
+
+l76:
 	MOVQ DI, R12
 
-l61:
+l75:
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
 	VBROADCASTSS (R9), Z18
@@ -1193,15 +1305,15 @@ l61:
 	ADDQ         BX, R10
 	ADDQ         BX, R11
 	DECQ         R12
-	JNZ          l61
+	JNZ          l75
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	DECQ         R8
-	JNZ          l60
+	JNZ          l74
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l62
+	JNE          l78
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -1226,9 +1338,9 @@ l61:
 	VMOVUPS      Z13, 64(CX)
 	VMOVUPS      Z14, (CX)(DX*1)
 	VMOVUPS      Z15, 64(CX)(DX*1)
-	JMP          l63
+	JMP          l79
 
-l62:
+l78:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1260,9 +1372,9 @@ l62:
 	VMOVUPS Z14, K1, (CX)(DX*1)
 	VMOVUPS Z15, K2, 64(CX)(DX*1)
 
-l63:
+l79:
 	DECQ   176(AX)
-	JZ     l64
+	JZ     l80
 	MOVQ   96(AX), CX
 	IMUL3Q $0x20, CX, CX
 	ADDQ   CX, 184(AX)
@@ -1272,21 +1384,21 @@ l63:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x20, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l57
+	JMP    l71
 
-l64:
+l80:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r9(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r9(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l65:
+l81:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l66
+	JNE     l82
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -1313,9 +1425,9 @@ l65:
 	VMOVUPS 64(CX)(DX*1), Z15
 	VMOVUPS (CX)(DX*2), Z16
 	VMOVUPS 64(CX)(DX*2), Z17
-	JMP     l67
+	JMP     l83
 
-l66:
+l82:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1349,7 +1461,7 @@ l66:
 	VMOVUPS.Z (CX)(DX*2), K1, Z16
 	VMOVUPS.Z 64(CX)(DX*2), K2, Z17
 
-l67:
+l83:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1369,10 +1481,24 @@ l67:
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l68:
+l84:
+	MOVQ  232(AX), R12
+	TESTQ R12, R12
+	JZ    l86
+	MOVQ  208(AX), R13
+	ADDQ  240(AX), R13
+
+l87:
+	PREFETCHT0 (R13)
+	ADDQ       $0x40, R13
+	ADDQ       $0x40, 240(AX)
+	DECQ       R12
+	JNZ        l87
+
+l86:
 	MOVQ DI, R12
 
-l69:
+l85:
 	VMOVUPS      (CX), Z18
 	VMOVUPS      64(CX), Z19
 	VBROADCASTSS (R9), Z20
@@ -1407,15 +1533,15 @@ l69:
 	ADDQ         BX, R10
 	ADDQ         BX, R11
 	DECQ         R12
-	JNZ          l69
+	JNZ          l85
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	DECQ         R8
-	JNZ          l68
+	JNZ          l84
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l70
+	JNE          l88
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -1442,9 +1568,9 @@ l69:
 	VMOVUPS      Z15, 64(CX)(DX*1)
 	VMOVUPS      Z16, (CX)(DX*2)
 	VMOVUPS      Z17, 64(CX)(DX*2)
-	JMP          l71
+	JMP          l89
 
-l70:
+l88:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1478,9 +1604,9 @@ l70:
 	VMOVUPS Z16, K1, (CX)(DX*2)
 	VMOVUPS Z17, K2, 64(CX)(DX*2)
 
-l71:
+l89:
 	DECQ   176(AX)
-	JZ     l72
+	JZ     l90
 	MOVQ   96(AX), CX
 	IMUL3Q $0x24, CX, CX
 	ADDQ   CX, 184(AX)
@@ -1490,21 +1616,21 @@ l71:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x24, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l65
+	JMP    l81
 
-l72:
+l90:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r10(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r10(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l73:
+l91:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l74
+	JNE     l92
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -1535,9 +1661,9 @@ l73:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z18
 	VMOVUPS 64(CX), Z19
-	JMP     l75
+	JMP     l93
 
-l74:
+l92:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1575,7 +1701,7 @@ l74:
 	VMOVUPS.Z (CX), K1, Z18
 	VMOVUPS.Z 64(CX), K2, Z19
 
-l75:
+l93:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1597,10 +1723,24 @@ l75:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l76:
+l94:
+	MOVQ  232(AX), R13
+	TESTQ R13, R13
+	JZ    l96
+	MOVQ  208(AX), R14
+	ADDQ  240(AX), R14
+
+l97:
+	PREFETCHT0 (R14)
+	ADDQ       $0x40, R14
+	ADDQ       $0x40, 240(AX)
+	DECQ       R13
+	JNZ        l97
+
+l96:
 	MOVQ DI, R13
 
-l77:
+l95:
 	VMOVUPS      (CX), Z20
 	VMOVUPS      64(CX), Z21
 	VBROADCASTSS (R9), Z22
@@ -1639,16 +1779,16 @@ l77:
 	ADDQ         BX, R11
 	ADDQ         BX, R12
 	DECQ         R13
-	JNZ          l77
+	JNZ          l95
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	ADDQ         SI, R12
 	DECQ         R8
-	JNZ          l76
+	JNZ          l94
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l78
+	JNE          l98
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -1679,9 +1819,9 @@ l77:
 	ADDQ         DX, CX
 	VMOVUPS      Z18, (CX)
 	VMOVUPS      Z19, 64(CX)
-	JMP          l79
+	JMP          l99
 
-l78:
+l98:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1719,9 +1859,9 @@ l78:
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
 
-l79:
+l99:
 	DECQ   176(AX)
-	JZ     l80
+	JZ     l100
 	MOVQ   96(AX), CX
 	IMUL3Q $0x28, CX, CX
 	ADDQ   CX, 184(AX)
@@ -1731,21 +1871,21 @@ l79:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x28, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l73
+	JMP    l91
 
-l80:
+l100:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r11(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r11(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l81:
+l101:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l82
+	JNE     l102
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -1778,9 +1918,9 @@ l81:
 	VMOVUPS 64(CX), Z19
 	VMOVUPS (CX)(DX*1), Z20
 	VMOVUPS 64(CX)(DX*1), Z21
-	JMP     l83
+	JMP     l103
 
-l82:
+l102:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -1820,7 +1960,7 @@ l82:
 	VMOVUPS.Z (CX)(DX*1), K1, Z20
 	VMOVUPS.Z 64(CX)(DX*1), K2, Z21
 
-l83:
+l103:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -1842,10 +1982,24 @@ l83:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l84:
+l104:
+	MOVQ  232(AX), R13
+	TESTQ R13, R13
+	JZ    l106
+	MOVQ  208(AX), R14
+	ADDQ  240(AX), R14
+
+l107:
+	PREFETCHT0 (R14)
+	ADDQ       $0x40, R14
+	ADDQ       $0x40, 240(AX)
+	DECQ       R13
+	JNZ        l107
+
+l106:
 	MOVQ DI, R13
 
-l85:
+l105:
 	VMOVUPS      (CX), Z22
 	VMOVUPS      64(CX), Z23
 	VBROADCASTSS (R9), Z24
@@ -1887,16 +2041,16 @@ l85:
 	ADDQ         BX, R11
 	ADDQ         BX, R12
 	DECQ         R13
-	JNZ          l85
+	JNZ          l105
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	ADDQ         SI, R12
 	DECQ         R8
-	JNZ          l84
+	JNZ          l104
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l86
+	JNE          l108
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -1929,9 +2083,9 @@ l85:
 	VMOVUPS      Z19, 64(CX)
 	VMOVUPS      Z20, (CX)(DX*1)
 	VMOVUPS      Z21, 64(CX)(DX*1)
-	JMP          l87
+	JMP          l109
 
-l86:
+l108:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -1971,9 +2125,9 @@ l86:
 	VMOVUPS Z20, K1, (CX)(DX*1)
 	VMOVUPS Z21, K2, 64(CX)(DX*1)
 
-l87:
+l109:
 	DECQ   176(AX)
-	JZ     l88
+	JZ     l110
 	MOVQ   96(AX), CX
 	IMUL3Q $0x2c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -1983,21 +2137,21 @@ l87:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x2c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l81
+	JMP    l101
 
-l88:
+l110:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w32r12(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w32r12(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l89:
+l111:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x20
-	JNE     l90
+	JNE     l112
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -2032,9 +2186,9 @@ l89:
 	VMOVUPS 64(CX)(DX*1), Z21
 	VMOVUPS (CX)(DX*2), Z22
 	VMOVUPS 64(CX)(DX*2), Z23
-	JMP     l91
+	JMP     l113
 
-l90:
+l112:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2076,7 +2230,7 @@ l90:
 	VMOVUPS.Z (CX)(DX*2), K1, Z22
 	VMOVUPS.Z 64(CX)(DX*2), K2, Z23
 
-l91:
+l113:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2098,10 +2252,24 @@ l91:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l92:
+l114:
+	MOVQ  232(AX), R13
+	TESTQ R13, R13
+	JZ    l116
+	MOVQ  208(AX), R14
+	ADDQ  240(AX), R14
+
+l117:
+	PREFETCHT0 (R14)
+	ADDQ       $0x40, R14
+	ADDQ       $0x40, 240(AX)
+	DECQ       R13
+	JNZ        l117
+
+l116:
 	MOVQ DI, R13
 
-l93:
+l115:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (R9), Z26
@@ -2146,16 +2314,16 @@ l93:
 	ADDQ         BX, R11
 	ADDQ         BX, R12
 	DECQ         R13
-	JNZ          l93
+	JNZ          l115
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
 	ADDQ         SI, R12
 	DECQ         R8
-	JNZ          l92
+	JNZ          l114
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x20
-	JNE          l94
+	JNE          l118
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -2190,9 +2358,9 @@ l93:
 	VMOVUPS      Z21, 64(CX)(DX*1)
 	VMOVUPS      Z22, (CX)(DX*2)
 	VMOVUPS      Z23, 64(CX)(DX*2)
-	JMP          l95
+	JMP          l119
 
-l94:
+l118:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -2234,9 +2402,9 @@ l94:
 	VMOVUPS Z22, K1, (CX)(DX*2)
 	VMOVUPS Z23, K2, 64(CX)(DX*2)
 
-l95:
+l119:
 	DECQ   176(AX)
-	JZ     l96
+	JZ     l120
 	MOVQ   96(AX), CX
 	IMUL3Q $0x30, CX, CX
 	ADDQ   CX, 184(AX)
@@ -2246,29 +2414,29 @@ l95:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x30, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l89
+	JMP    l111
 
-l96:
+l120:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r1(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l97:
+l121:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l98
+	JNE     l122
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
-	JMP     l99
+	JMP     l123
 
-l98:
+l122:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2279,7 +2447,7 @@ l98:
 	SHLQ      $0x02, DX
 	VMOVUPS.Z (CX), K1, Z0
 
-l99:
+l123:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2295,30 +2463,44 @@ l99:
 	MOVQ  48(AX), DX
 	ADDQ  200(AX), DX
 
-l100:
+l124:
+	MOVQ  232(AX), R9
+	TESTQ R9, R9
+	JZ    l126
+	MOVQ  208(AX), R10
+	ADDQ  240(AX), R10
+
+l127:
+	PREFETCHT0 (R10)
+	ADDQ       $0x40, R10
+	ADDQ       $0x40, 240(AX)
+	DECQ       R9
+	JNZ        l127
+
+l126:
 	MOVQ DI, R9
 
-l101:
+l125:
 	VMOVUPS          (CX), Z1
 	VFMADD231PS.BCST (DX), Z1, Z0
 	ADDQ             $0x40, CX
 	ADDQ             BX, DX
 	DECQ             R9
-	JNZ              l101
+	JNZ              l125
 	ADDQ             SI, DX
 	DECQ             R8
-	JNZ              l100
+	JNZ              l124
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l102
+	JNE              l128
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
 	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
-	JMP              l103
+	JMP              l129
 
-l102:
+l128:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -2329,9 +2511,9 @@ l102:
 	SHLQ    $0x02, DX
 	VMOVUPS Z0, K1, (CX)
 
-l103:
+l129:
 	DECQ   176(AX)
-	JZ     l104
+	JZ     l130
 	MOVQ   96(AX), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   CX, 184(AX)
@@ -2341,30 +2523,30 @@ l103:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l97
+	JMP    l121
 
-l104:
+l130:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r2(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l105:
+l131:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l106
+	JNE     l132
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
-	JMP     l107
+	JMP     l133
 
-l106:
+l132:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2376,7 +2558,7 @@ l106:
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 
-l107:
+l133:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2392,32 +2574,46 @@ l107:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l108:
+l134:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l136
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l137:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l137
+
+l136:
 	MOVQ DI, R10
 
-l109:
+l135:
 	VMOVUPS          (CX), Z2
 	VFMADD231PS.BCST (R9), Z2, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z2, Z1
 	ADDQ             $0x40, CX
 	ADDQ             BX, R9
 	DECQ             R10
-	JNZ              l109
+	JNZ              l135
 	ADDQ             SI, R9
 	DECQ             R8
-	JNZ              l108
+	JNZ              l134
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l110
+	JNE              l138
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
 	SHLQ             $0x02, DX
 	VMOVUPS          Z0, (CX)
 	VMOVUPS          Z1, (CX)(DX*1)
-	JMP              l111
+	JMP              l139
 
-l110:
+l138:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -2429,9 +2625,9 @@ l110:
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K1, (CX)(DX*1)
 
-l111:
+l139:
 	DECQ   176(AX)
-	JZ     l112
+	JZ     l140
 	MOVQ   96(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 184(AX)
@@ -2441,21 +2637,21 @@ l111:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l105
+	JMP    l131
 
-l112:
+l140:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r3(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l113:
+l141:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l114
+	JNE     l142
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -2463,9 +2659,9 @@ l113:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
-	JMP     l115
+	JMP     l143
 
-l114:
+l142:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2478,7 +2674,7 @@ l114:
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
 
-l115:
+l143:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2494,10 +2690,24 @@ l115:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l116:
+l144:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l146
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l147:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l147
+
+l146:
 	MOVQ DI, R10
 
-l117:
+l145:
 	VMOVUPS          (CX), Z3
 	VFMADD231PS.BCST (R9), Z3, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z3, Z1
@@ -2505,13 +2715,13 @@ l117:
 	ADDQ             $0x40, CX
 	ADDQ             BX, R9
 	DECQ             R10
-	JNZ              l117
+	JNZ              l145
 	ADDQ             SI, R9
 	DECQ             R8
-	JNZ              l116
+	JNZ              l144
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l118
+	JNE              l148
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -2519,9 +2729,9 @@ l117:
 	VMOVUPS          Z0, (CX)
 	VMOVUPS          Z1, (CX)(DX*1)
 	VMOVUPS          Z2, (CX)(DX*2)
-	JMP              l119
+	JMP              l149
 
-l118:
+l148:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -2534,9 +2744,9 @@ l118:
 	VMOVUPS Z1, K1, (CX)(DX*1)
 	VMOVUPS Z2, K1, (CX)(DX*2)
 
-l119:
+l149:
 	DECQ   176(AX)
-	JZ     l120
+	JZ     l150
 	MOVQ   96(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -2546,21 +2756,21 @@ l119:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l113
+	JMP    l141
 
-l120:
+l150:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r4(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l121:
+l151:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l122
+	JNE     l152
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -2571,9 +2781,9 @@ l121:
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z3
-	JMP     l123
+	JMP     l153
 
-l122:
+l152:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2589,7 +2799,7 @@ l122:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
 
-l123:
+l153:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2607,10 +2817,24 @@ l123:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l124:
+l154:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l156
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l157:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l157
+
+l156:
 	MOVQ DI, R11
 
-l125:
+l155:
 	VMOVUPS          (CX), Z4
 	VFMADD231PS.BCST (R9), Z4, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z4, Z1
@@ -2620,14 +2844,14 @@ l125:
 	ADDQ             BX, R9
 	ADDQ             BX, R10
 	DECQ             R11
-	JNZ              l125
+	JNZ              l155
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R8
-	JNZ              l124
+	JNZ              l154
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l126
+	JNE              l158
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -2638,9 +2862,9 @@ l125:
 	LEAQ             (CX)(DX*2), CX
 	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
-	JMP              l127
+	JMP              l159
 
-l126:
+l158:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -2656,9 +2880,9 @@ l126:
 	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
 
-l127:
+l159:
 	DECQ   176(AX)
-	JZ     l128
+	JZ     l160
 	MOVQ   96(AX), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 184(AX)
@@ -2668,21 +2892,21 @@ l127:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l121
+	JMP    l151
 
-l128:
+l160:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r5(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l129:
+l161:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l130
+	JNE     l162
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -2694,9 +2918,9 @@ l129:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z3
 	VMOVUPS (CX)(DX*1), Z4
-	JMP     l131
+	JMP     l163
 
-l130:
+l162:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2713,7 +2937,7 @@ l130:
 	VMOVUPS.Z (CX), K1, Z3
 	VMOVUPS.Z (CX)(DX*1), K1, Z4
 
-l131:
+l163:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2731,10 +2955,24 @@ l131:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l132:
+l164:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l166
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l167:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l167
+
+l166:
 	MOVQ DI, R11
 
-l133:
+l165:
 	VMOVUPS          (CX), Z5
 	VFMADD231PS.BCST (R9), Z5, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z5, Z1
@@ -2745,14 +2983,14 @@ l133:
 	ADDQ             BX, R9
 	ADDQ             BX, R10
 	DECQ             R11
-	JNZ              l133
+	JNZ              l165
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R8
-	JNZ              l132
+	JNZ              l164
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l134
+	JNE              l168
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -2764,9 +3002,9 @@ l133:
 	ADDQ             DX, CX
 	VMOVUPS          Z3, (CX)
 	VMOVUPS          Z4, (CX)(DX*1)
-	JMP              l135
+	JMP              l169
 
-l134:
+l168:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -2783,9 +3021,9 @@ l134:
 	VMOVUPS Z3, K1, (CX)
 	VMOVUPS Z4, K1, (CX)(DX*1)
 
-l135:
+l169:
 	DECQ   176(AX)
-	JZ     l136
+	JZ     l170
 	MOVQ   96(AX), CX
 	IMUL3Q $0x14, CX, CX
 	ADDQ   CX, 184(AX)
@@ -2795,21 +3033,21 @@ l135:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x14, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l129
+	JMP    l161
 
-l136:
+l170:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r6(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l137:
+l171:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l138
+	JNE     l172
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -2822,9 +3060,9 @@ l137:
 	VMOVUPS (CX), Z3
 	VMOVUPS (CX)(DX*1), Z4
 	VMOVUPS (CX)(DX*2), Z5
-	JMP     l139
+	JMP     l173
 
-l138:
+l172:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2842,7 +3080,7 @@ l138:
 	VMOVUPS.Z (CX)(DX*1), K1, Z4
 	VMOVUPS.Z (CX)(DX*2), K1, Z5
 
-l139:
+l173:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -2860,10 +3098,24 @@ l139:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l140:
+l174:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l176
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l177:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l177
+
+l176:
 	MOVQ DI, R11
 
-l141:
+l175:
 	VMOVUPS          (CX), Z6
 	VFMADD231PS.BCST (R9), Z6, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z6, Z1
@@ -2875,14 +3127,14 @@ l141:
 	ADDQ             BX, R9
 	ADDQ             BX, R10
 	DECQ             R11
-	JNZ              l141
+	JNZ              l175
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R8
-	JNZ              l140
+	JNZ              l174
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l142
+	JNE              l178
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -2895,9 +3147,9 @@ l141:
 	VMOVUPS          Z3, (CX)
 	VMOVUPS          Z4, (CX)(DX*1)
 	VMOVUPS          Z5, (CX)(DX*2)
-	JMP              l143
+	JMP              l179
 
-l142:
+l178:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -2915,9 +3167,9 @@ l142:
 	VMOVUPS Z4, K1, (CX)(DX*1)
 	VMOVUPS Z5, K1, (CX)(DX*2)
 
-l143:
+l179:
 	DECQ   176(AX)
-	JZ     l144
+	JZ     l180
 	MOVQ   96(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 184(AX)
@@ -2927,21 +3179,21 @@ l143:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l137
+	JMP    l171
 
-l144:
+l180:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r7(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l145:
+l181:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l146
+	JNE     l182
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -2957,9 +3209,9 @@ l145:
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z6
-	JMP     l147
+	JMP     l183
 
-l146:
+l182:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -2980,7 +3232,7 @@ l146:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 
-l147:
+l183:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3000,10 +3252,24 @@ l147:
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l148:
+l184:
+	MOVQ  232(AX), R12
+	TESTQ R12, R12
+	JZ    l186
+	MOVQ  208(AX), R13
+	ADDQ  240(AX), R13
+
+l187:
+	PREFETCHT0 (R13)
+	ADDQ       $0x40, R13
+	ADDQ       $0x40, 240(AX)
+	DECQ       R12
+	JNZ        l187
+
+l186:
 	MOVQ DI, R12
 
-l149:
+l185:
 	VMOVUPS          (CX), Z7
 	VFMADD231PS.BCST (R9), Z7, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z7, Z1
@@ -3017,15 +3283,15 @@ l149:
 	ADDQ             BX, R10
 	ADDQ             BX, R11
 	DECQ             R12
-	JNZ              l149
+	JNZ              l185
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	DECQ             R8
-	JNZ              l148
+	JNZ              l184
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l150
+	JNE              l188
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -3041,9 +3307,9 @@ l149:
 	LEAQ             (CX)(DX*2), CX
 	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
-	JMP              l151
+	JMP              l189
 
-l150:
+l188:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -3064,9 +3330,9 @@ l150:
 	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 
-l151:
+l189:
 	DECQ   176(AX)
-	JZ     l152
+	JZ     l190
 	MOVQ   96(AX), CX
 	IMUL3Q $0x1c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -3076,21 +3342,21 @@ l151:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x1c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l145
+	JMP    l181
 
-l152:
+l190:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r8(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l153:
+l191:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l154
+	JNE     l192
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -3107,9 +3373,9 @@ l153:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z6
 	VMOVUPS (CX)(DX*1), Z7
-	JMP     l155
+	JMP     l193
 
-l154:
+l192:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -3131,7 +3397,7 @@ l154:
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z (CX)(DX*1), K1, Z7
 
-l155:
+l193:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3151,10 +3417,24 @@ l155:
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l156:
+l194:
+	MOVQ  232(AX), R12
+	TESTQ R12, R12
+	JZ    l196
+	MOVQ  208(AX), R13
+	ADDQ  240(AX), R13
+
+l197:
+	PREFETCHT0 (R13)
+	ADDQ       $0x40, R13
+	ADDQ       $0x40, 240(AX)
+	DECQ       R12
+	JNZ        l197
+
+l196:
 	MOVQ DI, R12
 
-l157:
+l195:
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (R9), Z8, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z8, Z1
@@ -3169,15 +3449,15 @@ l157:
 	ADDQ             BX, R10
 	ADDQ             BX, R11
 	DECQ             R12
-	JNZ              l157
+	JNZ              l195
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	DECQ             R8
-	JNZ              l156
+	JNZ              l194
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l158
+	JNE              l198
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -3194,9 +3474,9 @@ l157:
 	ADDQ             DX, CX
 	VMOVUPS          Z6, (CX)
 	VMOVUPS          Z7, (CX)(DX*1)
-	JMP              l159
+	JMP              l199
 
-l158:
+l198:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -3218,9 +3498,9 @@ l158:
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K1, (CX)(DX*1)
 
-l159:
+l199:
 	DECQ   176(AX)
-	JZ     l160
+	JZ     l200
 	MOVQ   96(AX), CX
 	IMUL3Q $0x20, CX, CX
 	ADDQ   CX, 184(AX)
@@ -3230,21 +3510,21 @@ l159:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x20, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l153
+	JMP    l191
 
-l160:
+l200:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r9(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r9(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l161:
+l201:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l162
+	JNE     l202
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -3262,9 +3542,9 @@ l161:
 	VMOVUPS (CX), Z6
 	VMOVUPS (CX)(DX*1), Z7
 	VMOVUPS (CX)(DX*2), Z8
-	JMP     l163
+	JMP     l203
 
-l162:
+l202:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -3287,7 +3567,7 @@ l162:
 	VMOVUPS.Z (CX)(DX*1), K1, Z7
 	VMOVUPS.Z (CX)(DX*2), K1, Z8
 
-l163:
+l203:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3307,10 +3587,24 @@ l163:
 	LEAQ  (R10)(DX*2), R11
 	ADDQ  DX, R11
 
-l164:
+l204:
+	MOVQ  232(AX), R12
+	TESTQ R12, R12
+	JZ    l206
+	MOVQ  208(AX), R13
+	ADDQ  240(AX), R13
+
+l207:
+	PREFETCHT0 (R13)
+	ADDQ       $0x40, R13
+	ADDQ       $0x40, 240(AX)
+	DECQ       R12
+	JNZ        l207
+
+l206:
 	MOVQ DI, R12
 
-l165:
+l205:
 	VMOVUPS          (CX), Z9
 	VFMADD231PS.BCST (R9), Z9, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z9, Z1
@@ -3326,15 +3620,15 @@ l165:
 	ADDQ             BX, R10
 	ADDQ             BX, R11
 	DECQ             R12
-	JNZ              l165
+	JNZ              l205
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	DECQ             R8
-	JNZ              l164
+	JNZ              l204
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l166
+	JNE              l208
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -3352,9 +3646,9 @@ l165:
 	VMOVUPS          Z6, (CX)
 	VMOVUPS          Z7, (CX)(DX*1)
 	VMOVUPS          Z8, (CX)(DX*2)
-	JMP              l167
+	JMP              l209
 
-l166:
+l208:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -3377,9 +3671,9 @@ l166:
 	VMOVUPS Z7, K1, (CX)(DX*1)
 	VMOVUPS Z8, K1, (CX)(DX*2)
 
-l167:
+l209:
 	DECQ   176(AX)
-	JZ     l168
+	JZ     l210
 	MOVQ   96(AX), CX
 	IMUL3Q $0x24, CX, CX
 	ADDQ   CX, 184(AX)
@@ -3389,21 +3683,21 @@ l167:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x24, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l161
+	JMP    l201
 
-l168:
+l210:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r10(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r10(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l169:
+l211:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l170
+	JNE     l212
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -3424,9 +3718,9 @@ l169:
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z9
-	JMP     l171
+	JMP     l213
 
-l170:
+l212:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -3452,7 +3746,7 @@ l170:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
 
-l171:
+l213:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3474,10 +3768,24 @@ l171:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l172:
+l214:
+	MOVQ  232(AX), R13
+	TESTQ R13, R13
+	JZ    l216
+	MOVQ  208(AX), R14
+	ADDQ  240(AX), R14
+
+l217:
+	PREFETCHT0 (R14)
+	ADDQ       $0x40, R14
+	ADDQ       $0x40, 240(AX)
+	DECQ       R13
+	JNZ        l217
+
+l216:
 	MOVQ DI, R13
 
-l173:
+l215:
 	VMOVUPS          (CX), Z10
 	VFMADD231PS.BCST (R9), Z10, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z10, Z1
@@ -3495,16 +3803,16 @@ l173:
 	ADDQ             BX, R11
 	ADDQ             BX, R12
 	DECQ             R13
-	JNZ              l173
+	JNZ              l215
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	ADDQ             SI, R12
 	DECQ             R8
-	JNZ              l172
+	JNZ              l214
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l174
+	JNE              l218
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -3525,9 +3833,9 @@ l173:
 	LEAQ             (CX)(DX*2), CX
 	ADDQ             DX, CX
 	VMOVUPS          Z9, (CX)
-	JMP              l175
+	JMP              l219
 
-l174:
+l218:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -3553,9 +3861,9 @@ l174:
 	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
 
-l175:
+l219:
 	DECQ   176(AX)
-	JZ     l176
+	JZ     l220
 	MOVQ   96(AX), CX
 	IMUL3Q $0x28, CX, CX
 	ADDQ   CX, 184(AX)
@@ -3565,21 +3873,21 @@ l175:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x28, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l169
+	JMP    l211
 
-l176:
+l220:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r11(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r11(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l177:
+l221:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l178
+	JNE     l222
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -3601,9 +3909,9 @@ l177:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z9
 	VMOVUPS (CX)(DX*1), Z10
-	JMP     l179
+	JMP     l223
 
-l178:
+l222:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -3630,7 +3938,7 @@ l178:
 	VMOVUPS.Z (CX), K1, Z9
 	VMOVUPS.Z (CX)(DX*1), K1, Z10
 
-l179:
+l223:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3652,10 +3960,24 @@ l179:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l180:
+l224:
+	MOVQ  232(AX), R13
+	TESTQ R13, R13
+	JZ    l226
+	MOVQ  208(AX), R14
+	ADDQ  240(AX), R14
+
+l227:
+	PREFETCHT0 (R14)
+	ADDQ       $0x40, R14
+	ADDQ       $0x40, 240(AX)
+	DECQ       R13
+	JNZ        l227
+
+l226:
 	MOVQ DI, R13
 
-l181:
+l225:
 	VMOVUPS          (CX), Z11
 	VFMADD231PS.BCST (R9), Z11, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z11, Z1
@@ -3674,16 +3996,16 @@ l181:
 	ADDQ             BX, R11
 	ADDQ             BX, R12
 	DECQ             R13
-	JNZ              l181
+	JNZ              l225
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	ADDQ             SI, R12
 	DECQ             R8
-	JNZ              l180
+	JNZ              l224
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l182
+	JNE              l228
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -3705,9 +4027,9 @@ l181:
 	ADDQ             DX, CX
 	VMOVUPS          Z9, (CX)
 	VMOVUPS          Z10, (CX)(DX*1)
-	JMP              l183
+	JMP              l229
 
-l182:
+l228:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -3734,9 +4056,9 @@ l182:
 	VMOVUPS Z9, K1, (CX)
 	VMOVUPS Z10, K1, (CX)(DX*1)
 
-l183:
+l229:
 	DECQ   176(AX)
-	JZ     l184
+	JZ     l230
 	MOVQ   96(AX), CX
 	IMUL3Q $0x2c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -3746,21 +4068,21 @@ l183:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x2c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l177
+	JMP    l221
 
-l184:
+l230:
 	VZEROUPPER
 	RET
 
 // func tileAVX512w16r12(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileAVX512w16r12(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l185:
+l231:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l186
+	JNE     l232
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -3783,9 +4105,9 @@ l185:
 	VMOVUPS (CX), Z9
 	VMOVUPS (CX)(DX*1), Z10
 	VMOVUPS (CX)(DX*2), Z11
-	JMP     l187
+	JMP     l233
 
-l186:
+l232:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
@@ -3813,7 +4135,7 @@ l186:
 	VMOVUPS.Z (CX)(DX*1), K1, Z10
 	VMOVUPS.Z (CX)(DX*2), K1, Z11
 
-l187:
+l233:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3835,10 +4157,24 @@ l187:
 	LEAQ  (R11)(DX*2), R12
 	ADDQ  DX, R12
 
-l188:
+l234:
+	MOVQ  232(AX), R13
+	TESTQ R13, R13
+	JZ    l236
+	MOVQ  208(AX), R14
+	ADDQ  240(AX), R14
+
+l237:
+	PREFETCHT0 (R14)
+	ADDQ       $0x40, R14
+	ADDQ       $0x40, 240(AX)
+	DECQ       R13
+	JNZ        l237
+
+l236:
 	MOVQ DI, R13
 
-l189:
+l235:
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (R9), Z12, Z0
 	VFMADD231PS.BCST (R9)(DX*1), Z12, Z1
@@ -3858,16 +4194,16 @@ l189:
 	ADDQ             BX, R11
 	ADDQ             BX, R12
 	DECQ             R13
-	JNZ              l189
+	JNZ              l235
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	ADDQ             SI, R11
 	ADDQ             SI, R12
 	DECQ             R8
-	JNZ              l188
+	JNZ              l234
 	MOVQ             160(AX), CX
 	CMPQ             CX, $0x10
-	JNE              l190
+	JNE              l238
 	MOVQ             (AX), CX
 	ADDQ             184(AX), CX
 	MOVQ             96(AX), DX
@@ -3890,9 +4226,9 @@ l189:
 	VMOVUPS          Z9, (CX)
 	VMOVUPS          Z10, (CX)(DX*1)
 	VMOVUPS          Z11, (CX)(DX*2)
-	JMP              l191
+	JMP              l239
 
-l190:
+l238:
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
@@ -3920,9 +4256,9 @@ l190:
 	VMOVUPS Z10, K1, (CX)(DX*1)
 	VMOVUPS Z11, K1, (CX)(DX*2)
 
-l191:
+l239:
 	DECQ   176(AX)
-	JZ     l192
+	JZ     l240
 	MOVQ   96(AX), CX
 	IMUL3Q $0x30, CX, CX
 	ADDQ   CX, 184(AX)
@@ -3932,30 +4268,30 @@ l191:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x30, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l185
+	JMP    l231
 
-l192:
+l240:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r1(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w16r1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l193:
+l241:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l194
+	JNE     l242
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     l195
+	JMP     l243
 
-l194:
+l242:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -3968,7 +4304,7 @@ l194:
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(CX), Y1, Y1
 
-l195:
+l243:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -3984,10 +4320,24 @@ l195:
 	MOVQ  48(AX), DX
 	ADDQ  200(AX), DX
 
-l196:
+l244:
+	MOVQ  232(AX), R9
+	TESTQ R9, R9
+	JZ    l246
+	MOVQ  208(AX), R10
+	ADDQ  240(AX), R10
+
+l247:
+	PREFETCHT0 (R10)
+	ADDQ       $0x40, R10
+	ADDQ       $0x40, 240(AX)
+	DECQ       R9
+	JNZ        l247
+
+l246:
 	MOVQ DI, R9
 
-l197:
+l245:
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
 	VBROADCASTSS (DX), Y4
@@ -3996,22 +4346,22 @@ l197:
 	ADDQ         $0x40, CX
 	ADDQ         BX, DX
 	DECQ         R9
-	JNZ          l197
+	JNZ          l245
 	ADDQ         SI, DX
 	DECQ         R8
-	JNZ          l196
+	JNZ          l244
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l198
+	JNE          l248
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
 	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	JMP          l199
+	JMP          l249
 
-l198:
+l248:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4024,9 +4374,9 @@ l198:
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 
-l199:
+l249:
 	DECQ   176(AX)
-	JZ     l200
+	JZ     l250
 	MOVQ   96(AX), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   CX, 184(AX)
@@ -4036,21 +4386,21 @@ l199:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l193
+	JMP    l241
 
-l200:
+l250:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w16r2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l201:
+l251:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l202
+	JNE     l252
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -4059,9 +4409,9 @@ l201:
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     l203
+	JMP     l253
 
-l202:
+l252:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4078,7 +4428,7 @@ l202:
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS 32(CX)(BX*1), Y3, Y3
 
-l203:
+l253:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4094,10 +4444,24 @@ l203:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l204:
+l254:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l256
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l257:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l257
+
+l256:
 	MOVQ DI, R10
 
-l205:
+l255:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (R9), Y6
@@ -4109,13 +4473,13 @@ l205:
 	ADDQ         $0x40, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l205
+	JNZ          l255
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l204
+	JNZ          l254
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l206
+	JNE          l258
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -4124,9 +4488,9 @@ l205:
 	VMOVUPS      Y1, 32(CX)
 	VMOVUPS      Y2, (CX)(DX*1)
 	VMOVUPS      Y3, 32(CX)(DX*1)
-	JMP          l207
+	JMP          l259
 
-l206:
+l258:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4143,9 +4507,9 @@ l206:
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y3, Y0, 32(CX)(BX*1)
 
-l207:
+l259:
 	DECQ   176(AX)
-	JZ     l208
+	JZ     l260
 	MOVQ   96(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 184(AX)
@@ -4155,21 +4519,21 @@ l207:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l201
+	JMP    l251
 
-l208:
+l260:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r3(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w16r3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l209:
+l261:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l210
+	JNE     l262
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -4180,9 +4544,9 @@ l209:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     l211
+	JMP     l263
 
-l210:
+l262:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4203,7 +4567,7 @@ l210:
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 32(CX)(BX*2), Y5, Y5
 
-l211:
+l263:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4219,10 +4583,24 @@ l211:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l212:
+l264:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l266
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l267:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l267
+
+l266:
 	MOVQ DI, R10
 
-l213:
+l265:
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (R9), Y8
@@ -4237,13 +4615,13 @@ l213:
 	ADDQ         $0x40, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l213
+	JNZ          l265
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l212
+	JNZ          l264
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l214
+	JNE          l268
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -4254,9 +4632,9 @@ l213:
 	VMOVUPS      Y3, 32(CX)(DX*1)
 	VMOVUPS      Y4, (CX)(DX*2)
 	VMOVUPS      Y5, 32(CX)(DX*2)
-	JMP          l215
+	JMP          l269
 
-l214:
+l268:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4277,9 +4655,9 @@ l214:
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y5, Y0, 32(CX)(BX*2)
 
-l215:
+l269:
 	DECQ   176(AX)
-	JZ     l216
+	JZ     l270
 	MOVQ   96(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -4289,21 +4667,21 @@ l215:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l209
+	JMP    l261
 
-l216:
+l270:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r4(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w16r4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l217:
+l271:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l218
+	JNE     l272
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -4318,9 +4696,9 @@ l217:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	JMP     l219
+	JMP     l273
 
-l218:
+l272:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4347,7 +4725,7 @@ l218:
 	VMOVUPS    32(DX), Y7
 	VMASKMOVPS 32(CX), Y7, Y7
 
-l219:
+l273:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4365,10 +4743,24 @@ l219:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l220:
+l274:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l276
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l277:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l277
+
+l276:
 	MOVQ DI, R11
 
-l221:
+l275:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (R9), Y10
@@ -4387,14 +4779,14 @@ l221:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l221
+	JNZ          l275
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l220
+	JNZ          l274
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l222
+	JNE          l278
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -4409,9 +4801,9 @@ l221:
 	ADDQ         DX, CX
 	VMOVUPS      Y6, (CX)
 	VMOVUPS      Y7, 32(CX)
-	JMP          l223
+	JMP          l279
 
-l222:
+l278:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4438,9 +4830,9 @@ l222:
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y7, Y0, 32(CX)
 
-l223:
+l279:
 	DECQ   176(AX)
-	JZ     l224
+	JZ     l280
 	MOVQ   96(AX), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 184(AX)
@@ -4450,21 +4842,21 @@ l223:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l217
+	JMP    l271
 
-l224:
+l280:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r5(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w16r5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l225:
+l281:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l226
+	JNE     l282
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -4481,9 +4873,9 @@ l225:
 	VMOVUPS 32(CX), Y7
 	VMOVUPS (CX)(DX*1), Y8
 	VMOVUPS 32(CX)(DX*1), Y9
-	JMP     l227
+	JMP     l283
 
-l226:
+l282:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4514,7 +4906,7 @@ l226:
 	VMOVUPS    32(DX), Y9
 	VMASKMOVPS 32(CX)(BX*1), Y9, Y9
 
-l227:
+l283:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4532,10 +4924,24 @@ l227:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l228:
+l284:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l286
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l287:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l287
+
+l286:
 	MOVQ DI, R11
 
-l229:
+l285:
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (R9), Y12
@@ -4557,14 +4963,14 @@ l229:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l229
+	JNZ          l285
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l228
+	JNZ          l284
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l230
+	JNE          l288
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -4581,9 +4987,9 @@ l229:
 	VMOVUPS      Y7, 32(CX)
 	VMOVUPS      Y8, (CX)(DX*1)
 	VMOVUPS      Y9, 32(CX)(DX*1)
-	JMP          l231
+	JMP          l289
 
-l230:
+l288:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4614,9 +5020,9 @@ l230:
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y9, Y0, 32(CX)(BX*1)
 
-l231:
+l289:
 	DECQ   176(AX)
-	JZ     l232
+	JZ     l290
 	MOVQ   96(AX), CX
 	IMUL3Q $0x14, CX, CX
 	ADDQ   CX, 184(AX)
@@ -4626,21 +5032,21 @@ l231:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x14, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l225
+	JMP    l281
 
-l232:
+l290:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w16r6(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w16r6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l233:
+l291:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x10
-	JNE     l234
+	JNE     l292
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -4659,9 +5065,9 @@ l233:
 	VMOVUPS 32(CX)(DX*1), Y9
 	VMOVUPS (CX)(DX*2), Y10
 	VMOVUPS 32(CX)(DX*2), Y11
-	JMP     l235
+	JMP     l293
 
-l234:
+l292:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4696,7 +5102,7 @@ l234:
 	VMOVUPS    32(DX), Y11
 	VMASKMOVPS 32(CX)(BX*2), Y11, Y11
 
-l235:
+l293:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4714,10 +5120,24 @@ l235:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l236:
+l294:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l296
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l297:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l297
+
+l296:
 	MOVQ DI, R11
 
-l237:
+l295:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (R9), Y14
@@ -4742,14 +5162,14 @@ l237:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l237
+	JNZ          l295
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l236
+	JNZ          l294
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x10
-	JNE          l238
+	JNE          l298
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -4768,9 +5188,9 @@ l237:
 	VMOVUPS      Y9, 32(CX)(DX*1)
 	VMOVUPS      Y10, (CX)(DX*2)
 	VMOVUPS      Y11, 32(CX)(DX*2)
-	JMP          l239
+	JMP          l299
 
-l238:
+l298:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4805,9 +5225,9 @@ l238:
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS Y11, Y0, 32(CX)(BX*2)
 
-l239:
+l299:
 	DECQ   176(AX)
-	JZ     l240
+	JZ     l300
 	MOVQ   96(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 184(AX)
@@ -4817,29 +5237,29 @@ l239:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l233
+	JMP    l291
 
-l240:
+l300:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r1(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w8r1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l241:
+l301:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l242
+	JNE     l302
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
-	JMP     l243
+	JMP     l303
 
-l242:
+l302:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4850,7 +5270,7 @@ l242:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 
-l243:
+l303:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4866,31 +5286,45 @@ l243:
 	MOVQ  48(AX), DX
 	ADDQ  200(AX), DX
 
-l244:
+l304:
+	MOVQ  232(AX), R9
+	TESTQ R9, R9
+	JZ    l306
+	MOVQ  208(AX), R10
+	ADDQ  240(AX), R10
+
+l307:
+	PREFETCHT0 (R10)
+	ADDQ       $0x40, R10
+	ADDQ       $0x40, 240(AX)
+	DECQ       R9
+	JNZ        l307
+
+l306:
 	MOVQ DI, R9
 
-l245:
+l305:
 	VMOVUPS      (CX), Y1
 	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x20, CX
 	ADDQ         BX, DX
 	DECQ         R9
-	JNZ          l245
+	JNZ          l305
 	ADDQ         SI, DX
 	DECQ         R8
-	JNZ          l244
+	JNZ          l304
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l246
+	JNE          l308
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
 	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
-	JMP          l247
+	JMP          l309
 
-l246:
+l308:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4901,9 +5335,9 @@ l246:
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS Y0, Y1, (CX)
 
-l247:
+l309:
 	DECQ   176(AX)
-	JZ     l248
+	JZ     l310
 	MOVQ   96(AX), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   CX, 184(AX)
@@ -4913,30 +5347,30 @@ l247:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l241
+	JMP    l301
 
-l248:
+l310:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w8r2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l249:
+l311:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l250
+	JNE     l312
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
-	JMP     l251
+	JMP     l313
 
-l250:
+l312:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -4949,7 +5383,7 @@ l250:
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS (CX)(BX*1), Y1, Y1
 
-l251:
+l313:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -4965,10 +5399,24 @@ l251:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l252:
+l314:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l316
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l317:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l317
+
+l316:
 	MOVQ DI, R10
 
-l253:
+l315:
 	VMOVUPS      (CX), Y2
 	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -4977,22 +5425,22 @@ l253:
 	ADDQ         $0x20, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l253
+	JNZ          l315
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l252
+	JNZ          l314
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l254
+	JNE          l318
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
 	SHLQ         $0x02, DX
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, (CX)(DX*1)
-	JMP          l255
+	JMP          l319
 
-l254:
+l318:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5005,9 +5453,9 @@ l254:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y1, Y0, (CX)(BX*1)
 
-l255:
+l319:
 	DECQ   176(AX)
-	JZ     l256
+	JZ     l320
 	MOVQ   96(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 184(AX)
@@ -5017,21 +5465,21 @@ l255:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l249
+	JMP    l311
 
-l256:
+l320:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r3(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w8r3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l257:
+l321:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l258
+	JNE     l322
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -5039,9 +5487,9 @@ l257:
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     l259
+	JMP     l323
 
-l258:
+l322:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5056,7 +5504,7 @@ l258:
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS (CX)(BX*2), Y2, Y2
 
-l259:
+l323:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -5072,10 +5520,24 @@ l259:
 	MOVQ  48(AX), R9
 	ADDQ  200(AX), R9
 
-l260:
+l324:
+	MOVQ  232(AX), R10
+	TESTQ R10, R10
+	JZ    l326
+	MOVQ  208(AX), R11
+	ADDQ  240(AX), R11
+
+l327:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, 240(AX)
+	DECQ       R10
+	JNZ        l327
+
+l326:
 	MOVQ DI, R10
 
-l261:
+l325:
 	VMOVUPS      (CX), Y3
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -5086,13 +5548,13 @@ l261:
 	ADDQ         $0x20, CX
 	ADDQ         BX, R9
 	DECQ         R10
-	JNZ          l261
+	JNZ          l325
 	ADDQ         SI, R9
 	DECQ         R8
-	JNZ          l260
+	JNZ          l324
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l262
+	JNE          l328
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -5100,9 +5562,9 @@ l261:
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, (CX)(DX*1)
 	VMOVUPS      Y2, (CX)(DX*2)
-	JMP          l263
+	JMP          l329
 
-l262:
+l328:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5117,9 +5579,9 @@ l262:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y2, Y0, (CX)(BX*2)
 
-l263:
+l329:
 	DECQ   176(AX)
-	JZ     l264
+	JZ     l330
 	MOVQ   96(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 184(AX)
@@ -5129,21 +5591,21 @@ l263:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x0c, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l257
+	JMP    l321
 
-l264:
+l330:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r4(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w8r4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l265:
+l331:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l266
+	JNE     l332
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -5154,9 +5616,9 @@ l265:
 	LEAQ    (CX)(DX*2), CX
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y3
-	JMP     l267
+	JMP     l333
 
-l266:
+l332:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5175,7 +5637,7 @@ l266:
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS (CX), Y3, Y3
 
-l267:
+l333:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -5193,10 +5655,24 @@ l267:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l268:
+l334:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l336
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l337:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l337
+
+l336:
 	MOVQ DI, R11
 
-l269:
+l335:
 	VMOVUPS      (CX), Y4
 	VBROADCASTSS (R9), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -5210,14 +5686,14 @@ l269:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l269
+	JNZ          l335
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l268
+	JNZ          l334
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l270
+	JNE          l338
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -5228,9 +5704,9 @@ l269:
 	LEAQ         (CX)(DX*2), CX
 	ADDQ         DX, CX
 	VMOVUPS      Y3, (CX)
-	JMP          l271
+	JMP          l339
 
-l270:
+l338:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5249,9 +5725,9 @@ l270:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y3, Y0, (CX)
 
-l271:
+l339:
 	DECQ   176(AX)
-	JZ     l272
+	JZ     l340
 	MOVQ   96(AX), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 184(AX)
@@ -5261,21 +5737,21 @@ l271:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l265
+	JMP    l331
 
-l272:
+l340:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r5(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w8r5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l273:
+l341:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l274
+	JNE     l342
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -5287,9 +5763,9 @@ l273:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y3
 	VMOVUPS (CX)(DX*1), Y4
-	JMP     l275
+	JMP     l343
 
-l274:
+l342:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5310,7 +5786,7 @@ l274:
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS (CX)(BX*1), Y4, Y4
 
-l275:
+l343:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -5328,10 +5804,24 @@ l275:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l276:
+l344:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l346
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l347:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l347
+
+l346:
 	MOVQ DI, R11
 
-l277:
+l345:
 	VMOVUPS      (CX), Y5
 	VBROADCASTSS (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5347,14 +5837,14 @@ l277:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l277
+	JNZ          l345
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l276
+	JNZ          l344
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l278
+	JNE          l348
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -5366,9 +5856,9 @@ l277:
 	ADDQ         DX, CX
 	VMOVUPS      Y3, (CX)
 	VMOVUPS      Y4, (CX)(DX*1)
-	JMP          l279
+	JMP          l349
 
-l278:
+l348:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5389,9 +5879,9 @@ l278:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y4, Y0, (CX)(BX*1)
 
-l279:
+l349:
 	DECQ   176(AX)
-	JZ     l280
+	JZ     l350
 	MOVQ   96(AX), CX
 	IMUL3Q $0x14, CX, CX
 	ADDQ   CX, 184(AX)
@@ -5401,21 +5891,21 @@ l279:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x14, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l273
+	JMP    l341
 
-l280:
+l350:
 	VZEROUPPER
 	RET
 
 // func tileAVX2w8r6(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2w8r6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 
-l281:
+l351:
 	MOVQ    160(AX), CX
 	CMPQ    CX, $0x08
-	JNE     l282
+	JNE     l352
 	MOVQ    24(AX), CX
 	ADDQ    192(AX), CX
 	MOVQ    104(AX), DX
@@ -5428,9 +5918,9 @@ l281:
 	VMOVUPS (CX), Y3
 	VMOVUPS (CX)(DX*1), Y4
 	VMOVUPS (CX)(DX*2), Y5
-	JMP     l283
+	JMP     l353
 
-l282:
+l352:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5453,7 +5943,7 @@ l282:
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS (CX)(BX*2), Y5, Y5
 
-l283:
+l353:
 	MOVQ  72(AX), CX
 	MOVQ  112(AX), DX
 	MOVQ  120(AX), BX
@@ -5471,10 +5961,24 @@ l283:
 	LEAQ  (R9)(DX*2), R10
 	ADDQ  DX, R10
 
-l284:
+l354:
+	MOVQ  232(AX), R11
+	TESTQ R11, R11
+	JZ    l356
+	MOVQ  208(AX), R12
+	ADDQ  240(AX), R12
+
+l357:
+	PREFETCHT0 (R12)
+	ADDQ       $0x40, R12
+	ADDQ       $0x40, 240(AX)
+	DECQ       R11
+	JNZ        l357
+
+l356:
 	MOVQ DI, R11
 
-l285:
+l355:
 	VMOVUPS      (CX), Y6
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -5492,14 +5996,14 @@ l285:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l285
+	JNZ          l355
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	DECQ         R8
-	JNZ          l284
+	JNZ          l354
 	MOVQ         160(AX), CX
 	CMPQ         CX, $0x08
-	JNE          l286
+	JNE          l358
 	MOVQ         (AX), CX
 	ADDQ         184(AX), CX
 	MOVQ         96(AX), DX
@@ -5512,9 +6016,9 @@ l285:
 	VMOVUPS      Y3, (CX)
 	VMOVUPS      Y4, (CX)(DX*1)
 	VMOVUPS      Y5, (CX)(DX*2)
-	JMP          l287
+	JMP          l359
 
-l286:
+l358:
 	LEAQ       tails<>+64(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -5537,9 +6041,9 @@ l286:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS Y5, Y0, (CX)(BX*2)
 
-l287:
+l359:
 	DECQ   176(AX)
-	JZ     l288
+	JZ     l360
 	MOVQ   96(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 184(AX)
@@ -5549,9 +6053,9 @@ l287:
 	MOVQ   112(AX), CX
 	IMUL3Q $0x18, CX, CX
 	ADDQ   CX, 200(AX)
-	JMP    l281
+	JMP    l351
 
-l288:
+l360:
 	VZEROUPPER
 	RET
 
@@ -5565,22 +6069,22 @@ TEXT ·affineAVX512(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, SI
 	MOVQ  344(AX), CX
 	TESTQ CX, CX
-	JZ    l289
+	JZ    l361
 	MOVQ  336(AX), CX
 	SHLQ  $0x02, CX
 	ORQ   DX, CX
 	ORQ   SI, CX
 	TESTQ $0x0000003f, CX
-	JNZ   l289
+	JNZ   l361
 
-l290:
+l362:
 	MOVQ    $0x00000008, CX
 	CMPQ    CX, 320(AX)
 	CMOVQGT 320(AX), CX
 	XORQ    R8, R8
 	MOVQ    336(AX), DI
 
-l291:
+l363:
 	MOVQ         $0x00000010, R9
 	CMPQ         DI, R9
 	CMOVQLT      DI, R9
@@ -5598,7 +6102,7 @@ l291:
 	VBROADCASTSS 312(AX), Z3
 	MOVQ         CX, R11
 
-l292:
+l364:
 	PREFETCHT0  1024(R10)(SI*8)
 	VMOVUPS.Z   (R10), K1, Z4
 	VSUBPS      Z0, Z4, Z4
@@ -5608,28 +6112,28 @@ l292:
 	ADDQ        SI, R9
 	ADDQ        SI, R10
 	DECQ        R11
-	JNZ         l292
+	JNZ         l364
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JG          l291
+	JG          l363
 	SUBQ        CX, 320(AX)
 	IMULQ       SI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
 	CMPQ        320(AX), $0x00
-	JNE         l290
+	JNE         l362
 	VZEROUPPER
 	RET
 
-l289:
-l293:
+l361:
+l365:
 	MOVQ    $0x00000008, CX
 	CMPQ    CX, 320(AX)
 	CMOVQGT 320(AX), CX
 	XORQ    R8, R8
 	MOVQ    336(AX), DI
 
-l294:
+l366:
 	MOVQ         $0x00000010, R9
 	CMPQ         DI, R9
 	CMOVQLT      DI, R9
@@ -5647,7 +6151,7 @@ l294:
 	VBROADCASTSS 312(AX), Z3
 	MOVQ         CX, R11
 
-l295:
+l367:
 	PREFETCHT0  1024(R9)(SI*8)
 	PREFETCHT0  1024(R10)(SI*8)
 	VMOVUPS.Z   (R10), K1, Z4
@@ -5658,16 +6162,16 @@ l295:
 	ADDQ        SI, R9
 	ADDQ        SI, R10
 	DECQ        R11
-	JNZ         l295
+	JNZ         l367
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JG          l294
+	JG          l366
 	SUBQ        CX, 320(AX)
 	IMULQ       SI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
 	CMPQ        320(AX), $0x00
-	JNE         l293
+	JNE         l365
 	VZEROUPPER
 	RET
 
@@ -5679,14 +6183,14 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), DX
 	SHLQ $0x02, DX
 
-l297:
+l369:
 	MOVQ    $0x00000008, BX
 	CMPQ    BX, 320(AX)
 	CMOVQGT 320(AX), BX
 	XORQ    DI, DI
 	MOVQ    336(AX), SI
 
-l298:
+l370:
 	MOVQ    $0x00000010, R8
 	CMPQ    SI, R8
 	CMOVQLT SI, R8
@@ -5704,7 +6208,7 @@ l298:
 	VMOVUPD 64(R9)(DI*2), Z3
 	MOVQ    BX, R9
 
-l299:
+l371:
 	PREFETCHT0    1024(R8)(DX*8)
 	VMOVUPS.Z     (R8), K1, Z4
 	VCVTPS2PD     Y4, Z5
@@ -5716,7 +6220,7 @@ l299:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          DX, R8
 	DECQ          R9
-	JNZ           l299
+	JNZ           l371
 	MOVQ          264(AX), R8
 	VMOVUPD       Z0, (R8)(DI*2)
 	MOVQ          264(AX), R8
@@ -5727,12 +6231,12 @@ l299:
 	VMOVUPD       Z3, 64(R8)(DI*2)
 	ADDQ          $0x40, DI
 	SUBQ          $0x10, SI
-	JG            l298
+	JG            l370
 	SUBQ          BX, 320(AX)
 	IMULQ         DX, BX
 	ADDQ          BX, CX
 	CMPQ          320(AX), $0x00
-	JNE           l297
+	JNE           l369
 	VZEROUPPER
 	RET
 
@@ -5745,14 +6249,14 @@ TEXT ·gradMomentsAVX512(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), BX
 	SHLQ $0x02, BX
 
-l301:
+l373:
 	MOVQ    $0x00000008, SI
 	CMPQ    SI, 320(AX)
 	CMOVQGT 320(AX), SI
 	XORQ    R8, R8
 	MOVQ    336(AX), DI
 
-l302:
+l374:
 	MOVQ         $0x00000010, R9
 	CMPQ         DI, R9
 	CMOVQLT      DI, R9
@@ -5778,7 +6282,7 @@ l302:
 	VMOVUPD      64(R11)(R8*2), Z7
 	MOVQ         SI, R11
 
-l303:
+l375:
 	PREFETCHT0    1024(R9)(BX*8)
 	PREFETCHT0    1024(R10)(BX*8)
 	VMOVUPS.Z     (R9), K1, Z8
@@ -5801,7 +6305,7 @@ l303:
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          R11
-	JNZ           l303
+	JNZ           l375
 	MOVQ          264(AX), R9
 	VMOVUPD       Z4, (R9)(R8*2)
 	MOVQ          264(AX), R9
@@ -5812,13 +6316,13 @@ l303:
 	VMOVUPD       Z7, 64(R9)(R8*2)
 	ADDQ          $0x40, R8
 	SUBQ          $0x10, DI
-	JG            l302
+	JG            l374
 	SUBQ          SI, 320(AX)
 	IMULQ         BX, SI
 	ADDQ          SI, CX
 	ADDQ          SI, DX
 	CMPQ          320(AX), $0x00
-	JNE           l301
+	JNE           l373
 	VZEROUPPER
 	RET
 
@@ -5833,22 +6337,22 @@ TEXT ·gradInputAVX512(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  344(AX), CX
 	TESTQ CX, CX
-	JZ    l304
+	JZ    l376
 	MOVQ  336(AX), CX
 	SHLQ  $0x02, CX
 	ORQ   DX, CX
 	ORQ   DI, CX
 	TESTQ $0x0000003f, CX
-	JNZ   l304
+	JNZ   l376
 
-l305:
+l377:
 	MOVQ    $0x00000008, CX
 	CMPQ    CX, 320(AX)
 	CMOVQGT 320(AX), CX
 	XORQ    R9, R9
 	MOVQ    336(AX), R8
 
-l306:
+l378:
 	MOVQ         $0x00000010, R10
 	CMPQ         R8, R10
 	CMOVQLT      R8, R10
@@ -5871,7 +6375,7 @@ l306:
 	VMOVUPS.Z    (R13)(R9*1), K1, Z5
 	MOVQ         CX, R13
 
-l307:
+l379:
 	PREFETCHT0  1024(R11)(DI*8)
 	PREFETCHT0  1024(R12)(DI*8)
 	VMOVUPS.Z   (R11), K1, Z6
@@ -5888,29 +6392,29 @@ l307:
 	ADDQ        DI, R11
 	ADDQ        DI, R12
 	DECQ        R13
-	JNZ         l307
+	JNZ         l379
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JG          l306
+	JG          l378
 	SUBQ        CX, 320(AX)
 	IMULQ       DI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
 	ADDQ        CX, SI
 	CMPQ        320(AX), $0x00
-	JNE         l305
+	JNE         l377
 	VZEROUPPER
 	RET
 
-l304:
-l308:
+l376:
+l380:
 	MOVQ    $0x00000008, CX
 	CMPQ    CX, 320(AX)
 	CMOVQGT 320(AX), CX
 	XORQ    R9, R9
 	MOVQ    336(AX), R8
 
-l309:
+l381:
 	MOVQ         $0x00000010, R10
 	CMPQ         R8, R10
 	CMOVQLT      R8, R10
@@ -5933,7 +6437,7 @@ l309:
 	VMOVUPS.Z    (R13)(R9*1), K1, Z5
 	MOVQ         CX, R13
 
-l310:
+l382:
 	PREFETCHT0  1024(R10)(DI*8)
 	PREFETCHT0  1024(R11)(DI*8)
 	PREFETCHT0  1024(R12)(DI*8)
@@ -5951,17 +6455,17 @@ l310:
 	ADDQ        DI, R11
 	ADDQ        DI, R12
 	DECQ        R13
-	JNZ         l310
+	JNZ         l382
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JG          l309
+	JG          l381
 	SUBQ        CX, 320(AX)
 	IMULQ       DI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
 	ADDQ        CX, SI
 	CMPQ        320(AX), $0x00
-	JNE         l308
+	JNE         l380
 	VZEROUPPER
 	RET
 
@@ -5981,7 +6485,7 @@ TEXT ·reluGradAVX512(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Z0
 
-l311:
+l383:
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (BX), K1, Z2
 	VCMPPS    $0x06, Z0, Z2, K2
@@ -5991,7 +6495,7 @@ l311:
 	ADDQ      DI, BX
 	ADDQ      DI, SI
 	DECQ      CX
-	JNZ       l311
+	JNZ       l383
 	VZEROUPPER
 	RET
 
@@ -6023,7 +6527,7 @@ TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l312:
+l384:
 	VMOVUPS.Z (DX), K1, Z4
 	VMOVDQA32 Z0, Z5
 	VMOVUPS.Z (DX)(SI*1), K1, Z6
@@ -6048,7 +6552,7 @@ l312:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l312
+	JNZ       l384
 	VZEROUPPER
 	RET
 
@@ -6080,7 +6584,7 @@ TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l313:
+l385:
 	VMOVUPS.Z   (R8), K1, Z4
 	VPMOVZXBD.Z (R9), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -6100,7 +6604,7 @@ l313:
 	ADDQ        R10, R8
 	ADDQ        AX, R9
 	DECQ        CX
-	JNZ         l313
+	JNZ         l385
 	VZEROUPPER
 	RET
 
@@ -6137,7 +6641,7 @@ TEXT ·maxPoolGradAddAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R15
 	VPBROADCASTD R15, Z3
 
-l314:
+l386:
 	VMOVUPS.Z   (R12), K1, Z4
 	VPMOVZXBD.Z (R13), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -6167,7 +6671,7 @@ l314:
 	ADDQ        R14, R12
 	ADDQ        AX, R13
 	DECQ        CX
-	JNZ         l314
+	JNZ         l386
 	VZEROUPPER
 	RET
 
@@ -6180,14 +6684,14 @@ TEXT ·affineAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), BX
 	SHLQ $0x02, BX
 
-l316:
+l388:
 	MOVQ    $0x00000008, SI
 	CMPQ    SI, 320(AX)
 	CMOVQGT 320(AX), SI
 	XORQ    R8, R8
 	MOVQ    336(AX), DI
 
-l317:
+l389:
 	LEAQ         (CX)(R8*1), R9
 	LEAQ         (DX)(R8*1), R10
 	MOVQ         144(AX), R11
@@ -6199,7 +6703,7 @@ l317:
 	VBROADCASTSS 312(AX), Y3
 	MOVQ         SI, R11
 
-l318:
+l390:
 	PREFETCHT0  1024(R9)(BX*8)
 	PREFETCHT0  1024(R10)(BX*8)
 	VMOVUPS     (R10), Y4
@@ -6210,16 +6714,16 @@ l318:
 	ADDQ        BX, R9
 	ADDQ        BX, R10
 	DECQ        R11
-	JNZ         l318
+	JNZ         l390
 	ADDQ        $0x20, R8
 	SUBQ        $0x08, DI
-	JG          l317
+	JG          l389
 	SUBQ        SI, 320(AX)
 	IMULQ       BX, SI
 	ADDQ        SI, CX
 	ADDQ        SI, DX
 	CMPQ        320(AX), $0x00
-	JNE         l316
+	JNE         l388
 	VZEROUPPER
 	RET
 
@@ -6231,14 +6735,14 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), DX
 	SHLQ $0x02, DX
 
-l320:
+l392:
 	MOVQ    $0x00000008, BX
 	CMPQ    BX, 320(AX)
 	CMOVQGT 320(AX), BX
 	XORQ    DI, DI
 	MOVQ    336(AX), SI
 
-l321:
+l393:
 	LEAQ    (CX)(DI*1), R8
 	MOVQ    264(AX), R9
 	VMOVUPD (R9)(DI*2), Y0
@@ -6250,7 +6754,7 @@ l321:
 	VMOVUPD 32(R9)(DI*2), Y3
 	MOVQ    BX, R9
 
-l322:
+l394:
 	PREFETCHT0   1024(R8)(DX*8)
 	VMOVUPS      (R8), Y4
 	VCVTPS2PD    X4, Y5
@@ -6262,7 +6766,7 @@ l322:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         DX, R8
 	DECQ         R9
-	JNZ          l322
+	JNZ          l394
 	MOVQ         264(AX), R8
 	VMOVUPD      Y0, (R8)(DI*2)
 	MOVQ         264(AX), R8
@@ -6273,12 +6777,12 @@ l322:
 	VMOVUPD      Y3, 32(R8)(DI*2)
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, SI
-	JG           l321
+	JG           l393
 	SUBQ         BX, 320(AX)
 	IMULQ        DX, BX
 	ADDQ         BX, CX
 	CMPQ         320(AX), $0x00
-	JNE          l320
+	JNE          l392
 	VZEROUPPER
 	RET
 
@@ -6291,14 +6795,14 @@ TEXT ·gradMomentsAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), BX
 	SHLQ $0x02, BX
 
-l324:
+l396:
 	MOVQ    $0x00000008, SI
 	CMPQ    SI, 320(AX)
 	CMOVQGT 320(AX), SI
 	XORQ    R8, R8
 	MOVQ    336(AX), DI
 
-l325:
+l397:
 	LEAQ         (CX)(R8*1), R9
 	LEAQ         (DX)(R8*1), R10
 	MOVQ         144(AX), R11
@@ -6318,7 +6822,7 @@ l325:
 	VMOVUPD      32(R11)(R8*2), Y7
 	MOVQ         SI, R11
 
-l326:
+l398:
 	PREFETCHT0   1024(R9)(BX*8)
 	PREFETCHT0   1024(R10)(BX*8)
 	VMOVUPS      (R9), Y8
@@ -6341,7 +6845,7 @@ l326:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l326
+	JNZ          l398
 	MOVQ         264(AX), R9
 	VMOVUPD      Y4, (R9)(R8*2)
 	MOVQ         264(AX), R9
@@ -6352,13 +6856,13 @@ l326:
 	VMOVUPD      Y7, 32(R9)(R8*2)
 	ADDQ         $0x20, R8
 	SUBQ         $0x08, DI
-	JG           l325
+	JG           l397
 	SUBQ         SI, 320(AX)
 	IMULQ        BX, SI
 	ADDQ         SI, CX
 	ADDQ         SI, DX
 	CMPQ         320(AX), $0x00
-	JNE          l324
+	JNE          l396
 	VZEROUPPER
 	RET
 
@@ -6372,14 +6876,14 @@ TEXT ·gradInputAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), SI
 	SHLQ $0x02, SI
 
-l328:
+l400:
 	MOVQ    $0x00000008, DI
 	CMPQ    DI, 320(AX)
 	CMOVQGT 320(AX), DI
 	XORQ    R9, R9
 	MOVQ    336(AX), R8
 
-l329:
+l401:
 	LEAQ         (CX)(R9*1), R10
 	LEAQ         (DX)(R9*1), R11
 	LEAQ         (BX)(R9*1), R12
@@ -6396,7 +6900,7 @@ l329:
 	VMOVUPS      (R13)(R9*1), Y5
 	MOVQ         DI, R13
 
-l330:
+l402:
 	PREFETCHT0  1024(R10)(SI*8)
 	PREFETCHT0  1024(R11)(SI*8)
 	PREFETCHT0  1024(R12)(SI*8)
@@ -6414,17 +6918,17 @@ l330:
 	ADDQ        SI, R11
 	ADDQ        SI, R12
 	DECQ        R13
-	JNZ         l330
+	JNZ         l402
 	ADDQ        $0x20, R9
 	SUBQ        $0x08, R8
-	JG          l329
+	JG          l401
 	SUBQ        DI, 320(AX)
 	IMULQ       SI, DI
 	ADDQ        DI, CX
 	ADDQ        DI, DX
 	ADDQ        DI, BX
 	CMPQ        320(AX), $0x00
-	JNE         l328
+	JNE         l400
 	VZEROUPPER
 	RET
 
@@ -6440,7 +6944,7 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-8
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Y0
 
-l331:
+l403:
 	VMOVUPS (SI), Y1
 	VMOVUPS (BX), Y2
 	VCMPPS  $0x06, Y0, Y2, Y2
@@ -6450,7 +6954,7 @@ l331:
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	DECQ    CX
-	JNZ     l331
+	JNZ     l403
 	VZEROUPPER
 	RET
 
@@ -6482,7 +6986,7 @@ TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l332:
+l404:
 	VMOVUPS      (DX), Y4
 	VMOVDQA      Y0, Y5
 	VMOVUPS      (DX)(SI*1), Y6
@@ -6513,7 +7017,7 @@ l332:
 	ADDQ         R10, R8
 	ADDQ         AX, R9
 	DECQ         CX
-	JNZ          l332
+	JNZ          l404
 	VZEROUPPER
 	RET
 
@@ -6545,7 +7049,7 @@ TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l333:
+l405:
 	VMOVUPS   (R8), Y4
 	VPMOVZXBD (R9), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -6565,7 +7069,7 @@ l333:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l333
+	JNZ       l405
 	VZEROUPPER
 	RET
 
@@ -6602,7 +7106,7 @@ TEXT ·maxPoolGradAddAVX2(SB), NOSPLIT, $0-8
 	MOVD         R15, X3
 	VPBROADCASTD X3, Y3
 
-l334:
+l406:
 	VMOVUPS   (R12), Y4
 	VPMOVZXBD (R13), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -6632,7 +7136,7 @@ l334:
 	ADDQ      R14, R12
 	ADDQ      AX, R13
 	DECQ      CX
-	JNZ       l334
+	JNZ       l406
 	VZEROUPPER
 	RET
 
@@ -6732,14 +7236,14 @@ TEXT ·imageTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 
-l335:
+l407:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l336:
+l408:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -7107,7 +7611,7 @@ l336:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R14
-	JNZ          l336
+	JNZ          l408
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -7115,7 +7619,7 @@ l336:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l335
+	JNZ          l407
 	VZEROUPPER
 	RET
 
@@ -7141,23 +7645,23 @@ TEXT ·resultTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l337
+	JZ           l409
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l337
+	JNZ          l409
 
-l338:
+l410:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l339:
+l411:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7353,7 +7857,7 @@ l339:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R13
-	JNZ         l339
+	JNZ         l411
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7361,19 +7865,19 @@ l339:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l338
+	JNZ         l410
 	VZEROUPPER
 	RET
 
-l337:
-l340:
+l409:
+l412:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l341:
+l413:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7569,7 +8073,7 @@ l341:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R13
-	JNZ         l341
+	JNZ         l413
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7577,7 +8081,7 @@ l341:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l340
+	JNZ         l412
 	VZEROUPPER
 	RET
 
@@ -7603,23 +8107,23 @@ TEXT ·resultNormTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l342
+	JZ           l414
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R11, CX
 	ORQ          R12, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l342
+	JNZ          l414
 
-l343:
+l415:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l344:
+l416:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7903,7 +8407,7 @@ l344:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R14
-	JNZ         l344
+	JNZ         l416
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7911,19 +8415,19 @@ l344:
 	SHLQ        $0x02, R10
 	ADDQ        R10, 112(AX)
 	DECQ        88(AX)
-	JNZ         l343
+	JNZ         l415
 	VZEROUPPER
 	RET
 
-l342:
-l345:
+l414:
+l417:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l346:
+l418:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -8207,7 +8711,7 @@ l346:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R14
-	JNZ         l346
+	JNZ         l418
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -8215,7 +8719,7 @@ l346:
 	SHLQ        $0x02, R10
 	ADDQ        R10, 112(AX)
 	DECQ        88(AX)
-	JNZ         l345
+	JNZ         l417
 	VZEROUPPER
 	RET
 
@@ -8241,16 +8745,16 @@ TEXT ·resultMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l347
+	JZ           l419
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l347
+	JNZ          l419
 
-l348:
+l420:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
@@ -8258,7 +8762,7 @@ l348:
 	MOVQ 80(AX), R13
 	MOVQ 816(AX), R14
 
-l349:
+l421:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -8503,7 +9007,7 @@ l349:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l349
+	JNZ           l421
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
@@ -8511,12 +9015,12 @@ l349:
 	SHLQ          $0x02, DX
 	ADDQ          DX, 112(AX)
 	DECQ          88(AX)
-	JNZ           l348
+	JNZ           l420
 	VZEROUPPER
 	RET
 
-l347:
-l350:
+l419:
+l422:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
@@ -8524,7 +9028,7 @@ l350:
 	MOVQ 80(AX), R13
 	MOVQ 816(AX), R14
 
-l351:
+l423:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -8769,7 +9273,7 @@ l351:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l351
+	JNZ           l423
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
@@ -8777,7 +9281,7 @@ l351:
 	SHLQ          $0x02, DX
 	ADDQ          DX, 112(AX)
 	DECQ          88(AX)
-	JNZ           l350
+	JNZ           l422
 	VZEROUPPER
 	RET
 
@@ -8801,14 +9305,14 @@ TEXT ·resultGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l352:
+l424:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l353:
+l425:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -9042,7 +9546,7 @@ l353:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R13
-	JNZ          l353
+	JNZ          l425
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9050,7 +9554,7 @@ l353:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l352
+	JNZ          l424
 	VZEROUPPER
 	RET
 
@@ -9077,14 +9581,14 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l354:
+l426:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l355:
+l427:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -9302,7 +9806,7 @@ l355:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l355
+	JNZ          l427
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9310,7 +9814,7 @@ l355:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l354
+	JNZ          l426
 	VZEROUPPER
 	RET
 
@@ -9337,23 +9841,23 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+256(SB), Z3
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l356
+	JZ           l428
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l356
+	JNZ          l428
 
-l357:
+l429:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l358:
+l430:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -9543,7 +10047,7 @@ l358:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l358
+	JNZ          l430
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9551,19 +10055,19 @@ l358:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l357
+	JNZ          l429
 	VZEROUPPER
 	RET
 
-l356:
-l359:
+l428:
+l431:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l360:
+l432:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -9753,7 +10257,7 @@ l360:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l360
+	JNZ          l432
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9761,7 +10265,7 @@ l360:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l359
+	JNZ          l431
 	VZEROUPPER
 	RET
 
@@ -9787,14 +10291,14 @@ TEXT ·imageTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l361:
+l433:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l362:
+l434:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -10162,7 +10666,7 @@ l362:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R14
-	JNZ          l362
+	JNZ          l434
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10170,7 +10674,7 @@ l362:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l361
+	JNZ          l433
 	VZEROUPPER
 	RET
 
@@ -10192,14 +10696,14 @@ TEXT ·resultTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), R12
 
-l363:
+l435:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l364:
+l436:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Y0
 	VADDPS      (DX)(SI*2), Y0, Y0
@@ -10395,7 +10899,7 @@ l364:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x08, R13
-	JNZ         l364
+	JNZ         l436
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -10403,7 +10907,7 @@ l364:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l363
+	JNZ         l435
 	VZEROUPPER
 	RET
 
@@ -10425,14 +10929,14 @@ TEXT ·resultNormTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R12
 	LEAQ (R12)(R12*2), R13
 
-l365:
+l437:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l366:
+l438:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Y0
 	VADDPS      (DX)(SI*2), Y0, Y0
@@ -10716,7 +11220,7 @@ l366:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x08, R14
-	JNZ         l366
+	JNZ         l438
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -10724,7 +11228,7 @@ l366:
 	SHLQ        $0x02, R10
 	ADDQ        R10, 112(AX)
 	DECQ        88(AX)
-	JNZ         l365
+	JNZ         l437
 	VZEROUPPER
 	RET
 
@@ -10748,14 +11252,14 @@ TEXT ·resultGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l367:
+l439:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l368:
+l440:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -10989,7 +11493,7 @@ l368:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l368
+	JNZ          l440
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10997,7 +11501,7 @@ l368:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l367
+	JNZ          l439
 	VZEROUPPER
 	RET
 
@@ -11024,14 +11528,14 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l369:
+l441:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l370:
+l442:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -11249,7 +11753,7 @@ l370:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l370
+	JNZ          l442
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11257,7 +11761,7 @@ l370:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l369
+	JNZ          l441
 	VZEROUPPER
 	RET
 
@@ -11279,14 +11783,14 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), CX
 
-l371:
+l443:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l372:
+l444:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -11482,7 +11986,7 @@ l372:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R12
-	JNZ          l372
+	JNZ          l444
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11490,7 +11994,7 @@ l372:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l371
+	JNZ          l443
 	VZEROUPPER
 	RET
 
@@ -11847,19 +12351,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l373:
+l445:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l373
+	JNZ       l445
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l374:
+l446:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -11886,16 +12390,16 @@ l374:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l374
+	JNZ          l446
 	MOVQ         (AX), AX
 
-l375:
+l447:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l375
+	JNZ       l447
 	VZEROUPPER
 	RET
 
@@ -11914,19 +12418,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l376:
+l448:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l376
+	JNZ       l448
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l377:
+l449:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -11953,7 +12457,7 @@ l377:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l377
+	JNZ          l449
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -11984,13 +12488,13 @@ l377:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l378:
+l450:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l378
+	JNZ       l450
 	VZEROUPPER
 	RET
 
@@ -12010,17 +12514,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l379:
+l451:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l379
+	JNZ       l451
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l380:
+l452:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -12048,7 +12552,7 @@ l380:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l380
+	JNZ          l452
 	VZEROUPPER
 	RET
 
@@ -12066,7 +12570,7 @@ TEXT ·transposeFourAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l381:
+l453:
 	VMOVUPS      (DI), X0
 	VINSERTF32X4 $0x01, (R8), Z0, Z0
 	VINSERTF32X4 $0x02, (R9), Z0, Z0
@@ -12101,7 +12605,7 @@ l381:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         SI
-	JNZ          l381
+	JNZ          l453
 	VZEROUPPER
 	RET
 
@@ -12119,7 +12623,7 @@ TEXT ·transposeFourBackAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l382:
+l454:
 	VMOVUPS       (AX), Z0
 	VMOVUPS       256(AX), Z1
 	VMOVUPS       512(AX), Z2
@@ -12154,7 +12658,7 @@ l382:
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          SI
-	JNZ           l382
+	JNZ           l454
 	VZEROUPPER
 	RET
 
@@ -12169,20 +12673,20 @@ TEXT ·crossEntropyAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l383:
+l455:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l384:
+l456:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l384
+	JNZ    l456
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -12192,7 +12696,7 @@ l384:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l385:
+l457:
 	VMOVUPS       (DI), Z7
 	VMOVUPS       (R8), Z8
 	VSUBPS        Z2, Z7, Z7
@@ -12227,7 +12731,7 @@ l385:
 	ADDQ          $0x00000100, R8
 	ADDQ          $0x04, R9
 	DECQ          R10
-	JNZ           l385
+	JNZ           l457
 	VMOVUPS       wide<>+768(SB), Z2
 	VPADDD        Z3, Z2, Z2
 	VPSRAD        $0x17, Z2, Z7
@@ -12284,7 +12788,7 @@ l385:
 	ADDQ          $0x40, BX
 	ADDQ          $0x40, SI
 	DECQ          DX
-	JNZ           l383
+	JNZ           l455
 	VZEROUPPER
 	RET
 
@@ -12299,20 +12803,20 @@ TEXT ·crossEntropyGradAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l386:
+l458:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l387:
+l459:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l387
+	JNZ    l459
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -12321,7 +12825,7 @@ l387:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l388:
+l460:
 	VMOVUPS      (DI), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMOVUPS      (R8), Z7
@@ -12353,7 +12857,7 @@ l388:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l388
+	JNZ          l460
 	VBROADCASTSS 456(AX), Z2
 	VMULPS       Z2, Z5, Z5
 	VDIVPS       Z3, Z4, Z2
@@ -12363,7 +12867,7 @@ l388:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l389:
+l461:
 	VMULPS      (R8), Z5, Z3
 	VFMSUB231PS (DI), Z2, Z3
 	VCMPPS      $0x04, Z1, Z4, K1
@@ -12373,11 +12877,11 @@ l389:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l389
+	JNZ         l461
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	DECQ        DX
-	JNZ         l386
+	JNZ         l458
 	VZEROUPPER
 	RET
 
@@ -12392,19 +12896,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l390:
+l462:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l390
+	JNZ     l462
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l391:
+l463:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -12431,16 +12935,16 @@ l391:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l391
+	JNZ          l463
 	MOVQ         (AX), AX
 
-l392:
+l464:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l392
+	JNZ     l464
 	VZEROUPPER
 	RET
 
@@ -12455,19 +12959,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l393:
+l465:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l393
+	JNZ     l465
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l394:
+l466:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -12494,7 +12998,7 @@ l394:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l394
+	JNZ          l466
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -12525,13 +13029,13 @@ l394:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l395:
+l467:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l395
+	JNZ     l467
 	VZEROUPPER
 	RET
 
@@ -12547,17 +13051,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l396:
+l468:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l396
+	JNZ     l468
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l397:
+l469:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -12585,7 +13089,7 @@ l397:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l397
+	JNZ          l469
 	VZEROUPPER
 	RET
 
@@ -12601,7 +13105,7 @@ TEXT ·transposeFourAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l398:
+l470:
 	VMOVUPS     (DI), X0
 	VINSERTF128 $0x01, (R8), Y0, Y0
 	VMOVUPS     (DI)(CX*1), X1
@@ -12626,7 +13130,7 @@ l398:
 	ADDQ        BX, DI
 	ADDQ        BX, R8
 	DECQ        SI
-	JNZ         l398
+	JNZ         l470
 	VZEROUPPER
 	RET
 
@@ -12642,7 +13146,7 @@ TEXT ·transposeFourBackAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l399:
+l471:
 	VMOVUPS      (AX), Y0
 	VMOVUPS      256(AX), Y1
 	VMOVUPS      512(AX), Y2
@@ -12667,7 +13171,7 @@ l399:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	DECQ         SI
-	JNZ          l399
+	JNZ          l471
 	VZEROUPPER
 	RET
 
@@ -12682,20 +13186,20 @@ TEXT ·crossEntropyAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l400:
+l472:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l401:
+l473:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l401
+	JNZ    l473
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -12705,7 +13209,7 @@ l401:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l402:
+l474:
 	VMOVUPS      (DI), Y7
 	VMOVUPS      (R8), Y8
 	VSUBPS       Y2, Y7, Y7
@@ -12740,7 +13244,7 @@ l402:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l402
+	JNZ          l474
 	VMOVUPS      wide<>+768(SB), Y2
 	VPADDD       Y3, Y2, Y2
 	VPSRAD       $0x17, Y2, Y7
@@ -12797,7 +13301,7 @@ l402:
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
 	DECQ         DX
-	JNZ          l400
+	JNZ          l472
 	VZEROUPPER
 	RET
 
@@ -12812,20 +13316,20 @@ TEXT ·crossEntropyGradAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l403:
+l475:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l404:
+l476:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l404
+	JNZ    l476
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -12834,7 +13338,7 @@ l404:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l405:
+l477:
 	VMOVUPS      (DI), Y6
 	VSUBPS       Y2, Y6, Y6
 	VMOVUPS      (R8), Y7
@@ -12866,7 +13370,7 @@ l405:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l405
+	JNZ          l477
 	VBROADCASTSS 456(AX), Y2
 	VMULPS       Y2, Y5, Y5
 	VDIVPS       Y3, Y4, Y2
@@ -12876,7 +13380,7 @@ l405:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l406:
+l478:
 	VMULPS      (R8), Y5, Y3
 	VFMSUB231PS (DI), Y2, Y3
 	VCMPPS      $0x04, Y1, Y4, Y6
@@ -12886,11 +13390,11 @@ l406:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l406
+	JNZ         l478
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	DECQ        DX
-	JNZ         l403
+	JNZ         l475
 	VZEROUPPER
 	RET
 
@@ -12909,43 +13413,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l407
+	JZ    l479
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l407
+	JNZ   l479
 
-l408:
+l480:
 	XORQ AX, AX
 
-l409:
+l481:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l409
+	JNE      l481
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l408
+	JNZ      l480
 	VZEROUPPER
 	RET
 
-l407:
-l410:
+l479:
+l482:
 	XORQ AX, AX
 
-l411:
+l483:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l411
+	JNE     l483
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l410
+	JNZ     l482
 	VZEROUPPER
 	RET
 
@@ -12959,17 +13463,17 @@ TEXT ·fetchRowsSSE(SB), NOSPLIT, $0-48
 	SHLQ $0x02, DX
 	SHLQ $0x02, BX
 
-l412:
+l484:
 	XORQ SI, SI
 
-l413:
+l485:
 	PREFETCHT0 (AX)(SI*1)
 	ADDQ       $0x40, SI
 	CMPQ       SI, BX
-	JLT        l413
+	JLT        l485
 	ADDQ       DX, AX
 	DECQ       CX
-	JNZ        l412
+	JNZ        l484
 	RET
 
 // func transposeAVX2(t transposition)
@@ -12989,12 +13493,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_cols+72(FP), R14
 
-l414:
+l486:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_rows+64(FP), R15
 
-l415:
+l487:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -13038,11 +13542,11 @@ l415:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l415
+	JNZ        l487
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l414
+	JNZ        l486
 	VZEROUPPER
 	RET
 
@@ -13097,7 +13601,7 @@ TEXT ·quadProductsAVX512(SB), NOSPLIT, $0-8
 	ADDQ         DI, R10
 	MOVQ         $0x00000002, R11
 
-l416:
+l488:
 	MOVQ 136(AX), R12
 	MOVQ R12, R13
 	ADDQ (CX), R12
@@ -13105,7 +13609,7 @@ l416:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R14
 
-l417:
+l489:
 	VMOVUPS          (R8), Z26
 	VMOVUPS          Z26, (BX)
 	VMOVUPS          (R9), Z27
@@ -13171,9 +13675,9 @@ l417:
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R14
-	JNZ              l417
+	JNZ              l489
 	DECQ             R11
-	JNZ              l416
+	JNZ              l488
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      24(BX), Z2, Z2
@@ -13254,7 +13758,7 @@ l417:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l418:
+l490:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13262,7 +13766,7 @@ l418:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l419:
+l491:
 	VMOVUPS          6528(BX), Z26
 	VADDPS           (BX), Z26, Z26
 	VSUBPS           3264(BX), Z26, Z26
@@ -13310,9 +13814,9 @@ l419:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l419
+	JNZ              l491
 	DECQ             SI
-	JNZ              l418
+	JNZ              l490
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      48(BX), Z2, Z2
@@ -13393,7 +13897,7 @@ l419:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l420:
+l492:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13401,7 +13905,7 @@ l420:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l421:
+l493:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -13452,9 +13956,9 @@ l421:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l421
+	JNZ              l493
 	DECQ             SI
-	JNZ              l420
+	JNZ              l492
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      72(BX), Z2, Z2
@@ -13535,7 +14039,7 @@ l421:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l422:
+l494:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13543,7 +14047,7 @@ l422:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l423:
+l495:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -13594,9 +14098,9 @@ l423:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l423
+	JNZ              l495
 	DECQ             SI
-	JNZ              l422
+	JNZ              l494
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      96(BX), Z2, Z2
@@ -13677,7 +14181,7 @@ l423:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l424:
+l496:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13685,7 +14189,7 @@ l424:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l425:
+l497:
 	VMOVUPS          (BX), Z26
 	VMOVUPS          1088(BX), Z27
 	VMOVUPS          2176(BX), Z28
@@ -13727,9 +14231,9 @@ l425:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l425
+	JNZ              l497
 	DECQ             SI
-	JNZ              l424
+	JNZ              l496
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      (BX), Z2, Z2
@@ -13810,7 +14314,7 @@ l425:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l426:
+l498:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13818,7 +14322,7 @@ l426:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l427:
+l499:
 	VMOVUPS          6528(BX), Z26
 	VMOVUPS          7616(BX), Z27
 	VMOVUPS          8704(BX), Z28
@@ -13860,9 +14364,9 @@ l427:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l427
+	JNZ              l499
 	DECQ             SI
-	JNZ              l426
+	JNZ              l498
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), AX
 	VMULPS.BCST      120(AX), Z2, Z2
@@ -13928,7 +14432,7 @@ TEXT ·quadGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ORQ         DX, CX
 	ORQ         BX, CX
 	TESTQ       $0x0000003f, CX
-	JNZ         l428
+	JNZ         l500
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -13992,7 +14496,7 @@ TEXT ·quadGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l429:
+l501:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14038,7 +14542,7 @@ l429:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l429
+	JNZ              l501
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -14102,7 +14606,7 @@ l429:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l430:
+l502:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14148,7 +14652,7 @@ l430:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l430
+	JNZ              l502
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -14212,7 +14716,7 @@ l430:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l431:
+l503:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14270,7 +14774,7 @@ l431:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l431
+	JNZ              l503
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -14334,7 +14838,7 @@ l431:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l432:
+l504:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14396,7 +14900,7 @@ l432:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l432
+	JNZ              l504
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -14460,7 +14964,7 @@ l432:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l433:
+l505:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14525,7 +15029,7 @@ l433:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l433
+	JNZ              l505
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -14589,7 +15093,7 @@ l433:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l434:
+l506:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14654,11 +15158,11 @@ l434:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l434
+	JNZ              l506
 	VZEROUPPER
 	RET
 
-l428:
+l500:
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -14722,7 +15226,7 @@ l428:
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l435:
+l507:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14768,7 +15272,7 @@ l435:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l435
+	JNZ              l507
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -14832,7 +15336,7 @@ l435:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l436:
+l508:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14878,7 +15382,7 @@ l436:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l436
+	JNZ              l508
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -14942,7 +15446,7 @@ l436:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l437:
+l509:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15000,7 +15504,7 @@ l437:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l437
+	JNZ              l509
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -15064,7 +15568,7 @@ l437:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l438:
+l510:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15126,7 +15630,7 @@ l438:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l438
+	JNZ              l510
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -15190,7 +15694,7 @@ l438:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l439:
+l511:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15255,7 +15759,7 @@ l439:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l439
+	JNZ              l511
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -15319,7 +15823,7 @@ l439:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l440:
+l512:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15384,7 +15888,7 @@ l440:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l440
+	JNZ              l512
 	VZEROUPPER
 	RET
 
@@ -15401,10 +15905,10 @@ TEXT ·quadTransposeAVX512(SB), NOSPLIT, $0-8
 	ADDQ $0x00002200, DX
 	MOVQ $0x00000009, SI
 
-l441:
+l513:
 	MOVQ $0x00000001, DI
 
-l442:
+l514:
 	LEAQ       (BX)(BX*2), R8
 	LEAQ       (BX)(BX*4), R9
 	LEAQ       (R8)(BX*4), R10
@@ -15511,12 +16015,12 @@ l442:
 	ADDQ       $0x40, CX
 	ADDQ       $0x00000400, DX
 	DECQ       DI
-	JNZ        l442
+	JNZ        l514
 	ADDQ       AX, CX
 	SUBQ       $0x40, CX
 	SUBQ       $0x00000840, DX
 	DECQ       SI
-	JNZ        l441
+	JNZ        l513
 	VZEROUPPER
 	RET
 
@@ -15540,7 +16044,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l443:
+l515:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15569,7 +16073,7 @@ l443:
 	VMOVUPS    Z9, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l443
+	JB         l515
 	VZEROUPPER
 	RET
 
@@ -15585,7 +16089,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l444:
+l516:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Z3
@@ -15597,7 +16101,7 @@ l444:
 	VMOVUPS    Z3, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l444
+	JB         l516
 	VZEROUPPER
 	RET
 
@@ -15615,7 +16119,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l445:
+l517:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15631,7 +16135,7 @@ l445:
 	VMOVUPS    Z4, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l445
+	JB         l517
 	VZEROUPPER
 	RET
 
@@ -15646,7 +16150,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l446:
+l518:
 	PREFETCHT0    2048(DX)(CX*4)
 	PREFETCHT0    2112(DX)(CX*4)
 	VCVTPS2PD     (DX)(CX*4), Z4
@@ -15659,7 +16163,7 @@ l446:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l446
+	JB            l518
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -15693,7 +16197,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l447:
+l519:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15722,7 +16226,7 @@ l447:
 	VMOVUPS    Y9, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l447
+	JB         l519
 	VZEROUPPER
 	RET
 
@@ -15738,7 +16242,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l448:
+l520:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Y3
@@ -15750,7 +16254,7 @@ l448:
 	VMOVUPS    Y3, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l448
+	JB         l520
 	VZEROUPPER
 	RET
 
@@ -15768,7 +16272,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l449:
+l521:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -15784,7 +16288,7 @@ l449:
 	VMOVUPS    Y4, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l449
+	JB         l521
 	VZEROUPPER
 	RET
 
@@ -15803,7 +16307,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l450:
+l522:
 	PREFETCHT0   2048(DX)(CX*4)
 	PREFETCHT0   2112(DX)(CX*4)
 	VCVTPS2PD    (DX)(CX*4), Y8
@@ -15824,7 +16328,7 @@ l450:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l450
+	JB           l522
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

@@ -21,6 +21,11 @@ type tile struct {
 	// the others up: where in c, i and a it is, in bytes.
 	blocks                 int
 	cBytes, iBytes, aBytes int
+
+	// So many cache lines are fetched from memory for each j, from aheadBytes on: see
+	// fetch.
+	ahead                  []float32
+	aheadLines, aheadBytes int
 }
 
 // instructionSet is the seam between the operations and the CPU.
@@ -100,6 +105,22 @@ func (s *instructionSet) blocks(m int) (rows, blocks int) {
 		return (m + 1) / 2, 1
 	}
 	return s.rows, m/s.rows - 1
+}
+
+// fetchEach is how many k a tile goes through before it fetches some more lines.
+const fetchEach = 16
+
+// fetch makes t fetch x into the caches while it computes m rows: a few lines at a
+// time, for the processor can wait for a few only. The sums stay as they are; they are
+// cut into pieces of fetchEach, one for each j.
+func (t *tile) fetch(s *instructionSet, x []float32, m int) {
+	if t.aheadLines, t.aheadBytes = 0, 0; s.fetch == nil || len(x) == 0 || t.js > 1 || t.ks%fetchEach != 0 {
+		return
+	}
+	t.js, t.ks, t.aJump = t.ks/fetchEach, fetchEach, fetchEach*t.aStep
+	times := t.js * ((m + s.rows - 1) / s.rows)
+	const line = 16
+	t.ahead, t.aheadLines = x, (len(x)/line+times-1)/times
 }
 
 var zeros [64]float32
