@@ -274,6 +274,7 @@ func TestConv(t *testing.T) {
 		{"deep sums over channels, input", kernel.ConvShape{N: 1, H: 9, W: 8, In: 16, Out: 600, Kernel: 3}},
 		{"deep sums over pixels", kernel.ConvShape{N: 2, H: 96, W: 96, In: 8, Out: 8, Kernel: 3}},
 		{"several blocks of tiles", kernel.ConvShape{N: 3, H: 39, W: 38, In: 16, Out: 24, Kernel: 3}},
+		{"transformed weights that threads share", kernel.ConvShape{N: 1, H: 52, W: 52, In: 40, Out: 104, Kernel: 3}},
 		{"several slices of channels and blocks of tiles", kernel.ConvShape{N: 1, H: 24, W: 28, In: 136, Out: 72, Kernel: 3}},
 		{"large sums in several blocks of tiles", kernel.ConvShape{N: 2, H: 20, W: 28, In: 136, Out: 128, Kernel: 3}},
 		{"results past the caches", kernel.ConvShape{N: 1, H: 64, W: 64, In: 8, Out: 256, Kernel: 3}},
