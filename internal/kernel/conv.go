@@ -337,7 +337,7 @@ func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
 				t.b, t.cols, t.width = panel, cols, width
 				t.a, t.js, t.ks = x[lo*s.in:], 1, end-lo
 				t.accumulate(dw[half*s.out+first:], fresh)
-				t.fetch(e.isa, s.part(x, dy, end, min(end+sumPixels, hi), p-panelLo, panelHi-panelLo), s.in)
+				t.fetch(e.isa, s.cut(x, dy, end, min(end+sumPixels, hi), p-panelLo, panelHi-panelLo), s.in)
 				e.isa.multiply(t, s.in)
 			}
 			fresh = false
@@ -346,19 +346,19 @@ func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
 	})
 }
 
-// part is part n of so many that the pixels lo..hi of x and dy are cut into: the first
-// parts are of x, the others of dy.
-func (s pixelProducts) part(x, dy []float32, lo, hi, n, parts int) []float32 {
-	ofX := (parts + 1) / 2
+// cut is piece n of so many that the pixels lo..hi of x and dy are cut into: the first
+// are of x, the others of dy.
+func (s pixelProducts) cut(x, dy []float32, lo, hi, n, pieces int) []float32 {
+	ofX := (pieces + 1) / 2
 	v := x[lo*s.in : hi*s.in]
 	if n < ofX {
-		parts = ofX
+		pieces = ofX
 	} else {
-		n, parts = n-ofX, parts-ofX
+		n, pieces = n-ofX, pieces-ofX
 		from := (lo/s.row*s.halves*s.row + lo%s.row) * s.stride
 		v = dy[from:min(from+(hi-lo)*s.halves*s.stride, len(dy))]
 	}
-	return v[len(v)*n/parts : len(v)*(n+1)/parts]
+	return v[len(v)*n/pieces : len(v)*(n+1)/pieces]
 }
 
 // SumRows computes db (C) = the sum of the rows of dy (M, C), C = len(db): the
