@@ -263,7 +263,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 	}
 	weightsOf := e.transformedWeights(s, w)
 	e.Share(tiles, tileBlock, func(p, piece, lo, hi int) {
-		part, then, weights := &e.parts[p], thenOf(piece), weightsOf(p)
+		part, then := &e.parts[p], thenOf(piece)
 		image := grow(&part.band, tileBlock*tileStride(s.In))
 		for lo < hi {
 			end := min(lo+tileBlock, hi)
@@ -271,7 +271,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 			for panel := range panels {
 				first, cols, width := e.isa.panel(s.Out, panel)
 				products := grow(&part.products, (end-lo)*frequencies*width)
-				e.multiplyTiles(s, part, products, image, weights[panel*frequencies*panelStride(s.In, e.isa.wide):], bias, end-lo, panel, 0, s.In)
+				e.multiplyTiles(s, part, products, image, weightsOf(p, panel), bias, end-lo, panel, 0, s.In)
 				e.transformResults(s, part, y, products, then, lo, end, first, cols, width)
 			}
 			lo = end
@@ -280,9 +280,9 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 }
 
 // transformedWeights transforms all panels of weights, (36, In, width) each by its
-// stride, and gives those that a thread is to read: its own of few weights, for to
+// stride, and gives the panel that a thread is to read: its own of few weights, for to
 // transform them takes less time than to get them from another thread's cache.
-func (e *Engine) transformedWeights(s ConvShape, w weights) (of func(part int) []float32) {
+func (e *Engine) transformedWeights(s ConvShape, w weights) (of func(part, panel int) []float32) {
 	panels := e.isa.panels(s.Out)
 	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
 	if s.In*s.Out <= ownWeights {
@@ -293,7 +293,7 @@ func (e *Engine) transformedWeights(s ConvShape, w weights) (of func(part int) [
 				e.transformWeights(s, part, own[panel*panelFloats:], s.In, panel, 0, s.In, w)
 			}
 		})
-		return func(part int) []float32 { return e.parts[part].panel }
+		return func(part, panel int) []float32 { return e.parts[part].panel[panel*panelFloats:] }
 	}
 	all := grow(&e.weights, panels*panelFloats)
 	const rows = 8 // of a panel at once, so that there is work for all threads
@@ -306,7 +306,7 @@ func (e *Engine) transformedWeights(s ConvShape, w weights) (of func(part int) [
 			lo += to - from
 		}
 	})
-	return func(int) []float32 { return all }
+	return func(_, panel int) []float32 { return all[panel*panelFloats:] }
 }
 
 // panelsAtOnce is the number of panels that a piece of so many tiles has.
