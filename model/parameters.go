@@ -85,6 +85,7 @@ type Parameters struct {
 	Channels int // of the input image
 	Classes  int
 
+	memory op.Arena
 	list   []*Parameter
 	byName map[string]*Parameter
 }
@@ -161,9 +162,9 @@ func (p *Parameters) add(name string, shape, torch []int, trained bool) *Paramet
 	for _, n := range shape {
 		size *= n
 	}
-	q := &Parameter{Name: name, Shape: shape, Value: op.Floats(size), statistic: !trained, torch: torch}
+	q := &Parameter{Name: name, Shape: shape, Value: p.memory.Floats(size), statistic: !trained, torch: torch}
 	if trained && !p.Config.frozen(name) {
-		q.Grad = op.Floats(size)
+		q.Grad = p.memory.Floats(size)
 	}
 	p.list = append(p.list, q)
 	p.byName[name] = q

@@ -84,11 +84,11 @@ func (e *Engine) Threads() int { return e.threads }
 func (e *Engine) Kernel() string { return e.isa.name }
 
 // grow returns *buf with length n and undefined contents, enlarged if need be;
-// float32 as by Floats.
+// float32 as by scratch.
 func grow[T any](buf *[]T, n int) []T {
 	if cap(*buf) < n {
 		if floats, ok := any(buf).(*[]float32); ok {
-			*floats = Floats(n)
+			*floats = scratch(n)
 		} else {
 			*buf = make([]T, n)
 		}

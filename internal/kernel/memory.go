@@ -2,21 +2,51 @@ package kernel
 
 import "unsafe"
 
-// hugePage is the size in bytes of the large pages of memory.
-const hugePage = 2 << 20
+// Large pages of memory, of 2 MiB, spare the processor most of its page table walks.
+// The system may not have them: then they are ordinary memory.
+const (
+	pageFloats = 2 << 20 / 4
+	lineFloats = 16 // of a cache line
+)
 
-// Floats gives n zeros in memory that is fast to go through: of what is large,
-// all whole pages of 2 MiB are asked for as such, which spares the processor
-// most of its page table walks. The system may not have them: then it is
-// ordinary memory.
-func Floats(n int) []float32 {
-	if 4*n < hugePage {
+// arenaPages is how many an Arena asks for at once, at least: pages that nothing was
+// put into take no memory.
+const arenaPages = 16
+
+// Arena is memory that is fast to go through: all that is put into it, however small,
+// lies in large pages. It is given back when no piece of it is in use any longer. The
+// zero value is ready for use.
+type Arena struct{ rest []float32 }
+
+// Floats gives n zeros, which begin at a cache line.
+func (a *Arena) Floats(n int) []float32 {
+	size := (n + lineFloats - 1) / lineFloats * lineFloats
+	if size <= len(a.rest) {
+		v := a.rest[:n:n]
+		a.rest = a.rest[size:]
+		return v
+	}
+	v := largePages(max(size, arenaPages*pageFloats))
+	if rest := v[size:]; len(rest) > len(a.rest) {
+		a.rest = rest
+	}
+	return v[:n:n]
+}
+
+// largePages gives at least n zeros, in whole pages.
+func largePages(n int) []float32 {
+	n = (n + pageFloats - 1) / pageFloats * pageFloats
+	block := make([]float32, n+pageFloats)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(block))) / 4 % pageFloats
+	block = block[skip:][:n:n]
+	adviseLargePages(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(block))), 4*n))
+	return block
+}
+
+// scratch gives at least n zeros, in large pages if they fill a good part of one.
+func scratch(n int) []float32 {
+	if n < pageFloats/8 {
 		return make([]float32, n)
 	}
-	block := make([]float32, n+hugePage/4)
-	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(block))) % hugePage / 4
-	block = block[skip:][:n:n]
-	pages := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(block))), 4*n/hugePage*hugePage)
-	adviseHugePages(pages)
-	return block
+	return largePages(n)
 }

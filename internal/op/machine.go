@@ -10,12 +10,15 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
+// Arena is where what outlasts a run is: parameters and their gradients.
+type Arena = kernel.Arena
+
 // Memory is where the outputs of ops live: blocks that are used again once
 // every reader of what they held has run.
-type Memory struct{ blocks [][]float32 }
-
-// Floats gives n zeros, for what is as large as parameters are: see kernel.Floats.
-func Floats(n int) []float32 { return kernel.Floats(n) }
+type Memory struct {
+	arena  kernel.Arena
+	blocks [][]float32
+}
 
 // Bytes is the size of all of it.
 func (m *Memory) Bytes() int64 {
@@ -171,7 +174,7 @@ func (m *Memory) take(free []int, size int) (block int, rest []int) {
 		}
 	}
 	if best < 0 {
-		block := kernel.Floats(size)
+		block := m.arena.Floats(size)
 		m.blocks = append(m.blocks, block)
 		return len(m.blocks) - 1, free
 	}

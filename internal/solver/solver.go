@@ -128,11 +128,12 @@ func New(cfg Config, params []Param, engine *kernel.Engine) (*Solver, error) {
 }
 
 func (s *Solver) newBuffers(names ...string) []buffer {
+	var memory kernel.Arena
 	buffers := make([]buffer, len(names))
 	for b, name := range names {
 		buffers[b] = buffer{name, make([][]float32, len(s.params))}
 		for i, p := range s.params {
-			buffers[b].values[i] = kernel.Floats(len(p.Value))
+			buffers[b].values[i] = memory.Floats(len(p.Value))
 		}
 	}
 	return buffers

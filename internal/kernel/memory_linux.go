@@ -2,7 +2,7 @@ package kernel
 
 import "golang.org/x/sys/unix"
 
-// adviseHugePages asks for large pages.
-func adviseHugePages(memory []byte) {
+// adviseLargePages asks for large pages.
+func adviseLargePages(memory []byte) {
 	_ = unix.Madvise(memory, unix.MADV_HUGEPAGE) // only advice
 }

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package kernel
-
-// adviseHugePages does nothing here.
-func adviseHugePages([]byte) {}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package kernel
+
+// adviseLargePages does nothing here.
+func adviseLargePages([]byte) {}
