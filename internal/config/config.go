@@ -39,7 +39,7 @@ type Config struct {
 	// Threads is the number of threads of the ops, >= 0; 0 is one a core.
 	Threads int `yaml:"threads" range:"[0,1024]"`
 	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic".
-	Kernel     string                `yaml:"kernel" enum:"auto,avx512,avx2,generic"`
+	Kernel     string                `yaml:"kernel" enum:"auto,avx512,avx2,generic,bfloat16"`
 	Data       data.Config           `yaml:"data"`
 	Model      model.Config          `yaml:"model"`
 	Loss       loss.Config           `yaml:"loss"`
@@ -77,9 +77,9 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("threads = %d, want 0 (all cores) to 1024", c.Threads))
 	}
 	switch c.Kernel {
-	case "auto", "avx512", "avx2", "generic":
+	case "auto", "avx512", "avx2", "generic", "bfloat16":
 	default:
-		errs = append(errs, fmt.Errorf("kernel = %q, want auto, avx512, avx2 or generic", c.Kernel))
+		errs = append(errs, fmt.Errorf("kernel = %q, want auto, avx512, avx2, generic or bfloat16", c.Kernel))
 	}
 	errs = append(errs, c.Data.Validate(), c.Model.Validate(), c.Loss.Validate(len(c.Data.Classes)),
 		c.Optimizer.Validate(), c.Schedule.Validate(), c.Train.Validate(), c.Checkpoint.Validate())

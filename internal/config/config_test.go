@@ -199,7 +199,7 @@ func TestErrors(t *testing.T) {
 		{name: "size against depth", set: []string{"data.size=[100, 128]"},
 			want: []string{"--set data.size=[100, 128]: data.size = [100, 128], want multiples of 16 (2^model.depth)"}},
 		{name: "kernel", set: []string{"kernel=sse"},
-			want: []string{`--set kernel=sse: kernel = "sse", want auto, avx512, avx2 or generic`}},
+			want: []string{`--set kernel=sse: kernel = "sse", want auto, avx512, avx2, generic or bfloat16`}},
 		{name: "all at once", file: "seed: x\ntrain: {epochs: 0, batch: 1}\n", env: []string{"UNET_THREADS=-1"},
 			want: []string{
 				`FILE:1: seed = "x", want an integer >= 0`,

@@ -105,6 +105,10 @@ func (t *tile) setInitial(bias []float32, first int) {
 
 // correlate computes y from x and w, and what comes after.
 func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after after, w weights) {
+	if e.roundsOperands(s, y, x) {
+		e.correlateBFloat16(s, y, x, bias, after, w)
+		return
+	}
 	if m := after.moments; m != nil && !e.countsMoments(s) {
 		defer func() { e.countMoments(m, y[0].Values[:s.N*s.H*s.W*s.Out], s.Out) }()
 	}

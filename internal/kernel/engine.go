@@ -15,6 +15,7 @@ type Engine struct {
 	isa     *instructionSet
 	parts   []part    // scratch of each piece of Parallel
 	weights []float32 // packed right operand, read by all pieces
+	rounded []uint16  // the same in bfloat16
 	apart   []float32 // channels of several tensors joined in one
 	partial []float32 // sums of the pieces before they are added
 	sums    []float64 // per piece and channel
@@ -40,12 +41,14 @@ type part struct {
 	taps      []float32 // ... before it is transformed
 	products  []float32 // of frequencies
 	patch     []float32 // tile at the border of an image
+	rounds    bfloat16Part
 	_         [128]byte // no two parts on one cache line, or on two that are fetched as a pair
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)
-// and instruction set: "auto" (the best this CPU has), "avx512", "avx2" or
-// "generic". It is an error to ask for one the CPU does not have.
+// and instruction set: "auto" (the best this CPU has), "avx512", "avx2",
+// "generic", or "bfloat16" with less exact convolutions. It is an error to ask
+// for one the CPU does not have.
 func NewEngine(threads int, kernel string) (*Engine, error) {
 	if threads < 0 {
 		return nil, fmt.Errorf("kernel: threads = %d, want >= 0 (0: all cores)", threads)
@@ -56,6 +59,11 @@ func NewEngine(threads int, kernel string) (*Engine, error) {
 	isa, err := chooseInstructionSet(kernel)
 	if err != nil {
 		return nil, err
+	}
+	if isa.bfloat16 != nil {
+		if err := isa.bfloat16.start(); err != nil {
+			return nil, fmt.Errorf("kernel: the system gives no tile registers for %q: %w", kernel, err)
+		}
 	}
 	return &Engine{threads: threads, isa: isa, parts: make([]part, threads), helpers: make([]helper, threads-1), begun: make([]atomic.Int64, threads)}, nil
 }

@@ -4,10 +4,11 @@ import "golang.org/x/sys/cpu"
 
 //go:generate go run ./asm -out simd_amd64.s -stubs simd_amd64.go -pkg kernel
 
-// instructionSets lists what this program knows, best first.
+// instructionSets lists what this program knows, best first. The last one is not chosen
+// unless it is asked for: its results are less exact.
 func instructionSets() []*instructionSet {
 	x := &cpu.X86
-	return []*instructionSet{
+	sets := []*instructionSet{
 		{
 			name:    "avx512",
 			missing: missing(x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2 && x.HasAVX2 && x.HasFMA, "AVX-512 F, DQ, VL and BW, and BMI2"),
@@ -58,6 +59,13 @@ func instructionSets() []*instructionSet {
 		},
 		generic,
 	}
+	rounding := *sets[0]
+	rounding.name = "bfloat16"
+	if rounding.missing == "" {
+		rounding.missing = missing(x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16, "AVX-512 and AMX for bfloat16")
+	}
+	rounding.bfloat16 = &bfloat16Loops{bfloat16ProductsAMX, bfloat16RoundAMX, bfloat16PairsAMX, requestTiles}
+	return append(sets, &rounding)
 }
 
 func missing(has bool, features string) string {

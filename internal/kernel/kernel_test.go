@@ -144,34 +144,40 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 		for _, algorithm := range algorithms {
 			algorithm.choose(e)
 			name := fmt.Sprintf("%+v %s/%d %s ", s, e.Kernel(), e.Threads(), algorithm.name)
-			y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
-			e.Conv(s, y, whole(x, s.In), w, bias)
-			algorithm.check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
-			checkNorm(t, name, e, s, x, w)
-			checkMoments(t, name, e, s, x, w)
-			e.ConvGradInput(s, whole(dx, s.In), dy, w)
-			algorithm.check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
-			e.ConvGradWeights(s, dw, whole(x, s.In), dy)
-			algorithm.check(t, name+"dw", dw, want.dw, pixels)
-
-			if s.In == 1 {
-				continue
-			}
-			first := max(s.In/2, s.In/16*8) // of two tensors, the channels of the first
-			a, b := apart(x, s.In, first)
-			parts := []kernel.Channels{{Values: a, Count: first}, {Values: b, Count: s.In - first}}
-			y, dw = result(len(want.y)), result(len(want.dw))
-			e.Conv(s, y, parts, w, bias)
-			algorithm.check(t, name+"y of two", y, want.y, s.Kernel*s.Kernel*s.In)
-			e.ConvGradWeights(s, dw, parts, dy)
-			algorithm.check(t, name+"dw of two", dw, want.dw, pixels)
-			parts[0].Values, parts[1].Values = result(len(a)), result(len(b))
-			e.ConvGradInput(s, parts, dy, w)
-			wantA, wantB := apart(want.dx, s.In, first)
-			algorithm.check(t, name+"first dx of two", parts[0].Values, wantA, s.Kernel*s.Kernel*s.Out)
-			algorithm.check(t, name+"second dx of two", parts[1].Values, wantB, s.Kernel*s.Kernel*s.Out)
+			checkPasses(t, name, e, s, algorithm.check, x, dy, w, bias, want)
 		}
 	}
+}
+
+// checkPasses compares all passes of a convolution with want.
+func checkPasses(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, check checkFunc, x, dy, w, bias []float32, want convRef) {
+	t.Helper()
+	y, dx, dw := result(len(want.y)), result(len(want.dx)), result(len(want.dw))
+	e.Conv(s, y, whole(x, s.In), w, bias)
+	check(t, name+"y", y, want.y, s.Kernel*s.Kernel*s.In)
+	checkNorm(t, name, e, s, x, w)
+	checkMoments(t, name, e, s, x, w)
+	e.ConvGradInput(s, whole(dx, s.In), dy, w)
+	check(t, name+"dx", dx, want.dx, s.Kernel*s.Kernel*s.Out)
+	e.ConvGradWeights(s, dw, whole(x, s.In), dy)
+	check(t, name+"dw", dw, want.dw, s.N*s.H*s.W)
+
+	if s.In == 1 {
+		return
+	}
+	first := max(s.In/2, s.In/16*8) // of two tensors, the channels of the first
+	a, b := apart(x, s.In, first)
+	parts := []kernel.Channels{{Values: a, Count: first}, {Values: b, Count: s.In - first}}
+	y, dw = result(len(want.y)), result(len(want.dw))
+	e.Conv(s, y, parts, w, bias)
+	check(t, name+"y of two", y, want.y, s.Kernel*s.Kernel*s.In)
+	e.ConvGradWeights(s, dw, parts, dy)
+	check(t, name+"dw of two", dw, want.dw, s.N*s.H*s.W)
+	parts[0].Values, parts[1].Values = result(len(a)), result(len(b))
+	e.ConvGradInput(s, parts, dy, w)
+	wantA, wantB := apart(want.dx, s.In, first)
+	check(t, name+"first dx of two", parts[0].Values, wantA, s.Kernel*s.Kernel*s.Out)
+	check(t, name+"second dx of two", parts[1].Values, wantB, s.Kernel*s.Kernel*s.Out)
 }
 
 // checkNorm tests that a convolution's results with scale, shift and ReLU are
@@ -232,11 +238,13 @@ func checkMoments(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShap
 	}
 }
 
+type checkFunc func(t *testing.T, what string, got []float32, want []float64, terms int)
+
 // The two ways of a convolution, whichever an engine would choose.
 var algorithms = []struct {
 	name   string
 	choose func(*kernel.Engine)
-	check  func(t *testing.T, what string, got []float32, want []float64, terms int)
+	check  checkFunc
 }{
 	{"direct", kernel.Direct, check},
 	{"winograd", kernel.Winograd, checkLargest},
@@ -620,7 +628,7 @@ func TestNewEngineErrors(t *testing.T) {
 	}
 	if _, err := kernel.NewEngine(1, "sse"); err == nil {
 		t.Error(`kernel "sse" was taken`)
-	} else if want := `kernel: unknown kernel "sse", want auto, avx512, avx2, generic`; err.Error() != want {
+	} else if want := `kernel: unknown kernel "sse", want auto, avx512, avx2, generic, bfloat16`; err.Error() != want {
 		t.Errorf("error is %q, want %q", err, want)
 	}
 	e, err := kernel.NewEngine(0, "auto")

@@ -45,7 +45,8 @@ type instructionSet struct {
 	transforms    []transformLoops // widest first; a plain loop does the rest
 	countsMoments bool             // has a resultMomentsTransform
 
-	quads *quadLoops // or nil
+	quads    *quadLoops     // or nil
+	bfloat16 *bfloat16Loops // or nil
 
 	pixels  pixelLoops
 	updates updateLoops

@@ -1,0 +1,201 @@
+package kernel
+
+// Convolutions of operands that are rounded to bfloat16, the first 16 bits of a
+// float32, with sums in float32: the processor's tile registers (AMX) hold 16 rows of
+// 32 such numbers, and a product of two tiles is one instruction. That is so much
+// faster than float32 that Winograd's algorithm, which would lose most of the few
+// bits, is not needed.
+//
+// The image is rounded into a band with a border of zeros. The pixels of the band lie
+// in one line, so for each tap the products are those of the pixels, a constant
+// further on; what comes out for pixels of the border is not used.
+const (
+	bfloat16Channels = 32 // of one product of tiles
+	bfloat16Columns  = 32 // of a panel of weights: two tiles
+	bfloat16Pixels   = 32 // at once: two tiles
+	bfloat16Band     = 1 << 17
+)
+
+// bfloat16Loops are the loops of an instruction set.
+type bfloat16Loops struct {
+	products func(*bfloat16Products)
+	round    func(*rounding)
+	pairs    func(y []uint16, x []float32) // y (k/2, 32, 2) from x (k, 32)
+	start    func() error                  // asks the system for the tile registers
+}
+
+// bfloat16Products is
+//
+//	c[m*32+n] = initial[n] + sum over j < 3, k < blocks*32 of
+//	            a[m*aRow+j*(blocks*32+aJump)+k] * b(j*blocks*32+k, n)
+//
+// for m < steps*32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The assembly reads
+// this struct by its field names.
+type bfloat16Products struct {
+	c, initial    []float32
+	a, b          []uint16
+	aRow, aJump   int
+	blocks, steps int
+}
+
+// rounding is y[r*yStride+i] = x[r*xStride+i] in bfloat16, for r < rows, i < cols.
+// The assembly reads this struct by its field names.
+type rounding struct {
+	y                []uint16
+	x                []float32
+	yStride, xStride int
+	cols, rows       int
+}
+
+// bfloat16Part is the scratch of one piece of work.
+type bfloat16Part struct {
+	products bfloat16Products
+	image    rounding
+	band     []uint16 // zero-padded rows of an image
+}
+
+// roundsOperands tells whether the convolution is done in bfloat16.
+func (e *Engine) roundsOperands(s ConvShape, y, x []Channels) bool {
+	if e.isa.bfloat16 == nil || s.Kernel != 3 {
+		return false
+	}
+	for _, c := range y {
+		if c.Count%bfloat16Columns != 0 {
+			return false
+		}
+	}
+	for _, c := range x {
+		if c.Count%bfloat16Channels != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// correlateBFloat16 computes what correlate does.
+func (e *Engine) correlateBFloat16(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
+	loops := e.isa.bfloat16
+	panels := s.Out / bfloat16Columns
+	panel := 9 * s.In * bfloat16Columns
+	packed := grow(&e.rounded, panels*panel)
+	bands := s.In / bfloat16Channels
+	e.Share(panels*bands, 1, func(p, _, lo, hi int) {
+		taps := grow(&e.parts[p].taps, 9*bfloat16Channels*bfloat16Columns)
+		for i := lo; i < hi; i++ {
+			from := i % bands * bfloat16Channels
+			w.pack(taps, from, bfloat16Channels, i/bands*bfloat16Columns, bfloat16Columns, bfloat16Columns)
+			for tap := range 9 {
+				const size = bfloat16Channels * bfloat16Columns
+				loops.pairs(packed[i/bands*panel+(tap*s.In+from)*bfloat16Columns:][:size], taps[tap*size:][:size])
+			}
+		}
+	})
+	wide := s.W + 2
+	rows := max(1, bfloat16Band/(wide*s.In)-2, 8*bfloat16Pixels/wide)
+	var counts []float64 // (pieces, 2, Out): sums and sums of squares
+	if m := then.moments; m != nil {
+		counts = grow(&e.sums, e.shares(s.N*s.H, rows)*2*s.Out)
+		clear(counts)
+		defer func() {
+			m.sum, m.square = grow(&m.sum, s.Out), grow(&m.square, s.Out)
+			clear(m.sum)
+			clear(m.square)
+			for i, v := range counts {
+				to := m.sum
+				if i/s.Out%2 == 1 {
+					to = m.square
+				}
+				to[i%s.Out] += v
+			}
+		}()
+	}
+	e.Share(s.N*s.H, rows, func(p, piece, lo, hi int) {
+		part, then := &e.parts[p], then
+		if counts != nil {
+			then.counts = counts[piece*2*s.Out:][:2*s.Out]
+		}
+		for lo < hi {
+			end := min(lo+rows, hi)
+			band, top := e.roundRows(s, part, x, lo, end)
+			for panelAt := range panels {
+				first := panelAt * bfloat16Columns
+				t := &part.rounds.products
+				*t = bfloat16Products{b: packed[panelAt*panel:][:panel], aRow: s.In, aJump: (wide - 3) * s.In, blocks: 3 * s.In / bfloat16Channels}
+				t.initial = zeros[:]
+				if bias != nil {
+					t.initial = bias[first:]
+				}
+				for r := lo; r < end; {
+					next := min(end, r-r%s.H+s.H)
+					pixels := (next-r)*wide - 2
+					t.steps = (pixels + bfloat16Pixels - 1) / bfloat16Pixels
+					t.a = band[(s.paddedRow(r)-top)*wide*s.In:]
+					t.c = grow(&part.products, t.steps*bfloat16Pixels*bfloat16Columns)
+					loops.products(t)
+					e.takeResults(s, p, y, t.c, then, r, next, first)
+					r = next
+				}
+			}
+			lo = end
+		}
+	})
+}
+
+// takeResults does what comes after to the sums of the image rows lo..hi, of one panel
+// of channels from first on, and copies them to y.
+func (e *Engine) takeResults(s ConvShape, p int, y []Channels, sums []float32, then after, lo, hi, first int) {
+	wide := (s.W + 2) * bfloat16Columns
+	if then.counts != nil {
+		for r := range hi - lo {
+			c := &columns{x: sums[r*wide:][:s.W*bfloat16Columns], stride: bfloat16Columns}
+			c.sum, c.product = then.counts[first:][:bfloat16Columns], then.counts[s.Out+first:][:bfloat16Columns]
+			e.overRows(p, c, 0, s.W, moments)
+		}
+	}
+	if then.scale != nil {
+		used := sums[:(hi-lo)*wide-2*bfloat16Columns]
+		c := &columns{y: used, x: used, centre: zeros[:bfloat16Columns], scale: then.scale[first:], shift: then.shift[first:], stride: bfloat16Columns}
+		e.overRows(p, c, 0, len(used)/bfloat16Columns, affine)
+	}
+	for _, c := range y {
+		if first >= c.Count {
+			first -= c.Count
+			continue
+		}
+		t := &e.parts[p].rowCopy
+		for r := lo; r < hi; r++ {
+			*t = rowCopy{
+				y: c.Values[r*s.W*c.Count+first:], yStride: c.Count, x: sums[(r-lo)*wide:], xStride: bfloat16Columns,
+				cols: bfloat16Columns, rows: s.W, past: past(len(c.Values)),
+			}
+			e.isa.copyRows(t)
+		}
+		return
+	}
+}
+
+// roundRows is padRows, of x in bfloat16, with room to read some pixels more.
+func (e *Engine) roundRows(s ConvShape, part *part, x []Channels, lo, hi int) (band []uint16, top int) {
+	wide := (s.W + 2) * s.In
+	top = s.paddedRow(lo)
+	end := s.paddedRow(hi-1) + 3
+	band = grow(&part.rounds.band, (end-top)*wide+bfloat16Pixels*s.In)
+	for v := top; v < end; v++ {
+		dst := band[(v-top)*wide:][:wide]
+		n, h := v/(s.H+2), v%(s.H+2)-1
+		if h < 0 || h == s.H {
+			clear(dst)
+			continue
+		}
+		clear(dst[:s.In])
+		at := s.In
+		for _, c := range x {
+			r := &part.rounds.image
+			*r = rounding{y: dst[at:], x: c.Values[(n*s.H+h)*s.W*c.Count:], yStride: s.In, xStride: c.Count, cols: c.Count, rows: s.W}
+			e.isa.bfloat16.round(r)
+			at += c.Count
+		}
+		clear(dst[wide-s.In:])
+	}
+	return band, top
+}

@@ -1,0 +1,167 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// The assembler knows neither AMX nor AVX512_BF16, so these instructions are bytes.
+// Those of tiles: register, memory as base + index.
+#define LDTILECFG_AX             BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x00
+#define TILERELEASE              BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0
+#define TILELOADD_T0_SI_AX       BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x04; BYTE $0x06
+#define TILELOADD_T1_SI_AX_64    BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x4c; BYTE $0x06; BYTE $0x40
+#define TILELOADD_T2_SI_AX       BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x14; BYTE $0x06
+#define TILELOADD_T3_SI_AX_64    BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x5c; BYTE $0x06; BYTE $0x40
+#define TILELOADD_T4_SI_DX       BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x24; BYTE $0x16
+#define TILELOADD_T5_BX_DX       BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x2c; BYTE $0x13
+#define TILELOADD_T6_DI_CX       BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x34; BYTE $0x0f
+#define TILELOADD_T7_DI_CX_64    BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x0f; BYTE $0x40
+#define TDPBF16PS_T6_T4_T0       BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4
+#define TDPBF16PS_T7_T4_T1       BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc
+#define TDPBF16PS_T6_T5_T2       BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5
+#define TDPBF16PS_T7_T5_T3       BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd
+#define TILESTORED_T0_SI_CX      BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x04; BYTE $0x0e
+#define TILESTORED_T1_SI_CX_64   BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x4c; BYTE $0x0e; BYTE $0x40
+#define TILESTORED_T2_SI_CX_2048 BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x94; BYTE $0x0e; LONG $2048
+#define TILESTORED_T3_SI_CX_2112 BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x9c; BYTE $0x0e; LONG $2112
+#define VCVTNEPS2BF16_SI_Y0      BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0x06
+#define VCVTNE2PS2BF16_Z0_Z1_Z0  BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xc0
+
+// Eight tiles of 16 rows of 64 bytes.
+DATA tileConfig<>+0(SB)/8, $1
+DATA tileConfig<>+8(SB)/8, $0
+DATA tileConfig<>+16(SB)/8, $0x0040004000400040
+DATA tileConfig<>+24(SB)/8, $0x0040004000400040
+DATA tileConfig<>+32(SB)/8, $0
+DATA tileConfig<>+40(SB)/8, $0
+DATA tileConfig<>+48(SB)/8, $0x1010101010101010
+DATA tileConfig<>+56(SB)/8, $0
+GLOBL tileConfig<>(SB), RODATA|NOPTR, $64
+
+// The words of two vectors, one after the other, in turn.
+DATA turns<>+0(SB)/8, $0x0011000100100000
+DATA turns<>+8(SB)/8, $0x0013000300120002
+DATA turns<>+16(SB)/8, $0x0015000500140004
+DATA turns<>+24(SB)/8, $0x0017000700160006
+DATA turns<>+32(SB)/8, $0x0019000900180008
+DATA turns<>+40(SB)/8, $0x001b000b001a000a
+DATA turns<>+48(SB)/8, $0x001d000d001c000c
+DATA turns<>+56(SB)/8, $0x001f000f001e000e
+GLOBL turns<>(SB), RODATA|NOPTR, $64
+
+// func bfloat16ProductsAMX(p *bfloat16Products)
+TEXT ·bfloat16ProductsAMX(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), R8
+	LEAQ tileConfig<>(SB), AX
+	LDTILECFG_AX
+	MOVQ bfloat16Products_a(R8), R10
+	MOVQ bfloat16Products_c(R8), R11
+	MOVQ bfloat16Products_steps(R8), R9
+	MOVQ bfloat16Products_aRow(R8), DX
+	MOVQ bfloat16Products_aJump(R8), R15
+	SHLQ $1, DX
+	SHLQ $1, R15
+	MOVQ $128, CX
+
+step:
+	MOVQ bfloat16Products_initial(R8), SI
+	XORQ AX, AX
+	TILELOADD_T0_SI_AX
+	TILELOADD_T1_SI_AX_64
+	TILELOADD_T2_SI_AX
+	TILELOADD_T3_SI_AX_64
+	MOVQ bfloat16Products_b(R8), DI
+	MOVQ R10, SI
+	MOVQ DX, BX
+	SHLQ $4, BX
+	ADDQ SI, BX
+	MOVQ $3, R12
+
+row:
+	MOVQ bfloat16Products_blocks(R8), R13
+
+block:
+	TILELOADD_T4_SI_DX
+	TILELOADD_T6_DI_CX
+	TDPBF16PS_T6_T4_T0
+	TILELOADD_T7_DI_CX_64
+	TDPBF16PS_T7_T4_T1
+	TILELOADD_T5_BX_DX
+	TDPBF16PS_T6_T5_T2
+	TDPBF16PS_T7_T5_T3
+	ADDQ $64, SI
+	ADDQ $64, BX
+	ADDQ $2048, DI
+	DECQ R13
+	JNZ  block
+	ADDQ R15, SI
+	ADDQ R15, BX
+	DECQ R12
+	JNZ  row
+	MOVQ R11, SI
+	TILESTORED_T0_SI_CX
+	TILESTORED_T1_SI_CX_64
+	TILESTORED_T2_SI_CX_2048
+	TILESTORED_T3_SI_CX_2112
+	ADDQ $4096, R11
+	MOVQ DX, AX
+	SHLQ $5, AX
+	ADDQ AX, R10
+	DECQ R9
+	JNZ  step
+	TILERELEASE
+	RET
+
+// func bfloat16RoundAMX(r *rounding)
+TEXT ·bfloat16RoundAMX(SB), NOSPLIT, $0-8
+	MOVQ r+0(FP), R8
+	MOVQ rounding_y(R8), R10
+	MOVQ rounding_x(R8), R11
+	MOVQ rounding_yStride(R8), R12
+	MOVQ rounding_xStride(R8), R13
+	MOVQ rounding_rows(R8), R9
+	SHLQ $1, R12
+	SHLQ $2, R13
+
+next:
+	MOVQ R10, DI
+	MOVQ R11, SI
+	MOVQ rounding_cols(R8), CX
+	SHRQ $4, CX
+
+vector:
+	VCVTNEPS2BF16_SI_Y0
+	VMOVDQU Y0, (DI)
+	ADDQ $64, SI
+	ADDQ $32, DI
+	DECQ CX
+	JNZ  vector
+	ADDQ R12, R10
+	ADDQ R13, R11
+	DECQ R9
+	JNZ  next
+	VZEROUPPER
+	RET
+
+// func bfloat16PairsAMX(y []uint16, x []float32)
+TEXT ·bfloat16PairsAMX(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	SHRQ $6, CX
+	VMOVDQU64 turns<>(SB), Z2
+
+pair:
+	VMOVUPS (SI), Z0
+	VMOVUPS 128(SI), Z1
+	VCVTNE2PS2BF16_Z0_Z1_Z0
+	VPERMW  Z0, Z2, Z3
+	VMOVDQU64 Z3, (DI)
+	VMOVUPS 64(SI), Z0
+	VMOVUPS 192(SI), Z1
+	VCVTNE2PS2BF16_Z0_Z1_Z0
+	VPERMW  Z0, Z2, Z3
+	VMOVDQU64 Z3, 64(DI)
+	ADDQ $256, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ  pair
+	VZEROUPPER
+	RET

@@ -1,0 +1,92 @@
+package kernel_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+)
+
+// bfloat16Engine gives an engine with so many threads, if this CPU has what it needs.
+func bfloat16Engine(t testing.TB, threads int) *kernel.Engine {
+	t.Helper()
+	e, err := kernel.NewEngine(threads, "bfloat16")
+	if err != nil {
+		t.Skipf("not tested here: %v", err)
+	}
+	return e
+}
+
+// round gives the nearest bfloat16, the even one of two.
+func round(x float32) float32 {
+	bits := math.Float32bits(x)
+	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+}
+
+// Of numbers that are bfloat16 already the results are those of float32.
+func TestConvBFloat16(t *testing.T) {
+	bfloat16Engine(t, 1)
+	for i, s := range []kernel.ConvShape{
+		{N: 1, H: 1, W: 1, In: 64, Out: 64, Kernel: 3},
+		{N: 2, H: 1, W: 7, In: 64, Out: 128, Kernel: 3},
+		{N: 3, H: 5, W: 3, In: 128, Out: 64, Kernel: 3},
+		{N: 1, H: 4, W: 30, In: 64, Out: 64, Kernel: 3},
+		{N: 1, H: 3, W: 31, In: 64, Out: 64, Kernel: 3},
+		{N: 1, H: 67, W: 33, In: 64, Out: 32, Kernel: 3},
+		{N: 20, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},
+		{N: 1, H: 9, W: 5, In: 32, Out: 96, Kernel: 3}, // whose image of two is float32
+		{N: 1, H: 9, W: 5, In: 48, Out: 32, Kernel: 3}, // float32
+		{N: 1, H: 8, W: 8, In: 32, Out: 16, Kernel: 3}, // float32
+		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1}, // float32
+	} {
+		rng := rand.New(rand.NewPCG(uint64(i), 0))
+		rounded := func(n int) []float32 {
+			v := random(rng, n)
+			for i, x := range v {
+				v[i] = round(x)
+			}
+			return v
+		}
+		pixels := s.N * s.H * s.W
+		x, dy, w := rounded(pixels*s.In), rounded(pixels*s.Out), rounded(s.Kernel*s.Kernel*s.In*s.Out)
+		bias := random(rng, s.Out) // which is not rounded
+		if i%2 == 1 {
+			bias = nil
+		}
+		want := referenceConv(s, x, dy, w, bias)
+		for _, threads := range []int{1, 3} {
+			e := bfloat16Engine(t, threads)
+			checkPasses(t, fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), threads), e, s, checkLargest, x, dy, w, bias, want)
+		}
+	}
+}
+
+// Operands are rounded to the nearest bfloat16, and NaN and infinity stay what they are.
+func TestBFloat16Rounding(t *testing.T) {
+	e := bfloat16Engine(t, 1)
+	s := kernel.ConvShape{N: 1, H: 1, W: 1, In: 32, Out: 32, Kernel: 3}
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, v := range []float32{0, 1, -1, 1.0039062, 1.00390625, 1.01171875, 1.0117188, -3.1415927, 1e-20, 3e38, inf, -inf, nan} {
+		for _, ofImage := range []bool{true, false} {
+			x, w, y := make([]float32, s.In), make([]float32, 9*s.In*s.Out), result(s.Out)
+			const channel, out = 5, 19
+			centre := (4*s.In+channel)*s.Out + out
+			x[channel], w[centre] = 1, 1
+			if ofImage {
+				x[channel] = v
+			} else {
+				w[centre] = v
+			}
+			e.Conv(s, y, whole(x, s.In), w, nil)
+			want := round(v)
+			if v != v {
+				want = v
+			}
+			if y[out] != want && want == want || want != want && y[out] == y[out] {
+				t.Errorf("of %g (in the image: %v) comes %g, want %g", v, ofImage, y[out], want)
+			}
+		}
+	}
+}
