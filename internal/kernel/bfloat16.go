@@ -176,26 +176,13 @@ func (e *Engine) takeResults(s ConvShape, p int, y []Channels, sums []float32, t
 
 // roundRows is padRows, of x in bfloat16, with room to read some pixels more.
 func (e *Engine) roundRows(s ConvShape, part *part, x []Channels, lo, hi int) (band []uint16, top int) {
-	wide := (s.W + 2) * s.In
-	top = s.paddedRow(lo)
-	end := s.paddedRow(hi-1) + 3
-	band = grow(&part.rounds.band, (end-top)*wide+bfloat16Pixels*s.In)
-	for v := top; v < end; v++ {
-		dst := band[(v-top)*wide:][:wide]
-		n, h := v/(s.H+2), v%(s.H+2)-1
-		if h < 0 || h == s.H {
-			clear(dst)
-			continue
-		}
-		clear(dst[:s.In])
-		at := s.In
+	return padRows(s, &part.rounds.band, bfloat16Pixels*s.In, lo, hi, func(dst []uint16, row int) {
+		at := 0
 		for _, c := range x {
 			r := &part.rounds.image
-			*r = rounding{y: dst[at:], x: c.Values[(n*s.H+h)*s.W*c.Count:], yStride: s.In, xStride: c.Count, cols: c.Count, rows: s.W}
+			*r = rounding{y: dst[at:], x: c.Values[row*s.W*c.Count:], yStride: s.In, xStride: c.Count, cols: c.Count, rows: s.W}
 			e.isa.bfloat16.round(r)
 			at += c.Count
 		}
-		clear(dst[wide-s.In:])
-	}
-	return band, top
+	})
 }

@@ -200,10 +200,17 @@ func (s ConvShape) paddedRow(r int) int { return r + r/s.H*2 }
 // padRows copies the padded rows around the image rows lo..hi (n*H+h) of x and
 // returns them with the number of the first, counted as paddedRow does.
 func (s ConvShape) padRows(buf *[]float32, x []float32, lo, hi int) (band []float32, top int) {
-	wide, row := (s.W+2)*s.In, s.W*s.In
+	row := s.W * s.In
+	return padRows(s, buf, 0, lo, hi, func(dst []float32, r int) { copy(dst, x[r*row:][:row]) })
+}
+
+// padRows makes those rows of what fill writes for each image row, with room for so
+// many more elements behind them.
+func padRows[T any](s ConvShape, buf *[]T, more, lo, hi int, fill func(dst []T, r int)) (band []T, top int) {
+	wide := (s.W + 2) * s.In
 	top = s.paddedRow(lo)
 	end := s.paddedRow(hi-1) + 3
-	band = grow(buf, (end-top)*wide)
+	band = grow(buf, (end-top)*wide+more)
 	for v := top; v < end; v++ {
 		dst := band[(v-top)*wide:][:wide]
 		n, h := v/(s.H+2), v%(s.H+2)-1
@@ -212,8 +219,8 @@ func (s ConvShape) padRows(buf *[]float32, x []float32, lo, hi int) (band []floa
 			continue
 		}
 		clear(dst[:s.In])
-		copy(dst[s.In:], x[(n*s.H+h)*row:][:row])
-		clear(dst[s.In+row:])
+		fill(dst[s.In:wide-s.In], n*s.H+h)
+		clear(dst[wide-s.In:])
 	}
 	return band, top
 }
