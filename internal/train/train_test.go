@@ -403,20 +403,21 @@ func TestMemoryDoesNotGrowFromStepToStep(t *testing.T) {
 	for i := 0; i < len(targets); i += 4 {
 		targets[i+i/4%4] = 1
 	}
-	run := func(n int) uint64 {
+	// Scratch memory grows when a thread first gets the work that needs it, which may be
+	// in any step: the median step is one of those where nothing grew.
+	allocated := make([]uint64, 20)
+	for i := range allocated {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		for i := range n {
-			if _, err := step.Run(images, targets, int64(i)); err != nil {
-				t.Fatal(err)
-			}
+		if _, err := step.Run(images, targets, int64(i)); err != nil {
+			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)
-		return (after.TotalAlloc - before.TotalAlloc) / uint64(n)
+		allocated[i] = after.TotalAlloc - before.TotalAlloc
 	}
-	run(2) // scratch memory grows to its size
+	slices.Sort(allocated)
 	// One activation at full resolution has 4*64*64*4 values: 256 KiB.
-	if bytes := run(20); bytes > 200<<10 {
+	if bytes := allocated[len(allocated)/2]; bytes > 200<<10 {
 		t.Errorf("a step allocates %d KiB, want less than the smallest activation", bytes>>10)
 	}
 }
