@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // Convolutions of operands that are rounded to bfloat16, the first 16 bits of a
 // float32, with sums in float32: the processor's tile registers (AMX) hold 16 rows of
 // 32 such numbers, and a product of two tiles is one instruction. That is so much
@@ -18,10 +20,11 @@ const (
 
 // bfloat16Loops are the loops of an instruction set.
 type bfloat16Loops struct {
-	products func(*bfloat16Products)
-	round    func(*rounding)
-	pairs    func(y []uint16, x []float32) // y (k/2, 32, 2) from x (k, 32)
-	start    func() error                  // asks the system for the tile registers
+	products    func(*bfloat16Products)
+	gradWeights func(*bfloat16GradWeights)
+	round       func(*rounding)
+	pairs       func(y []uint16, x []float32, stride int) // y (k/2, 32, 2) from x (k, stride)
+	start       func() error                              // asks the system for the tile registers
 }
 
 // bfloat16Products is
@@ -38,6 +41,20 @@ type bfloat16Products struct {
 	blocks, steps int
 }
 
+// bfloat16GradWeights is
+//
+//	c[i*cTap+m*cRow+n] = initial[i*iTap+m*iRow+n] + sum over k < steps*32 of
+//	                     a[m*aRow+i/3*line+i%3+k] * b(k, n)
+//
+// for taps i < 9, m < 32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The assembly reads
+// this struct by its field names.
+type bfloat16GradWeights struct {
+	c, initial             []float32
+	a, b                   []uint16
+	cTap, cRow, iTap, iRow int
+	aRow, line, steps      int
+}
+
 // rounding is y[r*yStride+i] = x[r*xStride+i] in bfloat16, for r < rows, i < cols.
 // The assembly reads this struct by its field names.
 type rounding struct {
@@ -49,9 +66,14 @@ type rounding struct {
 
 // bfloat16Part is the scratch of one piece of work.
 type bfloat16Part struct {
-	products bfloat16Products
-	image    rounding
-	band     []uint16 // zero-padded rows of an image
+	products    bfloat16Products
+	gradWeights bfloat16GradWeights
+	image       rounding
+	band        []uint16  // zero-padded rows of an image
+	lines       []uint16  // of pixels of an image, by channel
+	grads       []uint16  // pairs of pixels of a gradient
+	pairs       []uint16  // of pixels of an image
+	sums        []float32 // of a block of weights
 }
 
 // roundsOperands tells whether the convolution is done in bfloat16.
@@ -86,7 +108,7 @@ func (e *Engine) correlateBFloat16(s ConvShape, y, x []Channels, bias []float32,
 			w.pack(taps, from, bfloat16Channels, i/bands*bfloat16Columns, bfloat16Columns, bfloat16Columns)
 			for tap := range 9 {
 				const size = bfloat16Channels * bfloat16Columns
-				loops.pairs(packed[i/bands*panel+(tap*s.In+from)*bfloat16Columns:][:size], taps[tap*size:][:size])
+				loops.pairs(packed[i/bands*panel+(tap*s.In+from)*bfloat16Columns:][:size], taps[tap*size:], bfloat16Columns)
 			}
 		}
 	})
@@ -185,4 +207,114 @@ func (e *Engine) roundRows(s ConvShape, part *part, x []Channels, lo, hi int) (b
 			at += c.Count
 		}
 	})
+}
+
+const (
+	bfloat16GradFloats = 5 << 17 // of the gradient in a band: most of the second cache
+	bfloat16Steps      = 8       // of products at once, whose pixels stay in the first cache
+)
+
+// gradWeightsBFloat16 computes dw from x and dy. The rows of the images lie in one line,
+// with zeros between them and between the images, so for each tap the products are of the
+// same pixels of dy and of x, a constant further on. The pixels are what is summed over:
+// the tiles are of x by its channels, and of dy by pairs of pixels.
+func (e *Engine) gradWeightsBFloat16(s ConvShape, dw []float32, x []Channels, dy []float32) {
+	line := (s.W + 2) &^ 1 // pixels: at least one of zeros, and whole pairs
+	rows := max(1, bfloat16GradFloats/(line*(s.Out+bfloat16Channels)))
+	panels := s.Out / bfloat16Columns
+	e.sumParts(dw, s.N*s.H*s.W*s.In, s.N*s.H, s.In/bfloat16Channels, func(p int, dw []float32, lo, hi, first, last int) {
+		part := &e.parts[p]
+		for from := lo; from < hi; {
+			to := min(from+rows, hi)
+			top, end := from+from/s.H, to+(to-1)/s.H // rows of the line, one of zeros behind each image
+			steps := ((end-top)*line + bfloat16Pixels - 1) / bfloat16Pixels
+			pixels := steps * bfloat16Pixels
+			grads := grow(&part.rounds.grads, panels*pixels*bfloat16Columns)
+			for panel := range panels {
+				e.pairRows(s, line, grads[panel*pixels*bfloat16Columns:][:pixels*bfloat16Columns], Channels{dy, s.Out}, panel*bfloat16Columns, top, end)
+			}
+			for block := first; block < last; block++ {
+				channel := block * bfloat16Channels
+				lines, stride := e.imageLines(s, line, part, x, channel, pixels, top, end)
+				for panel := range panels {
+					e.sumBlock(s, part, dw[channel*s.Out+panel*bfloat16Columns:], from == lo, lines, stride, line, grads[panel*pixels*bfloat16Columns:], steps)
+				}
+			}
+			from = to
+		}
+	})
+}
+
+// sumBlock adds the products of all pixels of some lines and grads to a block of dw, or
+// overwrites it.
+func (e *Engine) sumBlock(s ConvShape, part *part, dw []float32, fresh bool, lines []uint16, stride, line int, grads []uint16, steps int) {
+	const size = bfloat16Channels * bfloat16Columns
+	sums := grow(&part.rounds.sums, 9*size)
+	t := &part.rounds.gradWeights
+	*t = bfloat16GradWeights{initial: dw, iTap: s.In * s.Out, iRow: s.Out, aRow: stride, line: line}
+	if fresh {
+		t.initial, t.iTap, t.iRow = zeros[:], 0, 0
+	}
+	chunks := (steps + bfloat16Steps - 1) / bfloat16Steps
+	for i := range chunks {
+		at := steps * i / chunks
+		t.steps = steps*(i+1)/chunks - at
+		t.a, t.b = lines[at*bfloat16Pixels:], grads[at*bfloat16Pixels*bfloat16Columns:]
+		t.c, t.cTap, t.cRow = sums, size, bfloat16Columns
+		if i == chunks-1 {
+			t.c, t.cTap, t.cRow = dw, s.In*s.Out, s.Out
+		}
+		e.isa.bfloat16.gradWeights(t)
+		t.initial, t.iTap, t.iRow = sums, size, bfloat16Columns
+	}
+}
+
+// imageLines returns some channels of x, from channel on, by the channel: lines, stride
+// apart, that begin at the pixel before the row before row top.
+func (e *Engine) imageLines(s ConvShape, line int, part *part, x []Channels, channel, pixels, top, end int) (lines []uint16, stride int) {
+	const lead, eight = 2, 16 // zeros, of which one is not used; eight pairs
+	length := (lead + 2*line + pixels + 2 + eight - 1) / eight * eight
+	for channel >= x[0].Count {
+		channel -= x[0].Count
+		x = x[1:]
+	}
+	pairs := grow(&part.rounds.pairs, length*bfloat16Channels)
+	clear(pairs[:lead*bfloat16Channels])
+	e.pairRows(s, line, pairs[lead*bfloat16Channels:], x[0], channel, top-1, end+1)
+	stride = (length+31)/64*64 + 32 // lines begin in all sets of a cache
+	lines = grow(&part.rounds.lines, bfloat16Channels*stride)
+	e.isa.transpose(transposition{
+		dst: floats(lines), dstRow: stride / 2, rows: bfloat16Channels,
+		src: floats(pairs), srcRow: bfloat16Channels, cols: length / 2,
+	})
+	return lines[1:], stride
+}
+
+// pairRows fills dst with the pairs of pixels of rows top..end of a line, of 32 channels
+// of x from channel on, and with zeros.
+func (e *Engine) pairRows(s ConvShape, line int, dst []uint16, x Channels, channel, top, end int) {
+	for v := top; v < end; v++ {
+		row := dst[:line*bfloat16Columns]
+		dst = dst[len(row):]
+		n, h := v/(s.H+1), v%(s.H+1)
+		if v < 0 || h == s.H || n == s.N {
+			clear(row)
+			continue
+		}
+		from := x.Values[(n*s.H+h)*s.W*x.Count+channel:]
+		whole := s.W &^ 1 * bfloat16Columns
+		e.isa.bfloat16.pairs(row[:whole], from, x.Count)
+		clear(row[whole:])
+		if s.W%2 == 1 {
+			var last [2 * bfloat16Columns]float32
+			copy(last[:bfloat16Columns], from[(s.W-1)*x.Count:])
+			e.isa.bfloat16.pairs(row[whole:][:2*bfloat16Columns], last[:], bfloat16Columns)
+		}
+	}
+	clear(dst)
+}
+
+// floats is v, each float two of its numbers.
+func floats(v []uint16) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(v))), len(v)/2)
 }

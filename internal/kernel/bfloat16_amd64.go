@@ -10,7 +10,12 @@ func bfloat16ProductsAMX(p *bfloat16Products)
 //go:noescape
 func bfloat16RoundAMX(r *rounding)
 
-// bfloat16PairsAMX computes y (k/2, 32, 2) from x (k, 32).
+// bfloat16GradWeightsAMX does sums.
 //
 //go:noescape
-func bfloat16PairsAMX(y []uint16, x []float32)
+func bfloat16GradWeightsAMX(sums *bfloat16GradWeights)
+
+// bfloat16PairsAMX computes y (k/2, 32, 2) from x (k, stride).
+//
+//go:noescape
+func bfloat16PairsAMX(y []uint16, x []float32, stride int)

@@ -17,6 +17,12 @@
 #define TDPBF16PS_T7_T4_T1       BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc
 #define TDPBF16PS_T6_T5_T2       BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5
 #define TDPBF16PS_T7_T5_T3       BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd
+#define TILELOADD_T2_BX_AX       BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x14; BYTE $0x03
+#define TILELOADD_T3_BX_AX_64    BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0x5c; BYTE $0x03; BYTE $0x40
+#define TILESTORED_T0_SI_AX      BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x04; BYTE $0x06
+#define TILESTORED_T1_SI_AX_64   BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x4c; BYTE $0x06; BYTE $0x40
+#define TILESTORED_T2_BX_AX      BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x14; BYTE $0x03
+#define TILESTORED_T3_BX_AX_64   BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x5c; BYTE $0x03; BYTE $0x40
 #define TILESTORED_T0_SI_CX      BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x04; BYTE $0x0e
 #define TILESTORED_T1_SI_CX_64   BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x4c; BYTE $0x0e; BYTE $0x40
 #define TILESTORED_T2_SI_CX_2048 BYTE $0xc4; BYTE $0xe2; BYTE $0x7a; BYTE $0x4b; BYTE $0x94; BYTE $0x0e; LONG $2048
@@ -140,28 +146,110 @@ vector:
 	VZEROUPPER
 	RET
 
-// func bfloat16PairsAMX(y []uint16, x []float32)
-TEXT ·bfloat16PairsAMX(SB), NOSPLIT, $0-48
+// func bfloat16PairsAMX(y []uint16, x []float32, stride int)
+TEXT ·bfloat16PairsAMX(SB), NOSPLIT, $0-56
 	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
-	MOVQ x_len+32(FP), CX
-	SHRQ $6, CX
+	MOVQ stride+48(FP), DX
+	SHLQ $2, DX
 	VMOVDQU64 turns<>(SB), Z2
+	SHRQ $6, CX
+	JZ   paired
 
 pair:
 	VMOVUPS (SI), Z0
-	VMOVUPS 128(SI), Z1
+	VMOVUPS (SI)(DX*1), Z1
 	VCVTNE2PS2BF16_Z0_Z1_Z0
 	VPERMW  Z0, Z2, Z3
 	VMOVDQU64 Z3, (DI)
 	VMOVUPS 64(SI), Z0
-	VMOVUPS 192(SI), Z1
+	VMOVUPS 64(SI)(DX*1), Z1
 	VCVTNE2PS2BF16_Z0_Z1_Z0
 	VPERMW  Z0, Z2, Z3
 	VMOVDQU64 Z3, 64(DI)
-	ADDQ $256, SI
+	LEAQ (SI)(DX*2), SI
 	ADDQ $128, DI
 	DECQ CX
 	JNZ  pair
+
+paired:
 	VZEROUPPER
+	RET
+
+// func bfloat16GradWeightsAMX(sums *bfloat16GradWeights)
+TEXT ·bfloat16GradWeightsAMX(SB), NOSPLIT, $0-8
+	MOVQ sums+0(FP), R8
+	LEAQ tileConfig<>(SB), AX
+	LDTILECFG_AX
+	MOVQ bfloat16GradWeights_a(R8), R10
+	MOVQ bfloat16GradWeights_c(R8), R11
+	MOVQ bfloat16GradWeights_initial(R8), R9
+	MOVQ bfloat16GradWeights_aRow(R8), DX
+	MOVQ bfloat16GradWeights_line(R8), R15
+	SHLQ $1, DX
+	SHLQ $1, R15
+	SUBQ $6, R15
+	MOVQ $128, CX
+	MOVQ $9, R12
+
+tap:
+	MOVQ R9, SI
+	MOVQ bfloat16GradWeights_iRow(R8), AX
+	SHLQ $2, AX
+	MOVQ AX, BX
+	SHLQ $4, BX
+	ADDQ SI, BX
+	TILELOADD_T0_SI_AX
+	TILELOADD_T1_SI_AX_64
+	TILELOADD_T2_BX_AX
+	TILELOADD_T3_BX_AX_64
+	MOVQ R10, SI
+	MOVQ DX, BX
+	SHLQ $4, BX
+	ADDQ SI, BX
+	MOVQ bfloat16GradWeights_b(R8), DI
+	MOVQ bfloat16GradWeights_steps(R8), R13
+
+pixels:
+	TILELOADD_T4_SI_DX
+	TILELOADD_T6_DI_CX
+	TDPBF16PS_T6_T4_T0
+	TILELOADD_T7_DI_CX_64
+	TDPBF16PS_T7_T4_T1
+	TILELOADD_T5_BX_DX
+	TDPBF16PS_T6_T5_T2
+	TDPBF16PS_T7_T5_T3
+	ADDQ $64, SI
+	ADDQ $64, BX
+	ADDQ $2048, DI
+	DECQ R13
+	JNZ  pixels
+	MOVQ R11, SI
+	MOVQ bfloat16GradWeights_cRow(R8), AX
+	SHLQ $2, AX
+	MOVQ AX, BX
+	SHLQ $4, BX
+	ADDQ SI, BX
+	TILESTORED_T0_SI_AX
+	TILESTORED_T1_SI_AX_64
+	TILESTORED_T2_BX_AX
+	TILESTORED_T3_BX_AX_64
+	MOVQ bfloat16GradWeights_iTap(R8), AX
+	LEAQ (R9)(AX*4), R9
+	MOVQ bfloat16GradWeights_cTap(R8), AX
+	LEAQ (R11)(AX*4), R11
+	ADDQ $2, R10
+	CMPQ R12, $7
+	JEQ  nextRow
+	CMPQ R12, $4
+	JNE  nextTap
+
+nextRow:
+	ADDQ R15, R10
+
+nextTap:
+	DECQ R12
+	JNZ  tap
+	TILERELEASE
 	RET

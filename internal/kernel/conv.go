@@ -229,6 +229,10 @@ func padRows[T any](s ConvShape, buf *[]T, more, lo, hi int, fill func(dst []T, 
 // x (N, H, W, In) and dy (N, H, W, Out).
 func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, channels []Channels, dy []float32) {
 	pixels := s.N * s.H * s.W
+	if e.roundsOperands(s, nil, channels) && s.Out%bfloat16Columns == 0 {
+		e.gradWeightsBFloat16(s, dw[:9*s.In*s.Out], channels, dy)
+		return
+	}
 	if e.prefersWinograd(s) {
 		e.winogradGradWeights(s, dw[:9*s.In*s.Out], channels, dy[:pixels*s.Out])
 		return
@@ -245,7 +249,7 @@ func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, channels []Channels,
 	wide, out := (s.W+2)*s.In, s.W*s.Out
 	rows := max(1, bandFloats/wide-2)
 	chunk := max(1, sumPixels/s.W)
-	e.sumParts(dw[:9*s.In*s.Out], x, s.N*s.H, e.isa.panels(s.Out), func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
+	e.sumParts(dw[:9*s.In*s.Out], len(x), s.N*s.H, e.isa.panels(s.Out), func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
 		*t = tile{cRow: s.Out, aRow: 1, aStep: s.In, aJump: wide}
@@ -289,13 +293,13 @@ func (t *tile) accumulate(c []float32, fresh bool) {
 	}
 }
 
-// sumParts computes dw by f, which writes to its dw the sum over rows lo..hi of
-// the columns in panels panelLo..panelHi. Where dw is larger than x, so that it is
-// better to read all of x in each thread than to add up sums, and there are panels
-// for all threads, these are shared out; otherwise the rows are, and the parts' sums
-// are added in the order of the parts.
-func (e *Engine) sumParts(dw, x []float32, rows, panels int, f func(part int, dw []float32, lo, hi, panelLo, panelHi int)) {
-	if panels >= e.threads && len(dw) > len(x) {
+// sumParts computes dw by f, which writes to its dw the sum over rows lo..hi of what is
+// in panels panelLo..panelHi. Where dw is larger than the image, of so many values, so
+// that it is better to read all of it in each thread than to add up sums, and there are
+// panels for all threads, these are shared out; otherwise the rows are, and the parts'
+// sums are added in the order of the parts.
+func (e *Engine) sumParts(dw []float32, image, rows, panels int, f func(part int, dw []float32, lo, hi, panelLo, panelHi int)) {
+	if panels >= e.threads && len(dw) > image {
 		e.Parallel(panels, func(part, lo, hi int) { f(part, dw, 0, rows, lo, hi) })
 		return
 	}
@@ -327,7 +331,7 @@ type pixelProducts struct {
 func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
 	panels := e.isa.panels(s.out)
 	columns := s.halves * s.out
-	e.sumParts(dw[:s.in*columns], x[:s.pixels*s.in], s.pixels, s.halves*panels, func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
+	e.sumParts(dw[:s.in*columns], s.pixels*s.in, s.pixels, s.halves*panels, func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
 		*t = tile{cRow: columns, aRow: 1, aStep: s.in}

@@ -64,7 +64,7 @@ func instructionSets() []*instructionSet {
 	if rounding.missing == "" {
 		rounding.missing = missing(x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16, "AVX-512 and AMX for bfloat16")
 	}
-	rounding.bfloat16 = &bfloat16Loops{bfloat16ProductsAMX, bfloat16RoundAMX, bfloat16PairsAMX, requestTiles}
+	rounding.bfloat16 = &bfloat16Loops{bfloat16ProductsAMX, bfloat16GradWeightsAMX, bfloat16RoundAMX, bfloat16PairsAMX, requestTiles}
 	return append(sets, &rounding)
 }
 

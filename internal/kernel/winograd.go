@@ -387,7 +387,7 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 	}
 	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
 	gradFloats := frequencies * panelStride(tileBlock, e.isa.wide)
-	e.sumParts(dw, nil, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
+	e.sumParts(dw, 0, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
 		part := &e.parts[p]
 		sums := grow(&part.products, panels*sumFloats)
 		for from := lo; from < hi; from += tileBlock {
