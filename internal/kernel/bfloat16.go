@@ -230,9 +230,7 @@ func (e *Engine) gradWeightsBFloat16(s ConvShape, dw []float32, x []Channels, dy
 			steps := ((end-top)*line + bfloat16Pixels - 1) / bfloat16Pixels
 			pixels := steps * bfloat16Pixels
 			grads := grow(&part.rounds.grads, panels*pixels*bfloat16Columns)
-			for panel := range panels {
-				e.pairRows(s, line, grads[panel*pixels*bfloat16Columns:][:pixels*bfloat16Columns], Channels{dy, s.Out}, panel*bfloat16Columns, top, end)
-			}
+			e.pairRows(s, line, grads, pixels*bfloat16Columns, Channels{dy, s.Out}, 0, top, end)
 			for block := first; block < last; block++ {
 				channel := block * bfloat16Channels
 				lines, stride := e.imageLines(s, line, part, x, channel, pixels, top, end)
@@ -280,7 +278,7 @@ func (e *Engine) imageLines(s ConvShape, line int, part *part, x []Channels, cha
 	}
 	pairs := grow(&part.rounds.pairs, length*bfloat16Channels)
 	clear(pairs[:lead*bfloat16Channels])
-	e.pairRows(s, line, pairs[lead*bfloat16Channels:], x[0], channel, top-1, end+1)
+	e.pairRows(s, line, pairs[lead*bfloat16Channels:], length*bfloat16Channels, x[0], channel, top-1, end+1)
 	stride = (length+31)/64*64 + 32 // lines begin in all sets of a cache
 	lines = grow(&part.rounds.lines, bfloat16Channels*stride)
 	e.isa.transpose(transposition{
@@ -290,28 +288,32 @@ func (e *Engine) imageLines(s ConvShape, line int, part *part, x []Channels, cha
 	return lines[1:], stride
 }
 
-// pairRows fills dst with the pairs of pixels of rows top..end of a line, of 32 channels
-// of x from channel on, and with zeros.
-func (e *Engine) pairRows(s ConvShape, line int, dst []uint16, x Channels, channel, top, end int) {
+// pairRows fills the panels of dst, so far apart, with the pairs of pixels of rows
+// top..end of a line, of 32 channels of x each from channel on, and with zeros.
+func (e *Engine) pairRows(s ConvShape, line int, dst []uint16, apart int, x Channels, channel, top, end int) {
+	row := line * bfloat16Columns
+	whole := s.W &^ 1 * bfloat16Columns
 	for v := top; v < end; v++ {
-		row := dst[:line*bfloat16Columns]
-		dst = dst[len(row):]
 		n, h := v/(s.H+1), v%(s.H+1)
-		if v < 0 || h == s.H || n == s.N {
-			clear(row)
-			continue
-		}
-		from := x.Values[(n*s.H+h)*s.W*x.Count+channel:]
-		whole := s.W &^ 1 * bfloat16Columns
-		e.isa.bfloat16.pairs(row[:whole], from, x.Count)
-		clear(row[whole:])
-		if s.W%2 == 1 {
-			var last [2 * bfloat16Columns]float32
-			copy(last[:bfloat16Columns], from[(s.W-1)*x.Count:])
-			e.isa.bfloat16.pairs(row[whole:][:2*bfloat16Columns], last[:], bfloat16Columns)
+		for panel, at := 0, (v-top)*row; at < len(dst); panel, at = panel+1, at+apart {
+			dst := dst[at:][:row]
+			if v < 0 || h == s.H || n == s.N {
+				clear(dst)
+				continue
+			}
+			from := x.Values[(n*s.H+h)*s.W*x.Count+channel+panel*bfloat16Columns:]
+			e.isa.bfloat16.pairs(dst[:whole], from, x.Count)
+			clear(dst[whole:])
+			if s.W%2 == 1 {
+				var last [2 * bfloat16Columns]float32
+				copy(last[:bfloat16Columns], from[(s.W-1)*x.Count:])
+				e.isa.bfloat16.pairs(dst[whole:][:2*bfloat16Columns], last[:], bfloat16Columns)
+			}
 		}
 	}
-	clear(dst)
+	for at := (end - top) * row; at < len(dst); at += apart {
+		clear(dst[at:min(at-(end-top)*row+apart, len(dst))])
+	}
 }
 
 // floats is v, each float two of its numbers.
