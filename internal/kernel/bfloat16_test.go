@@ -36,10 +36,12 @@ func TestConvBFloat16(t *testing.T) {
 		{N: 1, H: 3, W: 31, In: 64, Out: 64, Kernel: 3},
 		{N: 1, H: 67, W: 33, In: 64, Out: 32, Kernel: 3},
 		{N: 20, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},
-		{N: 1, H: 9, W: 5, In: 32, Out: 96, Kernel: 3}, // whose image of two is float32
-		{N: 1, H: 9, W: 5, In: 48, Out: 32, Kernel: 3}, // float32
-		{N: 1, H: 8, W: 8, In: 32, Out: 16, Kernel: 3}, // float32
-		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1}, // float32
+		{N: 3, H: 7, W: 8, In: 192, Out: 64, Kernel: 3},   // whose gradient of weights is shared out by channels
+		{N: 1, H: 40, W: 301, In: 64, Out: 32, Kernel: 3}, // ... and this one's is summed in two bands
+		{N: 1, H: 9, W: 5, In: 32, Out: 96, Kernel: 3},    // whose image of two is float32
+		{N: 1, H: 9, W: 5, In: 48, Out: 32, Kernel: 3},    // float32
+		{N: 1, H: 8, W: 8, In: 32, Out: 16, Kernel: 3},    // float32
+		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1},    // float32
 	} {
 		rng := rand.New(rand.NewPCG(uint64(i), 0))
 		rounded := func(n int) []float32 {
