@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 )
 
@@ -241,25 +243,32 @@ func TestFromTrainingToMasks(t *testing.T) {
 
 // A run that is interrupted saves where it stands, and goes on from there.
 func TestInterrupted(t *testing.T) {
-	for _, tc := range []struct{ name, set string }{
-		{"images", "train.batch_size=2"},
-		{"patches", "data={patches: 2, augment: {turn_90: 0.5, crop: 0.3, elastic: 1, noise: 0.1}}"},
+	for _, tc := range []struct {
+		name string
+		set  []string
+	}{
+		{"images", []string{"--set", "train.batch_size=2"}},
+		{"patches", []string{"--set", "data={patches: 2, augment: {turn_90: 0.5, crop: 0.3, elastic: 1, noise: 0.1}}"}},
+		{"bfloat16", bfloat16("--set", "train.batch_size=2", "--set", "threads=2")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inFolder(t)
+			if tc.name == "bfloat16" {
+				needBFloat16(t)
+			}
 			ctx, cancel := context.WithCancel(t.Context())
 			p, stderr := onTerminal("1/3  loss", cancel) // the bar after the first step
-			if code := run(ctx, tiny("--set", tc.set), p); code != 130 {
+			if code := run(ctx, tiny(tc.set...), p); code != 130 {
 				t.Fatalf("exit code %d, want 130\n%s", code, stderr.String())
 			}
 			if want := "train: interrupted: saved to run/checkpoints, --resume auto goes on from there\n"; !strings.HasSuffix(stderr.String(), want) {
 				t.Errorf("got %q, want it to end with %q", stderr.String(), want)
 			}
-			o := command(t, tiny("--set", tc.set, "--resume", "auto")...)
+			o := command(t, tiny(append(tc.set, "--resume", "auto")...)...)
 			if o.code != 0 || !strings.Contains(o.stderr, "resuming at step 1, epoch 1 of 2") {
 				t.Errorf("exit code %d\n%s", o.code, o.stderr)
 			}
-			must(t, tiny("--set", tc.set, "--set", "out=straight")...)
+			must(t, tiny(append(tc.set, "--out", "straight")...)...)
 			must(t, "export", "--checkpoint", "straight/checkpoints/last.safetensors", "--out", "a")
 			must(t, "export", "--checkpoint", "run/checkpoints/last.safetensors", "--out", "b")
 			tensors := func(path string) string { _, after, _ := strings.Cut(must(t, "inspect", path), "\n\n"); return after }
@@ -267,6 +276,49 @@ func TestInterrupted(t *testing.T) {
 				t.Errorf("the interrupted run ended with\n%s\nwant\n%s", tensors("b"), tensors("a"))
 			}
 		})
+	}
+}
+
+// bfloat16 are flags for a net that rounds the operands of most of its convolutions.
+func bfloat16(flags ...string) []string {
+	return append([]string{"--set", "kernel=bfloat16", "--set", "model.base_channels=32"}, flags...)
+}
+
+func needBFloat16(t *testing.T) {
+	t.Helper()
+	if _, err := kernel.NewEngine(1, "bfloat16"); err != nil {
+		t.Skipf("not tested here: %v", err)
+	}
+}
+
+// Training in bfloat16 gives other weights than in float32, but hardly another loss.
+func TestBFloat16(t *testing.T) {
+	needBFloat16(t)
+	inFolder(t)
+	must(t, tiny(bfloat16()...)...)
+	must(t, tiny(bfloat16("--set", "kernel=auto", "--out", "float32")...)...)
+	if d := difference(load(t, "run", "last"), load(t, "float32", "last")); !strings.HasPrefix(d, "other ") {
+		t.Errorf("%q, want other weights", d)
+	}
+	losses := func(run string) (v []float64) { // of training and validation
+		for line := range strings.Lines(metrics(t, run)) {
+			for _, cell := range strings.Split(line, ",")[3:5] {
+				if x, err := strconv.ParseFloat(cell, 64); err == nil {
+					v = append(v, x)
+				}
+			}
+		}
+		return v
+	}
+	got, want := losses("run"), losses("float32")
+	if len(got) != 4 || len(want) != 4 {
+		t.Fatalf("losses %v and %v, want 4 each", got, want)
+	}
+	for i, w := range want {
+		if math.Abs(got[i]-w) > 0.02*w {
+			t.Errorf("losses of the epochs %v, want those of float32, %v", got, want)
+			break
+		}
 	}
 }
 

@@ -38,7 +38,8 @@ type Config struct {
 	Out string `yaml:"out"`
 	// Threads is the number of threads of the ops, >= 0; 0 is one a core.
 	Threads int `yaml:"threads" range:"[0,1024]"`
-	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic".
+	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic",
+	// or "bfloat16", whose convolutions are less exact.
 	Kernel     string                `yaml:"kernel" enum:"auto,avx512,avx2,generic,bfloat16"`
 	Data       data.Config           `yaml:"data"`
 	Model      model.Config          `yaml:"model"`
