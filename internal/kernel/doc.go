@@ -15,10 +15,12 @@
 // strides. A row of a zero-padded NHWC image holds the (kw, ci) neighbourhood
 // of each pixel as 3*In consecutive floats, so a 3x3 convolution needs no
 // im2col. Where there are channels and pixels enough, 3x3 convolutions are done
-// by Winograd's algorithm, whose products are a quarter of that (see winograd). An engine that was asked for
-// bfloat16 rounds the operands of 3x3 convolutions instead (see correlateBFloat16).
+// by Winograd's algorithm, whose products are a quarter of that (see winograd). An engine
+// that was asked for bfloat16 rounds the operands of 3x3 convolutions and of
+// their gradients instead (see correlateBFloat16).
 //
 // NaN and infinities pass through as IEEE 754 says, except that Winograd's
-// algorithm makes NaN of all results of a 4x4 tile near one. Results are bit for bit
+// algorithm makes NaN of all results of a 4x4 tile near one, and the gradients of
+// weights in bfloat16 are NaN if the image has one. Results are bit for bit
 // the same from run to run with the same thread count and instruction set.
 package kernel

@@ -1,6 +1,6 @@
 """Measures this program and PyTorch in turn: the same net, loss and optimizer on random images.
 
-    go build -o unet ./cmd/train && python3 internal/train/testdata/speed.py ./unet [--base 32] [--turns 5]
+    go build -o unet ./cmd/train && python3 internal/train/testdata/speed.py ./unet [--base 32] [--turns 5] [--bfloat16]
 
 Prints the medians of both, and of the ratios of each turn: the speed of a shared machine varies too
 much to compare figures of different minutes. PyTorch runs with channels last, its faster setting.
@@ -15,7 +15,7 @@ import sys
 import time
 
 
-def peer(base, batch, steps, threads):
+def peer(base, batch, steps, threads, bfloat16):
     """One measurement of PyTorch, in a process of its own for its memory."""
     import torch
     import torch.nn.functional as F
@@ -30,13 +30,17 @@ def peer(base, batch, steps, threads):
     weight = torch.tensor([1.0, 2.0, 3.0, 4.0])
     optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=1e-4)
 
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16)
+
     def step():
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(net(image), target, weight=weight).backward()
+        with autocast:
+            loss = F.cross_entropy(net(image), target, weight=weight)
+        loss.backward()
         optimizer.step()
 
     def infer():
-        with torch.no_grad():
+        with torch.no_grad(), autocast:
             net(image)
 
     def images_per_second(run):
@@ -64,20 +68,24 @@ def main():
     p.add_argument("--steps", type=int, default=8)
     p.add_argument("--turns", type=int, default=5)
     p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--bfloat16", action="store_true", help="our kernel bfloat16 and PyTorch's autocast")
     p.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.peer:
-        return peer(a.base, a.batch, a.steps, a.threads)
+        return peer(a.base, a.batch, a.steps, a.threads, a.bfloat16)
 
     def run(*command):
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     shared = ["--steps", str(a.steps)]
+    rounding = ["--bfloat16"] if a.bfloat16 else []
     ours, theirs = [], []
     for _ in range(a.turns):
         settings = {"model.base_channels": a.base, "model.depth": 4, "train.batch_size": a.batch, "threads": a.threads}
+        if a.bfloat16:
+            settings["kernel"] = "bfloat16"
         ours.append(run(a.program, "bench", "--json", *shared, *(f"--set={k}={v}" for k, v in settings.items())))
-        theirs.append(run(sys.executable, __file__, "--peer", *shared, *(f"--{k}={getattr(a, k)}" for k in ("base", "batch", "threads"))))
+        theirs.append(run(sys.executable, __file__, "--peer", *shared, *rounding, *(f"--{k}={getattr(a, k)}" for k in ("base", "batch", "threads"))))
     for key in ("train_images_per_second", "infer_images_per_second", "peak_rss_mb"):
         x, y = [m[key] for m in ours], [m[key] for m in theirs]
         ratios = sorted(b / c for b, c in zip(x, y))
