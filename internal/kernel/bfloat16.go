@@ -29,16 +29,17 @@ type bfloat16Loops struct {
 
 // bfloat16Products is
 //
-//	c[m*32+n] = initial[n] + sum over j < 3, k < blocks*32 of
+//	c[m*32+n] = initial[n] + sum over j < rows, k < blocks*32 of
 //	            a[m*aRow+j*(blocks*32+aJump)+k] * b(j*blocks*32+k, n)
 //
 // for m < steps*32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The assembly reads
 // this struct by its field names.
 type bfloat16Products struct {
-	c, initial    []float32
-	a, b          []uint16
-	aRow, aJump   int
-	blocks, steps int
+	c, initial   []float32
+	a, b         []uint16
+	aRow, aJump  int
+	rows, blocks int
+	steps        int
 }
 
 // bfloat16GradWeights is
@@ -46,13 +47,14 @@ type bfloat16Products struct {
 //	c[i*cTap+m*cRow+n] = initial[i*iTap+m*iRow+n] + sum over k < steps*32 of
 //	                     a[m*aRow+i/3*line+i%3+k] * b(k, n)
 //
-// for taps i < 9, m < 32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The assembly reads
-// this struct by its field names.
+// for i < taps (9 or 1), m < 32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The
+// assembly reads this struct by its field names.
 type bfloat16GradWeights struct {
 	c, initial             []float32
 	a, b                   []uint16
 	cTap, cRow, iTap, iRow int
-	aRow, line, steps      int
+	aRow, line             int
+	taps, steps            int
 }
 
 // rounding is y[r*yStride+i] = x[r*xStride+i] in bfloat16, for r < rows, i < cols.
@@ -142,7 +144,7 @@ func (e *Engine) correlateBFloat16(s ConvShape, y, x []Channels, bias []float32,
 			for panelAt := range panels {
 				first := panelAt * bfloat16Columns
 				t := &part.rounds.products
-				*t = bfloat16Products{b: packed[panelAt*panel:][:panel], aRow: s.In, aJump: (wide - 3) * s.In, blocks: 3 * s.In / bfloat16Channels}
+				*t = bfloat16Products{b: packed[panelAt*panel:][:panel], aRow: s.In, aJump: (wide - 3) * s.In, rows: 3, blocks: 3 * s.In / bfloat16Channels}
 				t.initial = zeros[:]
 				if bias != nil {
 					t.initial = bias[first:]
@@ -235,7 +237,11 @@ func (e *Engine) gradWeightsBFloat16(s ConvShape, dw []float32, x []Channels, dy
 				channel := block * bfloat16Channels
 				lines, stride := e.imageLines(s, line, part, x, channel, pixels, top, end)
 				for panel := range panels {
-					e.sumBlock(s, part, dw[channel*s.Out+panel*bfloat16Columns:], from == lo, lines, stride, line, grads[panel*pixels*bfloat16Columns:], steps)
+					e.sumBlock(part, bfloat16GradWeights{
+						c: dw[channel*s.Out+panel*bfloat16Columns:], cTap: s.In * s.Out, cRow: s.Out,
+						a: lines, aRow: stride, line: line, taps: 9,
+						b: grads[panel*pixels*bfloat16Columns:], steps: steps,
+					}, from == lo)
 				}
 			}
 			from = to
@@ -243,27 +249,33 @@ func (e *Engine) gradWeightsBFloat16(s ConvShape, dw []float32, x []Channels, dy
 	})
 }
 
-// sumBlock adds the products of all pixels of some lines and grads to a block of dw, or
-// overwrites it.
-func (e *Engine) sumBlock(s ConvShape, part *part, dw []float32, fresh bool, lines []uint16, stride, line int, grads []uint16, steps int) {
+// sumBlock adds the sums to what is in their c, or overwrites it. It takes some pixels at
+// once, for all taps.
+func (e *Engine) sumBlock(part *part, whole bfloat16GradWeights, fresh bool) {
 	const size = bfloat16Channels * bfloat16Columns
 	sums := grow(&part.rounds.sums, 9*size)
 	t := &part.rounds.gradWeights
-	*t = bfloat16GradWeights{initial: dw, iTap: s.In * s.Out, iRow: s.Out, aRow: stride, line: line}
-	if fresh {
-		t.initial, t.iTap, t.iRow = zeros[:], 0, 0
-	}
-	chunks := (steps + bfloat16Steps - 1) / bfloat16Steps
+	*t = whole
+	t.begin(fresh)
+	chunks := (whole.steps + bfloat16Steps - 1) / bfloat16Steps
 	for i := range chunks {
-		at := steps * i / chunks
-		t.steps = steps*(i+1)/chunks - at
-		t.a, t.b = lines[at*bfloat16Pixels:], grads[at*bfloat16Pixels*bfloat16Columns:]
+		at := whole.steps * i / chunks
+		t.steps = whole.steps*(i+1)/chunks - at
+		t.a, t.b = whole.a[at*bfloat16Pixels:], whole.b[at*bfloat16Pixels*bfloat16Columns:]
 		t.c, t.cTap, t.cRow = sums, size, bfloat16Columns
 		if i == chunks-1 {
-			t.c, t.cTap, t.cRow = dw, s.In*s.Out, s.Out
+			t.c, t.cTap, t.cRow = whole.c, whole.cTap, whole.cRow
 		}
 		e.isa.bfloat16.gradWeights(t)
 		t.initial, t.iTap, t.iRow = sums, size, bfloat16Columns
+	}
+}
+
+// begin makes t add to c, or overwrite it if it is fresh.
+func (t *bfloat16GradWeights) begin(fresh bool) {
+	t.initial, t.iTap, t.iRow = t.c, t.cTap, t.cRow
+	if fresh {
+		t.initial, t.iTap, t.iRow = zeros[:], 0, 0
 	}
 }
 
@@ -279,13 +291,21 @@ func (e *Engine) imageLines(s ConvShape, line int, part *part, x []Channels, cha
 	pairs := grow(&part.rounds.pairs, length*bfloat16Channels)
 	clear(pairs[:lead*bfloat16Channels])
 	e.pairRows(s, line, pairs[lead*bfloat16Channels:], length*bfloat16Channels, x[0], channel, top-1, end+1)
+	lines, stride = e.byChannel(part, pairs)
+	return lines[1:], stride
+}
+
+// byChannel turns pairs of pixels of 32 channels, in multiples of 8, into lines of the
+// channels, so far apart.
+func (e *Engine) byChannel(part *part, pairs []uint16) (lines []uint16, stride int) {
+	length := len(pairs) / bfloat16Channels
 	stride = (length+31)/64*64 + 32 // lines begin in all sets of a cache
 	lines = grow(&part.rounds.lines, bfloat16Channels*stride)
 	e.isa.transpose(transposition{
 		dst: floats(lines), dstRow: stride / 2, rows: bfloat16Channels,
 		src: floats(pairs), srcRow: bfloat16Channels, cols: length / 2,
 	})
-	return lines[1:], stride
+	return lines, stride
 }
 
 // pairRows fills the panels of dst, so far apart, with the pairs of pixels of rows

@@ -78,7 +78,7 @@ step:
 	MOVQ DX, BX
 	SHLQ $4, BX
 	ADDQ SI, BX
-	MOVQ $3, R12
+	MOVQ bfloat16Products_rows(R8), R12
 
 row:
 	MOVQ bfloat16Products_blocks(R8), R13
@@ -191,7 +191,7 @@ TEXT ·bfloat16GradWeightsAMX(SB), NOSPLIT, $0-8
 	SHLQ $1, R15
 	SUBQ $6, R15
 	MOVQ $128, CX
-	MOVQ $9, R12
+	MOVQ bfloat16GradWeights_taps(R8), R12
 
 tap:
 	MOVQ R9, SI

@@ -19,10 +19,32 @@ func bfloat16Engine(t testing.TB, threads int) *kernel.Engine {
 	return e
 }
 
+// fillScratch leaves NaN in the memory that the engine will use again.
+func fillScratch(e *kernel.Engine) {
+	s := kernel.ConvShape{N: 1, H: 24, W: 34, In: 128, Out: 128, Kernel: 3}
+	up := kernel.UpConvShape{N: 1, H: s.H, W: s.W, In: s.In, Out: s.Out}
+	x, w := result(4*s.H*s.W*s.In), result(9*s.In*s.Out)
+	y := make([]float32, len(x))
+	e.Conv(s, y, whole(x, s.In), w, nil)
+	e.ConvGradInput(s, whole(y, s.In), x, w)
+	e.ConvGradWeights(s, make([]float32, len(w)), whole(x, s.In), x)
+	e.UpConv(up, y, x, w, nil)
+	e.UpConvGradInput(up, y, x, w)
+	e.UpConvGradWeights(up, make([]float32, len(w)), x, x)
+}
+
 // round gives the nearest bfloat16, the even one of two.
 func round(x float32) float32 {
 	bits := math.Float32bits(x)
 	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+}
+
+func rounded(rng *rand.Rand, n int) []float32 {
+	v := random(rng, n)
+	for i, x := range v {
+		v[i] = round(x)
+	}
+	return v
 }
 
 // Of numbers that are bfloat16 already the results are those of float32.
@@ -44,15 +66,8 @@ func TestConvBFloat16(t *testing.T) {
 		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1},    // float32
 	} {
 		rng := rand.New(rand.NewPCG(uint64(i), 0))
-		rounded := func(n int) []float32 {
-			v := random(rng, n)
-			for i, x := range v {
-				v[i] = round(x)
-			}
-			return v
-		}
 		pixels := s.N * s.H * s.W
-		x, dy, w := rounded(pixels*s.In), rounded(pixels*s.Out), rounded(s.Kernel*s.Kernel*s.In*s.Out)
+		x, dy, w := rounded(rng, pixels*s.In), rounded(rng, pixels*s.Out), rounded(rng, s.Kernel*s.Kernel*s.In*s.Out)
 		bias := random(rng, s.Out) // which is not rounded
 		if i%2 == 1 {
 			bias = nil
@@ -60,8 +75,34 @@ func TestConvBFloat16(t *testing.T) {
 		want := referenceConv(s, x, dy, w, bias)
 		for _, threads := range []int{1, 3} {
 			e := bfloat16Engine(t, threads)
+			fillScratch(e)
 			checkPasses(t, fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), threads), e, s, checkLargest, x, dy, w, bias, want)
 		}
+	}
+}
+
+func TestUpConvBFloat16(t *testing.T) {
+	engines := []*kernel.Engine{bfloat16Engine(t, 1), bfloat16Engine(t, 3)}
+	for _, e := range engines {
+		fillScratch(e)
+	}
+	for i, s := range []kernel.UpConvShape{
+		{N: 1, H: 1, W: 1, In: 32, Out: 16},
+		{N: 3, H: 5, W: 2, In: 64, Out: 32},
+		{N: 1, H: 3, W: 33, In: 32, Out: 48}, // whose gradient of weights is float32
+		{N: 2, H: 7, W: 34, In: 96, Out: 32},
+		{N: 1, H: 64, W: 40, In: 64, Out: 64}, // two bands of the gradient
+		{N: 2, H: 2, W: 4, In: 128, Out: 64},  // whose gradient of weights is shared out by channels
+		{N: 1, H: 4, W: 4, In: 48, Out: 32},   // float32
+		{N: 1, H: 4, W: 4, In: 32, Out: 8},    // float32
+	} {
+		rng := rand.New(rand.NewPCG(uint64(i), 0))
+		pixels := s.N * s.H * s.W
+		x, dy, w, bias := rounded(rng, pixels*s.In), rounded(rng, 4*pixels*s.Out), rounded(rng, s.In*4*s.Out), random(rng, s.Out)
+		if i%2 == 1 {
+			bias = nil
+		}
+		checkUpConvOn(t, engines, s, checkLargest, x, dy, w, bias)
 	}
 }
 

@@ -16,8 +16,8 @@
 // of each pixel as 3*In consecutive floats, so a 3x3 convolution needs no
 // im2col. Where there are channels and pixels enough, 3x3 convolutions are done
 // by Winograd's algorithm, whose products are a quarter of that (see winograd). An engine
-// that was asked for bfloat16 rounds the operands of 3x3 convolutions and of
-// their gradients instead (see correlateBFloat16).
+// that was asked for bfloat16 rounds the operands of 3x3 and transposed convolutions
+// and of their gradients instead (see correlateBFloat16).
 //
 // NaN and infinities pass through as IEEE 754 says, except that Winograd's
 // algorithm makes NaN of all results of a 4x4 tile near one, and the gradients of

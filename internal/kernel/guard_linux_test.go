@@ -35,8 +35,12 @@ func fenced[T float32 | uint8](t *testing.T, n int, front bool) []T {
 
 // No kernel touches anything outside of its arguments.
 func TestFence(t *testing.T) {
+	engines := engines(t)
+	if e, err := kernel.NewEngine(3, "bfloat16"); err == nil {
+		engines = append(engines, e)
+	}
 	for i, shape := range [][5]int{ // N, H, W, In, Out; H and W even for the pool
-		{1, 2, 2, 1, 1}, {1, 2, 2, 3, 4}, {2, 4, 6, 5, 16}, {1, 2, 14, 16, 17}, {1, 8, 8, 32, 16}, {1, 6, 26, 8, 33}, {3, 2, 2, 31, 32}, {1, 16, 16, 33, 20},
+		{1, 2, 2, 1, 1}, {1, 2, 2, 3, 4}, {2, 4, 6, 5, 16}, {1, 2, 14, 16, 17}, {1, 8, 8, 32, 16}, {1, 6, 26, 8, 33}, {3, 2, 2, 31, 32}, {1, 16, 16, 33, 20}, {2, 4, 6, 64, 32}, {1, 2, 2, 32, 96},
 	} {
 		t.Run(fmt.Sprint(shape), func(t *testing.T) {
 			n, h, w, in, out := shape[0], shape[1], shape[2], shape[3], shape[4]
@@ -51,7 +55,7 @@ func TestFence(t *testing.T) {
 			up, upWeights := f(4*pixels*out), f(4*in*out)
 			perIn := [6][]float32{f(in), f(in), f(in), f(in), f(in), f(in)}
 			z := f(pixels * in)
-			for _, e := range engines(t) {
+			for _, e := range engines {
 				for _, k := range []int{1, 3} {
 					s := kernel.ConvShape{N: n, H: h, W: w, In: in, Out: out, Kernel: k}
 					weights := f(k * k * in * out)

@@ -356,6 +356,12 @@ func checkUpConv(t *testing.T, s kernel.UpConvShape, seed uint64) {
 	if seed%2 == 1 {
 		bias = nil
 	}
+	checkUpConvOn(t, engines(t), s, check, x, dy, w, bias)
+}
+
+func checkUpConvOn(t *testing.T, engines []*kernel.Engine, s kernel.UpConvShape, check checkFunc, x, dy, w, bias []float32) {
+	t.Helper()
+	pixels := s.N * s.H * s.W
 	y, dx, dw := make([]float64, len(dy)), make([]float64, len(x)), make([]float64, len(w))
 	for n := range s.N {
 		for h := range s.H {
@@ -380,7 +386,7 @@ func checkUpConv(t *testing.T, s kernel.UpConvShape, seed uint64) {
 			}
 		}
 	}
-	for _, e := range engines(t) {
+	for _, e := range engines {
 		name := fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), e.Threads())
 		gotY, gotX, gotW := result(len(y)), result(len(dx)), result(len(dw))
 		e.UpConv(s, gotY, x, w, bias)

@@ -23,6 +23,10 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 		bias = both
 	}
 	in, out := x[:s.N*s.H*s.W*s.In], y[:s.N*s.H*s.W*4*s.Out]
+	if e.roundsUpConv(s) {
+		e.upConvBFloat16(s, out, in, w, bias)
+		return
+	}
 	e.sharePanelProducts(panelProducts{
 		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * s.In, panels: 2 * panels, panelFloats: s.In * e.isa.wide,
 		pack: func(dst []float32, p int) {
@@ -97,6 +101,10 @@ func (e *Engine) sharePanelProducts(s panelProducts) {
 func (e *Engine) UpConvGradInput(s UpConvShape, dx, dy, w []float32) {
 	k := 4 * s.Out
 	out, in := dx[:s.N*s.H*s.W*s.In], dy[:s.N*s.H*s.W*k]
+	if e.roundsUpConv(s) {
+		e.upConvGradInputBFloat16(s, out, in, w)
+		return
+	}
 	e.sharePanelProducts(panelProducts{
 		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * k, panels: e.isa.panels(s.In), panelFloats: k * e.isa.wide,
 		pack: func(dst []float32, p int) {
@@ -120,6 +128,10 @@ func (e *Engine) UpConvGradInput(s UpConvShape, dx, dy, w []float32) {
 // UpConvGradWeights computes dw (In, 2, 2, Out), overwriting it, from
 // x (N, H, W, In) and dy (N, 2H, 2W, Out).
 func (e *Engine) UpConvGradWeights(s UpConvShape, dw, x, dy []float32) {
+	if e.roundsUpConv(s) && s.W%2 == 0 {
+		e.upConvGradWeightsBFloat16(s, dw[:4*s.In*s.Out], x, dy)
+		return
+	}
 	e.sumPixelProducts(pixelProducts{
 		pixels: s.N * s.H * s.W, in: s.In, out: 2 * s.Out, halves: 2, row: s.W, stride: 2 * s.Out,
 	}, dw, x, dy)
