@@ -52,6 +52,21 @@ DATA turns<>+48(SB)/8, $0x001d000d001c000c
 DATA turns<>+56(SB)/8, $0x001f000f001e000e
 GLOBL turns<>(SB), RODATA|NOPTR, $64
 
+// MULTIPLY adds to the sums in T0 to T3 the products of 32 rows at SI and BX, 16 rows of
+// DX bytes further on, and 32 columns at DI; then it moves on by 32 of what is summed over.
+#define MULTIPLY \
+	TILELOADD_T4_SI_DX; \
+	TILELOADD_T6_DI_CX; \
+	TDPBF16PS_T6_T4_T0; \
+	TILELOADD_T7_DI_CX_64; \
+	TDPBF16PS_T7_T4_T1; \
+	TILELOADD_T5_BX_DX; \
+	TDPBF16PS_T6_T5_T2; \
+	TDPBF16PS_T7_T5_T3; \
+	ADDQ $64, SI; \
+	ADDQ $64, BX; \
+	ADDQ $2048, DI
+
 // func bfloat16ProductsAMX(p *bfloat16Products)
 TEXT ·bfloat16ProductsAMX(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), R8
@@ -84,17 +99,7 @@ row:
 	MOVQ bfloat16Products_blocks(R8), R13
 
 block:
-	TILELOADD_T4_SI_DX
-	TILELOADD_T6_DI_CX
-	TDPBF16PS_T6_T4_T0
-	TILELOADD_T7_DI_CX_64
-	TDPBF16PS_T7_T4_T1
-	TILELOADD_T5_BX_DX
-	TDPBF16PS_T6_T5_T2
-	TDPBF16PS_T7_T5_T3
-	ADDQ $64, SI
-	ADDQ $64, BX
-	ADDQ $2048, DI
+	MULTIPLY
 	DECQ R13
 	JNZ  block
 	ADDQ R15, SI
@@ -212,17 +217,7 @@ tap:
 	MOVQ bfloat16GradWeights_steps(R8), R13
 
 pixels:
-	TILELOADD_T4_SI_DX
-	TILELOADD_T6_DI_CX
-	TDPBF16PS_T6_T4_T0
-	TILELOADD_T7_DI_CX_64
-	TDPBF16PS_T7_T4_T1
-	TILELOADD_T5_BX_DX
-	TDPBF16PS_T6_T5_T2
-	TDPBF16PS_T7_T5_T3
-	ADDQ $64, SI
-	ADDQ $64, BX
-	ADDQ $2048, DI
+	MULTIPLY
 	DECQ R13
 	JNZ  pixels
 	MOVQ R11, SI
