@@ -88,7 +88,7 @@ func chooseInstructionSet(name string) (*instructionSet, error) {
 // Threads is the largest number of pieces that run at once.
 func (e *Engine) Threads() int { return e.threads }
 
-// Kernel is the name of the chosen instruction set: avx512, avx2 or generic.
+// Kernel is the name of the chosen instruction set: avx512, avx2, generic or bfloat16.
 func (e *Engine) Kernel() string { return e.isa.name }
 
 // grow returns *buf with length n and undefined contents, enlarged if need be;
