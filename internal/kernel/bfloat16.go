@@ -12,10 +12,10 @@ import "unsafe"
 // in one line, so for each tap the products are those of the pixels, a constant
 // further on; what comes out for pixels of the border is not used.
 const (
-	bfloat16Channels = 32 // of one product of tiles
-	bfloat16Columns  = 32 // of a panel of weights: two tiles
-	bfloat16Pixels   = 32 // at once: two tiles
-	bfloat16Band     = 1 << 17
+	bfloat16Channels = 32      // of one product of tiles
+	bfloat16Columns  = 32      // of a panel of weights: two tiles
+	bfloat16Pixels   = 32      // at once: two tiles
+	bfloat16Band     = 1 << 17 // numbers of an image at once
 )
 
 // bfloat16Loops are the loops of an instruction set.
@@ -212,8 +212,8 @@ func (e *Engine) roundRows(s ConvShape, part *part, x []Channels, lo, hi int) (b
 }
 
 const (
-	bfloat16GradFloats = 5 << 17 // of the gradient in a band: most of the second cache
-	bfloat16Steps      = 8       // of products at once, whose pixels stay in the first cache
+	bfloat16GradBand = 5 << 17 // numbers of the gradient and the image at once: most of the second cache
+	bfloat16Steps    = 8       // of products at once, whose pixels stay in the first cache
 )
 
 // gradWeightsBFloat16 computes dw from x and dy. The rows of the images lie in one line,
@@ -222,7 +222,7 @@ const (
 // the tiles are of x by its channels, and of dy by pairs of pixels.
 func (e *Engine) gradWeightsBFloat16(s ConvShape, dw []float32, x []Channels, dy []float32) {
 	line := (s.W + 2) &^ 1 // pixels: at least one of zeros, and whole pairs
-	rows := max(1, bfloat16GradFloats/(line*(s.Out+bfloat16Channels)))
+	rows := max(1, bfloat16GradBand/(line*(s.Out+bfloat16Channels)))
 	panels := s.Out / bfloat16Columns
 	e.sumParts(dw, s.N*s.H*s.W*s.In, s.N*s.H, s.In/bfloat16Channels, func(p int, dw []float32, lo, hi, first, last int) {
 		part := &e.parts[p]

@@ -75,6 +75,7 @@ type roundedProducts struct {
 	take    func(part *part, sums []float32, panel, row int) // puts the sums of a row where they belong
 }
 
+// shareRoundedProducts computes them, some rows at once.
 func (e *Engine) shareRoundedProducts(s roundedProducts) {
 	size := s.k * bfloat16Columns
 	packed := grow(&e.rounded, s.panels*size)
@@ -110,7 +111,7 @@ func (e *Engine) shareRoundedProducts(s roundedProducts) {
 func (e *Engine) upConvGradWeightsBFloat16(s UpConvShape, dw, x, dy []float32) {
 	cols := 2 * s.Out
 	panels := 2 * cols / bfloat16Columns
-	rows := max(1, bfloat16GradFloats/(s.W*(2*cols+bfloat16Channels)))
+	rows := max(1, bfloat16GradBand/(s.W*(2*cols+bfloat16Channels)))
 	pairs := e.isa.bfloat16.pairs
 	e.sumParts(dw, s.N*s.H*s.W*s.In, s.N*s.H, s.In/bfloat16Channels, func(p int, dw []float32, lo, hi, first, last int) {
 		part := &e.parts[p]
