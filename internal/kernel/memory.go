@@ -9,9 +9,10 @@ const (
 	lineFloats = 16 // of a cache line
 )
 
-// arenaPages is how many an Arena asks for at once, at least: pages that nothing was
-// put into take no memory.
-const arenaPages = 16
+// arenaPages is how many an Arena asks for at once, at least. Pages that nothing was put
+// into take no memory, unless the heap gives some that were in use before: those it
+// overwrites with zeros.
+const arenaPages = 4
 
 // Arena is memory that is fast to go through: all that is put into it, however small,
 // lies in large pages. It is given back when no piece of it is in use any longer. The
