@@ -65,20 +65,33 @@ func TestConvBFloat16(t *testing.T) {
 		{N: 1, H: 8, W: 8, In: 32, Out: 16, Kernel: 3},    // float32
 		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1},    // float32
 	} {
-		rng := rand.New(rand.NewPCG(uint64(i), 0))
-		pixels := s.N * s.H * s.W
-		x, dy, w := rounded(rng, pixels*s.In), rounded(rng, pixels*s.Out), rounded(rng, s.Kernel*s.Kernel*s.In*s.Out)
-		bias := random(rng, s.Out) // which is not rounded
-		if i%2 == 1 {
-			bias = nil
-		}
-		want := referenceConv(s, x, dy, w, bias)
-		for _, threads := range []int{1, 3} {
-			e := bfloat16Engine(t, threads)
-			fillScratch(e)
-			checkPasses(t, fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), threads), e, s, checkLargest, x, dy, w, bias, want)
-		}
+		checkConvBFloat16(t, s, uint64(i))
 	}
+}
+
+func checkConvBFloat16(t *testing.T, s kernel.ConvShape, seed uint64) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	pixels := s.N * s.H * s.W
+	x, dy, w := rounded(rng, pixels*s.In), rounded(rng, pixels*s.Out), rounded(rng, s.Kernel*s.Kernel*s.In*s.Out)
+	bias := random(rng, s.Out) // which is not rounded
+	if seed%2 == 1 {
+		bias = nil
+	}
+	want := referenceConv(s, x, dy, w, bias)
+	for _, threads := range []int{1, 3} {
+		e := bfloat16Engine(t, threads)
+		fillScratch(e)
+		checkPasses(t, fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), threads), e, s, checkLargest, x, dy, w, bias, want)
+	}
+}
+
+func FuzzConvBFloat16(f *testing.F) {
+	f.Add(uint8(0), uint8(0), uint8(0), uint8(1), uint8(0), uint64(1))
+	f.Add(uint8(2), uint8(8), uint8(39), uint8(3), uint8(2), uint64(2))
+	f.Fuzz(func(t *testing.T, n, h, w, in, out uint8, seed uint64) {
+		checkConvBFloat16(t, kernel.ConvShape{N: int(n)%3 + 1, H: int(h)%19 + 1, W: int(w)%70 + 1, In: (int(in)%5 + 1) * 32, Out: (int(out)%3 + 1) * 32, Kernel: 3}, seed)
+	})
 }
 
 func TestUpConvBFloat16(t *testing.T) {
