@@ -46,16 +46,16 @@ func (e *Engine) countsMoments(s ConvShape) bool {
 }
 
 // addUp sets m to the sums of what the pieces have counted, in their order: for
-// each maxLanes channels, their sums and behind these their squares.
-func (m *Moments) addUp(counts []float64, channels int) {
+// each group of so many channels, their sums and behind these their squares.
+func (m *Moments) addUp(counts []float64, channels, group int) {
 	m.sum, m.square = grow(&m.sum, channels), grow(&m.square, channels)
 	clear(m.sum)
 	clear(m.square)
 	for ; len(counts) > 0; counts = counts[2*channels:] {
 		for c := range channels {
-			at := c + c/maxLanes*maxLanes
+			at := c + c/group*group
 			m.sum[c] += counts[at]
-			m.square[c] += counts[at+maxLanes]
+			m.square[c] += counts[at+group]
 		}
 	}
 }

@@ -116,22 +116,11 @@ func (e *Engine) correlateBFloat16(s ConvShape, y, x []Channels, bias []float32,
 	})
 	wide := s.W + 2
 	rows := max(1, bfloat16Band/(wide*s.In)-2, 8*bfloat16Pixels/wide)
-	var counts []float64 // (pieces, 2, Out): sums and sums of squares
+	var counts []float64
 	if m := then.moments; m != nil {
 		counts = grow(&e.sums, e.shares(s.N*s.H, rows)*2*s.Out)
 		clear(counts)
-		defer func() {
-			m.sum, m.square = grow(&m.sum, s.Out), grow(&m.square, s.Out)
-			clear(m.sum)
-			clear(m.square)
-			for i, v := range counts {
-				to := m.sum
-				if i/s.Out%2 == 1 {
-					to = m.square
-				}
-				to[i%s.Out] += v
-			}
-		}()
+		defer func() { m.addUp(counts, s.Out, bfloat16Columns) }()
 	}
 	e.Share(s.N*s.H, rows, func(p, piece, lo, hi int) {
 		part, then := &e.parts[p], then
@@ -172,7 +161,7 @@ func (e *Engine) takeResults(s ConvShape, p int, y []Channels, sums []float32, t
 	if then.counts != nil {
 		for r := range hi - lo {
 			c := &columns{x: sums[r*wide:][:s.W*bfloat16Columns], stride: bfloat16Columns}
-			c.sum, c.product = then.counts[first:][:bfloat16Columns], then.counts[s.Out+first:][:bfloat16Columns]
+			c.sum, c.product = then.counts[2*first:][:bfloat16Columns], then.counts[2*first+bfloat16Columns:][:bfloat16Columns]
 			e.overRows(p, c, 0, s.W, moments)
 		}
 	}

@@ -229,7 +229,7 @@ func padRows[T any](s ConvShape, buf *[]T, more, lo, hi int, fill func(dst []T, 
 // x (N, H, W, In) and dy (N, H, W, Out).
 func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, channels []Channels, dy []float32) {
 	pixels := s.N * s.H * s.W
-	if e.roundsOperands(s, nil, channels) && s.Out%bfloat16Columns == 0 {
+	if e.roundsOperands(s, []Channels{{dy, s.Out}}, channels) {
 		e.gradWeightsBFloat16(s, dw[:9*s.In*s.Out], channels, dy)
 		return
 	}

@@ -130,7 +130,7 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 	if m := then.moments; m != nil && e.countsMoments(s) {
 		counts := grow(&e.sums, 2*s.Out)
 		clear(counts)
-		defer func() { m.addUp(counts, s.Out) }()
+		defer func() { m.addUp(counts, s.Out, maxLanes) }()
 		then = after{counts: counts}
 	}
 	blocks := s.In / quadRows

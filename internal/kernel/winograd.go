@@ -244,7 +244,7 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		}
 		counts := grow(&e.sums, pieces*2*s.Out)
 		clear(counts)
-		defer func() { then.moments.addUp(counts, s.Out) }()
+		defer func() { then.moments.addUp(counts, s.Out, maxLanes) }()
 		thenOf = func(piece int) after {
 			return after{counts: counts[piece*2*s.Out:][:2*s.Out]}
 		}
