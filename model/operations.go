@@ -12,7 +12,7 @@ import (
 // trained, and for that of the input where something before it is trained.
 func (p *Parameters) Operations(h, w int) (forward, training float64) {
 	before := false // something is trained
-	for _, block := range p.Config.blocks() {
+	for _, block := range p.Config.Blocks() {
 		var i int
 		level := 0 // of the pixels that each weight is multiplied with
 		switch {

@@ -163,7 +163,7 @@ func (p *Parameters) add(name string, shape, torch []int, trained bool) *Paramet
 		size *= n
 	}
 	q := &Parameter{Name: name, Shape: shape, Value: p.memory.Floats(size), statistic: !trained, torch: torch}
-	if trained && !p.Config.frozen(name) {
+	if trained && !p.Config.Frozen(name) {
 		q.Grad = p.memory.Floats(size)
 	}
 	p.list = append(p.list, q)
@@ -182,7 +182,7 @@ func (p *Parameters) Count() int { return p.count((*Parameter).Trained) }
 
 // Frozen is the number of values in frozen parts that would be trained otherwise.
 func (p *Parameters) Frozen() int {
-	return p.count(func(q *Parameter) bool { return p.Config.frozen(q.Name) && !q.statistic })
+	return p.count(func(q *Parameter) bool { return p.Config.Frozen(q.Name) && !q.statistic })
 }
 
 func (p *Parameters) count(which func(*Parameter) bool) int {

@@ -44,7 +44,7 @@ func New(g *op.Graph, image *G.Node, p *Parameters, training bool, seed uint64) 
 		return nil, err
 	}
 	deepest := s[0] * (s[1] >> p.Config.Depth) * (s[2] >> p.Config.Depth)
-	if training && p.Config.Norm == "batch" && deepest < 2 && !p.Config.frozen(fmt.Sprintf("encoder.%d", p.Config.Depth)) {
+	if training && p.Config.Norm == "batch" && deepest < 2 && !p.Config.Frozen(fmt.Sprintf("encoder.%d", p.Config.Depth)) {
 		return nil, fmt.Errorf("model: batch norm has one value a channel at the bottleneck with a batch of %d images of %d x %d pixels, want at least 2: a larger batch or image, a smaller model.depth, or model.norm none", s[0], s[1], s[2])
 	}
 
@@ -92,7 +92,7 @@ func (u *UNet) convNorm(conv, bn string, x []*G.Node) *G.Node {
 	g := u.graph
 	weight, gamma, beta := u.node(conv+".weight"), u.node(bn+".weight"), u.node(bn+".bias")
 	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
-	if !u.training || u.params.Config.frozen(bn) {
+	if !u.training || u.params.Config.Frozen(bn) {
 		return g.ConvNormReLU(conv, x, weight, gamma, beta,
 			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...))
 	}

@@ -1,0 +1,103 @@
+package arch
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Config is the `model` section: the architecture of the UNet.
+type Config struct {
+	// BaseChannels is the number of channels at full resolution, >= 1; each level down doubles it.
+	BaseChannels int `yaml:"base_channels" range:"[1,1024]"`
+	// Depth is the number of 2x2 poolings, 1 to 8; image sides must be multiples of 2^Depth.
+	Depth int `yaml:"depth" range:"[1,8]"`
+	// Norm is "batch" (convolutions without bias, batch norm) or "none" (convolutions with bias).
+	Norm string `yaml:"norm" enum:"batch,none"`
+	// Up is "transpose" (2x2 stride-2 transposed convolution) or "nearest" (nearest neighbour, then a 3x3 convolution).
+	Up string `yaml:"up" enum:"transpose,nearest"`
+	// Dropout is the probability of dropping a value of the bottleneck's output, [0, 1); 0 turns it off.
+	Dropout float64 `yaml:"dropout" range:"[0,1)"`
+	// Init is a safetensors file with PyTorch's names whose weights and running
+	// statistics a new training starts from; empty: they are drawn. The head is
+	// drawn where the file's has another number of classes.
+	Init string `yaml:"init"`
+	// Freeze lists parts that are not trained, such as encoder, encoder.0 or head:
+	// nothing in them changes, for their batch norms keep their running statistics
+	// and normalise by them in training too.
+	Freeze []string `yaml:"freeze"`
+}
+
+// DefaultConfig is the UNet of base 32 and depth 4: 7,763,140 parameters for 3 channels and 4 classes.
+func DefaultConfig() Config {
+	return Config{BaseChannels: 32, Depth: 4, Norm: "batch", Up: "transpose"}
+}
+
+// Validate reports every value out of range.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.BaseChannels < 1 || c.BaseChannels > 1024 {
+		bad("model.base_channels = %d, want 1..1024", c.BaseChannels)
+	}
+	if c.Depth < 1 || c.Depth > 8 {
+		bad("model.depth = %d, want 1..8", c.Depth)
+	}
+	if c.Norm != "batch" && c.Norm != "none" {
+		bad("model.norm = %q, want batch or none", c.Norm)
+	}
+	if c.Up != "transpose" && c.Up != "nearest" {
+		bad("model.up = %q, want transpose or nearest", c.Up)
+	}
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
+		bad("model.dropout = %v, want 0 <= dropout < 1", c.Dropout)
+	}
+	if errs == nil {
+		errs = append(errs, c.validateFreeze())
+	}
+	return errors.Join(errs...)
+}
+
+// Blocks are the parts of the net in the order in which an image passes them.
+// Freeze may name one (encoder.0) or all of a kind (encoder).
+func (c Config) Blocks() []string {
+	var names []string
+	for level := range c.Depth + 1 {
+		names = append(names, fmt.Sprintf("encoder.%d", level))
+	}
+	for i := range c.Depth {
+		names = append(names, fmt.Sprintf("up.%d", i), fmt.Sprintf("decoder.%d", i))
+	}
+	return append(names, "head")
+}
+
+// Frozen reports whether Freeze names the part or tensor, or a part that it belongs to.
+func (c Config) Frozen(name string) bool {
+	return slices.ContainsFunc(c.Freeze, func(part string) bool {
+		return name == part || strings.HasPrefix(name, part+".")
+	})
+}
+
+func (c Config) validateFreeze() error {
+	known := append([]string{"encoder", "up", "decoder"}, c.Blocks()...)
+	for _, part := range c.Freeze {
+		if !slices.Contains(known, part) {
+			return fmt.Errorf("model.freeze has %q, want parts of the net: encoder, encoder.0 to encoder.%d, up, decoder, up.0 and decoder.0 to %d, head", part, c.Depth, c.Depth-1)
+		}
+	}
+	if !slices.ContainsFunc(c.Blocks(), func(block string) bool { return !c.Frozen(block) }) {
+		return fmt.Errorf("model.freeze = [%s], want at least one part left to train", strings.Join(c.Freeze, ", "))
+	}
+	return nil
+}
+
+// CheckSize reports whether images of h x w pixels pass through the poolings
+// of the net without a remainder.
+func (c Config) CheckSize(h, w int) error {
+	step := 1 << c.Depth
+	if h < step || w < step || h%step != 0 || w%step != 0 {
+		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (2^model.depth)", h, w, step)
+	}
+	return nil
+}
