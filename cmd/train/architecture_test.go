@@ -16,10 +16,10 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 var arrows = []struct{ from, to string }{
 	{"cmd/train", "internal/config internal/report internal/predict internal/train internal/onnx data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/config", "configs internal/report internal/train data model loss internal/solver internal/checkpoint"},
-	{"internal/report", "internal/train data internal/metric"},
+	{"internal/report", "internal/train data internal/metric internal/protobuf"},
 	{"internal/predict", "data"},
 	{"internal/train", "data model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
-	{"internal/onnx", "model internal/op"},
+	{"internal/onnx", "model internal/op internal/protobuf"},
 	{"model", "model/arch internal/op"},
 	{"loss", "internal/op"},
 	{"internal/op", "internal/kernel"},
@@ -27,6 +27,7 @@ var arrows = []struct{ from, to string }{
 	{"internal/kernel", ""},
 	{"internal/kernel/asm", ""}, // generates assembly
 	{"internal/metric", ""},
+	{"internal/protobuf", ""},
 	{"model/arch", ""},
 	{"internal/checkpoint", ""},
 	{"data", ""},

@@ -1,5 +1,7 @@
 package onnx
 
+import "github.com/unet-gorgonia/unet-gorgonia/internal/protobuf"
+
 // The numbers are those of the fields and of the types in onnx.proto
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 
@@ -10,34 +12,34 @@ const (
 )
 
 // graph is a GraphProto under construction: its nodes and its tensors.
-type graph struct{ message }
+type graph struct{ protobuf.Message }
 
 // node adds an op, whose output has the name of the node, which it returns.
 func (g *graph) node(op, name string, attributes []attribute, inputs ...string) string {
-	var n message
+	var n protobuf.Message
 	for _, input := range inputs {
-		n.text(1, input)
+		n.String(1, input)
 	}
-	n.text(2, name)
-	n.text(3, name)
-	n.text(4, op)
+	n.String(2, name)
+	n.String(3, name)
+	n.String(4, op)
 	for _, a := range attributes {
-		n.add(5, a.message())
+		n.Bytes(5, a.message())
 	}
-	g.add(1, n)
+	g.Bytes(1, n)
 	return name
 }
 
 // tensor adds constant numbers and returns their name.
 func (g *graph) tensor(name string, shape []int, values []float32) string {
-	var t message
+	var t protobuf.Message
 	for _, n := range shape {
-		t.int(1, n)
+		t.Int(1, int64(n))
 	}
-	t.int(2, float32s)
-	t.text(8, name)
-	t.floats(9, values)
-	g.add(5, t)
+	t.Int(2, float32s)
+	t.String(8, name)
+	t.Floats(9, values)
+	g.Bytes(5, t)
 	return name
 }
 
@@ -50,25 +52,25 @@ const (
 // value declares an input or output of the graph. A dimension is a number, or a
 // name for one that is free.
 func (g *graph) value(field int, name, about string, elements int, shape ...any) {
-	var dims message
+	var dims protobuf.Message
 	for _, n := range shape {
-		var dim message
+		var dim protobuf.Message
 		switch n := n.(type) {
 		case int:
-			dim.int(1, n)
+			dim.Int(1, int64(n))
 		case string:
-			dim.text(2, n)
+			dim.String(2, n)
 		}
-		dims.add(1, dim)
+		dims.Bytes(1, dim)
 	}
-	var tensor, typ, v message
-	tensor.int(1, elements)
-	tensor.add(2, dims)
-	typ.add(1, tensor)
-	v.text(1, name)
-	v.add(2, typ)
-	v.text(3, about)
-	g.add(field, v)
+	var tensor, typ, v protobuf.Message
+	tensor.Int(1, int64(elements))
+	tensor.Bytes(2, dims)
+	typ.Bytes(1, tensor)
+	v.String(1, name)
+	v.Bytes(2, typ)
+	v.String(3, about)
+	g.Bytes(field, v)
 }
 
 // attribute is a setting of a node: a string, an int or a list of ints.
@@ -77,21 +79,21 @@ type attribute struct {
 	value any
 }
 
-func (a attribute) message() message {
-	var m message
-	m.text(1, a.name)
+func (a attribute) message() protobuf.Message {
+	var m protobuf.Message
+	m.String(1, a.name)
 	switch v := a.value.(type) {
 	case int:
-		m.int(3, v)
-		m.int(20, 2)
+		m.Int(3, int64(v))
+		m.Int(20, 2)
 	case string:
-		m.text(4, v)
-		m.int(20, 3)
+		m.String(4, v)
+		m.Int(20, 3)
 	case []int:
 		for _, n := range v {
-			m.int(8, n)
+			m.Int(8, int64(n))
 		}
-		m.int(20, 7)
+		m.Int(20, 7)
 	}
 	return m
 }

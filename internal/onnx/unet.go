@@ -15,6 +15,7 @@ import (
 	"math"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/protobuf"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
@@ -49,22 +50,22 @@ func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool) (
 
 	n := net{p: p}
 	n.build()
-	var version, m message
-	version.int(2, opset)
-	m.int(1, irVersion)
-	m.text(2, producer)
-	m.add(7, n.message)
-	m.add(8, version)
+	var version, m protobuf.Message
+	version.Int(2, opset)
+	m.Int(1, irVersion)
+	m.String(2, producer)
+	m.Bytes(7, n.Message)
+	m.Bytes(8, version)
 	for _, entry := range [][2]string{
 		{"classes", string(names)},
 		{"size", fmt.Sprintf("[%d, %d]", size[0], size[1])},
 		{"size_multiple", fmt.Sprint(1 << p.Config.Depth)},
 		{"preprocessing", preprocessing},
 	} {
-		var e message
-		e.text(1, entry[0])
-		e.text(2, entry[1])
-		m.add(14, e)
+		var e protobuf.Message
+		e.String(1, entry[0])
+		e.String(2, entry[1])
+		m.Bytes(14, e)
 	}
 	return m, nil
 }
@@ -77,7 +78,7 @@ type net struct {
 
 func (n *net) build() {
 	p, depth := n.p, n.p.Config.Depth
-	n.text(2, "unet")
+	n.String(2, "unet")
 	n.value(graphInput, "image", "RGB, 0..1; H and W multiples of size_multiple", float32s, "N", "H", "W", p.Channels)
 	n.value(graphOutput, "probabilities", "of each class; they sum to 1", float32s, "N", "H", "W", p.Classes)
 	n.value(graphOutput, "mask", "index of the most probable class, the first of equal ones", int64s, "N", "H", "W")

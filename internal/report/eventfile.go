@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
-	"strings"
 	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/protobuf"
 )
 
 // An event file of TensorBoard is a sequence of TFRecords, each an Event in the
@@ -31,59 +32,39 @@ const (
 	colorRGB     = 3
 )
 
-// message is a protocol buffer under construction.
-type message []byte
+// summary is a Summary under construction.
+type summary struct{ protobuf.Message }
 
-// Wire types.
-const (
-	wireVarint  = 0
-	wireFixed64 = 1
-	wireBytes   = 2
-	wireFixed32 = 5
-)
-
-func (m message) key(field, wire int) message {
-	return binary.AppendUvarint(m, uint64(field<<3|wire))
-}
-
-func (m message) integer(field int, v int64) message {
-	return binary.AppendUvarint(m.key(field, wireVarint), uint64(v))
-}
-
-func (m message) double(field int, v float64) message {
-	return binary.LittleEndian.AppendUint64(m.key(field, wireFixed64), math.Float64bits(v))
-}
-
-func (m message) float(field int, v float64) message {
-	return binary.LittleEndian.AppendUint32(m.key(field, wireFixed32), math.Float32bits(float32(v)))
-}
-
-func (m message) bytes(field int, v []byte) message {
-	return append(binary.AppendUvarint(m.key(field, wireBytes), uint64(len(v))), v...)
-}
-
-// text is a string, which readers refuse if it is not UTF-8.
-func (m message) text(field int, v string) message {
-	return m.bytes(field, []byte(strings.ToValidUTF8(v, "\ufffd")))
-}
-
-// scalar adds a number to a Summary, unless it is undefined.
-func (m message) scalar(tag string, v float64) message {
+// scalar adds a number, unless it is undefined.
+func (s *summary) scalar(tag string, v float64) {
 	if math.IsNaN(v) {
-		return m
+		return
 	}
-	return m.bytes(summaryValue, message{}.text(valueTag, tag).float(valueSimple, v))
+	var value protobuf.Message
+	value.String(valueTag, tag)
+	value.Float(valueSimple, float32(v))
+	s.Bytes(summaryValue, value)
 }
 
-// image adds an RGB image of h x w pixels, encoded as PNG, to a Summary.
-func (m message) image(tag string, h, w int, png []byte) message {
-	image := message{}.integer(imageHeight, int64(h)).integer(imageWidth, int64(w)).integer(imageColorspace, colorRGB).bytes(imageEncoded, png)
-	return m.bytes(summaryValue, message{}.text(valueTag, tag).bytes(valueImage, image))
+// image adds an RGB image of h x w pixels, encoded as PNG.
+func (s *summary) image(tag string, h, w int, png []byte) {
+	var image, value protobuf.Message
+	image.Int(imageHeight, int64(h))
+	image.Int(imageWidth, int64(w))
+	image.Int(imageColorspace, colorRGB)
+	image.Bytes(imageEncoded, png)
+	value.String(valueTag, tag)
+	value.Bytes(valueImage, image)
+	s.Bytes(summaryValue, value)
 }
 
 // event is an Event with one of its oneof fields, a string or message.
-func event(at time.Time, step int64, field int, what []byte) message {
-	return message{}.double(eventWallTime, float64(at.UnixMicro())/1e6).integer(eventStep, step).bytes(field, what)
+func event(at time.Time, step int64, field int, what []byte) protobuf.Message {
+	var m protobuf.Message
+	m.Double(eventWallTime, float64(at.UnixMicro())/1e6)
+	m.Int(eventStep, step)
+	m.Bytes(field, what)
+	return m
 }
 
 // record frames data as a TFRecord: its length (uint64), the checksum of the

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/protobuf"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
@@ -52,24 +53,29 @@ func (t *TensorBoard) Record(e any) error {
 		}
 		return t.begin(e.Step)
 	case train.Stepped:
-		var m message
-		return t.summary(e.Step, m.scalar("loss/train", e.Loss).scalar("lr", e.LR).
-			scalar("grad_norm", e.GradNorm).scalar("images_per_second", e.ImagesPerSecond))
+		var s summary
+		s.scalar("loss/train", e.Loss)
+		s.scalar("lr", e.LR)
+		s.scalar("grad_norm", e.GradNorm)
+		s.scalar("images_per_second", e.ImagesPerSecond)
+		return t.write(e.Step, s)
 	case train.Evaluated:
-		var m message
-		m = m.scalar("loss/val", e.ValLoss).scalar("miou", e.Confusion.MeanIoU()).scalar("pixel_accuracy", e.Confusion.PixelAccuracy())
+		var s summary
+		s.scalar("loss/val", e.ValLoss)
+		s.scalar("miou", e.Confusion.MeanIoU())
+		s.scalar("pixel_accuracy", e.Confusion.PixelAccuracy())
 		for class, name := range t.Classes {
-			m = m.scalar("iou/"+name, e.Confusion.IoU(class))
+			s.scalar("iou/"+name, e.Confusion.IoU(class))
 		}
-		for _, s := range e.Samples {
+		for _, sample := range e.Samples {
 			var b bytes.Buffer
-			picture := t.picture(s)
+			picture := t.picture(sample)
 			if err := t.png.Encode(&b, picture); err != nil {
-				return fmt.Errorf("report: sample %s: %w", s.Name, err)
+				return fmt.Errorf("report: sample %s: %w", sample.Name, err)
 			}
-			m = m.image("samples/"+s.Name, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
+			s.image("samples/"+sample.Name, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
 		}
-		return t.summary(e.Step, m)
+		return t.write(e.Step, s)
 	case train.Ended:
 		return t.events.flush(t.append)
 	}
@@ -104,12 +110,14 @@ func (t *TensorBoard) begin(steps int64) error {
 	t.path, t.size = filepath.Join(t.Dir, fmt.Sprintf(format, number+1)), 0
 	now := t.Now()
 	opening := record(event(now, 0, eventFileVersion, []byte(fileVersion)))
-	opening = append(opening, record(event(now, steps+1, eventSessionLog, message{}.integer(sessionStatus, sessionStart)))...)
+	var log protobuf.Message
+	log.Int(sessionStatus, sessionStart)
+	opening = append(opening, record(event(now, steps+1, eventSessionLog, log))...)
 	return t.events.add(opening, t.append)
 }
 
-func (t *TensorBoard) summary(step int64, m message) error {
-	return t.events.add(record(event(t.Now(), step, eventSummary, m)), t.append)
+func (t *TensorBoard) write(step int64, s summary) error {
+	return t.events.add(record(event(t.Now(), step, eventSummary, s.Message)), t.append)
 }
 
 // append writes records after the whole ones of the file.
