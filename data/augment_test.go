@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 const rampH, rampW = 21, 31
@@ -18,7 +19,7 @@ func rampClass(x, y int) int { return (x + 2*y) % 4 }
 // interpolated colour tells from where in the source it was taken.
 func ramp(t *testing.T) *data.Split {
 	t.Helper()
-	img, mask := rgb(rampH, rampW), grey(rampH, rampW)
+	img, mask := filetest.RGB(rampH, rampW), filetest.Grey(rampH, rampW)
 	for y := range rampH {
 		for x := range rampW {
 			o := img.PixOffset(x, y)
@@ -33,8 +34,8 @@ func ramp(t *testing.T) *data.Split {
 func single(t *testing.T, img, mask image.Image, cfg data.Config) *data.Split {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	write(t, "images/a.png", encode(t, ".png", img))
-	write(t, "masks/a.png", encode(t, ".png", mask))
+	filetest.Write(t, "images/a.png", filetest.Encode(t, ".png", img))
+	filetest.Write(t, "masks/a.png", filetest.Encode(t, ".png", mask))
 	s, err := data.Open(cfg, 1, "train")
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +172,7 @@ func TestRotateAndScaleRanges(t *testing.T) {
 // Each turn is one of the four, and each of them comes as often as it should.
 func TestTurns(t *testing.T) {
 	const n = 5
-	img, mask := rgb(n, n), grey(n, n)
+	img, mask := filetest.RGB(n, n), filetest.Grey(n, n)
 	for i := range n * n {
 		img.Pix[i*4], mask.Pix[i] = uint8(10*i), uint8(i%4)
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
 )
 
 // Checked is what a pass over all files of a split has found.
@@ -24,14 +27,14 @@ func Check(ctx context.Context, cfg Config, seed uint64, split string, workers i
 		return r, nil
 	}
 	var mu sync.Mutex // guards r
-	problems, err := pass(ctx, s.Len(), workers, progress, func(i int) error {
+	problems, err := visit.All(ctx, s.Len(), workers, progress, func(i int) error {
 		smp, err := s.src.Load(s.index[i])
 		if err != nil {
 			return err
 		}
 		mask := smp.Mask
 		if !s.own {
-			mask = resizeMask(mask, smp.H, smp.W, s.h, s.w)
+			mask = imagefile.ResizeMask(mask, smp.H, smp.W, s.h, s.w)
 		}
 		seen := histogram(mask, s.classes)
 		mu.Lock()

@@ -8,23 +8,24 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 // Faults of the list, of headers and of pixels come together, an image's beside
 // its mask's, and the samples without fault are counted.
 func TestCheckGoesOn(t *testing.T) {
 	t.Chdir(t.TempDir())
-	picture := encode(t, ".png", rgb(2, 3))
+	picture := filetest.Encode(t, ".png", filetest.RGB(2, 3))
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
-		write(t, "images/"+name+".png", picture)
-		write(t, "masks/"+name+".png", encode(t, ".png", grey(2, 3, 0, 1, 1, 3, 3, 3)))
+		filetest.Write(t, "images/"+name+".png", picture)
+		filetest.Write(t, "masks/"+name+".png", filetest.Encode(t, ".png", filetest.Grey(2, 3, 0, 1, 1, 3, 3, 3)))
 	}
-	write(t, "images/b.png", picture[:len(picture)-30]) // in its pixels
-	write(t, "masks/b.png", encode(t, ".png", grey(2, 3, 9)))
-	write(t, "images/d.png", nil)
-	write(t, "images/e.png", encode(t, ".png", rgb(4, 6)))
-	write(t, "masks/e.png", encode(t, ".png", grey(4, 6)))
-	write(t, "images/f.png", picture)
+	filetest.Write(t, "images/b.png", picture[:len(picture)-30]) // in its pixels
+	filetest.Write(t, "masks/b.png", filetest.Encode(t, ".png", filetest.Grey(2, 3, 9)))
+	filetest.Write(t, "images/d.png", nil)
+	filetest.Write(t, "images/e.png", filetest.Encode(t, ".png", filetest.RGB(4, 6)))
+	filetest.Write(t, "masks/e.png", filetest.Encode(t, ".png", filetest.Grey(4, 6)))
+	filetest.Write(t, "images/f.png", picture)
 	want := `data: image images/f.png has no mask masks/f.*
 data: image images/b.png: png: invalid format: not enough pixel data
 data: mask masks/b.png: pixel (0, 0) has class 9, want 0..3 or ignore 255
@@ -33,7 +34,7 @@ data: image images/d.png: is empty`
 	if err != nil {
 		t.Fatal(err)
 	}
-	if faults := errors.Join(got.Faults...); message(faults) != want {
+	if faults := errors.Join(got.Faults...); filetest.Message(faults) != want {
 		t.Errorf("got\n%v\nwant\n%s", faults, want)
 	}
 	// a, c: 1, 2, 0, 3 pixels each; e: 6 pixels of class 0 at 2x3

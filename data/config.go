@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // Config says where the labelled images are and how they are brought to the net.
@@ -32,9 +34,6 @@ type SyntheticConfig struct {
 
 // CacheLimit is the largest split, in bytes of decoded images, which cache: auto keeps in memory.
 const CacheLimit = 1 << 30
-
-// maxClasses leaves 255 for Void.
-const maxClasses = 255
 
 // DefaultConfig is the synthetic data set at 128x128.
 func DefaultConfig() Config {
@@ -87,14 +86,14 @@ func (c Config) Validate() error {
 	}
 	if c.Size[0] < 1 || c.Size[1] < 1 {
 		bad("data.size = %v, want height and width >= 1", c.Size)
-	} else if c.MaxPixels >= 1 && tooLarge(c.Size[0], c.Size[1], c.MaxPixels) {
+	} else if c.MaxPixels >= 1 && imagefile.TooLarge(c.Size[0], c.Size[1], c.MaxPixels) {
 		bad("data.size = %v, want at most data.max_pixels = %d pixels", c.Size, c.MaxPixels)
 	}
 	if c.Patches < 0 {
 		bad("data.patches = %d, want >= 0", c.Patches)
 	}
-	if n := len(c.Classes); n < 2 || n > maxClasses {
-		bad("data.classes has %d names, want 2..%d", n, maxClasses)
+	if n := len(c.Classes); n < 2 || n > imagefile.MaxClasses {
+		bad("data.classes has %d names, want 2..%d", n, imagefile.MaxClasses)
 	}
 	for i, name := range c.Classes {
 		if name == "" {
@@ -130,5 +129,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// tooLarge tells whether h*w > limit, without overflow. h and w are positive.
-func tooLarge(h, w int, limit int64) bool { return int64(h) > limit/int64(w) }
+// maskFormat is how classes stand in mask files.
+func (c Config) maskFormat() imagefile.MaskFormat {
+	return imagefile.NewMaskFormat(len(c.Classes), c.IgnoreIndex, c.Palette, c.MaxPixels)
+}

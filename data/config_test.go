@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -60,7 +61,7 @@ func TestValidate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := data.DefaultConfig()
 			tt.change(&c)
-			if got := message(c.Validate()); got != tt.want {
+			if got := filetest.Message(c.Validate()); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 			if _, err := data.Open(c, 1, "train"); err == nil {
@@ -79,7 +80,7 @@ func TestTooManyClasses(t *testing.T) {
 	}
 	c.IgnoreIndex = 255
 	want := "data.classes has 256 names, want 2..255\ndata.ignore_index = 255 is the class \"" + c.Classes[255] + "\", want 256..255"
-	if got := message(c.Validate()); got != want {
+	if got := filetest.Message(c.Validate()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"slices"
 	"sync"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
 )
 
 // Counts are the labelled pixels of a split, at the size that Split.Load gives
@@ -25,7 +25,7 @@ type Counts struct {
 func CountClasses(ctx context.Context, s *Split, workers int, progress func(done, total int)) (Counts, error) {
 	total := newCounts(s.classes)
 	var mu sync.Mutex // guards total
-	problems, err := pass(ctx, s.Len(), workers, progress, func(i int) error {
+	problems, err := visit.All(ctx, s.Len(), workers, progress, func(i int) error {
 		smp, err := s.Load(i)
 		if err != nil {
 			return err
@@ -43,40 +43,6 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 		return Counts{}, err
 	}
 	return total, nil
-}
-
-// pass visits samples 0..n-1 in parallel workers (0: one a core) and returns what
-// was wrong with them, in order, or the cause of a cancelled ctx.
-func pass(ctx context.Context, n, workers int, progress func(done, total int), visit func(i int) error) ([]error, error) {
-	if workers < 1 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	problems := make([]error, n)
-	var mu sync.Mutex // guards next, done
-	next, done := 0, 0
-	var wg sync.WaitGroup
-	for range min(workers, n) {
-		wg.Go(func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for next < n && ctx.Err() == nil {
-				i := next
-				next++
-				mu.Unlock()
-				problems[i] = visit(i)
-				mu.Lock()
-				done++
-				if progress != nil {
-					progress(done, n)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return slices.DeleteFunc(problems, func(err error) bool { return err == nil }), nil
 }
 
 // histogram counts the pixels of each class in a mask, and of Void last.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 func TestCountClasses(t *testing.T) {
@@ -19,8 +20,8 @@ func TestCountClasses(t *testing.T) {
 		{3, 3, 3, 3, 3, 3},         // 6 labelled
 	}
 	for i, m := range masks {
-		write(t, fmt.Sprintf("images/%d.png", i), encode(t, ".png", rgb(2, 3)))
-		write(t, fmt.Sprintf("masks/%d.png", i), encode(t, ".png", grey(2, 3, m...)))
+		filetest.Write(t, fmt.Sprintf("images/%d.png", i), filetest.Encode(t, ".png", filetest.RGB(2, 3)))
+		filetest.Write(t, fmt.Sprintf("masks/%d.png", i), filetest.Encode(t, ".png", filetest.Grey(2, 3, m...)))
 	}
 	c := folderConfig(2, 3)
 	c.Augment = everything // must not matter
@@ -44,8 +45,8 @@ func TestCountClasses(t *testing.T) {
 func TestCountClassesReportsAllBadMasks(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for i := range 5 {
-		write(t, fmt.Sprintf("images/%d.png", i), encode(t, ".png", rgb(1, 1)))
-		write(t, fmt.Sprintf("masks/%d.png", i), encode(t, ".png", grey(1, 1, uint8(i*2))))
+		filetest.Write(t, fmt.Sprintf("images/%d.png", i), filetest.Encode(t, ".png", filetest.RGB(1, 1)))
+		filetest.Write(t, fmt.Sprintf("masks/%d.png", i), filetest.Encode(t, ".png", filetest.Grey(1, 1, uint8(i*2))))
 	}
 	s, err := data.Open(folderConfig(1, 1), 1, "train")
 	if err != nil {
@@ -54,7 +55,7 @@ func TestCountClassesReportsAllBadMasks(t *testing.T) {
 	want := `data: mask masks/2.png: pixel (0, 0) has class 4, want 0..3 or ignore 255
 data: mask masks/3.png: pixel (0, 0) has class 6, want 0..3 or ignore 255
 data: mask masks/4.png: pixel (0, 0) has class 8, want 0..3 or ignore 255`
-	if _, err := data.CountClasses(t.Context(), s, 2, nil); message(err) != want {
+	if _, err := data.CountClasses(t.Context(), s, 2, nil); filetest.Message(err) != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 }
@@ -126,7 +127,7 @@ func TestSyntheticSamples(t *testing.T) {
 
 func TestWriteSyntheticRefuses(t *testing.T) {
 	t.Chdir(t.TempDir())
-	write(t, "old/masks/a.png", nil)
+	filetest.Write(t, "old/masks/a.png", nil)
 	for _, tt := range []struct {
 		dir  string
 		n    int
@@ -135,7 +136,7 @@ func TestWriteSyntheticRefuses(t *testing.T) {
 		{"old", 1, "data: old/masks is not empty, want a new folder"},
 		{"new", 0, "data: 0 images of 8x8, want at least 1 of at least 1x1"},
 	} {
-		if err := data.WriteSynthetic(tt.dir, [2]int{8, 8}, tt.n, 1); message(err) != tt.want {
+		if err := data.WriteSynthetic(tt.dir, [2]int{8, 8}, tt.n, 1); filetest.Message(err) != tt.want {
 			t.Errorf("got  %v\nwant %s", err, tt.want)
 		}
 	}

@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
 )
 
 // Inferred is the configuration that fits the files of a folder.
@@ -43,7 +46,7 @@ func Infer(ctx context.Context, dir string, workers int, progress func(done, tot
 	samples, problems := r.listSamples()
 	values := maskValues{}
 	var mu sync.Mutex // guards r and values
-	faults, err := pass(ctx, len(samples), workers, progress, func(i int) error {
+	faults, err := visit.All(ctx, len(samples), workers, progress, func(i int) error {
 		own, h, w, err := samples[i]()
 		if err != nil {
 			return err
@@ -133,7 +136,7 @@ func sourceIn(dir string) string {
 func entriesOf(dir string) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return bare(err).Error()
+		return errors.Unwrap(err).Error()
 	}
 	const most = 6
 	var names []string
@@ -177,61 +180,52 @@ func (r *Inferred) listSamples() (samples []sample, problems []error) {
 }
 
 func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
-	f, problems := listFolder(r.Config, dir)
-	if f == nil {
-		return nil, problems
-	}
-	for i := range f.pairs {
-		p := &f.pairs[i]
+	pairs, problems := imagefile.Pairs(dir)
+	for _, p := range pairs {
 		samples = append(samples, func() (maskValues, int, int, error) {
-			if err := f.check(p); err != nil {
+			if _, _, err := p.Headers(r.maskFormat()); err != nil {
 				return nil, 0, 0, err
 			}
-			file, err := decode(p.mask, f.maxPixels)
-			if err == nil {
-				err = lossless(file)
-			}
-			var values maskValues
-			if err == nil {
-				values, err = valuesOf(file)
-			}
+			mask, err := imagefile.DecodeMask(p.Mask, r.MaxPixels)
 			if err != nil {
-				return nil, 0, 0, fmt.Errorf("data: mask %s: %w", p.mask, err)
+				return nil, 0, 0, err
 			}
-			return values, file.header.h, file.header.w, nil
+			values, err := valuesOf(mask)
+			if err != nil {
+				return nil, 0, 0, fmt.Errorf("data: mask %s: %w", p.Mask, err)
+			}
+			return values, mask.Header.H, mask.Header.W, nil
 		})
 	}
 	return samples, problems
 }
 
 func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
-	masks, err := openNPYArray(filepath.Join(dir, "masks.npy"))
+	shape, err := imagefile.ArrayShape(filepath.Join(dir, "masks.npy"))
 	if err != nil {
 		return nil, []error{err}
 	}
-	cfg := r.Config
-	cfg.Classes = make([]string, maxClasses) // takes every index
-	if sh := masks.shape; len(sh) == 4 && sh[3] > 1 {
-		r.oneHot = sh[3]
-		cfg.Classes = make([]string, sh[3])
+	classes := imagefile.MaxClasses // takes every index
+	if len(shape) == 4 && shape[3] > 1 {
+		classes, r.oneHot = shape[3], shape[3]
 	}
-	s, err := openNPY(cfg, dir)
+	s, err := imagefile.OpenArrays(dir, imagefile.NewMaskFormat(classes, r.IgnoreIndex, nil, r.MaxPixels))
 	if err != nil {
 		return nil, []error{err}
 	}
-	for i := range s.n {
+	for i := range s.N {
 		samples = append(samples, func() (maskValues, int, int, error) {
-			mask, err := s.mask(i)
+			mask, err := s.Mask(i)
 			if err != nil {
-				return nil, 0, 0, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
+				return nil, 0, 0, err
 			}
 			values := maskValues{}
-			for index, n := range histogram(mask, maxClasses) {
+			for index, n := range histogram(mask, imagefile.MaxClasses) {
 				if n > 0 {
 					values.add(maskValue{stored: index}, extent{pixels: n})
 				}
 			}
-			return values, s.h, s.w, nil
+			return values, s.H, s.W, nil
 		})
 	}
 	return samples, nil
@@ -317,8 +311,8 @@ func readNames(r io.Reader) (names []string, err error) {
 			return nil, fmt.Errorf("%q is not UTF-8", name)
 		case slices.Contains(names, name):
 			return nil, fmt.Errorf("%q is there twice", name)
-		case len(names) == maxClasses:
-			return nil, fmt.Errorf("it has more than %d lines", maxClasses)
+		case len(names) == imagefile.MaxClasses:
+			return nil, fmt.Errorf("it has more than %d lines", imagefile.MaxClasses)
 		}
 		names = append(names, name)
 	}

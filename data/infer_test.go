@@ -13,11 +13,12 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 // bands is an image (8,12) of grey values, three rows and more each.
 func bands(values ...uint8) *image.Gray {
-	img := grey(8, 12)
+	img := filetest.Grey(8, 12)
 	for i := range img.Pix {
 		img.Pix[i] = values[i/12*len(values)/8]
 	}
@@ -30,7 +31,7 @@ func colourBands(colours ...[3]uint8) *image.NRGBA {
 	for i := range 8 * 12 {
 		all = append(all, colours[i/12*len(colours)/8])
 	}
-	return rgb(8, 12, all...)
+	return filetest.RGB(8, 12, all...)
 }
 
 // paletted gives the grey values of an image the colours of a palette.
@@ -40,7 +41,7 @@ func paletted(img *image.Gray, colours ...color.Color) *image.Paletted {
 
 // smooth is an image (8,12) of black and white with a soft edge between them.
 func smooth() *image.Gray {
-	return grey(8, 12, slices.Repeat([]uint8{0, 0, 0, 0, 0, 64, 128, 192, 255, 255, 255, 255}, 8)...)
+	return filetest.Grey(8, 12, slices.Repeat([]uint8{0, 0, 0, 0, 0, 64, 128, 192, 255, 255, 255, 255}, 8)...)
 }
 
 func TestInfer(t *testing.T) {
@@ -79,14 +80,14 @@ func TestInfer(t *testing.T) {
 			sizes := map[[2]int]int{}
 			for i, mask := range tc.masks {
 				name := string(rune('0'+i)) + ".png"
-				write(t, filepath.Join("set/masks", name), encode(t, name, mask))
+				filetest.Write(t, filepath.Join("set/masks", name), filetest.Encode(t, name, mask))
 				b := mask.Bounds()
-				write(t, filepath.Join("set/images", name), encode(t, name, rgb(b.Dy(), b.Dx())))
+				filetest.Write(t, filepath.Join("set/images", name), filetest.Encode(t, name, filetest.RGB(b.Dy(), b.Dx())))
 				sizes[[2]int{b.Dy(), b.Dx()}]++
 			}
 			r, err := data.Infer(t.Context(), "set", 2, nil)
 			if tc.err != "" {
-				if message(err) != "data: "+tc.err {
+				if filetest.Message(err) != "data: "+tc.err {
 					t.Errorf("got  %v\nwant data: %s", err, tc.err)
 				}
 				return
@@ -118,7 +119,7 @@ func grey16(h, w int, a, b uint16) *image.Gray16 {
 }
 
 func TestInferArrays(t *testing.T) {
-	images := npy(t, 1, "|u1", "(2, 1, 2, 3)", make([]float64, 12)...)
+	images := filetest.NPY(t, 1, "|u1", "(2, 1, 2, 3)", make([]float64, 12)...)
 	for _, tc := range []struct {
 		name    string
 		masks   []byte
@@ -126,23 +127,23 @@ func TestInferArrays(t *testing.T) {
 		kind    string
 		err     string
 	}{
-		{"indices", npy(t, 1, "|u1", "(2, 1, 2)", 0, 1, 2, 255), 3, "class indices 0..2, and void", ""},
-		{"one-hot", npy(t, 1, "|u1", "(2, 1, 2, 3)", 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0), 3, "one-hot vectors", ""},
-		{"one-hot with void", npy(t, 1, "|u1", "(2, 1, 2, 2)", 1, 0, 0, 1, 0, 0, 0, 1), 2, "one-hot vectors, and void", ""},
-		{"black and white", npy(t, 1, "|u1", "(2, 1, 2)", 0, 255, 255, 0), 0, "",
+		{"indices", filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 1, 2, 255), 3, "class indices 0..2, and void", ""},
+		{"one-hot", filetest.NPY(t, 1, "|u1", "(2, 1, 2, 3)", 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0), 3, "one-hot vectors", ""},
+		{"one-hot with void", filetest.NPY(t, 1, "|u1", "(2, 1, 2, 2)", 1, 0, 0, 1, 0, 0, 0, 1), 2, "one-hot vectors, and void", ""},
+		{"black and white", filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 255, 255, 0), 0, "",
 			"data: the masks in . have the values [0 255], want class indices 0, 1, 2, ..., or one-hot vectors"},
-		{"not one-hot", npy(t, 1, "|u1", "(2, 1, 2, 2)", 1, 0, 0, 1, 1, 1, 0, 1), 0, "",
+		{"not one-hot", filetest.NPY(t, 1, "|u1", "(2, 1, 2, 2)", 1, 0, 0, 1, 1, 1, 0, 1), 0, "",
 			"data: masks.npy: sample 1: pixel (0, 0) has a one-hot vector with sum 2, want 1, or 0 for void"},
-		{"other number", npy(t, 1, "|u1", "(1, 1, 2)", 0, 1), 0, "",
+		{"other number", filetest.NPY(t, 1, "|u1", "(1, 1, 2)", 0, 1), 0, "",
 			"data: images.npy has shape [2 1 2 3] and masks.npy [1 1 2], want equal N, H and W"},
 		{"damaged", []byte("no array"), 0, "", "data: masks.npy: is not an npy file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			write(t, "images.npy", images)
-			write(t, "masks.npy", tc.masks)
+			filetest.Write(t, "images.npy", images)
+			filetest.Write(t, "masks.npy", tc.masks)
 			r, err := data.Infer(t.Context(), ".", 0, nil)
-			if message(err) != tc.err {
+			if filetest.Message(err) != tc.err {
 				t.Fatalf("got  %v\nwant %s", err, tc.err)
 			}
 			if err == nil && (r.Source != "npy" || len(r.Classes) != tc.classes || r.Masks != tc.kind) {
@@ -154,10 +155,10 @@ func TestInferArrays(t *testing.T) {
 
 func TestInferSplits(t *testing.T) {
 	t.Chdir(t.TempDir())
-	mask, picture := encode(t, "x.png", bands(0, 1)), encode(t, "x.png", rgb(8, 12))
+	mask, picture := filetest.Encode(t, "x.png", bands(0, 1)), filetest.Encode(t, "x.png", filetest.RGB(8, 12))
 	pair := func(dir string) {
-		write(t, dir+"/images/x.png", picture)
-		write(t, dir+"/masks/x.png", mask)
+		filetest.Write(t, dir+"/images/x.png", picture)
+		filetest.Write(t, dir+"/masks/x.png", mask)
 	}
 	pair("two/train")
 	pair("two/valid")
@@ -165,12 +166,12 @@ func TestInferSplits(t *testing.T) {
 	pair("three/val")
 	pair("three/test")
 	pair("mixed/train")
-	write(t, "mixed/val/images.npy", nil)
-	write(t, "mixed/val/masks.npy", nil)
-	write(t, "other/Images/x.png", picture)
-	write(t, "other/notes.txt", nil)
-	write(t, "empty/images/.keep", nil)
-	write(t, "empty/masks/.keep", nil)
+	filetest.Write(t, "mixed/val/images.npy", nil)
+	filetest.Write(t, "mixed/val/masks.npy", nil)
+	filetest.Write(t, "other/Images/x.png", picture)
+	filetest.Write(t, "other/notes.txt", nil)
+	filetest.Write(t, "empty/images/.keep", nil)
+	filetest.Write(t, "empty/masks/.keep", nil)
 	for _, tc := range []struct{ dir, train, val, test, err string }{
 		{"two", "two/train", "two/valid", "", ""},
 		{"three", "three/train", "three/val", "three/test", ""},
@@ -181,7 +182,7 @@ func TestInferSplits(t *testing.T) {
 	} {
 		t.Run(tc.dir, func(t *testing.T) {
 			r, err := data.Infer(t.Context(), tc.dir, 0, nil)
-			if message(err) != tc.err || r.Train != tc.train || r.Val != tc.val || r.Test != tc.test {
+			if filetest.Message(err) != tc.err || r.Train != tc.train || r.Val != tc.val || r.Test != tc.test {
 				t.Errorf("got %+v\n%v\nwant %s", r, err, tc.err)
 			}
 		})
@@ -212,9 +213,9 @@ func TestInferNames(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			write(t, "images/x.png", encode(t, "x.png", rgb(8, 12)))
-			write(t, "masks/x.png", encode(t, "x.png", tc.mask))
-			write(t, tc.file, []byte(tc.text))
+			filetest.Write(t, "images/x.png", filetest.Encode(t, "x.png", filetest.RGB(8, 12)))
+			filetest.Write(t, "masks/x.png", filetest.Encode(t, "x.png", tc.mask))
+			filetest.Write(t, tc.file, []byte(tc.text))
 			r, err := data.Infer(t.Context(), ".", 0, nil)
 			if err != nil || !slices.Equal(r.Classes, tc.want) || !slices.Equal(r.Notes, tc.notes) {
 				t.Errorf("got %q, notes %q, %v", r.Classes, r.Notes, err)
@@ -226,23 +227,23 @@ func TestInferNames(t *testing.T) {
 // Every faulty file is named, and the end of the context ends the pass.
 func TestInferFaults(t *testing.T) {
 	t.Chdir(t.TempDir())
-	good, picture := encode(t, "x.png", bands(0, 1)), encode(t, "x.png", rgb(8, 12))
+	good, picture := filetest.Encode(t, "x.png", bands(0, 1)), filetest.Encode(t, "x.png", filetest.RGB(8, 12))
 	for _, name := range []string{"a", "b", "c", "d"} {
-		write(t, "images/"+name+".png", picture)
-		write(t, "masks/"+name+".png", good)
+		filetest.Write(t, "images/"+name+".png", picture)
+		filetest.Write(t, "masks/"+name+".png", good)
 	}
-	write(t, "images/alone.png", picture)
-	write(t, "masks/a.png", []byte("no image"))
-	write(t, "masks/b.png", encode(t, "b.jpg", bands(0, 1)))
-	write(t, "masks/c.png", encode(t, "c.png", grey(4, 4)))
-	write(t, "images/d.png", picture[:20])
+	filetest.Write(t, "images/alone.png", picture)
+	filetest.Write(t, "masks/a.png", []byte("no image"))
+	filetest.Write(t, "masks/b.png", filetest.Encode(t, "b.jpg", bands(0, 1)))
+	filetest.Write(t, "masks/c.png", filetest.Encode(t, "c.png", filetest.Grey(4, 4)))
+	filetest.Write(t, "images/d.png", picture[:20])
 	_, err := data.Infer(t.Context(), ".", 2, nil)
 	want := `data: image images/alone.png has no mask masks/alone.*
 data: mask masks/a.png: is not a PNG, JPEG, BMP, TIFF or WebP image
 data: mask masks/b.png: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP
 data: image images/c.png is 12x8 pixels, its mask masks/c.png is 4x4, want equal sizes
 data: image images/d.png: is truncated: unexpected EOF`
-	if message(err) != want {
+	if filetest.Message(err) != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 func shapes(t testing.TB, n int, cache string) *data.Split {
@@ -101,8 +102,8 @@ func TestBatchHoldsTheSamples(t *testing.T) {
 
 func TestVoidIsAllZero(t *testing.T) {
 	t.Chdir(t.TempDir())
-	write(t, "images/a.png", encode(t, ".png", rgb(1, 3)))
-	write(t, "masks/a.png", encode(t, ".png", grey(1, 3, 1, 255, 3)))
+	filetest.Write(t, "images/a.png", filetest.Encode(t, ".png", filetest.RGB(1, 3)))
+	filetest.Write(t, "masks/a.png", filetest.Encode(t, ".png", filetest.Grey(1, 3, 1, 255, 3)))
 	s, err := data.Open(folderConfig(1, 3), 1, "train")
 	if err != nil {
 		t.Fatal(err)
@@ -238,8 +239,8 @@ func TestBadSampleEndsEpoch(t *testing.T) {
 		if i == 5 || i == 6 {
 			class = 4
 		}
-		write(t, fmt.Sprintf("images/%d.png", i), encode(t, ".png", rgb(1, 1)))
-		write(t, fmt.Sprintf("masks/%d.png", i), encode(t, ".png", grey(1, 1, class)))
+		filetest.Write(t, fmt.Sprintf("images/%d.png", i), filetest.Encode(t, ".png", filetest.RGB(1, 1)))
+		filetest.Write(t, fmt.Sprintf("masks/%d.png", i), filetest.Encode(t, ".png", filetest.Grey(1, 1, class)))
 	}
 	s, err := data.Open(folderConfig(1, 1), 1, "train")
 	if err != nil {
@@ -253,7 +254,7 @@ func TestBadSampleEndsEpoch(t *testing.T) {
 				got = append(got, b.Names...)
 			}
 		}
-		if want := "data: mask masks/5.png: pixel (0, 0) has class 4, want 0..3 or ignore 255"; message(last) != want {
+		if want := "data: mask masks/5.png: pixel (0, 0) has class 4, want 0..3 or ignore 255"; filetest.Message(last) != want {
 			t.Errorf("got  %v\nwant %s", last, want)
 		}
 		if want := []string{"0", "1", "2", "3"}; !slices.Equal(got, want) {
@@ -276,7 +277,7 @@ func TestEpochRefuses(t *testing.T) {
 		for _, err := range data.NewLoader(s, data.LoaderConfig{BatchSize: tt.size}).Epoch(t.Context(), 0, tt.from) {
 			last = err
 		}
-		if message(last) != tt.want {
+		if filetest.Message(last) != tt.want {
 			t.Errorf("got  %v\nwant %s", last, tt.want)
 		}
 	}
@@ -376,7 +377,7 @@ func TestFingerprint(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed("another name")
-	write(t, "masks/x.png", encode(t, ".png", rgb(8, 8)))
+	filetest.Write(t, "masks/x.png", filetest.Encode(t, ".png", filetest.RGB(8, 8)))
 	changed("another mask")
 	c = data.DefaultConfig()
 	changed("another source")

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // maskValue is a value in masks of which it is not known what it means.
@@ -29,15 +31,15 @@ func (v maskValues) add(value maskValue, e extent) {
 }
 
 // valuesOf are the values of a mask file. A true colour that is not opaque is an error.
-func valuesOf(d decoded) (maskValues, error) {
-	img, ok := d.image.(image.RGBA64Image)
+func valuesOf(d imagefile.Decoded) (maskValues, error) {
+	img, ok := d.Image.(image.RGBA64Image)
 	if !ok {
-		return nil, fmt.Errorf("has pixels of an unknown kind, %T", d.image)
+		return nil, fmt.Errorf("has pixels of an unknown kind, %T", d.Image)
 	}
 	const most = 1 << 12
 	v := maskValues{}
-	_, paletted := d.image.(*image.Paletted)
-	stored := storedValues(d)
+	_, paletted := d.Image.(*image.Paletted)
+	stored := d.Stored()
 	trueColour := stored == nil
 	if trueColour {
 		stored = func(int, int) int { return -1 }
@@ -91,7 +93,7 @@ func (v maskValues) indices() (classes int, void, ok bool) {
 		occur[value.stored] = true
 		classes = max(classes, value.stored+1)
 	}
-	return classes, void, len(occur) >= 2 && 2*len(occur) >= classes && classes <= maxClasses
+	return classes, void, len(occur) >= 2 && 2*len(occur) >= classes && classes <= imagefile.MaxClasses
 }
 
 // colours are all colours by red, green and blue.
@@ -129,7 +131,7 @@ func (v maskValues) smoothed() error {
 			specks++
 		}
 	}
-	if len(colours) <= maxClasses && 2*specks <= len(colours) {
+	if len(colours) <= imagefile.MaxClasses && 2*specks <= len(colours) {
 		return nil
 	}
 	slices.SortStableFunc(colours, func(a, b [3]uint8) int { return cmp.Compare(extents[b].pixels, extents[a].pixels) })

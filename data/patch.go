@@ -1,5 +1,7 @@
 package data
 
+import "github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+
 // patch is a part of an image, of the size that the net sees, in a grid that
 // covers the image. A row or column of the grid that would go beyond the edge is
 // moved back within the image; the pixels that it then shares with the one before
@@ -26,7 +28,7 @@ func (s *Split) grid() []patch {
 // cut writes the patch of an image.
 func (p patch) cut(out, image Sample) {
 	y0, x0 := within(p.y, out.H, image.H), within(p.x, out.W, image.W)
-	Image{image.Image, image.H, image.W}.Part(out.Image, y0, x0, out.H, out.W)
+	imagefile.Image{Pix: image.Image, H: image.H, W: image.W}.Part(out.Image, y0, x0, out.H, out.W)
 	for i := range out.Mask {
 		y, x := y0+i/out.W, x0+i%out.W
 		if y < p.y || y >= image.H || x < p.x || x >= image.W {
@@ -51,24 +53,6 @@ func newSample(h, w int) Sample {
 	return Sample{Image: make([]float32, h*w*3), Mask: make([]uint8, h*w), H: h, W: w}
 }
 
-// Part writes to dst (h,w,3) the part of the image whose first pixel is (x, y).
-// Beyond its edges the image is continued by its reflection at the edge pixels.
-func (m Image) Part(dst []float32, y, x, h, w int) {
-	from, to := min(max(-x, 0), w), max(min(m.W-x, w), 0) // columns of dst that the image has
-	for row := range h {
-		line := m.Pix[reflect(y+row, m.H)*m.W*3:][:m.W*3]
-		out := dst[row*w*3:][:w*3]
-		if from < to {
-			copy(out[from*3:to*3], line[(x+from)*3:])
-		}
-		for column := range w {
-			if column < from || column >= to {
-				copy(out[column*3:][:3], line[reflect(x+column, m.W)*3:])
-			}
-		}
-	}
-}
-
 // within is where a part of an axis of n pixels begins, moved back so that it
 // lies within the axis, or has it in its middle.
 func within(i, part, n int) int {
@@ -76,14 +60,4 @@ func within(i, part, n int) int {
 		return (n - part) / 2
 	}
 	return min(i, n-part)
-}
-
-// reflect brings position i of an axis continued by reflection into 0..n-1.
-func reflect(i, n int) int {
-	if n == 1 {
-		return 0
-	}
-	period := 2 * (n - 1)
-	i = ((i % period) + period) % period
-	return min(i, period-i)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 // numbered is a folder data set of images of the given heights and widths, in
@@ -18,7 +19,7 @@ func numbered(t *testing.T, cfg data.Config, sizes ...[2]int) *data.Split {
 	t.Chdir(t.TempDir())
 	for i, size := range sizes {
 		h, w := size[0], size[1]
-		img, mask := rgb(h, w), grey(h, w)
+		img, mask := filetest.RGB(h, w), filetest.Grey(h, w)
 		for p := range h * w {
 			x, y := p%w, p/w
 			img.Pix[p*4], img.Pix[p*4+1] = uint8(x+1), uint8(y+1)
@@ -27,8 +28,8 @@ func numbered(t *testing.T, cfg data.Config, sizes ...[2]int) *data.Split {
 				mask.Pix[p] = 255
 			}
 		}
-		write(t, fmt.Sprintf("images/%d.png", i), encode(t, ".png", img))
-		write(t, fmt.Sprintf("masks/%d.png", i), encode(t, ".png", mask))
+		filetest.Write(t, fmt.Sprintf("images/%d.png", i), filetest.Encode(t, ".png", img))
+		filetest.Write(t, fmt.Sprintf("masks/%d.png", i), filetest.Encode(t, ".png", mask))
 	}
 	s, err := data.Open(cfg, 1, "train")
 	if err != nil {
@@ -146,7 +147,7 @@ func TestRandomPatches(t *testing.T) {
 // far from its edges.
 func TestRotatedPatchIsFull(t *testing.T) {
 	mask := image.NewGray(image.Rect(0, 0, 90, 90)) // class 0
-	s := single(t, rgb(90, 90), mask, patchConfig(8, 8))
+	s := single(t, filetest.RGB(90, 90), mask, patchConfig(8, 8))
 	loader := data.NewLoader(s, data.LoaderConfig{BatchSize: 1, Patches: 1, Augment: data.AugmentConfig{Rotate: 180}})
 	full := 0
 	for epoch := range 100 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 // painted is a data set of one image (9,11) of many colours.
@@ -19,7 +20,7 @@ func painted(t *testing.T) *data.Split {
 	for i := range h * w {
 		img.SetNRGBA(i%w, i/w, color.NRGBA{uint8(r.IntN(256)), uint8(r.IntN(256)), uint8(r.IntN(256)), 255})
 	}
-	return single(t, img, grey(h, w), folderConfig(h, w))
+	return single(t, img, filetest.Grey(h, w), folderConfig(h, w))
 }
 
 func TestGamma(t *testing.T) {
@@ -135,9 +136,9 @@ func TestHue(t *testing.T) {
 // deviation; grey stays grey up to the edges.
 func TestBlur(t *testing.T) {
 	const n = 31
-	img := rgb(n, n)
+	img := filetest.RGB(n, n)
 	img.SetNRGBA(n/2, n/2, color.NRGBA{255, 255, 255, 255})
-	s := single(t, img, grey(n, n), folderConfig(n, n))
+	s := single(t, img, filetest.Grey(n, n), folderConfig(n, n))
 	lo, hi := math.Inf(1), math.Inf(-1)
 	for epoch := range 60 {
 		got := augmented(t, s, data.AugmentConfig{Blur: 2}, epoch).image
@@ -172,7 +173,7 @@ func TestBlur(t *testing.T) {
 			img.Pix[i] = 255
 		}
 	}
-	s = single(t, img, grey(n, n), folderConfig(n, n))
+	s = single(t, img, filetest.Grey(n, n), folderConfig(n, n))
 	for i, v := range augmented(t, s, data.AugmentConfig{Blur: 10}, 1).image {
 		if math.Abs(float64(v)-100.0/255) > 1e-5 {
 			t.Fatalf("value %d of a grey image became %v", i, v)
@@ -182,11 +183,11 @@ func TestBlur(t *testing.T) {
 
 func TestNoise(t *testing.T) {
 	const n = 24
-	img := rgb(n, n)
+	img := filetest.RGB(n, n)
 	for i := range n * n {
 		img.SetNRGBA(i%n, i/n, color.NRGBA{128, 128, 128, 255})
 	}
-	s := single(t, img, grey(n, n), folderConfig(n, n))
+	s := single(t, img, filetest.Grey(n, n), folderConfig(n, n))
 	lo, hi := math.Inf(1), math.Inf(-1)
 	for epoch := range 60 {
 		got := augmented(t, s, data.AugmentConfig{Noise: 0.1}, epoch).image

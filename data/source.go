@@ -10,10 +10,12 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // Void marks a pixel without a class in a mask in memory, whatever ignore_index is in the files.
-const Void = 255
+const Void = imagefile.Void
 
 // Sample is one labelled image.
 type Sample struct {
@@ -142,7 +144,7 @@ func (c Config) folder(split string) (string, error) {
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
-		return "", fmt.Errorf("data.%s = %q: %w", key, dir, bare(err))
+		return "", fmt.Errorf("data.%s = %q: %w", key, dir, errors.Unwrap(err))
 	}
 	if !info.IsDir() {
 		return "", fmt.Errorf("data.%s = %q is a file, want a folder", key, dir)
@@ -225,8 +227,8 @@ func (s *Split) Load(i int) (Sample, error) {
 	}
 	if !s.own {
 		smp = Sample{
-			Image: Resize(smp.Image, smp.H, smp.W, 3, s.h, s.w),
-			Mask:  resizeMask(smp.Mask, smp.H, smp.W, s.h, s.w),
+			Image: imagefile.Resize(smp.Image, smp.H, smp.W, 3, s.h, s.w),
+			Mask:  imagefile.ResizeMask(smp.Mask, smp.H, smp.W, s.h, s.w),
 			H:     s.h,
 			W:     s.w,
 		}

@@ -3,10 +3,13 @@ package data
 import (
 	"errors"
 	"fmt"
+	"image"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // syntheticClasses are background, disc, square and triangle.
@@ -69,13 +72,25 @@ func WriteSynthetic(dir string, size [2]int, n int, seed uint64) error {
 		}
 		name := src.Name(i) + ".png"
 		if err := errors.Join(
-			writePNG(filepath.Join(dir, "images", name), rgbImage(s)),
-			WriteMask(filepath.Join(dir, "masks", name), s.Mask, s.H, s.W, Colors(cfg)),
+			imagefile.WritePNG(filepath.Join(dir, "images", name), rgbImage(s)),
+			imagefile.WriteMask(filepath.Join(dir, "masks", name), s.Mask, s.H, s.W, Colors(cfg)),
 		); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rgbImage is an image (H,W,3) in 0..1, rounded to bytes.
+func rgbImage(s Sample) *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, s.W, s.H))
+	for p := range s.H * s.W {
+		for i, v := range s.Image[p*3:][:3] {
+			img.Pix[p*4+i] = uint8(v*255 + 0.5)
+		}
+		img.Pix[p*4+3] = 255
+	}
+	return img
 }
 
 type rgb [3]float64

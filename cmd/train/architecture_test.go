@@ -14,11 +14,11 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/config internal/report internal/predict internal/train internal/onnx data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
+	{"cmd/train", "internal/config internal/report internal/predict internal/train internal/onnx data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint internal/imagefile"},
 	{"internal/config", "configs internal/report internal/train data model loss internal/solver internal/checkpoint"},
-	{"internal/report", "internal/train data internal/metric internal/protobuf"},
-	{"internal/predict", "data"},
-	{"internal/train", "data model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
+	{"internal/report", "internal/train data internal/imagefile internal/metric internal/protobuf"},
+	{"internal/predict", "internal/imagefile"},
+	{"internal/train", "data internal/imagefile model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/onnx", "model internal/op internal/protobuf"},
 	{"model", "model/arch internal/op"},
 	{"loss", "internal/op"},
@@ -30,7 +30,10 @@ var arrows = []struct{ from, to string }{
 	{"internal/protobuf", ""},
 	{"model/arch", ""},
 	{"internal/checkpoint", ""},
-	{"data", ""},
+	{"data", "internal/imagefile internal/visit"},
+	{"internal/imagefile", ""},
+	{"internal/imagefile/filetest", ""}, // makes files for tests
+	{"internal/visit", ""},
 	{"configs", ""},
 }
 

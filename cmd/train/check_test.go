@@ -120,7 +120,7 @@ func turned(file []byte) []byte {
 	return slices.Concat(file[:2], []byte(exif), file[2:])
 }
 
-// cmykJPEG has 8x8 pixels; see the test of data.ReadImage.
+// cmykJPEG has 8x8 pixels; see the test of imagefile.Read.
 const cmykJPEG = "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB/8AAFAgACAAIBAERAAIRAAMRAAQRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAAK/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EAQACAAMABAAAPwC/gF/D/9k="
 
 // npy is an npy file; values are its bytes.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // footprint is what a process holds of its machine.
@@ -59,7 +60,7 @@ func TestEndurance(t *testing.T) {
 		}
 		for _, kind := range []string{"images", "masks"} {
 			write(t, fmt.Sprintf("set/%s/%03d.png", kind, i), "")
-			if err := data.WriteMask(fmt.Sprintf("set/%s/%03d.png", kind, i), mask, 16, 16, data.Colors(data.DefaultConfig())); err != nil {
+			if err := imagefile.WriteMask(fmt.Sprintf("set/%s/%03d.png", kind, i), mask, 16, 16, data.Colors(data.DefaultConfig())); err != nil {
 				t.Fatal(err)
 			}
 		}

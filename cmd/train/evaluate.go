@@ -16,6 +16,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
@@ -160,7 +161,7 @@ func evaluatePredictions(ctx context.Context, set *data.Split, net predict.Net, 
 		if err != nil {
 			return nil, err
 		}
-		predicted, err := segment(ctx, net, data.Image{Pix: s.Image, H: s.H, W: s.W}, "")
+		predicted, err := segment(ctx, net, imagefile.Image{Pix: s.Image, H: s.H, W: s.W}, "")
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +179,7 @@ func evaluatePredictions(ctx context.Context, set *data.Split, net predict.Net, 
 // writePicture writes image, mask and prediction side by side.
 func writePicture(path string, s data.Sample, predicted []uint8, palette color.Palette) error {
 	return report.WritePNG(path, report.SideBySide(
-		report.Picture(data.Image{Pix: s.Image, H: s.H, W: s.W}),
+		report.Picture(imagefile.Image{Pix: s.Image, H: s.H, W: s.W}),
 		report.MaskPicture(s.Mask, s.H, s.W, palette),
 		report.MaskPicture(predicted, s.H, s.W, palette)))
 }

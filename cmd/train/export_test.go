@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // python finds an interpreter that has a module, and skips the test where there is none.
@@ -61,7 +61,7 @@ func TestExportedONNXPredictsWhatPredictDoes(t *testing.T) {
 	if err := png.Encode(f, picture); err != nil {
 		t.Fatal(err)
 	}
-	if err := data.WriteNPY("photo.npy", []int{1, 16, 16, 3}, pixels); err != nil {
+	if err := imagefile.WriteNPY("photo.npy", []int{1, 16, 16, 3}, pixels); err != nil {
 		t.Fatal(err)
 	}
 	must(t, "predict", "--checkpoint", best, "--input", "photo.png", "--out", "masks", "--probabilities")

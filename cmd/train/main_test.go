@@ -16,6 +16,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 )
@@ -416,7 +417,7 @@ func TestWeights(t *testing.T) {
 	palette := color.Palette{color.Black, color.White}
 	write(t, "set/masks/.keep", "")
 	for name, mask := range map[string][]uint8{"x": {0, 0, 0, 0}, "y": {0, 1, data.Void, data.Void}} {
-		if err := data.WriteMask("set/masks/"+name+".png", mask, 2, 2, palette); err != nil {
+		if err := imagefile.WriteMask("set/masks/"+name+".png", mask, 2, 2, palette); err != nil {
 			t.Fatal(err)
 		}
 		write(t, "set/images/"+name+".png", read(t, "set/masks/"+name+".png"))

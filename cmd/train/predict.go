@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
@@ -55,7 +56,7 @@ func (p *program) runPredict(ctx context.Context, path, input, out string, how i
 	if err != nil {
 		return err
 	}
-	files, err := data.ImageFiles(input)
+	files, err := imagefile.Files(input)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (p *program) runPredict(ctx context.Context, path, input, out string, how i
 		if ctx.Err() != nil {
 			break
 		}
-		img, err := data.ReadImage(file, cfg.Data.MaxPixels)
+		img, err := imagefile.Read(file, cfg.Data.MaxPixels)
 		if err == nil {
 			err = predictImage(ctx, net, img, tiled, palette, target(out, file), o)
 		}
@@ -146,7 +147,7 @@ func checkOverwrite(files []string, out string, o prediction) error {
 }
 
 // predictImage writes the outputs of an image.
-func predictImage(ctx context.Context, net predict.Net, img data.Image, tiled bool, palette color.Palette, target string, o prediction) error {
+func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, tiled bool, palette color.Palette, target string, o prediction) error {
 	segment := segmentResized
 	if tiled {
 		segment = segmentTiles
@@ -159,7 +160,7 @@ func predictImage(ctx context.Context, net predict.Net, img data.Image, tiled bo
 	if err != nil {
 		return err
 	}
-	if err := data.WriteMask(target+".png", mask, img.H, img.W, palette); err != nil {
+	if err := imagefile.WriteMask(target+".png", mask, img.H, img.W, palette); err != nil {
 		return err
 	}
 	if o.overlay {
@@ -171,25 +172,25 @@ func predictImage(ctx context.Context, net predict.Net, img data.Image, tiled bo
 // segmentResized is the mask of an image that the net sees at its size; the
 // probabilities are brought back to the image's own size before the best class is
 // chosen. They are written to path, if there is one, as the net gave them.
-func segmentResized(_ context.Context, net predict.Net, img data.Image, path string) ([]uint8, error) {
+func segmentResized(_ context.Context, net predict.Net, img imagefile.Image, path string) ([]uint8, error) {
 	probabilities, err := net.Resized(img)
 	if err != nil {
 		return nil, err
 	}
 	if path != "" {
-		if err := data.WriteNPY(path, []int{net.H, net.W, net.Classes}, probabilities); err != nil {
+		if err := imagefile.WriteNPY(path, []int{net.H, net.W, net.Classes}, probabilities); err != nil {
 			return nil, err
 		}
 	}
-	return train.Argmax(nil, data.Resize(probabilities, net.H, net.W, net.Classes, img.H, img.W), net.Classes), nil
+	return train.Argmax(nil, imagefile.Resize(probabilities, net.H, net.W, net.Classes, img.H, img.W), net.Classes), nil
 }
 
 // segmentTiles is the mask of an image that the net sees in tiles. Probabilities
 // are written to path, if there is one, at the image's size.
-func segmentTiles(ctx context.Context, net predict.Net, img data.Image, path string) (mask []uint8, err error) {
+func segmentTiles(ctx context.Context, net predict.Net, img imagefile.Image, path string) (mask []uint8, err error) {
 	write := func([]float32) error { return nil }
 	if path != "" {
-		file, createErr := data.CreateNPY(path, []int{img.H, img.W, net.Classes})
+		file, createErr := imagefile.CreateNPY(path, []int{img.H, img.W, net.Classes})
 		if createErr != nil {
 			return nil, createErr
 		}

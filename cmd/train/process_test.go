@@ -19,6 +19,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // asProgram makes the test binary the program, so that a test can start it as a
@@ -472,7 +473,7 @@ func TestFilesThatChangeOrVanish(t *testing.T) {
 	must(t, append(flags, "--out", "straight")...)
 	palette := data.Colors(data.DefaultConfig())
 	smaller := func(t *testing.T, path string) {
-		if err := data.WriteMask(path, make([]uint8, 12), 3, 4, palette); err != nil {
+		if err := imagefile.WriteMask(path, make([]uint8, 12), 3, 4, palette); err != nil {
 			t.Error(err)
 		}
 	}
@@ -493,7 +494,7 @@ func TestFilesThatChangeOrVanish(t *testing.T) {
 		{"image of another size", image, smaller, "image " + image + " is 4x3 pixels, its mask " + mask + " is 128x128, want equal sizes"},
 		{"mask of another size", mask, smaller, "image " + image + " is 128x128 pixels, its mask " + mask + " is 4x3, want equal sizes"},
 		{"class out of range", mask, func(t *testing.T, path string) {
-			if err := data.WriteMask(path, slices.Repeat([]uint8{9}, 128*128), 128, 128, slices.Repeat(palette, 3)); err != nil {
+			if err := imagefile.WriteMask(path, slices.Repeat([]uint8{9}, 128*128), 128, 128, slices.Repeat(palette, 3)); err != nil {
 				t.Error(err)
 			}
 		}, "mask " + mask + ": pixel (0, 0) has class 9, want 0..3 or ignore 255"},

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 )
 
@@ -19,7 +20,7 @@ import (
 func folderOf(t *testing.T, dir string, sizes ...image.Point) {
 	t.Helper()
 	for i, size := range sizes {
-		img := data.Image{Pix: make([]float32, size.X*size.Y*3), H: size.Y, W: size.X}
+		img := imagefile.Image{Pix: make([]float32, size.X*size.Y*3), H: size.Y, W: size.X}
 		mask := make([]uint8, size.X*size.Y)
 		for p := range mask {
 			if p%size.X >= size.X/2 {
@@ -33,7 +34,7 @@ func folderOf(t *testing.T, dir string, sizes ...image.Point) {
 		if err := report.WritePNG(filepath.Join(dir, "images", name), report.Picture(img)); err != nil {
 			t.Fatal(err)
 		}
-		if err := data.WriteMask(filepath.Join(dir, "masks", name), mask, size.Y, size.X, color.Palette{color.Black, color.White}); err != nil {
+		if err := imagefile.WriteMask(filepath.Join(dir, "masks", name), mask, size.Y, size.X, color.Palette{color.Black, color.White}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,7 +154,7 @@ func TestTileAndFlip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img := report.Picture(data.Image{Pix: s.Image, H: 16, W: 16})
+	img := report.Picture(imagefile.Image{Pix: s.Image, H: 16, W: 16})
 	mirrored := image.NewRGBA(img.Rect)
 	for i := range 16 * 16 {
 		mirrored.Set(15-i%16, i/16, img.At(i%16, i/16))

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/onnx"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
@@ -110,7 +110,7 @@ func TestONNXRuntimePredictsTheSame(t *testing.T) {
 					values   []float32
 				}{{"images", 3, images}, {"probabilities", len(tc.classes), predict(t, p, images, s[0], s[1], s[2])}} {
 					path := filepath.Join(dir, fmt.Sprintf("%s%d.npy", array.name, i))
-					if err := data.WriteNPY(path, append(slices.Clone(s), array.channels), array.values); err != nil {
+					if err := imagefile.WriteNPY(path, append(slices.Clone(s), array.channels), array.values); err != nil {
 						t.Fatal(err)
 					}
 					args = append(args, path)

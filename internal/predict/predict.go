@@ -11,7 +11,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // Net is a net for images of one size.
@@ -26,15 +26,15 @@ type Net struct {
 
 // Resized is the probabilities (H,W,C) of an image brought to the net's size.
 // They are valid until the next call.
-func (n Net) Resized(m data.Image) ([]float32, error) {
-	return n.Run(data.Resize(m.Pix, m.H, m.W, 3, n.H, n.W), 1)
+func (n Net) Resized(m imagefile.Image) ([]float32, error) {
+	return n.Run(imagefile.Resize(m.Pix, m.H, m.W, 3, n.H, n.W), 1)
 }
 
 // Tiles computes the probabilities of an image at its own size, from top to
 // bottom: band is given those of some rows (rows, m.W, C), the first of which is
 // y. They are valid within the call. Memory is bounded by a band of H rows. An
 // image that is smaller than a tile is continued by its reflection.
-func (n Net) Tiles(ctx context.Context, m data.Image, band func(y int, probabilities []float32) error) error {
+func (n Net) Tiles(ctx context.Context, m imagefile.Image, band func(y int, probabilities []float32) error) error {
 	down, across := newAxis(m.H, n.H), newAxis(m.W, n.W)
 	line := m.W * n.Classes                      // values of a row
 	sum := make([]float32, min(n.H, m.H)*line)   // rows from top on

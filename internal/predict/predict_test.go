@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 )
 
@@ -43,9 +43,9 @@ func placed() predict.Net {
 	return n
 }
 
-func noise(height, width int) data.Image {
+func noise(height, width int) imagefile.Image {
 	r := rand.New(rand.NewPCG(uint64(height), uint64(width)))
-	m := data.Image{Pix: make([]float32, height*width*3), H: height, W: width}
+	m := imagefile.Image{Pix: make([]float32, height*width*3), H: height, W: width}
 	for i := range m.Pix {
 		m.Pix[i] = r.Float32()
 	}
@@ -53,7 +53,7 @@ func noise(height, width int) data.Image {
 }
 
 // tiles gathers all bands, which have to follow each other.
-func tiles(t *testing.T, n predict.Net, m data.Image) []float32 {
+func tiles(t *testing.T, n predict.Net, m imagefile.Image) []float32 {
 	t.Helper()
 	var all []float32
 	if err := n.Tiles(t.Context(), m, func(y int, probabilities []float32) error {
@@ -142,8 +142,8 @@ func TestSmallImage(t *testing.T) {
 }
 
 // flipped is the image mirrored, or upside down.
-func flipped(m data.Image, mirror bool) data.Image {
-	out := data.Image{Pix: make([]float32, len(m.Pix)), H: m.H, W: m.W}
+func flipped(m imagefile.Image, mirror bool) imagefile.Image {
+	out := imagefile.Image{Pix: make([]float32, len(m.Pix)), H: m.H, W: m.W}
 	for y := range m.H {
 		for x := range m.W {
 			sx, sy := x, m.H-1-y
@@ -172,7 +172,7 @@ func lopsided() predict.Net {
 
 func TestFlips(t *testing.T) {
 	m := noise(h, w)
-	resized := func(n predict.Net, m data.Image) data.Image {
+	resized := func(n predict.Net, m imagefile.Image) imagefile.Image {
 		p, err := n.Resized(m)
 		if err != nil {
 			t.Fatal(err)
@@ -181,9 +181,9 @@ func TestFlips(t *testing.T) {
 		for i := range h * w {
 			copy(pix[i*3:], p[i*2:][:2])
 		}
-		return data.Image{Pix: pix, H: h, W: w}
+		return imagefile.Image{Pix: pix, H: h, W: w}
 	}
-	mean := func(images ...data.Image) []float32 {
+	mean := func(images ...imagefile.Image) []float32 {
 		sum := make([]float32, h*w*3)
 		for _, m := range images {
 			for i, v := range m.Pix {

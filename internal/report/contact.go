@@ -8,6 +8,7 @@ import (
 	"golang.org/x/image/draw"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // Augmented is a training image and what the net sees of it in the first epochs.
@@ -33,7 +34,7 @@ func ContactSheet(images []Augmented, classes []string, palette color.Palette) i
 	out := s.frame("What the net sees of training images", columns, captions, classes, palette)
 	for i, a := range images {
 		for column, sample := range append([]data.Sample{a.Image}, a.Epochs...) {
-			img := data.Image{Pix: sample.Image, H: sample.H, W: sample.W}
+			img := imagefile.Image{Pix: sample.Image, H: sample.H, W: sample.W}
 			fit(out, s.cell(2*i, column), Picture(img))
 			fit(out, s.cell(2*i+1, column), Overlay(img, sample.Mask, palette))
 		}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
@@ -44,7 +45,7 @@ func sampled(t testing.TB, epoch, wrong int) train.Evaluated {
 	for i := range 2 {
 		s := train.Sample{
 			Name:  fmt.Sprintf("val-%d <i>", i),
-			Image: data.Image{Pix: make([]float32, h*w*3), H: h, W: w},
+			Image: imagefile.Image{Pix: make([]float32, h*w*3), H: h, W: w},
 			Truth: make([]uint8, h*w), Predicted: make([]uint8, h*w),
 		}
 		for p := range h * w {

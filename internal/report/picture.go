@@ -9,11 +9,11 @@ import (
 	"image/png"
 	"os"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // Picture is img as an 8-bit image.
-func Picture(img data.Image) *image.RGBA {
+func Picture(img imagefile.Image) *image.RGBA {
 	out := image.NewRGBA(image.Rect(0, 0, img.W, img.H))
 	for i := range img.H * img.W {
 		for c, v := range img.Pix[i*3:][:3] {
@@ -42,7 +42,7 @@ func classColor(palette color.Palette, class uint8) color.Color {
 
 // Overlay lays a mask (H,W) half transparent over its image, void in grey. Class
 // 0, commonly the background, leaves the image as it is.
-func Overlay(img data.Image, mask []uint8, palette color.Palette) *image.RGBA {
+func Overlay(img imagefile.Image, mask []uint8, palette color.Palette) *image.RGBA {
 	out := Picture(img)
 	for i, class := range mask {
 		if class == 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
@@ -218,7 +219,7 @@ func TestLinesWait(t *testing.T) {
 
 func TestPictures(t *testing.T) {
 	palette := color.Palette{color.Black, color.NRGBA{200, 100, 0, 255}}
-	img := data.Image{H: 1, W: 3, Pix: []float32{1, 1, 1, 0, 0.5, 1, 0, 0, 0}}
+	img := imagefile.Image{H: 1, W: 3, Pix: []float32{1, 1, 1, 0, 0.5, 1, 0, 0, 0}}
 	mask := []uint8{0, 1, data.Void}
 	over := report.Overlay(img, mask, palette)
 	for x, want := range []color.RGBA{

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
@@ -39,7 +40,7 @@ func stepped(step int64, loss float64) train.Stepped {
 func sample(name string) train.Sample {
 	return train.Sample{
 		Name:  name,
-		Image: data.Image{H: 2, W: 3, Pix: slices.Repeat([]float32{1}, 2*3*3)},
+		Image: imagefile.Image{H: 2, W: 3, Pix: slices.Repeat([]float32{1}, 2*3*3)},
 		Truth: []uint8{0, 0, 0, 1, 1, data.Void}, Predicted: []uint8{0, 0, 0, 2, 2, 2},
 	}
 }

@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // Sample is a validation image and what the net makes of it.
 type Sample struct {
 	Name             string
-	Image            data.Image // (H,W,3) in 0..1
-	Truth, Predicted []uint8    // (H,W) class index; Truth is data.Void where a pixel has no label
+	Image            imagefile.Image // (H,W,3) in 0..1
+	Truth, Predicted []uint8         // (H,W) class index; Truth is data.Void where a pixel has no label
 }
 
 // maxSamples bounds what an Evaluated holds of the validation split.
@@ -41,7 +42,7 @@ func (s *sampler) see(batch *data.Batch, predicted []uint8) error {
 		}
 		s.samples = append(s.samples, Sample{
 			Name:      name,
-			Image:     data.Image{Pix: slices.Clone(batch.Images[i*pixels*3:][:pixels*3]), H: batch.H, W: batch.W},
+			Image:     imagefile.Image{Pix: slices.Clone(batch.Images[i*pixels*3:][:pixels*3]), H: batch.H, W: batch.W},
 			Truth:     Labels(nil, batch.Targets[i*pixels*batch.C:][:pixels*batch.C], batch.C),
 			Predicted: slices.Clone(predicted[i*pixels:][:pixels]),
 		})

@@ -1,4 +1,4 @@
-package data
+package imagefile
 
 import (
 	"encoding/binary"

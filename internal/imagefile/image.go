@@ -1,4 +1,4 @@
-package data
+package imagefile
 
 import (
 	"bufio"
@@ -25,6 +25,37 @@ type Image struct {
 	H, W int
 }
 
+// Part writes to dst (h,w,3) the part of the image whose first pixel is (x, y).
+// Beyond its edges the image is continued by its reflection at the edge pixels.
+func (m Image) Part(dst []float32, y, x, h, w int) {
+	from, to := min(max(-x, 0), w), max(min(m.W-x, w), 0) // columns of dst that the image has
+	for row := range h {
+		line := m.Pix[reflect(y+row, m.H)*m.W*3:][:m.W*3]
+		out := dst[row*w*3:][:w*3]
+		if from < to {
+			copy(out[from*3:to*3], line[(x+from)*3:])
+		}
+		for column := range w {
+			if column < from || column >= to {
+				copy(out[column*3:][:3], line[reflect(x+column, m.W)*3:])
+			}
+		}
+	}
+}
+
+// reflect brings position i of an axis continued by reflection into 0..n-1.
+func reflect(i, n int) int {
+	if n == 1 {
+		return 0
+	}
+	period := 2 * (n - 1)
+	i = ((i % period) + period) % period
+	return min(i, period-i)
+}
+
+// TooLarge reports whether h*w > limit, without overflow. h and w are positive.
+func TooLarge(h, w int, limit int64) bool { return int64(h) > limit/int64(w) }
+
 // extensions of the image files that are read, in lower case.
 var extensions = []string{".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -37,22 +68,22 @@ func stem(path string) string {
 	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
-// ReadImage decodes a PNG, JPEG, BMP, TIFF or WebP file. Grey becomes three equal
+// Read decodes a PNG, JPEG, BMP, TIFF or WebP file. Grey becomes three equal
 // channels; an alpha channel is dropped; a JPEG photo is turned upright by its
 // EXIF orientation. An image of more than maxPixels pixels is refused before it
 // is decoded.
-func ReadImage(path string, maxPixels int64) (Image, error) {
+func Read(path string, maxPixels int64) (Image, error) {
 	f, err := decode(path, maxPixels)
 	if err != nil {
 		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
 	}
-	return upright(toRGB(f.image), f.header.orientation), nil
+	return upright(FromImage(f.Image), f.Header.orientation), nil
 }
 
-// ImageFiles is path itself if it is a file, and the image files in it, sorted
+// Files is path itself if it is a file, and the image files in it, sorted
 // by name, if it is a folder. Two images with one stem (a.jpg, a.png) are an
 // error, since what is made of them would have one name.
-func ImageFiles(path string) ([]string, error) {
+func Files(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
@@ -85,54 +116,54 @@ func ImageFiles(path string) ([]string, error) {
 	return files, errors.Join(errs...)
 }
 
-// decoded is an image file in memory.
-type decoded struct {
-	image  image.Image
-	header imageHeader
+// Decoded is an image file in memory.
+type Decoded struct {
+	Image  image.Image // as it is stored: not turned upright
+	Header Header
 }
 
-// imageHeader is what an image file says of itself before its pixels.
-type imageHeader struct {
-	format      string // png, jpeg, bmp, tiff, webp
-	h, w        int    // upright
+// Header is what an image file says of itself before its pixels.
+type Header struct {
+	Format      string // png, jpeg, bmp, tiff, webp
+	H, W        int    // upright
+	Bytes       int64  // of the file
 	orientation int    // EXIF, 1..8
 	greyBits    int    // bits of a grey pixel in the file, 1, 2, 4 or 8, for image.Gray
-	bytes       int64
 }
 
 // decodeHeader reads the size of an image and checks it.
-func decodeHeader(path string, maxPixels int64) (imageHeader, error) {
+func decodeHeader(path string, maxPixels int64) (Header, error) {
 	f, size, err := openRegular(path)
 	if err != nil {
-		return imageHeader{}, err
+		return Header{}, err
 	}
 	defer f.Close()
 	return readHeader(f, size, maxPixels)
 }
 
-func decode(path string, maxPixels int64) (decoded, error) {
+func decode(path string, maxPixels int64) (Decoded, error) {
 	f, size, err := openRegular(path)
 	if err != nil {
-		return decoded{}, err
+		return Decoded{}, err
 	}
 	defer f.Close()
 	return decodeFrom(f, size, maxPixels)
 }
 
 // decodeFrom decodes an image file of size bytes.
-func decodeFrom(r io.ReaderAt, size, maxPixels int64) (decoded, error) {
+func decodeFrom(r io.ReaderAt, size, maxPixels int64) (Decoded, error) {
 	h, err := readHeader(r, size, maxPixels)
 	if err != nil {
-		return decoded{}, err
+		return Decoded{}, err
 	}
 	img, err := decodePixels(io.NewSectionReader(r, 0, size))
 	if err != nil {
-		return decoded{}, err
+		return Decoded{}, err
 	}
-	if b := img.Bounds(); b.Dx()*b.Dy() != h.w*h.h {
-		return decoded{}, fmt.Errorf("decodes to %dx%d pixels, its header says %dx%d", b.Dx(), b.Dy(), h.w, h.h)
+	if b := img.Bounds(); b.Dx()*b.Dy() != h.W*h.H {
+		return Decoded{}, fmt.Errorf("decodes to %dx%d pixels, its header says %dx%d", b.Dx(), b.Dy(), h.W, h.H)
 	}
-	return decoded{img, h}, nil
+	return Decoded{img, h}, nil
 }
 
 // openRegular refuses what would block or is no file: a pipe, a device, a folder.
@@ -157,7 +188,7 @@ func bare(err error) error {
 	return err
 }
 
-func readHeader(r io.ReaderAt, size, maxPixels int64) (h imageHeader, err error) {
+func readHeader(r io.ReaderAt, size, maxPixels int64) (h Header, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("is damaged: %v", p)
@@ -175,12 +206,12 @@ func readHeader(r io.ReaderAt, size, maxPixels int64) (h imageHeader, err error)
 	if err != nil {
 		return h, decodeError(err)
 	}
-	h = imageHeader{format: format, h: cfg.Height, w: cfg.Width, orientation: 1, greyBits: 8, bytes: size}
-	if h.h < 1 || h.w < 1 {
-		return h, fmt.Errorf("is %dx%d pixels, want at least 1x1", h.w, h.h)
+	h = Header{Format: format, H: cfg.Height, W: cfg.Width, Bytes: size, orientation: 1, greyBits: 8}
+	if h.H < 1 || h.W < 1 {
+		return h, fmt.Errorf("is %dx%d pixels, want at least 1x1", h.W, h.H)
 	}
-	if tooLarge(h.h, h.w, maxPixels) {
-		return h, fmt.Errorf("is %dx%d pixels, want at most data.max_pixels = %d", h.w, h.h, maxPixels)
+	if TooLarge(h.H, h.W, maxPixels) {
+		return h, fmt.Errorf("is %dx%d pixels, want at most data.max_pixels = %d", h.W, h.H, maxPixels)
 	}
 	switch format {
 	case "png":
@@ -200,7 +231,7 @@ func readHeader(r io.ReaderAt, size, maxPixels int64) (h imageHeader, err error)
 	case "jpeg":
 		h.orientation = exifOrientation(io.NewSectionReader(r, 0, size))
 		if h.orientation > 4 {
-			h.h, h.w = h.w, h.h
+			h.H, h.W = h.W, h.H
 		}
 	}
 	return h, nil
@@ -226,8 +257,8 @@ func decodeError(err error) error {
 	return bare(err)
 }
 
-// toRGB drops alpha and scales to 0..1.
-func toRGB(img image.Image) Image {
+// FromImage drops alpha and scales to 0..1.
+func FromImage(img image.Image) Image {
 	b := img.Bounds()
 	out := Image{H: b.Dy(), W: b.Dx()}
 	out.Pix = make([]float32, out.H*out.W*3)

@@ -1,4 +1,4 @@
-package data
+package imagefile
 
 import "slices"
 
@@ -79,8 +79,8 @@ func linearTap(o, in, out int) tap {
 	return tap{first: i, weights: []float32{1 - f, f}}
 }
 
-// resizeMask takes for every output pixel the input pixel under its centre.
-func resizeMask(m []uint8, h, w, outH, outW int) []uint8 {
+// ResizeMask takes for every output pixel the input pixel under its centre.
+func ResizeMask(m []uint8, h, w, outH, outW int) []uint8 {
 	if h == outH && w == outW {
 		return m
 	}

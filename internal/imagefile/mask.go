@@ -1,4 +1,4 @@
-package data
+package imagefile
 
 import (
 	"bytes"
@@ -10,21 +10,25 @@ import (
 	"os"
 )
 
-// maskFormat is how class indices stand in mask files.
-type maskFormat struct {
+// MaskFormat is how class indices stand in mask files.
+type MaskFormat struct {
 	classes   int
 	ignore    int                // index of ignored pixels
 	colours   map[[3]uint8]uint8 // class or Void by colour; nil: masks hold indices
 	maxPixels int64
 }
 
-func newMaskFormat(cfg Config) maskFormat {
-	f := maskFormat{classes: len(cfg.Classes), ignore: cfg.IgnoreIndex, maxPixels: cfg.MaxPixels}
-	if len(cfg.Palette) == 0 {
+// NewMaskFormat is the format of masks of a number of classes, in which ignore is
+// the index of pixels without one, 0..255. Without a palette masks hold indices;
+// else they are read by colour: [r, g, b] in 0..255 of each class, and perhaps one
+// more, of pixels without a class. Larger masks than maxPixels are refused.
+func NewMaskFormat(classes, ignore int, palette [][3]int, maxPixels int64) MaskFormat {
+	f := MaskFormat{classes: classes, ignore: ignore, maxPixels: maxPixels}
+	if len(palette) == 0 {
 		return f
 	}
 	f.colours = map[[3]uint8]uint8{}
-	for c, rgb := range cfg.Palette {
+	for c, rgb := range palette {
 		if c == f.classes {
 			c = Void
 		}
@@ -34,7 +38,7 @@ func newMaskFormat(cfg Config) maskFormat {
 }
 
 // class of an index in a file; ok is false where it is neither a class nor ignored.
-func (f maskFormat) class(v int) (c uint8, ok bool) {
+func (f MaskFormat) class(v int) (c uint8, ok bool) {
 	switch {
 	case v >= 0 && v < f.classes:
 		return uint8(v), true
@@ -44,10 +48,10 @@ func (f maskFormat) class(v int) (c uint8, ok bool) {
 	return 0, false
 }
 
-// read decodes a mask file: (H,W) class indices. Without a palette the file is
+// Read decodes a mask file: (h,w) class indices. Without a palette the file is
 // grey or paletted and its stored values are the classes. With one, masks of
 // every kind, paletted ones too, are read by the colours that a viewer shows.
-func (f maskFormat) read(path string) (mask []uint8, h, w int, err error) {
+func (f MaskFormat) Read(path string) (mask []uint8, h, w int, err error) {
 	file, err := decode(path, f.maxPixels)
 	if err == nil {
 		mask, err = f.convert(file)
@@ -55,31 +59,43 @@ func (f maskFormat) read(path string) (mask []uint8, h, w int, err error) {
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("data: mask %s: %w", path, err)
 	}
-	b := file.image.Bounds()
+	b := file.Image.Bounds()
 	return mask, b.Dy(), b.Dx(), nil
 }
 
 // convert turns a decoded mask file into (H,W) class indices.
-func (f maskFormat) convert(d decoded) ([]uint8, error) {
+func (f MaskFormat) convert(d Decoded) ([]uint8, error) {
 	if err := lossless(d); err != nil {
 		return nil, err
 	}
 	if f.colours != nil {
-		return f.fromColours(d.image)
+		return f.fromColours(d.Image)
 	}
 	return f.fromIndices(d)
 }
 
-// check reads the header of a mask file.
-func (f maskFormat) check(path string) (imageHeader, error) {
+// header reads the header of a mask file.
+func (f MaskFormat) header(path string) (Header, error) {
 	h, err := decodeHeader(path, f.maxPixels)
 	if err == nil {
-		err = losslessFormat(h.format)
+		err = losslessFormat(h.Format)
 	}
 	if err != nil {
 		return h, fmt.Errorf("data: mask %s: %w", path, err)
 	}
 	return h, nil
+}
+
+// DecodeMask decodes a mask file of which it is not known what its values mean.
+func DecodeMask(path string, maxPixels int64) (Decoded, error) {
+	d, err := decode(path, maxPixels)
+	if err == nil {
+		err = lossless(d)
+	}
+	if err != nil {
+		return Decoded{}, fmt.Errorf("data: mask %s: %w", path, err)
+	}
+	return d, nil
 }
 
 func losslessFormat(format string) error {
@@ -91,23 +107,23 @@ func losslessFormat(format string) error {
 
 var errLossy = errors.New("is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP")
 
-func lossless(d decoded) error {
-	switch d.image.(type) {
+func lossless(d Decoded) error {
+	switch d.Image.(type) {
 	case *image.YCbCr, *image.NYCbCrA:
 		return errLossy
 	}
-	return losslessFormat(d.header.format)
+	return losslessFormat(d.Header.Format)
 }
 
-// storedValues reads the pixels of a grey or paletted image as they stand in the
-// file, x and y from 0; it is nil for other images.
-func storedValues(d decoded) func(x, y int) int {
-	switch img := d.image.(type) {
+// Stored reads the pixels of a grey or paletted image as they stand in the file,
+// x and y from 0; it is nil for other images.
+func (d Decoded) Stored() func(x, y int) int {
+	switch img := d.Image.(type) {
 	case *image.Paletted:
 		return func(x, y int) int { return int(img.Pix[y*img.Stride+x]) }
 	case *image.Gray:
 		// The decoder stretches 1, 2 and 4 bit grey to 0..255: 1 becomes 255.
-		unit := 255 / (1<<d.header.greyBits - 1)
+		unit := 255 / (1<<d.Header.greyBits - 1)
 		return func(x, y int) int { return int(img.Pix[y*img.Stride+x]) / unit }
 	case *image.Gray16:
 		return func(x, y int) int { return int(img.Gray16At(img.Rect.Min.X+x, img.Rect.Min.Y+y).Y) }
@@ -115,12 +131,12 @@ func storedValues(d decoded) func(x, y int) int {
 	return nil
 }
 
-func (f maskFormat) fromIndices(d decoded) ([]uint8, error) {
-	at := storedValues(d)
+func (f MaskFormat) fromIndices(d Decoded) ([]uint8, error) {
+	at := d.Stored()
 	if at == nil {
 		return nil, errors.New("is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class")
 	}
-	b := d.image.Bounds()
+	b := d.Image.Bounds()
 	h, w := b.Dy(), b.Dx()
 	mask := make([]uint8, h*w)
 	for y := range h {
@@ -135,7 +151,7 @@ func (f maskFormat) fromIndices(d decoded) ([]uint8, error) {
 	return mask, nil
 }
 
-func (f maskFormat) fromColours(img image.Image) ([]uint8, error) {
+func (f MaskFormat) fromColours(img image.Image) ([]uint8, error) {
 	b := img.Bounds()
 	h, w := b.Dy(), b.Dx()
 	mask := make([]uint8, h*w)
@@ -186,10 +202,11 @@ func WriteMask(path string, mask []uint8, h, w int, palette color.Palette) error
 			return fmt.Errorf("data: mask %s: pixel (%d, %d) has class %d, want 0..%d", path, i%w, i/w, c, len(palette)-1)
 		}
 	}
-	return writePNG(path, &image.Paletted{Pix: mask, Stride: w, Rect: image.Rect(0, 0, w, h), Palette: palette})
+	return WritePNG(path, &image.Paletted{Pix: mask, Stride: w, Rect: image.Rect(0, 0, w, h), Palette: palette})
 }
 
-func writePNG(path string, img image.Image) error {
+// WritePNG writes an image as a PNG file.
+func WritePNG(path string, img image.Image) error {
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
 		return fmt.Errorf("data: %s: %w", path, err)
@@ -198,16 +215,4 @@ func writePNG(path string, img image.Image) error {
 		return fmt.Errorf("data: %w", err)
 	}
 	return nil
-}
-
-// rgbImage is an image (H,W,3) in 0..1, rounded to bytes.
-func rgbImage(s Sample) *image.NRGBA {
-	img := image.NewNRGBA(image.Rect(0, 0, s.W, s.H))
-	for p := range s.H * s.W {
-		for i, v := range s.Image[p*3:][:3] {
-			img.Pix[p*4+i] = uint8(v*255 + 0.5)
-		}
-		img.Pix[p*4+3] = 255
-	}
-	return img
 }

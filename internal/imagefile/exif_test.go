@@ -1,11 +1,12 @@
-package data_test
+package imagefile_test
 
 import (
 	"encoding/binary"
 	"fmt"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 // withOrientation puts an EXIF segment with one tag behind the start of a JPEG.
@@ -32,7 +33,7 @@ func withOrientation(jpeg []byte, order binary.AppendByteOrder, magic string, or
 // tag 274: the sides of the picture that the first row and column stand for). A
 // second, grey block in its upper half tells mirrored from turned.
 func TestEXIFOrientation(t *testing.T) {
-	stored := rgb(8, 16)
+	stored := filetest.RGB(8, 16)
 	for y := range 8 {
 		for x := range 8 {
 			v := uint8(255)
@@ -43,7 +44,7 @@ func TestEXIFOrientation(t *testing.T) {
 			stored.Pix[o], stored.Pix[o+1], stored.Pix[o+2] = v, v, v
 		}
 	}
-	jpeg := encode(t, ".jpg", stored)
+	jpeg := filetest.Encode(t, ".jpg", stored)
 	type spot struct{ x, y int }
 	tests := []struct {
 		orientation uint16
@@ -68,8 +69,8 @@ func TestEXIFOrientation(t *testing.T) {
 			magic string
 		}{{binary.LittleEndian, "II*\x00"}, {binary.BigEndian, "MM\x00*"}} {
 			t.Run(fmt.Sprint(tt.orientation, order.AppendByteOrder), func(t *testing.T) {
-				write(t, "a.jpg", withOrientation(jpeg, order, order.magic, tt.orientation))
-				m, err := data.ReadImage("a.jpg", 1000)
+				filetest.Write(t, "a.jpg", withOrientation(jpeg, order, order.magic, tt.orientation))
+				m, err := imagefile.Read("a.jpg", 1000)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -92,18 +93,25 @@ func TestEXIFOrientation(t *testing.T) {
 // A photo that is upright only by its EXIF tag goes with an upright mask.
 func TestUprightPairs(t *testing.T) {
 	t.Chdir(t.TempDir())
-	write(t, "images/a.jpg", withOrientation(encode(t, ".jpg", rgb(8, 16)), binary.LittleEndian, "II*\x00", 6))
-	write(t, "masks/a.png", encode(t, ".png", grey(16, 8)))
-	s, err := data.Open(folderConfig(16, 8), 1, "train")
-	if err != nil {
-		t.Fatal(err)
+	filetest.Write(t, "images/a.jpg", withOrientation(filetest.Encode(t, ".jpg", filetest.RGB(8, 16)), binary.LittleEndian, "II*\x00", 6))
+	filetest.Write(t, "masks/a.png", filetest.Encode(t, ".png", filetest.Grey(16, 8)))
+	format := imagefile.NewMaskFormat(4, 255, nil, 1000)
+	pairs, problems := imagefile.Pairs(".")
+	if len(pairs) != 1 || len(problems) > 0 {
+		t.Fatal(pairs, problems)
 	}
-	if _, err := s.Load(0); err != nil {
+	if _, _, err := pairs[0].Headers(format); err != nil {
 		t.Error(err)
 	}
-	write(t, "masks/a.png", encode(t, ".png", grey(8, 16)))
+	if _, _, err := pairs[0].Read(format); err != nil {
+		t.Error(err)
+	}
+	filetest.Write(t, "masks/a.png", filetest.Encode(t, ".png", filetest.Grey(8, 16)))
 	want := "data: image images/a.jpg is 8x16 pixels, its mask masks/a.png is 16x8, want equal sizes"
-	if _, err := data.Open(folderConfig(16, 8), 1, "train"); message(err) != want {
+	if _, _, err := pairs[0].Headers(format); filetest.Message(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if _, _, err := pairs[0].Read(format); filetest.Message(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -1,0 +1,257 @@
+package imagefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Arrays are the images and masks of two files: images.npy is (N,H,W,3) or grey
+// (N,H,W,1) or (N,H,W), of bytes or of floats in 0..1, and masks.npy one-hot
+// (N,H,W,C) or class indices (N,H,W) or (N,H,W,1). Samples are read from the files
+// by their offsets.
+type Arrays struct {
+	N, H, W       int
+	images, masks npyArray
+	format        MaskFormat
+}
+
+// npyArray is an npy file whose first axis counts samples.
+type npyArray struct {
+	npyHeader
+	path string
+	size int64
+}
+
+// OpenArrays reads the headers of the two files in dir.
+func OpenArrays(dir string, format MaskFormat) (*Arrays, error) {
+	images, err := openNPYArray(filepath.Join(dir, "images.npy"))
+	masks, maskErr := openNPYArray(filepath.Join(dir, "masks.npy"))
+	if err := errors.Join(err, maskErr); err != nil {
+		return nil, err
+	}
+	s := &Arrays{images: images, masks: masks, format: format}
+	var errs []error
+	bad := func(a npyArray, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("data: %s: %s", a.path, fmt.Sprintf(format, args...)))
+	}
+	sh := images.shape
+	if !(len(sh) == 4 && (sh[3] == 3 || sh[3] == 1) || len(sh) == 3) {
+		bad(images, "has shape %v, want (N,H,W,3), or (N,H,W) for grey", sh)
+	} else {
+		s.N, s.H, s.W = sh[0], sh[1], sh[2]
+		if s.N < 1 || s.H < 1 || s.W < 1 {
+			bad(images, "has shape %v, want at least one image of at least 1x1", sh)
+		} else if TooLarge(s.H, s.W, format.maxPixels) {
+			bad(images, "has images of %dx%d pixels, want at most data.max_pixels = %d", s.W, s.H, format.maxPixels)
+		}
+	}
+	if t := images.dtype(); t != "u1" && images.kind != 'f' {
+		bad(images, "holds %s, want uint8 (u1) in 0..255 or floats in 0..1", t)
+	}
+	mh := masks.shape
+	if !(len(mh) == 4 && (mh[3] == format.classes || mh[3] == 1) || len(mh) == 3) {
+		bad(masks, "has shape %v, want one-hot (N,H,W,%d) or class indices (N,H,W)", mh, format.classes)
+	}
+	if len(errs) == 0 && !slices.Equal(sh[:3], mh[:3]) {
+		errs = append(errs, fmt.Errorf("data: %s has shape %v and %s %v, want equal N, H and W", images.path, sh, masks.path, mh))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func openNPYArray(path string) (npyArray, error) {
+	f, size, err := openRegular(path)
+	if err != nil {
+		return npyArray{}, fmt.Errorf("data: %s: %w", path, err)
+	}
+	defer f.Close()
+	h, err := readNPYHeader(f, size)
+	if err != nil {
+		return npyArray{}, fmt.Errorf("data: %s: %w", path, err)
+	}
+	return npyArray{h, path, size}, nil
+}
+
+// ArrayShape is the shape of an npy file.
+func ArrayShape(path string) ([]int, error) {
+	a, err := openNPYArray(path)
+	return a.shape, err
+}
+
+// Bytes are the sizes of the two files.
+func (s *Arrays) Bytes() (images, masks int64) { return s.images.size, s.masks.size }
+
+// Read reads sample i, 0..N-1.
+func (s *Arrays) Read(i int) (Image, []uint8, error) {
+	pix, err := s.image(i)
+	if err != nil {
+		err = fmt.Errorf("data: %s: sample %d: %w", s.images.path, i, err)
+	}
+	mask, maskErr := s.Mask(i)
+	if err := errors.Join(err, maskErr); err != nil {
+		return Image{}, nil, err
+	}
+	return Image{Pix: pix, H: s.H, W: s.W}, mask, nil
+}
+
+// Mask reads the mask of sample i.
+func (s *Arrays) Mask(i int) ([]uint8, error) {
+	mask, err := s.mask(i)
+	if err != nil {
+		return nil, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
+	}
+	return mask, nil
+}
+
+// image is sample i as (H,W,3).
+func (s *Arrays) image(i int) ([]float32, error) {
+	v, err := s.images.sample(i)
+	if err != nil {
+		return nil, err
+	}
+	channels := v.len() / (s.H * s.W)
+	out := make([]float32, s.H*s.W*3)
+	for k := range v.len() {
+		x := v.at(k)
+		if s.images.kind == 'u' {
+			x = float64(float32(x) / 255)
+		} else if !(x >= 0 && x <= 1) {
+			p := k / channels
+			return nil, fmt.Errorf("pixel (%d, %d), channel %d is %v, want 0..1 (or uint8)", p%s.W, p/s.W, k%channels, x)
+		}
+		if channels == 3 {
+			out[k] = float32(x)
+		} else {
+			out[3*k], out[3*k+1], out[3*k+2] = float32(x), float32(x), float32(x)
+		}
+	}
+	return out, nil
+}
+
+// mask is sample i as (H,W) classes.
+func (s *Arrays) mask(i int) ([]uint8, error) {
+	v, err := s.masks.sample(i)
+	if err != nil {
+		return nil, err
+	}
+	mask := make([]uint8, s.H*s.W)
+	depth := v.len() / len(mask)
+	for p := range mask {
+		var err error
+		if depth == 1 {
+			mask[p], err = s.index(v.at(p))
+		} else {
+			mask[p], err = hot(v, p*depth, depth)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pixel (%d, %d) %w", p%s.W, p/s.W, err)
+		}
+	}
+	return mask, nil
+}
+
+func (s *Arrays) index(v float64) (uint8, error) {
+	if v == math.Trunc(v) && math.Abs(v) <= Void {
+		if c, ok := s.format.class(int(v)); ok {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("has class %v, want 0..%d or ignore %d", v, s.format.classes-1, s.format.ignore)
+}
+
+// hot is the place of the 1 in a one-hot row, or Void if all are 0.
+func hot(v npyValues, from, classes int) (uint8, error) {
+	class, ones := uint8(Void), 0
+	for c := range classes {
+		switch x := v.at(from + c); x {
+		case 0:
+		case 1:
+			class = uint8(c)
+			ones++
+		default:
+			return 0, fmt.Errorf("has %v in its one-hot vector at %d, want 0 or 1", x, c)
+		}
+	}
+	if ones > 1 {
+		return 0, fmt.Errorf("has a one-hot vector with sum %d, want 1, or 0 for void", ones)
+	}
+	return class, nil
+}
+
+// sample reads the values of sample i.
+func (a npyArray) sample(i int) (npyValues, error) {
+	f, err := os.Open(a.path)
+	if err != nil {
+		return npyValues{}, bare(err)
+	}
+	defer f.Close()
+	n := a.values() / int64(a.shape[0]) * int64(a.width)
+	b := make([]byte, n)
+	if _, err := f.ReadAt(b, a.data+int64(i)*n); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return npyValues{}, bare(err)
+	}
+	return npyValues{a.npyHeader, b}, nil
+}
+
+// npyValues are the values of one sample as they stand in the file.
+type npyValues struct {
+	npyHeader
+	bytes []byte
+}
+
+func (v npyValues) len() int { return len(v.bytes) / v.width }
+
+// at is value k. 64-bit integers beyond 2^53 are rounded, far outside what a mask may hold.
+func (v npyValues) at(k int) float64 {
+	b := v.bytes[k*v.width:][:v.width]
+	var bits uint64
+	switch v.width {
+	case 1:
+		bits = uint64(b[0])
+	case 2:
+		bits = uint64(v.order.Uint16(b))
+	case 4:
+		bits = uint64(v.order.Uint32(b))
+	case 8:
+		bits = v.order.Uint64(b)
+	}
+	switch v.kind {
+	case 'i':
+		shift := 64 - 8*v.width
+		return float64(int64(bits<<shift) >> shift)
+	case 'f':
+		switch v.width {
+		case 2:
+			return halfFloat(uint16(bits))
+		case 4:
+			return float64(math.Float32frombits(uint32(bits)))
+		}
+		return math.Float64frombits(bits)
+	}
+	return float64(bits)
+}
+
+// halfFloat is an IEEE 754 binary16.
+func halfFloat(b uint16) float64 {
+	sign := 1 - 2*float64(b>>15)
+	exponent, fraction := int(b>>10&0x1f), float64(b&0x3ff)
+	switch {
+	case exponent == 0x1f && fraction != 0:
+		return math.NaN()
+	case exponent == 0x1f:
+		return math.Inf(int(sign))
+	case exponent == 0:
+		return sign * math.Ldexp(fraction, -24)
+	}
+	return sign * math.Ldexp(1024+fraction, exponent-25)
+}
