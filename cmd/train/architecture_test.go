@@ -14,13 +14,15 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/config internal/report internal/predict internal/train internal/onnx data model loss internal/op internal/kernel internal/solver internal/metric internal/checkpoint internal/imagefile"},
+	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx data loss internal/kernel internal/metric internal/checkpoint internal/imagefile"},
+	{"internal/run", "internal/config internal/report internal/predict internal/train data model loss internal/kernel internal/checkpoint"},
+	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/config", "configs internal/report internal/train data model loss internal/solver internal/checkpoint"},
 	{"internal/report", "internal/train data internal/imagefile internal/metric internal/protobuf"},
-	{"internal/predict", "internal/imagefile"},
-	{"internal/train", "data internal/imagefile model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
+	{"internal/train", "internal/predict data internal/imagefile model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/onnx", "model internal/op internal/protobuf"},
-	{"model", "model/arch internal/op"},
+	{"model", "model/arch internal/op internal/kernel"},
+	{"internal/predict", "internal/imagefile"},
 	{"loss", "internal/op"},
 	{"internal/op", "internal/kernel"},
 	{"internal/solver", "internal/kernel"},
@@ -41,7 +43,7 @@ var arrows = []struct{ from, to string }{
 var only = []struct{ library, users string }{
 	{"github.com/spf13/viper", "internal/config"},
 	{"github.com/spf13/cobra", "cmd/train"},
-	{"gorgonia.org/gorgonia", "internal/op internal/train model loss cmd/train"},
+	{"gorgonia.org/gorgonia", "internal/op internal/train model loss"},
 	{"gorgonia.org/tensor", "internal/op"},
 	{"gonum.org/v1/plot", "internal/report"},
 }

@@ -459,7 +459,7 @@ func TestCheckStops(t *testing.T) {
 	p, stderr := onTerminal("checking train", cancel)
 	var stdout bytes.Buffer
 	p.stdout = &stdout
-	if code := run(ctx, append([]string{"check"}, tiny("--set", "data.synthetic.train=1000")...), p); code != exitInterrupted || stdout.Len() > 0 {
+	if code := execute(ctx, append([]string{"check"}, tiny("--set", "data.synthetic.train=1000")...), p); code != exitInterrupted || stdout.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q\n%s", code, stdout.String(), stderr.String())
 	}
 	if want := "train: data: checking train: context canceled\n"; !strings.HasSuffix(stderr.String(), want) {

@@ -64,7 +64,7 @@ func TestCompletionScripts(t *testing.T) {
 		"bash": "complete -o default -F __start_unet unet", "zsh": "#compdef unet", "fish": "complete -c unet ", "powershell": "-CommandName 'unet'",
 	} {
 		var stdout, stderr strings.Builder
-		code := run(t.Context(), []string{"completion", shell}, &program{name: "unet", stdout: &stdout, stderr: &stderr})
+		code := execute(t.Context(), []string{"completion", shell}, &program{name: "unet", stdout: &stdout, stderr: &stderr})
 		if code != 0 || !strings.Contains(stdout.String(), want) {
 			t.Errorf("%s: exit code %d, %s%s\nwant %q in it", shell, code, stdout.String(), stderr.String(), want)
 		}

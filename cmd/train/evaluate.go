@@ -7,23 +7,18 @@ import (
 	"image/color"
 	"io"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
-	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
 func (p *program) evaluate() *cobra.Command {
@@ -60,20 +55,17 @@ with --tile at their own size, from what predict --tile makes of them. --tile an
 }
 
 func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, how inference, asJSON bool) error {
-	ckpt, cfg, err := readCheckpoint(path)
+	saved, err := run.Read(path)
 	if err != nil {
 		return err
 	}
+	cfg := saved.Config
 	if dir != "" {
 		useFolder(&cfg.Data, split, dir)
 	}
 	set, err := data.Open(cfg.Data, cfg.Seed, split)
 	if err != nil {
 		return err
-	}
-	engine, params, err := loadNet(ckpt, cfg)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	if pictures != "" {
 		if err := os.MkdirAll(pictures, 0o755); err != nil {
@@ -91,15 +83,9 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	var confusion *metric.Confusion
 	value := math.NaN()
 	if how.tile || how.tta {
-		confusion, err = evaluatePredictions(ctx, set, how.newPredictor(engine, params, cfg), how.tiles(cfg), progress, show)
+		confusion, err = evaluatePredictions(ctx, saved, set, how, progress, show)
 	} else {
-		var weights []float64
-		if weights, err = classWeightsIn(ckpt, path, len(cfg.Data.Classes)); err != nil {
-			return err
-		}
-		graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
-		loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
-		confusion, value, err = evaluateBatches(ctx, loader, graphs, progress, show)
+		confusion, value, err = evaluateBatches(ctx, saved, set, progress, show)
 	}
 	console.Close()
 	if err != nil {
@@ -119,18 +105,20 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	return r.Table(p.stdout)
 }
 
-// classWeightsIn are the class weights that a checkpoint was trained with.
-func classWeightsIn(ckpt *checkpoint.Checkpoint, path string, classes int) ([]float64, error) {
-	var weights []float64
-	if err := json.Unmarshal([]byte(ckpt.Meta["class_weights"]), &weights); err != nil || len(weights) != classes {
-		return nil, fmt.Errorf("%s: class_weights = %q, want a list of %d numbers", path, ckpt.Meta["class_weights"], classes)
+// evaluateBatches measures a net, and its loss, in batches, as training does. show
+// sees each sample with its predicted mask.
+func evaluateBatches(ctx context.Context, saved *run.Saved, set *data.Split, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, float64, error) {
+	engine, params, err := saved.Net()
+	if err != nil {
+		return nil, 0, err
 	}
-	return weights, nil
-}
-
-// evaluateBatches measures a net, and its loss, on what a loader delivers, as
-// training does. show sees each sample with its predicted mask.
-func evaluateBatches(ctx context.Context, loader *data.Loader, graphs *train.Graphs, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, float64, error) {
+	weights, err := saved.ClassWeights()
+	if err != nil {
+		return nil, 0, err
+	}
+	cfg := saved.Config
+	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
+	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
 	return train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
 		progress(batch.First+batch.N, loader.Len())
 		truth := train.Labels(nil, batch.Targets, batch.C)
@@ -147,11 +135,15 @@ func evaluateBatches(ctx context.Context, loader *data.Loader, graphs *train.Gra
 
 // evaluatePredictions measures what predict makes of the images of a split: in
 // tiles at their own size, or at the split's.
-func evaluatePredictions(ctx context.Context, set *data.Split, net predict.Net, tiled bool, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, error) {
+func evaluatePredictions(ctx context.Context, saved *run.Saved, set *data.Split, how inference, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, error) {
+	net, err := saved.Predictor(how.tile, how.tta)
+	if err != nil {
+		return nil, err
+	}
 	confusion := metric.NewConfusion(net.Classes)
-	load, segment := set.Load, segmentResized
-	if tiled {
-		load, segment = set.LoadOwn, segmentTiles
+	load := set.Load
+	if net.Tiled {
+		load = set.LoadOwn
 	}
 	for i := range set.Len() {
 		if ctx.Err() != nil {
@@ -161,7 +153,7 @@ func evaluatePredictions(ctx context.Context, set *data.Split, net predict.Net, 
 		if err != nil {
 			return nil, err
 		}
-		predicted, err := segment(ctx, net, imagefile.Image{Pix: s.Image, H: s.H, W: s.W}, "")
+		predicted, err := net.Segment(ctx, imagefile.Image{Pix: s.Image, H: s.H, W: s.W}, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -199,27 +191,6 @@ func useFolder(cfg *data.Config, split, dir string) {
 	if split == "train" || cfg.Train == "" { // a folder source has a training set
 		cfg.Train = dir
 	}
-}
-
-// loadNet makes the net of a checkpoint. It runs on all cores by the best
-// instruction set there is: those of the configuration belong to the machine
-// that trained.
-func loadNet(ckpt *checkpoint.Checkpoint, cfg config.Config) (*kernel.Engine, *model.Parameters, error) {
-	engine, err := kernel.NewEngine(0, "auto")
-	if err != nil {
-		return nil, nil, err
-	}
-	params, err := newParameters(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	return engine, params, train.LoadWeights(params, ckpt)
-}
-
-// newParameters makes the net of a configuration with its first weights.
-func newParameters(cfg config.Config) (*model.Parameters, error) {
-	const channels = 3
-	return model.NewParameters(cfg.Model, channels, len(cfg.Data.Classes), rand.New(rand.NewPCG(cfg.Seed, 0)))
 }
 
 // writeJSON prints v indented.

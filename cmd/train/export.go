@@ -4,16 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/onnx"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
 func (p *program) export() *cobra.Command {
@@ -47,7 +44,7 @@ and mask (N,H,W), for any N and all H and W that are multiples of 2^model.depth.
 }
 
 func (p *program) runExport(path, format, out string) error {
-	c, cfg, err := readCheckpoint(path)
+	saved, err := run.Read(path)
 	if err != nil {
 		return err
 	}
@@ -57,9 +54,10 @@ func (p *program) runExport(path, format, out string) error {
 		}
 	}
 	if format == "onnx" {
-		err = exportONNX(c, cfg, out)
+		err = exportONNX(saved, out)
 	} else {
-		err = exportTensors(c, out)
+		saved.DropOptimizer()
+		err = checkpoint.Write(out, saved.Checkpoint)
 	}
 	if err != nil {
 		return err
@@ -68,22 +66,14 @@ func (p *program) runExport(path, format, out string) error {
 	return err
 }
 
-// exportTensors writes all but the optimizer's state.
-func exportTensors(c *checkpoint.Checkpoint, out string) error {
-	c.Tensors = slices.DeleteFunc(c.Tensors, isOptimizerState)
-	return checkpoint.Write(out, c)
-}
-
 // exportONNX writes the net as an ONNX model.
-func exportONNX(c *checkpoint.Checkpoint, cfg config.Config, out string) error {
-	params, err := newParameters(cfg)
+func exportONNX(saved *run.Saved, out string) error {
+	params, err := saved.Parameters()
 	if err != nil {
 		return err
 	}
-	if err := train.LoadWeights(params, c); err != nil {
-		return err
-	}
-	file, err := onnx.Marshal(params, cfg.Data.Classes, cfg.Data.Size, cfg.Data.Patches == 0)
+	cfg := saved.Config.Data
+	file, err := onnx.Marshal(params, cfg.Classes, cfg.Size, cfg.Patches == 0)
 	if err != nil {
 		return err
 	}
@@ -92,5 +82,3 @@ func exportONNX(c *checkpoint.Checkpoint, cfg config.Config, out string) error {
 	}
 	return nil
 }
-
-func isOptimizerState(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, "optimizer.") }

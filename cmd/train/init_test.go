@@ -172,7 +172,7 @@ func TestInitStops(t *testing.T) {
 	p, stderr := onTerminal("looking through", cancel)
 	var stdout bytes.Buffer
 	p.stdout = &stdout
-	if code := run(ctx, []string{"init", "--data", "set", "--out", "my.yaml"}, p); code != exitInterrupted || stdout.Len() > 0 {
+	if code := execute(ctx, []string{"init", "--data", "set", "--out", "my.yaml"}, p); code != exitInterrupted || stdout.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q\n%s", code, stdout.String(), stderr.String())
 	}
 	if _, err := os.Stat("my.yaml"); err == nil {

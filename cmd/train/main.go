@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
@@ -61,7 +62,7 @@ func main() {
 			p.terminal.Away(stop)
 		}
 	})
-	os.Exit(run(ctx, os.Args[1:], p))
+	os.Exit(execute(ctx, os.Args[1:], p))
 }
 
 // program is the world of a command.
@@ -85,8 +86,8 @@ const (
 // maxLines bounds the problems that are shown at once.
 const maxLines = 25
 
-// run executes a command line and returns its exit code; errors are written to stderr, one a line.
-func run(ctx context.Context, args []string, p *program) (code int) {
+// execute runs a command line and returns its exit code; errors are written to stderr, one a line.
+func execute(ctx context.Context, args []string, p *program) (code int) {
 	defer func() {
 		if p.terminal != nil {
 			p.terminal.SetStatus("")
@@ -111,7 +112,7 @@ func run(ctx context.Context, args []string, p *program) (code int) {
 	if more := len(lines) - maxLines; more > 0 {
 		fmt.Fprintf(p.stderr, "%s and %d more\n", p.ink.Error("train:"), more)
 	}
-	var usage usageError
+	var usage run.UsageError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
@@ -121,18 +122,8 @@ func run(ctx context.Context, args []string, p *program) (code int) {
 	return exitFailed
 }
 
-// usageError is a mistake in the command line or the configuration.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 // usage marks err as a mistake in the command line or the configuration.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return usageError{err}
-}
+func usage(err error) error { return run.Usage(err) }
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 

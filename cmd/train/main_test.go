@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/bench"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
@@ -35,7 +36,7 @@ func command(t *testing.T, args ...string) outcome {
 
 func commandContext(ctx context.Context, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, &program{stdout: &stdout, stderr: &stderr})
+	code := execute(ctx, args, &program{stdout: &stdout, stderr: &stderr})
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -217,7 +218,7 @@ func TestFromTrainingToMasks(t *testing.T) {
 			"train: run/checkpoints/best.safetensors does not fit the configuration: model.base_channels 2 -> 3",
 			"train: run/checkpoints/best.safetensors does not fit the configuration: optimizer.name adamw -> sgd"}},
 		{"exported net", 2, tiny("--quiet", "--resume", "net.safetensors"), []string{
-			"train: net.safetensors holds no optimizer state, as exported files do: a training cannot go on from it"}},
+			"train: net.safetensors was exported without the optimizer's state: resume from a checkpoint of the run folder, or start anew with model.init=net.safetensors"}},
 		{"no such checkpoint", 1, tiny("--resume", "none"), []string{
 			"train: checkpoint: stat none: no such file or directory"}},
 		{"mask over image", 2, []string{"predict", "--checkpoint", best, "--input", "shapes/images/train-000000.png", "--out", "shapes/images"}, []string{
@@ -259,7 +260,7 @@ func TestInterrupted(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			p, stderr := onTerminal("1/3  loss", cancel) // the bar after the first step
-			if code := run(ctx, tiny(tc.set...), p); code != 130 {
+			if code := execute(ctx, tiny(tc.set...), p); code != 130 {
 				t.Fatalf("exit code %d, want 130\n%s", code, stderr.String())
 			}
 			if want := "train: interrupted: saved to run/checkpoints, --resume auto goes on from there\n"; !strings.HasSuffix(stderr.String(), want) {
@@ -447,7 +448,7 @@ func TestBench(t *testing.T) {
 	for _, s := range []string{"data.size=[16, 16]", "model={base_channels: 2, depth: 1}", "train.batch_size=2", "threads=1", "kernel=generic"} {
 		args = append(args, "--set", s)
 	}
-	var m measurement
+	var m bench.Result
 	decode(t, must(t, args...), &m)
 	if m.Kernel != "generic" || m.Threads != 1 || m.BaseChannels != 2 || m.Depth != 1 || m.BatchSize != 2 || m.CPU == "" {
 		t.Errorf("got %+v", m)

@@ -15,7 +15,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
 func (p *program) predict() *cobra.Command {
@@ -48,11 +48,19 @@ for a net that was trained on patches, its resolution is kept.`,
 	return cmd
 }
 
+// inference is how a net is brought to an image.
+type inference struct{ tile, tta bool }
+
+func (i *inference) register(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&i.tile, "tile", false, "keep the resolution of images: overlapping tiles of data.size, blended, instead of resizing")
+	cmd.Flags().BoolVar(&i.tta, "tta", false, "average over the image and its mirror image, and both upside down if training flipped vertically or turned")
+}
+
 // prediction is what is written for an image besides its mask.
 type prediction struct{ overlay, probabilities bool }
 
 func (p *program) runPredict(ctx context.Context, path, input, out string, how inference, o prediction) error {
-	ckpt, cfg, err := readCheckpoint(path)
+	saved, err := run.Read(path)
 	if err != nil {
 		return err
 	}
@@ -66,24 +74,22 @@ func (p *program) runPredict(ctx context.Context, path, input, out string, how i
 	if err := checkOverwrite(files, out, o); err != nil {
 		return err
 	}
-	engine, params, err := loadNet(ckpt, cfg)
+	net, err := saved.Predictor(how.tile, how.tta)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
-	net := how.newPredictor(engine, params, cfg)
-	tiled := how.tiles(cfg)
 	console := p.console(false)
 	progress := console.Progress("predicting")
-	palette := data.Colors(cfg.Data)
+	palette := data.Colors(saved.Config.Data)
 	var errs []error // an image that cannot be read does not stop the others
 	written := 0
 	for i, file := range files {
 		if ctx.Err() != nil {
 			break
 		}
-		img, err := imagefile.Read(file, cfg.Data.MaxPixels)
+		img, err := imagefile.Read(file, saved.Config.Data.MaxPixels)
 		if err == nil {
-			err = predictImage(ctx, net, img, tiled, palette, target(out, file), o)
+			err = predictImage(ctx, net, img, palette, target(out, file), o)
 		}
 		switch {
 		case err == nil:
@@ -147,16 +153,8 @@ func checkOverwrite(files []string, out string, o prediction) error {
 }
 
 // predictImage writes the outputs of an image.
-func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, tiled bool, palette color.Palette, target string, o prediction) error {
-	segment := segmentResized
-	if tiled {
-		segment = segmentTiles
-	}
-	probabilities := ""
-	if o.probabilities {
-		probabilities = target + ".npy"
-	}
-	mask, err := segment(ctx, net, img, probabilities)
+func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, palette color.Palette, target string, o prediction) error {
+	mask, err := segment(ctx, net, img, target, o)
 	if err != nil {
 		return err
 	}
@@ -169,44 +167,17 @@ func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, til
 	return nil
 }
 
-// segmentResized is the mask of an image that the net sees at its size; the
-// probabilities are brought back to the image's own size before the best class is
-// chosen. They are written to path, if there is one, as the net gave them.
-func segmentResized(_ context.Context, net predict.Net, img imagefile.Image, path string) ([]uint8, error) {
-	probabilities, err := net.Resized(img)
+// segment is the mask of an image. It writes the probabilities if they are asked for.
+func segment(ctx context.Context, net predict.Net, img imagefile.Image, target string, o prediction) (mask []uint8, err error) {
+	if !o.probabilities {
+		return net.Segment(ctx, img, nil)
+	}
+	file, err := imagefile.CreateNPY(target+".npy", net.Shape(img))
 	if err != nil {
 		return nil, err
 	}
-	if path != "" {
-		if err := imagefile.WriteNPY(path, []int{net.H, net.W, net.Classes}, probabilities); err != nil {
-			return nil, err
-		}
+	if mask, err = net.Segment(ctx, img, file.Write); err != nil {
+		return nil, errors.Join(err, file.Remove())
 	}
-	return train.Argmax(nil, imagefile.Resize(probabilities, net.H, net.W, net.Classes, img.H, img.W), net.Classes), nil
-}
-
-// segmentTiles is the mask of an image that the net sees in tiles. Probabilities
-// are written to path, if there is one, at the image's size.
-func segmentTiles(ctx context.Context, net predict.Net, img imagefile.Image, path string) (mask []uint8, err error) {
-	write := func([]float32) error { return nil }
-	if path != "" {
-		file, createErr := imagefile.CreateNPY(path, []int{img.H, img.W, net.Classes})
-		if createErr != nil {
-			return nil, createErr
-		}
-		defer func() {
-			if err != nil {
-				err = errors.Join(err, file.Remove())
-			} else {
-				err = file.Close()
-			}
-		}()
-		write = file.Write
-	}
-	mask = make([]uint8, 0, img.H*img.W)
-	err = net.Tiles(ctx, img, func(_ int, probabilities []float32) error {
-		mask = train.Argmax(mask, probabilities, net.Classes)
-		return write(probabilities)
-	})
-	return mask, err
+	return mask, file.Close()
 }

@@ -191,7 +191,7 @@ func metrics(t *testing.T, run string) string {
 // to stderr: in the middle of the run, before it goes on.
 func when(ctx context.Context, do map[string]func(), args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, &program{stdout: &stdout, stderr: writerFunc(func(b []byte) (int, error) {
+	code := execute(ctx, args, &program{stdout: &stdout, stderr: writerFunc(func(b []byte) (int, error) {
 		for text, f := range do {
 			if bytes.HasPrefix(b, []byte(text)) {
 				f()
@@ -360,7 +360,7 @@ func TestStopsAndGoesOn(t *testing.T) {
 	stop := time.Now()
 	written := read(t, "run/log.jsonl")
 	check(t, command(t, append(long, "--resume", "auto")...), 1, []string{
-		"train: another training is under way in run: wait for its end, or choose another folder with --out"})
+		"train: another training is running in run: wait for it to end, or choose another folder with --out"})
 	must(t, append(long, "--out", "straight")...)
 	if read(t, "run/log.jsonl") != written {
 		t.Error("it went on while it was stopped")
@@ -427,7 +427,7 @@ func TestTwoRunsInOneFolder(t *testing.T) {
 	p.awaitLine(t, "images for training")
 	p.await(func() bool { return len(names("run/checkpoints", "last.")) > 0 })
 	before := read(t, "run/config.yaml")
-	want := []string{"train: another training is under way in run: wait for its end, or choose another folder with --out"}
+	want := []string{"train: another training is running in run: wait for it to end, or choose another folder with --out"}
 	check(t, command(t, tiny()...), 1, want)
 	check(t, command(t, tiny("--resume", "auto")...), 1, want)
 	if read(t, "run/config.yaml") != before {

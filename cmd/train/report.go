@@ -9,9 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
 func (p *program) report() *cobra.Command {
@@ -47,14 +46,9 @@ func (p *program) runReport(out string) error {
 	if err != nil {
 		return err
 	}
-	if err := pages(out, cfg).Write(); err != nil {
+	if err := run.Pages(out, cfg).Write(); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.stdout, filepath.Join(out, "report.html"))
 	return err
-}
-
-// pages draws the run of a folder.
-func pages(dir string, cfg config.Config) *report.Pages {
-	return &report.Pages{Dir: dir, Classes: cfg.Data.Classes, Palette: data.Colors(cfg.Data), Size: cfg.Data.Size, Config: cfg.YAML()}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
 func (p *program) weights() *cobra.Command {
@@ -56,7 +57,7 @@ func (p *program) runWeights(ctx context.Context, cfg config.Config, asJSON bool
 	if err != nil {
 		return err
 	}
-	counts, weights, err := classWeights(ctx, cfg, set, p.console(false))
+	counts, weights, err := run.ClassWeights(ctx, cfg, set, p.console(false))
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@
 // class probabilities back to them.
 //
 // Resized shrinks or stretches the image to what the net sees. Tiles keeps its
-// resolution: the net sees tiles, at most half a tile from one to the next, and where they overlap their probabilities are averaged with weights that
-// fall off from a tile's centre as a Gaussian (as nnU-Net does, Isensee et al.
-// 2021), so that no seam shows.
+// resolution: the net sees tiles, at most half a tile from one to the next, and
+// where they overlap their probabilities are averaged with weights that fall off
+// from a tile's centre as a Gaussian (as in nnU-Net, Isensee et al. 2021), so that
+// no seam shows. Segment does the one or the other, and chooses the class of each
+// pixel.
 package predict
 
 import (
@@ -17,8 +19,9 @@ import (
 // Net is a net for images of one size.
 type Net struct {
 	H, W    int
-	Classes int // C
-	Batch   int // most images that run at once
+	Classes int  // C
+	Batch   int  // most images that run at once
+	Tiled   bool // Segment keeps the resolution of images
 	// Run computes the probabilities (n,H,W,C) of images (n,H,W,3), n <= Batch.
 	// They are valid until the next call.
 	Run func(images []float32, n int) ([]float32, error)

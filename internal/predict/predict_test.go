@@ -219,6 +219,57 @@ func TestFlips(t *testing.T) {
 	}
 }
 
+// Segment chooses the class of the greatest probability at the image's own size,
+// and hands out the probabilities as the net gives them.
+func TestSegment(t *testing.T) {
+	m := imagefile.Image{Pix: make([]float32, 20*30*3), H: 20, W: 30}
+	for i := 0; i < len(m.Pix); i += 3 {
+		if i/3%30 >= 18 { // columns 18 to 29 are red, of class 0
+			m.Pix[i] = 1
+		}
+	}
+	for _, tiled := range []bool{false, true} {
+		n := pointwise(2)
+		n.Tiled = tiled
+		wantShape := []int{h, w, classes}
+		if tiled {
+			wantShape = []int{20, 30, classes}
+		}
+		if got := n.Shape(m); !slices.Equal(got, wantShape) {
+			t.Errorf("tiled %v: shape %v, want %v", tiled, got, wantShape)
+		}
+		var rows []float32
+		mask, err := n.Segment(t.Context(), m, func(p []float32) error { rows = append(rows, p...); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(mask) != 20*30 || len(rows) != wantShape[0]*wantShape[1]*classes {
+			t.Fatalf("tiled %v: %d pixels, %d probabilities", tiled, len(mask), len(rows))
+		}
+		for i, class := range mask {
+			if x := i % 30; (x < 17 || x > 18) && (class == 0) != (x >= 18) { // resizing may move the edge by a pixel
+				t.Fatalf("tiled %v: pixel %d of a row is of class %d", tiled, x, class)
+			}
+		}
+		plain, err := n.Segment(t.Context(), m, nil)
+		if err != nil || !slices.Equal(plain, mask) {
+			t.Errorf("tiled %v: another mask without rows, %v", tiled, err)
+		}
+		broken := errors.New("broken")
+		if _, err := n.Segment(t.Context(), m, func([]float32) error { return broken }); !errors.Is(err, broken) {
+			t.Errorf("tiled %v: error of rows: %v", tiled, err)
+		}
+	}
+}
+
+// The first of equal scores wins.
+func TestArgmax(t *testing.T) {
+	got := predict.Argmax([]uint8{7}, []float32{1, 2, 2, 3, 0, 3, -3, -2, -1, 0, 0, 0}, 3)
+	if want := []uint8{7, 1, 0, 2, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	broken := errors.New("broken")
 	n := pointwise(1)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 )
 
 // Evaluator measures a net over splits.
@@ -46,7 +47,7 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 			total[i] += float64(s)
 		}
 		truth = Labels(truth[:0], batch.Targets, batch.C)
-		predicted = Argmax(predicted[:0], logits, batch.C)
+		predicted = predict.Argmax(predicted[:0], logits, batch.C)
 		if err := confusion.Add(truth, predicted); err != nil {
 			return nil, 0, err
 		}
@@ -70,21 +71,6 @@ func (e *Evaluator) graph(s Shape) (*Evaluation, error) {
 		e.built[s.N] = graph
 	}
 	return e.built[s.N], nil
-}
-
-// Argmax appends to dst the class of each pixel, the first of the greatest of
-// its scores (logits or probabilities). scores: (..., classes).
-func Argmax(dst []uint8, scores []float32, classes int) []uint8 {
-	for i := 0; i < len(scores); i += classes {
-		best := 0
-		for c, s := range scores[i : i+classes] {
-			if s > scores[i+best] {
-				best = c
-			}
-		}
-		dst = append(dst, uint8(best))
-	}
-	return dst
 }
 
 // Labels appends to dst the class of each pixel of a one-hot target, data.Void

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 	}
 	var unused []string
 	for name, dtype := range skipped {
-		if !strings.HasSuffix(name, ".num_batches_tracked") { // of PyTorch's batch norm; nothing hangs on it
+		if !strings.HasSuffix(name, ".num_batches_tracked") { // of PyTorch's batch norm; nothing depends on it
 			unused = append(unused, fmt.Sprintf("%s (%s)", name, dtype))
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"errors"
@@ -14,24 +14,24 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 )
 
-// runFolder is a run folder that no other process trains in.
-type runFolder struct {
+// Folder is a run folder that no other process trains in.
+type Folder struct {
 	dir  string
-	lock *flock.Flock // which the system lets go of when the process ends, however it does
+	lock *flock.Flock // the system lets go of it when the process ends, however it ends
 }
 
-// openRun makes the run folder, if there is none, locks it and removes what a
+// OpenFolder makes the run folder if there is none, locks it, and removes what a
 // training that was killed there left half written.
-func openRun(dir string) (*runFolder, error) {
+func OpenFolder(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("out: %w", err)
 	}
-	f := &runFolder{dir, flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o644))}
+	f := &Folder{dir, flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o644))}
 	switch locked, err := f.lock.TryLock(); {
 	case err != nil:
 		return nil, fmt.Errorf("out: lock: %w", err)
 	case !locked:
-		return nil, fmt.Errorf("another training is under way in %s: wait for its end, or choose another folder with --out", dir)
+		return nil, fmt.Errorf("another training is running in %s: wait for it to end, or choose another folder with --out", dir)
 	}
 	if err := f.removeStale(); err != nil {
 		f.Close()
@@ -42,13 +42,13 @@ func openRun(dir string) (*runFolder, error) {
 
 // Close lets other processes train in the folder. Its lock file stays: removing
 // it would take the lock from one who has just opened it.
-func (f *runFolder) Close() error { return f.lock.Unlock() }
+func (f *Folder) Close() error { return f.lock.Unlock() }
 
 // staleName is a temporary file of renameio: the final name with a dot before it
 // and a number after it.
 var staleName = regexp.MustCompile(`^\.(config\.yaml|metrics\.csv|report\.html|(curves|classes|confusion|epoch-\d+)\.png)\d+$`)
 
-func (f *runFolder) removeStale() error {
+func (f *Folder) removeStale() error {
 	for _, dir := range []string{f.dir, f.path("samples")} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -66,14 +66,14 @@ func (f *runFolder) removeStale() error {
 }
 
 // path is that of a file in the folder.
-func (f *runFolder) path(name string) string { return filepath.Join(f.dir, name) }
+func (f *Folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 // checkpoints is the folder of checkpoints, of which keep step files are kept.
-func (f *runFolder) checkpoints(keep int) checkpoint.Folder {
+func (f *Folder) checkpoints(keep int) checkpoint.Folder {
 	return checkpoint.Folder{Dir: f.path("checkpoints"), Keep: keep}
 }
 
 // write replaces a file of the folder whole.
-func (f *runFolder) write(name string, text []byte) error {
+func (f *Folder) write(name string, text []byte) error {
 	return renameio.WriteFile(f.path(name), text, 0o644, renameio.WithTempDir(f.dir))
 }

@@ -1,0 +1,119 @@
+package run
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/model"
+)
+
+// channels of an image: red, green, blue.
+const channels = 3
+
+// NewEngine makes the engine that a configuration asks for.
+func NewEngine(cfg config.Config) (*kernel.Engine, error) {
+	engine, err := kernel.NewEngine(cfg.Threads, cfg.Kernel)
+	return engine, Usage(err)
+}
+
+// NewParameters makes the net of a configuration with weights drawn from its seed.
+func NewParameters(cfg config.Config) (*model.Parameters, error) {
+	return model.NewParameters(cfg.Model, channels, len(cfg.Data.Classes), rand.New(rand.NewPCG(cfg.Seed, 0)))
+}
+
+// Saved is a checkpoint of this program with the configuration of its run.
+type Saved struct {
+	*checkpoint.Checkpoint
+	Path   string
+	Config config.Config
+}
+
+// Read reads a checkpoint that this program wrote. One whose values are not all
+// finite is an error.
+func Read(path string) (*Saved, error) {
+	c, err := checkpoint.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	if format := c.Meta["format"]; format != train.Format {
+		return nil, fmt.Errorf("%s: format = %s, want a checkpoint of this program (%s)", path, strconv.Quote(format), train.Format)
+	}
+	if err := c.Finite(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	cfg, err := config.Parse(path+": config", []byte(c.Meta["config"]))
+	return &Saved{c, path, cfg}, err
+}
+
+// Parameters is the net with the checkpoint's weights and running statistics.
+func (s *Saved) Parameters() (*model.Parameters, error) {
+	params, err := NewParameters(s.Config)
+	if err == nil {
+		err = train.LoadWeights(params, s.Checkpoint)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Path, err)
+	}
+	return params, nil
+}
+
+// Net is the net and an engine that uses all cores and the best instruction set
+// there is: those of the configuration belong to the machine that trained.
+func (s *Saved) Net() (*kernel.Engine, *model.Parameters, error) {
+	engine, err := kernel.NewEngine(0, "auto")
+	if err != nil {
+		return nil, nil, err
+	}
+	params, err := s.Parameters()
+	return engine, params, err
+}
+
+// ClassWeights are those that the checkpoint was trained with.
+func (s *Saved) ClassWeights() ([]float64, error) {
+	var weights []float64
+	text, classes := s.Meta["class_weights"], len(s.Config.Data.Classes)
+	if err := json.Unmarshal([]byte(text), &weights); err != nil || len(weights) != classes {
+		return nil, fmt.Errorf("%s: class_weights = %q, want a list of %d numbers", s.Path, text, classes)
+	}
+	return weights, nil
+}
+
+// Predictor brings images of any size to the net as its configuration says:
+// resized to data.size, or in tiles of that size if it was trained on patches, for
+// then it knows no other resolution, or if tiled asks for it. With flips (test-time
+// augmentation) it averages over the image and its mirror image, and both upside
+// down if training flipped vertically or turned.
+func (s *Saved) Predictor(tiled, flips bool) (predict.Net, error) {
+	engine, params, err := s.Net()
+	if err != nil {
+		return predict.Net{}, err
+	}
+	predictor := model.NewPredictor(engine, params)
+	h, w := s.Config.Data.Size[0], s.Config.Data.Size[1]
+	net := predict.Net{
+		H: h, W: w, Classes: params.Classes, Batch: s.Config.Train.BatchSize, Tiled: tiled || s.Config.Data.Patches > 0,
+		Run: func(images []float32, n int) ([]float32, error) { return predictor.Probabilities(images, n, h, w) },
+	}
+	if flips {
+		net = net.Flipped()
+		if a := s.Config.Data.Augment; a.FlipVertical > 0 || a.Turn90 > 0 {
+			net = net.FlippedVertically()
+		}
+	}
+	return net, nil
+}
+
+// DropOptimizer leaves the net alone in the checkpoint: weights and running statistics.
+func (s *Saved) DropOptimizer() { s.Tensors = slices.DeleteFunc(s.Tensors, isOptimizerState) }
+
+// isOptimizerState reports whether a checkpoint's tensor is no part of the net.
+func isOptimizerState(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, "optimizer.") }
