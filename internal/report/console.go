@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
 // Console shows the progress of a run: a summary, a bar an epoch on a terminal
@@ -20,7 +20,7 @@ type Console struct {
 	Now     func() time.Time
 	Classes []string
 
-	started    train.Started
+	started    event.Started
 	batch      int           // images of a whole batch
 	pace       pace          // of training batches
 	stepped    time.Time     // when the last step was
@@ -36,24 +36,24 @@ const (
 	frame = 100 * time.Millisecond // between two pictures of the bar
 )
 
-// Record takes all events of package train.
-func (c *Console) Record(event any) error {
-	if e, ok := event.(train.Unwritten); ok {
+// Record takes all events of package event.
+func (c *Console) Record(e event.Event) error {
+	if e, ok := e.(event.Unwritten); ok {
 		return c.Warn("training goes on, but %v", e.Err)
 	}
 	if c.Quiet {
 		return nil
 	}
-	switch e := event.(type) {
-	case train.Started:
+	switch e := e.(type) {
+	case event.Started:
 		return c.start(e)
-	case train.Stepped:
+	case event.Stepped:
 		return c.step(e)
-	case train.Evaluated:
+	case event.Evaluated:
 		return c.evaluated(e)
-	case train.Saved:
+	case event.Saved:
 		c.ended(c.Now())
-	case train.Ended:
+	case event.Ended:
 		return c.Close()
 	}
 	return nil
@@ -82,7 +82,7 @@ func (c *Console) Close() error {
 	return c.Terminal.SetStatus("")
 }
 
-func (c *Console) start(e train.Started) error {
+func (c *Console) start(e event.Started) error {
 	c.started, c.spoken = e, c.Now()
 	if e.Epoch >= e.Epochs {
 		return nil
@@ -100,7 +100,7 @@ func (c *Console) start(e train.Started) error {
 	return err
 }
 
-func (c *Console) step(e train.Stepped) error {
+func (c *Console) step(e event.Stepped) error {
 	now := c.Now()
 	c.pace.see(now, e.Batch)
 	c.stepped = now
@@ -126,7 +126,7 @@ func (c *Console) step(e train.Stepped) error {
 	return c.draw(epochOf(e.Epoch, e.Epochs), e.Batch, e.Batches, state)
 }
 
-func (c *Console) evaluated(e train.Evaluated) error {
+func (c *Console) evaluated(e event.Evaluated) error {
 	now := c.Now()
 	c.spoken, c.drawn = now, time.Time{}
 	c.pace.pause()
@@ -172,7 +172,7 @@ func rateText(x float64) string {
 }
 
 // left is what is left of the epoch's steps and of the run, once that is known.
-func (c *Console) left(e train.Stepped) string {
+func (c *Console) left(e event.Stepped) string {
 	if c.pace.each == 0 {
 		return ""
 	}
@@ -186,7 +186,7 @@ func (c *Console) left(e train.Stepped) string {
 // the backward pass. Checkpoint and pictures are not foreseen until then, so that
 // the first estimate was 0 to 20 % too short in trials, and up to half with epochs
 // of few seconds of a large net.
-func (c *Console) times(e train.Stepped) (epoch, run time.Duration) {
+func (c *Console) times(e event.Stepped) (epoch, run time.Duration) {
 	validation := c.validation
 	if validation == 0 {
 		validation = c.pace.left(c.started.ValBatches) / 3
@@ -197,7 +197,7 @@ func (c *Console) times(e train.Stepped) (epoch, run time.Duration) {
 
 // estimate tells once how long the run will take, when some steps have been made
 // and took long enough to tell.
-func (c *Console) estimate(e train.Stepped, now time.Time) error {
+func (c *Console) estimate(e event.Stepped, now time.Time) error {
 	if c.estimated || c.pace.seen < 4 || now.Sub(c.pace.begun) < time.Second {
 		return nil
 	}

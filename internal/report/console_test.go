@@ -11,8 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 // played is a console with a clock that stands still but when a test moves it.
@@ -43,7 +43,7 @@ func onTerminal(width int) func(p *played) {
 // epoch, which takes 5, and validations of 1 second.
 func (p *played) run(t *testing.T) {
 	t.Helper()
-	record(t, p, train.Started{
+	record(t, p, event.Started{
 		Epochs: 2, StepsPerEpoch: 10, TrainImages: 38, ValImages: 8, ValBatches: 2, Height: 32, Width: 64,
 		ClassCounts: []int64{600, 399, 1}, ClassWeights: []float64{1.0 / 0.6, 1 / 0.399, 1000}, Parameters: 7_763_140, Memory: 600 << 20,
 	})
@@ -55,12 +55,12 @@ func (p *played) run(t *testing.T) {
 			if batch == 10 {
 				images = 2
 			}
-			record(t, p, train.Stepped{Epoch: epoch, Epochs: 2, Batch: batch, Batches: 10, Step: int64(10*epoch + batch), Images: images, Loss: 1.25, ImagesPerSecond: 3})
+			record(t, p, event.Stepped{Epoch: epoch, Epochs: 2, Batch: batch, Batches: 10, Step: int64(10*epoch + batch), Images: images, Loss: 1.25, ImagesPerSecond: 3})
 		}
 		p.now = p.now.Add(time.Second)
-		record(t, p, train.Evaluated{Epoch: epoch, Epochs: 2, TrainLoss: 1.5, ValLoss: 1234.56, Confusion: confusion(t), Best: epoch == 0, Duration: 10500 * time.Millisecond})
+		record(t, p, event.Evaluated{Epoch: epoch, Epochs: 2, TrainLoss: 1.5, ValLoss: 1234.56, Confusion: confusion(t), Best: epoch == 0, Duration: 10500 * time.Millisecond})
 	}
-	record(t, p, train.Ended{})
+	record(t, p, event.Ended{})
 }
 
 // An epoch is 10 steps of half a second and a validation, which is thought to take
@@ -150,11 +150,11 @@ func TestBarFits(t *testing.T) {
 // Steps may be many a second, pictures are ten.
 func TestBarIsNotDrawnTooOften(t *testing.T) {
 	p := newPlayed(onTerminal(80))
-	record(t, p, train.Started{Epochs: 1, StepsPerEpoch: 2001})
+	record(t, p, event.Started{Epochs: 1, StepsPerEpoch: 2001})
 	p.out.Reset()
 	for batch := 1; batch <= 2000; batch++ {
 		p.now = p.now.Add(time.Millisecond)
-		record(t, p, train.Stepped{Epochs: 1, Batch: batch, Batches: 2001, Images: 1})
+		record(t, p, event.Stepped{Epochs: 1, Batch: batch, Batches: 2001, Images: 1})
 	}
 	if n := strings.Count(p.out.String(), "\r"); n < 19 || n > 22 {
 		t.Errorf("%d pictures in 2 seconds, want 20", n)
@@ -192,18 +192,18 @@ func TestConsoleLines(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(p *played)
-		events []any
+		events []event.Event
 		want   string
 	}{
-		{"nothing to train", nil, []any{train.Started{Epochs: 3, Epoch: 3}}, ""},
-		{"resumed", nil, []any{train.Started{Epochs: 3, Epoch: 1, Step: 7}}, "resuming at step 7, epoch 2 of 3\ndata "},
-		{"patches", nil, []any{train.Started{Epochs: 1, TrainImages: 2, ValImages: 1, Patches: 4, Height: 32, Width: 64}}, "data        2 images for training, 1 for validation, patches of 64x32 pixels\nepochs "},
-		{"columns stay where they are", nil, []any{train.Evaluated{Epoch: 8, Epochs: 10, Confusion: confusion(t)}}, "epoch 9/10   train loss 0.0000  val loss 0.0000  mIoU 0.5833  0s\n"},
-		{"no validation loss", nil, []any{train.Evaluated{Epochs: 1, ValLoss: math.NaN(), Confusion: confusion(t)}}, "epoch 1/1  train loss 0.0000  val loss NaN  mIoU 0.5833  0s\n"},
-		{"best in colour", coloured, []any{train.Evaluated{Epochs: 1, Best: true, Confusion: confusion(t)}}, "epoch 1/1  train loss 0.0000  val loss 0.0000  mIoU 0.5833  0s  \x1b[1;32mbest\x1b[0m\n"},
-		{"quiet", quiet, []any{train.Started{Epochs: 3, Epoch: 1, Step: 7}, train.Stepped{Batches: 1}, evaluated(t, 1, 1), train.Ended{}}, ""},
-		{"quiet, but not about this", quiet, []any{train.Unwritten{Err: errors.New("disk full")}}, "training goes on, but disk full\n"},
-		{"warning in colour", coloured, []any{train.Unwritten{Err: errors.New("disk full")}}, "\x1b[33mtraining goes on, but disk full\x1b[0m\n"},
+		{"nothing to train", nil, []event.Event{event.Started{Epochs: 3, Epoch: 3}}, ""},
+		{"resumed", nil, []event.Event{event.Started{Epochs: 3, Epoch: 1, Step: 7}}, "resuming at step 7, epoch 2 of 3\ndata "},
+		{"patches", nil, []event.Event{event.Started{Epochs: 1, TrainImages: 2, ValImages: 1, Patches: 4, Height: 32, Width: 64}}, "data        2 images for training, 1 for validation, patches of 64x32 pixels\nepochs "},
+		{"columns stay where they are", nil, []event.Event{event.Evaluated{Epoch: 8, Epochs: 10, Confusion: confusion(t)}}, "epoch 9/10   train loss 0.0000  val loss 0.0000  mIoU 0.5833  0s\n"},
+		{"no validation loss", nil, []event.Event{event.Evaluated{Epochs: 1, ValLoss: math.NaN(), Confusion: confusion(t)}}, "epoch 1/1  train loss 0.0000  val loss NaN  mIoU 0.5833  0s\n"},
+		{"best in colour", coloured, []event.Event{event.Evaluated{Epochs: 1, Best: true, Confusion: confusion(t)}}, "epoch 1/1  train loss 0.0000  val loss 0.0000  mIoU 0.5833  0s  \x1b[1;32mbest\x1b[0m\n"},
+		{"quiet", quiet, []event.Event{event.Started{Epochs: 3, Epoch: 1, Step: 7}, event.Stepped{Batches: 1}, evaluated(t, 1, 1), event.Ended{}}, ""},
+		{"quiet, but not about this", quiet, []event.Event{event.Unwritten{Err: errors.New("disk full")}}, "training goes on, but disk full\n"},
+		{"warning in colour", coloured, []event.Event{event.Unwritten{Err: errors.New("disk full")}}, "\x1b[33mtraining goes on, but disk full\x1b[0m\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newPlayed(tc.change)
@@ -218,10 +218,10 @@ func TestConsoleLines(t *testing.T) {
 // A plain console is silent within an epoch, but not for long.
 func TestConsolePlainLines(t *testing.T) {
 	p := newPlayed(nil)
-	record(t, p, train.Started{Epochs: 1, StepsPerEpoch: 100})
+	record(t, p, event.Started{Epochs: 1, StepsPerEpoch: 100})
 	p.out.Reset()
 	for batch := range 61 {
-		record(t, p, train.Stepped{Epochs: 1, Batch: batch + 1, Batches: 100, Images: 2, Loss: 1})
+		record(t, p, event.Stepped{Epochs: 1, Batch: batch + 1, Batches: 100, Images: 2, Loss: 1})
 		p.now = p.now.Add(time.Second)
 	}
 	want := `time        about 1m40s an epoch, 1m35s to the end

@@ -58,8 +58,8 @@ func (s *summary) image(tag string, h, w int, png []byte) {
 	s.Bytes(summaryValue, value)
 }
 
-// event is an Event with one of its oneof fields, a string or message.
-func event(at time.Time, step int64, field int, what []byte) protobuf.Message {
+// newEvent is an Event with one of its oneof fields, a string or message.
+func newEvent(at time.Time, step int64, field int, what []byte) protobuf.Message {
 	var m protobuf.Message
 	m.Double(eventWallTime, float64(at.UnixMicro())/1e6)
 	m.Int(eventStep, step)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 // Log appends every event to log.jsonl as one line of JSON, with its time and
@@ -22,26 +22,26 @@ type Log struct {
 	lines lines
 }
 
-// Record takes all events of package train.
-func (l *Log) Record(event any) error {
+// Record takes all events of package event.
+func (l *Log) Record(e event.Event) error {
 	line := struct {
 		Time  string `json:"time"`
 		Event string `json:"event"`
 		Data  any    `json:"data"`
 	}{Time: l.Now().UTC().Format(time.RFC3339Nano)}
-	switch e := event.(type) {
-	case train.Started:
+	switch e := e.(type) {
+	case event.Started:
 		line.Event, line.Data = "started", map[string]any{
 			"epochs": e.Epochs, "steps_per_epoch": e.StepsPerEpoch, "train_images": e.TrainImages, "val_images": e.ValImages,
 			"parameters": e.Parameters, "frozen_parameters": e.Frozen, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
 			"class_counts": e.ClassCounts, "class_weights": e.ClassWeights,
 		}
-	case train.Stepped:
+	case event.Stepped:
 		line.Event, line.Data = "step", map[string]any{
 			"epoch": e.Epoch + 1, "step": e.Step, "loss": metric.Number(e.Loss), "lr": metric.Number(e.LR),
 			"grad_norm": metric.Number(e.GradNorm), "images_per_second": metric.Number(e.ImagesPerSecond),
 		}
-	case train.Evaluated:
+	case event.Evaluated:
 		names := make([]string, len(e.Samples))
 		for i, s := range e.Samples {
 			names[i] = s.Name
@@ -51,14 +51,14 @@ func (l *Log) Record(event any) error {
 			"val_loss": metric.Number(e.ValLoss), "val_miou": metric.Number(e.Confusion.MeanIoU()), "best": e.Best,
 			"classes": e.Confusion.Report(l.Classes).Classes, "confusion": e.Confusion.Matrix(), "samples": names, "seconds": metric.Number(e.Duration.Seconds()),
 		}
-	case train.Saved:
+	case event.Saved:
 		line.Event, line.Data = "saved", map[string]any{"step": e.Step, "best": e.Best}
-	case train.Unwritten:
+	case event.Unwritten:
 		line.Event, line.Data = "unwritten", map[string]any{"error": e.Err.Error()}
-	case train.Ended:
+	case event.Ended:
 		return l.lines.flush(l.Path)
 	default:
-		return fmt.Errorf("report: unknown event %T", event)
+		return fmt.Errorf("report: unknown event %T", e)
 	}
 	text, err := json.Marshal(line)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
 // Pages draws a run after each epoch: samples/epoch-NNN.png from the event, and
@@ -28,15 +28,15 @@ type Pages struct {
 	Size    [2]int        // height, width of the samples
 	Config  []byte        // YAML
 
-	unwritten *train.Evaluated
+	unwritten *event.Evaluated
 }
 
-// Record takes train.Evaluated and train.Ended.
-func (p *Pages) Record(event any) error {
-	switch e := event.(type) {
-	case train.Evaluated:
+// Record takes event.Evaluated and event.Ended.
+func (p *Pages) Record(e event.Event) error {
+	switch e := e.(type) {
+	case event.Evaluated:
 		p.unwritten = &e
-	case train.Ended:
+	case event.Ended:
 	default:
 		return nil
 	}
@@ -90,7 +90,7 @@ func (p *Pages) writePanels(name string, panels []*panel, columns int) error {
 // samplePath is the picture of an epoch's samples, in the run folder; epochs count from 1.
 func samplePath(epoch int) string { return fmt.Sprintf("samples/epoch-%03d.png", epoch) }
 
-func (p *Pages) writeSamples(e train.Evaluated) error {
+func (p *Pages) writeSamples(e event.Evaluated) error {
 	if err := os.Mkdir(filepath.Join(p.Dir, "samples"), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("report: %w", err)
 	}

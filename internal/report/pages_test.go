@@ -21,10 +21,10 @@ import (
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 var (
@@ -35,15 +35,15 @@ var (
 // sampled is an epoch of two samples of 4x8 pixels: of class 0 in the upper half,
 // class 1 in the lower one, void in the last column. The prediction is right in
 // all columns but the first wrong ones.
-func sampled(t testing.TB, epoch, wrong int) train.Evaluated {
+func sampled(t testing.TB, epoch, wrong int) event.Evaluated {
 	t.Helper()
 	const h, w = 4, 8
-	e := train.Evaluated{
+	e := event.Evaluated{
 		Epoch: epoch, Epochs: 4, Step: int64(10 * (epoch + 1)), LR: 0.001, TrainLoss: 1 / float64(epoch+1), ValLoss: 1.25,
 		Confusion: metric.NewConfusion(len(pageClasses)), ImagesPerSecond: 12.345, Duration: 2 * time.Second,
 	}
 	for i := range 2 {
-		s := train.Sample{
+		s := event.Sample{
 			Name:  fmt.Sprintf("val-%d <i>", i),
 			Image: imagefile.Image{Pix: make([]float32, h*w*3), H: h, W: w},
 			Truth: make([]uint8, h*w), Predicted: make([]uint8, h*w),
@@ -78,7 +78,7 @@ func runFolder(dir string) (report.Recorders, *report.Pages) {
 	}, pages
 }
 
-var started = train.Started{Epochs: 4, TrainImages: 1234, ValImages: 2, Parameters: 7763140, ClassCounts: []int64{750, 250, 0}, ClassWeights: []float64{4. / 3, 4, 0}}
+var started = event.Started{Epochs: 4, TrainImages: 1234, ValImages: 2, Parameters: 7763140, ClassCounts: []int64{750, 250, 0}, ClassWeights: []float64{4. / 3, 4, 0}}
 
 func readFile(t *testing.T, path string) string {
 	t.Helper()
@@ -106,7 +106,7 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	recorders, pages := runFolder(dir)
-	record(t, recorders, started, sampled(t, 0, 1), sampled(t, 1, 2), train.Ended{}) // epoch 1 is the best
+	record(t, recorders, started, sampled(t, 0, 1), sampled(t, 1, 2), event.Ended{}) // epoch 1 is the best
 	for _, name := range pictureFiles {
 		img := readPNG(t, []byte(readFile(t, filepath.Join(dir, name))))
 		if b := img.Bounds(); b.Dx() < 400 || b.Dy() < 200 {
@@ -311,9 +311,9 @@ func writes(name, text string) func(t *testing.T, dir string) {
 func TestPagesWait(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not yet")
 	_, pages := runFolder(dir)
-	for _, event := range []any{sampled(t, 0, 0), train.Ended{}} {
-		if err := pages.Record(event); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%T: error %v, want that of the missing folder", event, err)
+	for _, e := range []event.Event{sampled(t, 0, 0), event.Ended{}} {
+		if err := pages.Record(e); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%T: error %v, want that of the missing folder", e, err)
 		}
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -321,7 +321,7 @@ func TestPagesWait(t *testing.T) {
 	}
 	recorders, _ := runFolder(dir)
 	record(t, recorders[:2], started, sampled(t, 0, 0))
-	record(t, pages, train.Ended{})
+	record(t, pages, event.Ended{})
 	readFile(t, filepath.Join(dir, "report.html"))
 	readFile(t, filepath.Join(dir, "samples/epoch-001.png"))
 }

@@ -1,37 +1,37 @@
 // Package report is what a person sees of a run: progress on the console, a
 // table, a log and event files for TensorBoard in the run folder, pictures of
 // masks, and, drawn from that folder after each epoch, charts and a page. Its
-// recorders take the events of package train.
+// recorders take the events of package event.
 package report
 
 import (
 	"errors"
 
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
 // Recorders hands every event to each of its recorders. One that cannot write
-// does not end the run: the others are told, with train.Unwritten. It does at
+// does not end the run: the others are told, with event.Unwritten. It does at
 // the start, and at the end those that still have something to write say so.
-type Recorders []train.Recorder
+type Recorders []interface{ Record(event.Event) error }
 
 // Record passes the event on to all, also after an error.
-func (r Recorders) Record(event any) error {
-	errs := r.all(event)
-	switch event.(type) {
-	case train.Started, train.Ended:
+func (r Recorders) Record(e event.Event) error {
+	errs := r.all(e)
+	switch e.(type) {
+	case event.Started, event.Ended:
 		return errors.Join(errs...)
 	}
 	for _, err := range errs {
-		r.all(train.Unwritten{Err: err}) // who cannot write this either says so at the end
+		r.all(event.Unwritten{Err: err}) // who cannot write this either says so at the end
 	}
 	return nil
 }
 
 // all returns the errors of those that have one.
-func (r Recorders) all(event any) (errs []error) {
+func (r Recorders) all(e event.Event) (errs []error) {
 	for _, recorder := range r {
-		if err := recorder.Record(event); err != nil {
+		if err := recorder.Record(e); err != nil {
 			errs = append(errs, err)
 		}
 	}

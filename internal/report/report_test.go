@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 // confusion has IoU 1/2 for class 0 and 2/3 for class 1; class 2 is absent.
@@ -30,14 +30,14 @@ func confusion(t *testing.T) *metric.Confusion {
 	return c
 }
 
-func evaluated(t *testing.T, epoch int, step int64) train.Evaluated {
-	return train.Evaluated{
+func evaluated(t *testing.T, epoch int, step int64) event.Evaluated {
+	return event.Evaluated{
 		Epoch: epoch, Epochs: 4, Step: step, LR: 0.001, TrainLoss: 1.5, ValLoss: math.NaN(),
 		Confusion: confusion(t), Best: true, ImagesPerSecond: 12.345, Duration: 2 * time.Second,
 	}
 }
 
-func record(t testing.TB, r train.Recorder, events ...any) {
+func record(t testing.TB, r interface{ Record(event.Event) error }, events ...event.Event) {
 	t.Helper()
 	for _, e := range events {
 		if err := r.Record(e); err != nil {
@@ -65,7 +65,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s:\n%swant\n%s", what, got, want)
 		}
 	}
-	record(t, &report.Table{Path: path, Classes: classes}, train.Started{}, evaluated(t, 0, 10), evaluated(t, 1, 20), evaluated(t, 2, 30))
+	record(t, &report.Table{Path: path, Classes: classes}, event.Started{}, evaluated(t, 0, 10), evaluated(t, 1, 20), evaluated(t, 2, 30))
 	check("three epochs", header+row("1", "10")+row("2", "20")+row("3", "30"))
 
 	// A kill cut the last row off; the run goes on after two epochs.
@@ -76,22 +76,22 @@ func TestTable(t *testing.T) {
 	if err := os.WriteFile(path, append(text, "4,40,0.00"...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	record(t, &report.Table{Path: path, Classes: classes}, train.Started{Epoch: 2}, evaluated(t, 2, 30))
+	record(t, &report.Table{Path: path, Classes: classes}, event.Started{Epoch: 2}, evaluated(t, 2, 30))
 	check("resumed after two epochs", header+row("1", "10")+row("2", "20")+row("3", "30"))
 
-	err = (&report.Table{Path: path, Classes: classes[:2]}).Record(train.Started{Epoch: 2})
+	err = (&report.Table{Path: path, Classes: classes[:2]}).Record(event.Started{Epoch: 2})
 	if err == nil || !strings.Contains(err.Error(), "move the file away") {
 		t.Errorf("other classes: got %v, want an error that says what to do", err)
 	}
 
-	record(t, &report.Table{Path: path, Classes: classes}, train.Started{})
+	record(t, &report.Table{Path: path, Classes: classes}, event.Started{})
 	check("started anew", header)
 }
 
 func TestLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.jsonl")
 	l := &report.Log{Path: path, Now: func() time.Time { return time.Unix(0, 0) }, Classes: []string{"a", "b", "c"}}
-	record(t, l, train.Started{}, train.Stepped{Loss: math.Inf(1)}, evaluated(t, 0, 10), train.Saved{Step: 10, Best: true})
+	record(t, l, event.Started{}, event.Stepped{Loss: math.Inf(1)}, evaluated(t, 0, 10), event.Saved{Step: 10, Best: true})
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -113,32 +113,32 @@ func TestLog(t *testing.T) {
 	if got := strings.Join(events, " "); got != "started step epoch saved" {
 		t.Errorf("events are %s", got)
 	}
-	if err := l.Record(3); err == nil {
-		t.Error("an unknown event is no error")
+	if err := l.Record(nil); err == nil {
+		t.Error("no event is no error")
 	}
 }
 
-type recorderFunc func(event any) error
+type recorderFunc func(event.Event) error
 
-func (f recorderFunc) Record(event any) error { return f(event) }
+func (f recorderFunc) Record(e event.Event) error { return f(e) }
 
 func TestRecorders(t *testing.T) {
 	full := errors.New("disk full")
 	for _, tc := range []struct {
 		name  string
-		event any
+		event event.Event
 		want  error
-		heard []any // by the one that can write
+		heard []event.Event // by the one that can write
 	}{
-		{"at the start", train.Started{}, full, []any{train.Started{}}},
-		{"under way", train.Saved{Step: 3}, nil, []any{train.Saved{Step: 3}, train.Unwritten{Err: full}}},
-		{"at the end", train.Ended{}, full, []any{train.Ended{}}},
+		{"at the start", event.Started{}, full, []event.Event{event.Started{}}},
+		{"under way", event.Saved{Step: 3}, nil, []event.Event{event.Saved{Step: 3}, event.Unwritten{Err: full}}},
+		{"at the end", event.Ended{}, full, []event.Event{event.Ended{}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var heard []any
+			var heard []event.Event
 			err := report.Recorders{
-				recorderFunc(func(any) error { return full }),
-				recorderFunc(func(event any) error { heard = append(heard, event); return nil }),
+				recorderFunc(func(event.Event) error { return full }),
+				recorderFunc(func(e event.Event) error { heard = append(heard, e); return nil }),
 			}.Record(tc.event)
 			if !errors.Is(err, tc.want) {
 				t.Errorf("error %v, want %v", err, tc.want)
@@ -146,8 +146,8 @@ func TestRecorders(t *testing.T) {
 			if len(heard) != len(tc.heard) {
 				t.Fatalf("the other heard %v, want %v", heard, tc.heard)
 			}
-			for i, event := range heard {
-				if !reflect.DeepEqual(event, tc.heard[i]) {
+			for i, e := range heard {
+				if !reflect.DeepEqual(e, tc.heard[i]) {
 					t.Errorf("the other heard %v, want %v", heard, tc.heard)
 				}
 			}
@@ -171,7 +171,7 @@ func TestLogAfterAKill(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tc.before), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			record(t, &report.Log{Path: path, Now: func() time.Time { return time.Unix(0, 0) }}, train.Saved{Step: 3})
+			record(t, &report.Log{Path: path, Now: func() time.Time { return time.Unix(0, 0) }}, event.Saved{Step: 3})
 			got, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -190,21 +190,21 @@ func TestLinesWait(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not yet")
 	table := &report.Table{Path: filepath.Join(dir, "metrics.csv"), Classes: []string{"a", "b,c", "d"}}
 	log := &report.Log{Path: filepath.Join(dir, "log.jsonl"), Now: time.Now}
-	for _, r := range []train.Recorder{table, log} {
+	for _, r := range []interface{ Record(event.Event) error }{table, log} {
 		for epoch := range 3 {
 			if err := r.Record(evaluated(t, epoch, 1)); errors.Is(err, fs.ErrNotExist) != (epoch == 0) {
 				t.Errorf("%T: error %v for epoch %d, want one for the first only", r, err, epoch)
 			}
 		}
-		if err := r.Record(train.Ended{}); !errors.Is(err, fs.ErrNotExist) {
+		if err := r.Record(event.Ended{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%T: error %v at the end, want that of the missing folder", r, err)
 		}
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	record(t, table, evaluated(t, 3, 1), train.Ended{})
-	record(t, log, train.Ended{})
+	record(t, table, evaluated(t, 3, 1), event.Ended{})
+	record(t, log, event.Ended{})
 	got, err := os.ReadFile(table.Path)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
 // sheet is where pictures of one size stand in rows and columns. That of
@@ -88,7 +88,7 @@ func (s sheet) frame(title string, columns, captions, classes []string, palette 
 }
 
 // picture draws the samples with their names, and the classes with their colours.
-func (s sheet) picture(title string, samples []train.Sample, classes []string, palette color.Palette) image.Image {
+func (s sheet) picture(title string, samples []event.Sample, classes []string, palette color.Palette) image.Image {
 	var names []string
 	for _, sample := range samples {
 		names = append(names, sample.Name)
@@ -104,7 +104,7 @@ func (s sheet) picture(title string, samples []train.Sample, classes []string, p
 }
 
 // pictures are the columns of a sample at the sheet's size.
-func (s sheet) pictures(sample train.Sample, palette color.Palette) [sheetColumns]image.Image {
+func (s sheet) pictures(sample event.Sample, palette color.Palette) [sheetColumns]image.Image {
 	img := Picture(sample.Image)
 	h, w := sample.Image.H, sample.Image.W
 	var scaler draw.Scaler = draw.BiLinear // averages

@@ -6,14 +6,14 @@ import (
 	"io"
 	"unicode/utf8"
 
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
 // maxSummaryClasses bounds the classes of a summary.
 const maxSummaryClasses = 20
 
 // writeSummary tells what is about to be trained.
-func writeSummary(w io.Writer, e train.Started, classes []string, ink Ink) error {
+func writeSummary(w io.Writer, e event.Started, classes []string, ink Ink) error {
 	var b bytes.Buffer
 	line := func(label, format string, args ...any) {
 		fmt.Fprintln(&b, labelled(ink, label, fmt.Sprintf(format, args...)))

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
 // Table writes metrics.csv, one row an epoch:
@@ -31,14 +31,14 @@ type Table struct {
 	rows lines
 }
 
-// Record takes train.Started, train.Evaluated and train.Ended.
-func (t *Table) Record(event any) error {
-	switch e := event.(type) {
-	case train.Started:
+// Record takes event.Started, event.Evaluated and event.Ended.
+func (t *Table) Record(e event.Event) error {
+	switch e := e.(type) {
+	case event.Started:
 		return t.start(e.Epoch)
-	case train.Evaluated:
+	case event.Evaluated:
 		return t.rows.add(t.Path, encode([][]string{t.row(e)}))
-	case train.Ended:
+	case event.Ended:
 		return t.rows.flush(t.Path)
 	}
 	return nil
@@ -97,7 +97,7 @@ func (t *Table) read() ([][]string, error) {
 	return slices.DeleteFunc(rows[1:], func(row []string) bool { return len(row) != len(rows[0]) }), nil
 }
 
-func (t *Table) row(e train.Evaluated) []string {
+func (t *Table) row(e event.Evaluated) []string {
 	row := []string{strconv.Itoa(e.Epoch + 1), strconv.FormatInt(e.Step, 10), number(e.LR), number(e.TrainLoss), number(e.ValLoss),
 		number(e.Confusion.MeanIoU()), number(e.Confusion.PixelAccuracy())}
 	for class := range t.Classes {

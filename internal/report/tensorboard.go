@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/protobuf"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 // TensorBoard writes event files, which `tensorboard --logdir Dir` shows:
@@ -44,22 +44,22 @@ type reused struct{ buffer *png.EncoderBuffer }
 func (r *reused) Get() *png.EncoderBuffer  { return r.buffer }
 func (r *reused) Put(b *png.EncoderBuffer) { r.buffer = b }
 
-// Record takes train.Started, train.Stepped, train.Evaluated and train.Ended.
-func (t *TensorBoard) Record(e any) error {
+// Record takes event.Started, event.Stepped, event.Evaluated and event.Ended.
+func (t *TensorBoard) Record(e event.Event) error {
 	switch e := e.(type) {
-	case train.Started:
+	case event.Started:
 		if e.Epoch >= e.Epochs {
 			return nil
 		}
 		return t.begin(e.Step)
-	case train.Stepped:
+	case event.Stepped:
 		var s summary
 		s.scalar("loss/train", e.Loss)
 		s.scalar("lr", e.LR)
 		s.scalar("grad_norm", e.GradNorm)
 		s.scalar("images_per_second", e.ImagesPerSecond)
 		return t.write(e.Step, s)
-	case train.Evaluated:
+	case event.Evaluated:
 		var s summary
 		s.scalar("loss/val", e.ValLoss)
 		s.scalar("miou", e.Confusion.MeanIoU())
@@ -76,14 +76,14 @@ func (t *TensorBoard) Record(e any) error {
 			s.image("samples/"+sample.Name, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
 		}
 		return t.write(e.Step, s)
-	case train.Ended:
+	case event.Ended:
 		return t.events.flush(t.append)
 	}
 	return nil
 }
 
 // picture is image, truth and prediction side by side.
-func (t *TensorBoard) picture(s train.Sample) *image.RGBA {
+func (t *TensorBoard) picture(s event.Sample) *image.RGBA {
 	h, w := s.Image.H, s.Image.W
 	return SideBySide(Picture(s.Image), MaskPicture(s.Truth, h, w, t.Palette), MaskPicture(s.Predicted, h, w, t.Palette))
 }
@@ -109,15 +109,15 @@ func (t *TensorBoard) begin(steps int64) error {
 	t.png.BufferPool = &reused{}
 	t.path, t.size = filepath.Join(t.Dir, fmt.Sprintf(format, number+1)), 0
 	now := t.Now()
-	opening := record(event(now, 0, eventFileVersion, []byte(fileVersion)))
+	opening := record(newEvent(now, 0, eventFileVersion, []byte(fileVersion)))
 	var log protobuf.Message
 	log.Int(sessionStatus, sessionStart)
-	opening = append(opening, record(event(now, steps+1, eventSessionLog, log))...)
+	opening = append(opening, record(newEvent(now, steps+1, eventSessionLog, log))...)
 	return t.events.add(opening, t.append)
 }
 
 func (t *TensorBoard) write(step int64, s summary) error {
-	return t.events.add(record(event(t.Now(), step, eventSummary, s.Message)), t.append)
+	return t.events.add(record(newEvent(t.Now(), step, eventSummary, s.Message)), t.append)
 }
 
 // append writes records after the whole ones of the file.

@@ -19,9 +19,9 @@ import (
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 )
 
 // board is a TensorBoard recorder of three classes, and its folder.
@@ -32,13 +32,13 @@ func board(t *testing.T) *report.TensorBoard {
 	}
 }
 
-func stepped(step int64, loss float64) train.Stepped {
-	return train.Stepped{Step: step, Loss: loss, LR: 0.5, GradNorm: 4, ImagesPerSecond: 8}
+func stepped(step int64, loss float64) event.Stepped {
+	return event.Stepped{Step: step, Loss: loss, LR: 0.5, GradNorm: 4, ImagesPerSecond: 8}
 }
 
 // sample is a white image of 2x3 pixels.
-func sample(name string) train.Sample {
-	return train.Sample{
+func sample(name string) event.Sample {
+	return event.Sample{
 		Name:  name,
 		Image: imagefile.Image{H: 2, W: 3, Pix: slices.Repeat([]float32{1}, 2*3*3)},
 		Truth: []uint8{0, 0, 0, 1, 1, data.Void}, Predicted: []uint8{0, 0, 0, 2, 2, 2},
@@ -49,10 +49,10 @@ func sample(name string) train.Sample {
 func TestTensorBoard(t *testing.T) {
 	b := board(t)
 	end := evaluated(t, 0, 2)
-	end.Samples = []train.Sample{sample("x"), sample("y")}
-	record(t, b, train.Started{Epochs: 4}, stepped(1, 1.5), stepped(2, 1.25), end, train.Saved{}, train.Ended{})
-	record(t, b, train.Started{Epochs: 4, Step: 1, Epoch: 0}, stepped(2, 1.125), train.Ended{})
-	record(t, b, train.Started{Epochs: 4, Epoch: 4}, train.Ended{}) // nothing to train
+	end.Samples = []event.Sample{sample("x"), sample("y")}
+	record(t, b, event.Started{Epochs: 4}, stepped(1, 1.5), stepped(2, 1.25), end, event.Saved{}, event.Ended{})
+	record(t, b, event.Started{Epochs: 4, Step: 1, Epoch: 0}, stepped(2, 1.125), event.Ended{})
+	record(t, b, event.Started{Epochs: 4, Epoch: 4}, event.Ended{}) // nothing to train
 
 	for i, want := range []string{`
 version brain.Event:2
@@ -207,7 +207,7 @@ func fields(t *testing.T, b []byte) map[uint64][]field {
 // Events that cannot be written wait; what a failed write left is written over.
 func TestTensorBoardWaits(t *testing.T) {
 	b := board(t)
-	record(t, b, train.Started{Epochs: 1}, stepped(1, 1))
+	record(t, b, event.Started{Epochs: 1}, stepped(1, 1))
 	path := entries(t, b.Dir)[0]
 	whole := describe(t, path)
 	if err := os.Rename(b.Dir, b.Dir+" away"); err != nil {
@@ -218,7 +218,7 @@ func TestTensorBoardWaits(t *testing.T) {
 			t.Errorf("failure %d: error %v, want one for the first only", i+1, err)
 		}
 	}
-	if err := b.Record(train.Ended{}); !errors.Is(err, fs.ErrNotExist) {
+	if err := b.Record(event.Ended{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v at the end, want that of the missing folder", err)
 	}
 	if err := os.Rename(b.Dir+" away", b.Dir); err != nil {
@@ -231,7 +231,7 @@ func TestTensorBoardWaits(t *testing.T) {
 	if err := os.WriteFile(path, append(half, "half a rec"...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	record(t, b, train.Ended{})
+	record(t, b, event.Ended{})
 	for step := range 3 {
 		whole += fmt.Sprintf("%d loss/train 1\n%[1]d lr 0.5\n%[1]d grad_norm 4\n%[1]d images_per_second 8\n", step+2)
 	}
@@ -248,7 +248,7 @@ func TestTensorBoardReadsIt(t *testing.T) {
 		t.Skipf("no %s with the package tensorboard", python)
 	}
 	b := board(t)
-	record(t, b, train.Started{Epochs: 4}, stepped(1, 1), stepped(2, 2), evaluated(t, 0, 2), stepped(3, 3), stepped(4, 4))
+	record(t, b, event.Started{Epochs: 4}, stepped(1, 1), stepped(2, 2), evaluated(t, 0, 2), stepped(3, 3), stepped(4, 4))
 	path := entries(t, b.Dir)[0]
 	info, err := os.Stat(path)
 	if err != nil {
@@ -258,8 +258,8 @@ func TestTensorBoardReadsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := evaluated(t, 1, 4)
-	end.Samples = []train.Sample{sample("x")}
-	record(t, b, train.Started{Epochs: 4, Epoch: 1, Step: 2}, stepped(3, 30), stepped(4, 40), end, train.Ended{})
+	end.Samples = []event.Sample{sample("x")}
+	record(t, b, event.Started{Epochs: 4, Epoch: 1, Step: 2}, stepped(3, 30), stepped(4, 40), end, event.Ended{})
 
 	out, err := exec.Command(python, "-c", `
 import sys

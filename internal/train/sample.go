@@ -4,23 +4,17 @@ import (
 	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
-// Sample is a validation image and what the net makes of it.
-type Sample struct {
-	Name             string
-	Image            imagefile.Image // (H,W,3) in 0..1
-	Truth, Predicted []uint8         // (H,W) class index; Truth is data.Void where a pixel has no label
-}
-
-// maxSamples bounds what an Evaluated holds of the validation split.
+// maxSamples bounds what an event.Evaluated holds of the validation split.
 const maxSamples = 6
 
 // sampler copies some samples out of the batches of a validation.
 type sampler struct {
 	positions []int // in the order of the loader
-	samples   []Sample
+	samples   []event.Sample
 }
 
 // newSampler chooses maxSamples, or all there are, spread evenly over a split of
@@ -40,7 +34,7 @@ func (s *sampler) see(batch *data.Batch, predicted []uint8) error {
 		if !slices.Contains(s.positions, batch.First+i) {
 			continue
 		}
-		s.samples = append(s.samples, Sample{
+		s.samples = append(s.samples, event.Sample{
 			Name:      name,
 			Image:     imagefile.Image{Pix: slices.Clone(batch.Images[i*pixels*3:][:pixels*3]), H: batch.H, W: batch.W},
 			Truth:     Labels(nil, batch.Targets[i*pixels*batch.C:][:pixels*batch.C], batch.C),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
@@ -18,6 +19,9 @@ import (
 
 // ErrInterrupted is returned when the context ended and the run was saved.
 var ErrInterrupted = errors.New("interrupted")
+
+// Recorder is told what happens in a run. An error ends the run.
+type Recorder interface{ Record(event.Event) error }
 
 // Setup is all that a run depends on.
 type Setup struct {
@@ -90,7 +94,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		return Result{}, err
 	}
 	height, width := s.Train.Size()
-	if err := r.Recorder.Record(Started{
+	if err := r.Recorder.Record(event.Started{
 		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
 		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
@@ -103,7 +107,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	if r.saveErr != nil {
 		err = errors.Join(err, fmt.Errorf("the end of the run is not saved; what was saved before is as it was: %w", r.saveErr))
 	}
-	return r.result, errors.Join(err, r.Recorder.Record(Ended{}))
+	return r.result, errors.Join(err, r.Recorder.Record(event.Ended{}))
 }
 
 func newRun(s Setup) (*run, error) {
@@ -194,7 +198,7 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.epoch}
 	// Recorded first: a row of an epoch that was not saved is made again, a missing one is not.
-	if err := r.Recorder.Record(Evaluated{
+	if err := r.Recorder.Record(event.Evaluated{
 		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: r.at.step, LR: r.learningRate(),
 		TrainLoss: r.at.lossSum / float64(r.at.sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
 		ImagesPerSecond: float64(r.at.sample-first) / trained.Seconds(), Duration: r.Now().Sub(start),
@@ -231,7 +235,7 @@ func (r *run) step(batch *data.Batch) error {
 	r.at.step = number
 	r.at.sample = batch.First + batch.N
 	r.at.lossSum += loss * float64(batch.N)
-	return r.Recorder.Record(Stepped{
+	return r.Recorder.Record(event.Stepped{
 		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: number,
 		Batch: r.batchesIn(r.at.sample), Batches: r.batchesIn(r.loader.Len()),
 		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / r.Now().Sub(start).Seconds(),
@@ -272,9 +276,9 @@ func (r *run) save(best bool) error {
 		s := r.unsaved[0]
 		if r.saveErr = r.Folder.Save(s.Checkpoint, s.step, s.best); r.saveErr != nil {
 			r.unsaved = slices.DeleteFunc(r.unsaved, func(s snapshot) bool { return !s.best })
-			return r.Recorder.Record(Unwritten{r.saveErr})
+			return r.Recorder.Record(event.Unwritten{Err: r.saveErr})
 		}
-		if err := r.Recorder.Record(Saved{Step: s.step, Best: s.best}); err != nil {
+		if err := r.Recorder.Record(event.Saved{Step: s.step, Best: s.best}); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
@@ -24,22 +25,22 @@ type events struct {
 	stopAfter int64 // 0: never
 	stop      func()
 
-	steps  []Stepped
-	epochs []Evaluated
-	saved  []Saved
+	steps  []event.Stepped
+	epochs []event.Evaluated
+	saved  []event.Saved
 }
 
-func (e *events) Record(event any) error {
-	switch event := event.(type) {
-	case Stepped:
-		e.steps = append(e.steps, event)
-		if event.Step == e.stopAfter {
+func (e *events) Record(v event.Event) error {
+	switch v := v.(type) {
+	case event.Stepped:
+		e.steps = append(e.steps, v)
+		if v.Step == e.stopAfter {
 			e.stop()
 		}
-	case Evaluated:
-		e.epochs = append(e.epochs, event)
-	case Saved:
-		e.saved = append(e.saved, event)
+	case event.Evaluated:
+		e.epochs = append(e.epochs, v)
+	case event.Saved:
+		e.saved = append(e.saved, v)
 	}
 	return nil
 }

@@ -1,0 +1,86 @@
+// Package event is what a training run tells those who watch it: a Started,
+// then a Stepped per step, an Evaluated per epoch, a Saved or an Unwritten per
+// checkpoint, and an Ended. Package train sends them, package report shows them.
+package event
+
+import (
+	"time"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+)
+
+// Event is one of the types of this package; no other can be one.
+type Event interface{ event() }
+
+func (Started) event()   {}
+func (Stepped) event()   {}
+func (Evaluated) event() {}
+func (Saved) event()     {}
+func (Unwritten) event() {}
+func (Ended) event()     {}
+
+// Started opens a run.
+type Started struct {
+	Epochs        int
+	StepsPerEpoch int
+	TrainImages   int
+	ValImages     int
+	ValBatches    int       // of a validation
+	Height, Width int       // pixels of what the net sees: images, or patches of them
+	Patches       int       // per training image and epoch; 0: the net sees whole images
+	ClassCounts   []int64   // labelled pixels of the training set, per class
+	ClassWeights  []float64 // of the loss, per class
+	Parameters    int       // trained values
+	Frozen        int       // values that model.freeze keeps from being trained
+	Memory        int64     // bytes that the run will need, an estimate
+	Epoch         int       // the epoch that the run begins or goes on in, from 0
+	Step          int64     // steps done before
+	Batch         int       // batches of that epoch done before
+}
+
+// Stepped follows an update of the weights.
+type Stepped struct {
+	Epoch, Epochs   int     // Epoch from 0
+	Batch, Batches  int     // of the epoch; Batch from 1
+	Step            int64   // of the run, from 1
+	Images          int     // of the batch
+	Loss            float64 // before the update
+	LR              float64
+	GradNorm        float64 // before clipping
+	ImagesPerSecond float64
+}
+
+// Evaluated follows the validation at an epoch's end.
+type Evaluated struct {
+	Epoch, Epochs   int // Epoch from 0
+	Step            int64
+	LR              float64 // of the next step
+	TrainLoss       float64 // mean over the epoch's images
+	ValLoss         float64
+	Confusion       *metric.Confusion // of the validation split
+	Samples         []Sample          // at most 6 of the validation split, the same in every epoch
+	Best            bool              // no earlier validation had so high a mean IoU
+	ImagesPerSecond float64           // while training, without the validation
+	Duration        time.Duration     // of the epoch, with its validation
+}
+
+// Sample is a validation image and what the net makes of it.
+type Sample struct {
+	Name             string
+	Image            imagefile.Image // (H,W,3) in 0..1
+	Truth, Predicted []uint8         // (H,W) class indices; Truth is 255 where a pixel has no label
+}
+
+// Saved follows a checkpoint.
+type Saved struct {
+	Step int64
+	Best bool
+}
+
+// Unwritten says that a checkpoint, or a record of the run, could not be
+// written. The run goes on and tries again.
+type Unwritten struct{ Err error }
+
+// Ended closes a run, also one that an error ends.
+type Ended struct{}
