@@ -7,7 +7,7 @@ import (
 )
 
 // plain reports whether the loss is the weighted cross entropy and nothing else.
-func (c Config) plain() bool {
+func plain(c Config) bool {
 	return c.Kind == "weighted_cce" && c.WeightBy == "target" && c.Dice == 0 && c.FocalGamma == 0
 }
 

@@ -1,5 +1,6 @@
-// Package loss turns class counts into class weights and builds the weighted
-// categorical cross entropy and its relatives as Gorgonia graph nodes.
+// Package loss builds the weighted categorical cross entropy and its relatives as
+// Gorgonia graph nodes. The class weights come from class counts by the schemes of
+// package loss/scheme, whose names stand here too.
 //
 // With y the one-hot target, p = softmax(logits), w the class weights, and a
 // void pixel an all-zero y that counts nowhere, a pixel's loss and weight are

@@ -41,7 +41,7 @@ func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value,
 	} else {
 		weights = g.Constant("class_weights", l.weights)
 	}
-	if l.cfg.plain() {
+	if plain(l.cfg) {
 		sums = l.crossEntropy(g, logits, target, weights)
 	} else {
 		logp := g.LogSoftmax("log_softmax", logits)

@@ -488,7 +488,8 @@ func TestSumsAddUp(t *testing.T) {
 func TestWeightsAreConstants(t *testing.T) {
 	for _, scheme := range append(loss.Schemes(), "given") {
 		for _, training := range []bool{true, false} {
-			cfg := withScheme(scheme)
+			cfg := loss.DefaultConfig()
+			cfg.ClassWeights.Scheme = scheme
 			if scheme == "given" {
 				cfg.ClassWeights = loss.ClassWeights{Values: []float64{0.5, 2, 7}}
 			}

@@ -17,14 +17,14 @@ var arrows = []struct{ from, to string }{
 	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx data loss internal/kernel internal/metric internal/checkpoint internal/imagefile"},
 	{"internal/run", "internal/config internal/report internal/predict internal/train data model loss internal/kernel internal/checkpoint"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
-	{"internal/config", "configs internal/report internal/train data model loss internal/solver internal/checkpoint"},
+	{"internal/config", "configs data model/arch loss/scheme internal/solver internal/checkpoint"},
 	{"internal/report", "internal/event data internal/imagefile internal/metric internal/protobuf"},
 	{"internal/train", "internal/event internal/predict data internal/imagefile model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/event", "internal/imagefile internal/metric"},
 	{"internal/onnx", "model internal/op internal/protobuf"},
 	{"model", "model/arch internal/op internal/kernel"},
 	{"internal/predict", "internal/imagefile"},
-	{"loss", "internal/op"},
+	{"loss", "loss/scheme internal/op"},
 	{"internal/op", "internal/kernel"},
 	{"internal/solver", "internal/kernel"},
 	{"internal/kernel", ""},
@@ -32,6 +32,7 @@ var arrows = []struct{ from, to string }{
 	{"internal/metric", ""},
 	{"internal/protobuf", ""},
 	{"model/arch", ""},
+	{"loss/scheme", ""},
 	{"internal/checkpoint", ""},
 	{"data", "internal/imagefile internal/visit"},
 	{"internal/imagefile", ""},
@@ -47,6 +48,20 @@ var only = []struct{ library, users string }{
 	{"gorgonia.org/gorgonia", "internal/op internal/train model loss"},
 	{"gorgonia.org/tensor", "internal/op"},
 	{"gonum.org/v1/plot", "internal/report"},
+}
+
+// without are libraries that packages must not depend on, not even by way of others.
+var without = []struct{ from, library string }{
+	{"internal/config", "gorgonia.org/"},
+	{"internal/config", "gonum.org/v1/plot"},
+	{"internal/report", "gorgonia.org/"},
+	{"internal/event", "gorgonia.org/"},
+	{"internal/solver", "gorgonia.org/"},
+	{"internal/metric", "gorgonia.org/"},
+	{"internal/checkpoint", "gorgonia.org/"},
+	{"data", "gorgonia.org/"},
+	{"model/arch", "gorgonia.org/"},
+	{"loss/scheme", "gorgonia.org/"},
 }
 
 type goPackage struct {
@@ -111,6 +126,16 @@ func TestArrows(t *testing.T) {
 	}
 	if seen != len(arrows) {
 		t.Errorf("%d packages found, the arrows have %d", seen, len(arrows))
+	}
+}
+
+func TestWithout(t *testing.T) {
+	for _, w := range without {
+		for _, p := range list(t, "-deps", "./"+w.from) {
+			if strings.HasPrefix(p.ImportPath, w.library) {
+				t.Errorf("%s depends on %s", w.from, p.ImportPath)
+			}
+		}
 	}
 }
 

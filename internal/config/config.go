@@ -3,8 +3,8 @@
 //
 //	default < file < environment < --set < dedicated flags
 //
-// The Config is made of the Config types that the packages own; their yaml
-// tags are the keys. A value from the environment (UNET_DATA_VAL_FRACTION=0.2
+// The Config is made of the Config types that the packages own, and of the sections
+// that belong to none; their yaml tags are the keys. A value from the environment (UNET_DATA_VAL_FRACTION=0.2
 // for data.val_fraction) or from --set is written as in the file, in YAML. An
 // unknown or doubled key, a wrong type and a value out of range are errors that
 // name the key, where it was given, and the value; all of them are reported at once.
@@ -23,11 +23,9 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
-	"github.com/unet-gorgonia/unet-gorgonia/loss"
-	"github.com/unet-gorgonia/unet-gorgonia/model"
+	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 // Config is the whole configuration of a run.
@@ -36,19 +34,19 @@ type Config struct {
 	Seed uint64 `yaml:"seed"`
 	// Out is the run folder.
 	Out string `yaml:"out"`
-	// Threads is the number of threads of the ops, >= 0; 0 is one a core.
+	// Threads is the number of threads of the ops, >= 0; 0 is one per core.
 	Threads int `yaml:"threads" range:"[0,1024]"`
 	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic",
 	// or "bfloat16", whose convolutions are less exact.
 	Kernel     string                `yaml:"kernel" enum:"auto,avx512,avx2,generic,bfloat16"`
 	Data       data.Config           `yaml:"data"`
-	Model      model.Config          `yaml:"model"`
-	Loss       loss.Config           `yaml:"loss"`
+	Model      arch.Config           `yaml:"model"`
+	Loss       scheme.Config         `yaml:"loss"`
 	Optimizer  solver.Config         `yaml:"optimizer"`
 	Schedule   solver.ScheduleConfig `yaml:"schedule"`
-	Train      train.Config          `yaml:"train"`
+	Train      Train                 `yaml:"train"`
 	Checkpoint checkpoint.Config     `yaml:"checkpoint"`
-	Report     report.Config         `yaml:"report"`
+	Report     Report                `yaml:"report"`
 }
 
 // Default is the configuration of a run for which nothing is given.
@@ -58,13 +56,13 @@ func Default() Config {
 		Out:        "runs/unet",
 		Kernel:     "auto",
 		Data:       data.DefaultConfig(),
-		Model:      model.DefaultConfig(),
-		Loss:       loss.DefaultConfig(),
+		Model:      arch.DefaultConfig(),
+		Loss:       scheme.DefaultConfig(),
 		Optimizer:  solver.DefaultConfig(),
 		Schedule:   solver.DefaultScheduleConfig(),
-		Train:      train.DefaultConfig(),
+		Train:      Train{Epochs: 10, BatchSize: 8},
 		Checkpoint: checkpoint.DefaultConfig(),
-		Report:     report.DefaultConfig(),
+		Report:     Report{Pictures: true},
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
-	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
 )
 
 // write makes a file in a folder of the test's own and returns its path.
@@ -104,7 +104,7 @@ schedule:
 	want.Data.Cache = "off"
 	want.Data.Augment.Scale = [2]float64{0.5, 2}
 	want.Data.Augment.Rotate = 10
-	want.Loss.ClassWeights = loss.ClassWeights{Values: []float64{0.5, 1, 2}}
+	want.Loss.ClassWeights = scheme.ClassWeights{Values: []float64{0.5, 1, 2}}
 	want.Optimizer.LR = 1
 	want.Model.Depth = 3
 	want.Checkpoint.Keep = 5
@@ -261,7 +261,7 @@ func TestCompare(t *testing.T) {
 	old := config.Default()
 	resumed := config.Default()
 	resumed.Train.Epochs = 20
-	resumed.Loss.ClassWeights = loss.ClassWeights{Values: []float64{1, 2, 3, 4}}
+	resumed.Loss.ClassWeights = scheme.ClassWeights{Values: []float64{1, 2, 3, 4}}
 	resumed.Model.Depth = 3
 	resumed.Data.Classes = []string{"a", "b", "c", "d"}
 	refused, changed := config.Compare(old, resumed)

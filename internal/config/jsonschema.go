@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
 )
 
 // Key is a key of the configuration.
@@ -28,8 +28,8 @@ func Keys() []Key {
 		switch {
 		case f.typ.Kind() == reflect.Bool:
 			key.Values = []string{"false", "true"}
-		case f.typ == reflect.TypeFor[loss.ClassWeights]():
-			key.Values = loss.Schemes()
+		case f.typ == reflect.TypeFor[scheme.ClassWeights]():
+			key.Values = scheme.Schemes()
 		}
 		all = append(all, key)
 	}
@@ -76,9 +76,9 @@ func (s schema) node(key string, about map[string]string) map[string]any {
 
 // jsonType is the schema of a value of type t, which is the field's or that of its elements.
 func (f field) jsonType(t reflect.Type) map[string]any {
-	if t == reflect.TypeFor[loss.ClassWeights]() {
+	if t == reflect.TypeFor[scheme.ClassWeights]() {
 		weights := f.jsonType(reflect.TypeFor[[]float64]())
-		return map[string]any{"anyOf": []any{map[string]any{"enum": loss.Schemes()}, weights}}
+		return map[string]any{"anyOf": []any{map[string]any{"enum": scheme.Schemes()}, weights}}
 	}
 	n := map[string]any{}
 	switch t.Kind() {
@@ -138,7 +138,7 @@ func (f field) limit(n map[string]any) {
 
 // plain is a value as JSON has it.
 func plain(v reflect.Value) any {
-	if weights, ok := v.Interface().(loss.ClassWeights); ok {
+	if weights, ok := v.Interface().(scheme.ClassWeights); ok {
 		return weights.Scheme // of the defaults
 	}
 	if v.Kind() == reflect.Slice && v.IsNil() {

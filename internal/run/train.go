@@ -84,7 +84,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		return result, err
 	}
 	result, err = train.Run(ctx, train.Setup{
-		Seed: cfg.Seed, Config: cfg.Train, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
+		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
 		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, Augment: cfg.Data.Augment,
 		Now: t.Now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
 		Folder: folder, Resume: start,

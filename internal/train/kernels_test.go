@@ -19,7 +19,7 @@ func TestKernelsTrainTheSameNet(t *testing.T) {
 		}
 		s, recorder := tiny(t, func(s *Setup) {
 			s.Engine = engine
-			s.Config.Epochs = 2
+			s.Epochs = 2
 			cfg := tinyNet
 			cfg.BaseChannels = 16 // wide enough for every path of the convolutions
 			s.Params = net(t, cfg)

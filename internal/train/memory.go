@@ -8,10 +8,10 @@ import (
 // compile builds the graphs of whole batches, the largest ones.
 func (r *run) compile() error {
 	h, w := r.Train.Size()
-	if _, err := r.graph(Shape{min(r.Config.BatchSize, r.loader.Len()), h, w}); err != nil {
+	if _, err := r.graph(Shape{min(r.BatchSize, r.loader.Len()), h, w}); err != nil {
 		return err
 	}
-	_, err := r.evaluator.graph(Shape{min(r.Config.BatchSize, r.valLoader.Len()), h, w})
+	_, err := r.evaluator.graph(Shape{min(r.BatchSize, r.valLoader.Len()), h, w})
 	return err
 }
 

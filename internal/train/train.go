@@ -26,11 +26,13 @@ type Recorder interface{ Record(event.Event) error }
 // Setup is all that a run depends on.
 type Setup struct {
 	Seed       uint64
-	Config     Config
+	Epochs     int // passes over the training set, >= 1
+	BatchSize  int // images per step, >= 1; the last batch of an epoch may be smaller
+	EarlyStop  int // epochs without a better validation that end the run; 0: none do
 	Optimizer  solver.Config
 	Schedule   solver.ScheduleConfig
 	Checkpoint checkpoint.Config
-	Patches    int // of each training image an epoch; as data.Config.Patches
+	Patches    int // per training image and epoch, as data.Config.Patches
 	Augment    data.AugmentConfig
 
 	Engine     *kernel.Engine
@@ -95,7 +97,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	}
 	height, width := s.Train.Size()
 	if err := r.Recorder.Record(event.Started{
-		Epochs: s.Config.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
+		Epochs: s.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
 		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
 		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
@@ -118,8 +120,8 @@ func newRun(s Setup) (*run, error) {
 		Setup:     s,
 		graphs:    &Graphs{Engine: s.Engine, Params: s.Params, Loss: s.Loss, Seed: s.Seed},
 		steps:     map[int]*Step{},
-		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.Config.BatchSize, Shuffle: true, Patches: s.Patches, Augment: s.Augment, Seed: s.Seed}),
-		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.Config.BatchSize}),
+		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.BatchSize, Shuffle: true, Patches: s.Patches, Augment: s.Augment, Seed: s.Seed}),
+		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.BatchSize}),
 		at:        position{bestIoU: math.NaN(), bestEpoch: -1},
 	}
 	r.evaluator = NewEvaluator(r.graphs)
@@ -148,7 +150,7 @@ func Trained(params *model.Parameters) []solver.Param {
 
 // epochs trains until there is no epoch left, or no reason to go on.
 func (r *run) epochs(ctx context.Context) error {
-	for r.at.epoch < r.Config.Epochs && !r.stopEarly() {
+	for r.at.epoch < r.Epochs && !r.stopEarly() {
 		err := r.epoch(ctx)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			if err := r.save(false); err != nil || r.saveErr != nil {
@@ -160,7 +162,7 @@ func (r *run) epochs(ctx context.Context) error {
 			return err
 		}
 	}
-	r.result.Stopped = r.at.epoch < r.Config.Epochs
+	r.result.Stopped = r.at.epoch < r.Epochs
 	r.result.BestIoU, r.result.BestEpoch = r.at.bestIoU, r.at.bestEpoch
 	return nil
 }
@@ -199,7 +201,7 @@ func (r *run) epoch(ctx context.Context) error {
 	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.epoch}
 	// Recorded first: a row of an epoch that was not saved is made again, a missing one is not.
 	if err := r.Recorder.Record(event.Evaluated{
-		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: r.at.step, LR: r.learningRate(),
+		Epoch: r.at.epoch, Epochs: r.Epochs, Step: r.at.step, LR: r.learningRate(),
 		TrainLoss: r.at.lossSum / float64(r.at.sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
 		ImagesPerSecond: float64(r.at.sample-first) / trained.Seconds(), Duration: r.Now().Sub(start),
 	}); err != nil {
@@ -236,7 +238,7 @@ func (r *run) step(batch *data.Batch) error {
 	r.at.sample = batch.First + batch.N
 	r.at.lossSum += loss * float64(batch.N)
 	return r.Recorder.Record(event.Stepped{
-		Epoch: r.at.epoch, Epochs: r.Config.Epochs, Step: number,
+		Epoch: r.at.epoch, Epochs: r.Epochs, Step: number,
 		Batch: r.batchesIn(r.at.sample), Batches: r.batchesIn(r.loader.Len()),
 		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / r.Now().Sub(start).Seconds(),
 	})
@@ -258,7 +260,7 @@ func (r *run) graph(s Shape) (*Step, error) {
 // that it survives a changed batch size.
 func (r *run) learningRate() float64 {
 	position := float64(r.at.epoch) + float64(r.at.sample)/float64(r.loader.Len())
-	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Config.Epochs))
+	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Epochs))
 }
 
 // save writes a checkpoint of where the run stands, after a best one that could
@@ -287,11 +289,11 @@ func (r *run) save(best bool) error {
 
 // batchesIn is the number of batches that so many images make.
 func (r *run) batchesIn(images int) int {
-	return (images + r.Config.BatchSize - 1) / r.Config.BatchSize
+	return (images + r.BatchSize - 1) / r.BatchSize
 }
 
 // stopEarly reports whether the last early_stop epochs brought no better validation.
 func (r *run) stopEarly() bool {
-	patience := r.Config.EarlyStop
+	patience := r.EarlyStop
 	return patience > 0 && r.at.bestEpoch >= 0 && r.at.epoch-1-r.at.bestEpoch >= patience
 }

@@ -77,8 +77,8 @@ func tiny(t *testing.T, change func(*Setup)) (Setup, *events) {
 	}
 	recorder := &events{}
 	s := Setup{
-		Seed:       7,
-		Config:     Config{Epochs: 3, BatchSize: 4},
+		Seed:   7,
+		Epochs: 3, BatchSize: 4,
 		Params:     net(t, tinyNet),
 		Optimizer:  solver.DefaultConfig(),
 		Schedule:   solver.DefaultScheduleConfig(),
@@ -228,7 +228,7 @@ func TestChangedBatchSizeGoesOnAtTheSameImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Resume = last(t, s)
-	s.Config.BatchSize = 2
+	s.BatchSize = 2
 	after := &events{}
 	s.Recorder = after
 	if _, err := Run(context.Background(), s); err != nil {
@@ -299,7 +299,7 @@ func TestWeightsThatAreNotFiniteAreNotSaved(t *testing.T) {
 		s.Optimizer.Name, s.Optimizer.LR = "sgd", math.MaxFloat32
 		s.Optimizer.Momentum = 0
 		s.Schedule.Name, s.Schedule.WarmupEpochs = "constant", 0
-		s.Config = Config{Epochs: 1, BatchSize: 11} // one step: no later loss tells of it
+		s.Epochs, s.BatchSize = 1, 11 // one step: no later loss tells of it
 		// A gradient above 1 takes a weight beyond what float32 holds.
 		s.Loss = loss.New(loss.Config{Kind: "weighted_cce", WeightBy: "target", Reduction: "sum_per_image"}, []float64{1, 5, 5, 50})
 	})
@@ -314,7 +314,7 @@ func TestWeightsThatAreNotFiniteAreNotSaved(t *testing.T) {
 
 func TestEarlyStop(t *testing.T) {
 	s, recorder := tiny(t, func(s *Setup) {
-		s.Config = Config{Epochs: 50, BatchSize: 4, EarlyStop: 2}
+		s.Epochs, s.BatchSize, s.EarlyStop = 50, 4, 2
 		s.Optimizer.LR, s.Optimizer.WeightDecay = 1e-30, 0 // nothing is learnt; only the running statistics move
 	})
 	result, err := Run(context.Background(), s)
@@ -369,7 +369,7 @@ func TestLearnsShapes(t *testing.T) {
 		if s.Val, err = data.Open(cfg, 1, "val"); err != nil {
 			t.Fatal(err)
 		}
-		s.Config = Config{Epochs: 8, BatchSize: 8}
+		s.Epochs, s.BatchSize = 8, 8
 		wider := tinyNet
 		wider.BaseChannels = 8
 		s.Params = net(t, wider)

@@ -1,4 +1,4 @@
-package loss_test
+package scheme_test
 
 import (
 	"math"
@@ -8,19 +8,19 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
 )
 
 func TestValidate(t *testing.T) {
-	if err := loss.DefaultConfig().Validate(4); err != nil {
+	if err := scheme.DefaultConfig().Validate(4); err != nil {
 		t.Errorf("the default: %v", err)
 	}
-	for _, scheme := range loss.Schemes() {
-		if err := withScheme(scheme).Validate(4); err != nil {
-			t.Errorf("%s: %v", scheme, err)
+	for _, name := range scheme.Schemes() {
+		if err := withScheme(name).Validate(4); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	bad := loss.Config{Kind: "dice", WeightBy: "both", Reduction: "sum", Dice: 1.5, FocalGamma: math.NaN(), Beta: 1}
+	bad := scheme.Config{Kind: "dice", WeightBy: "both", Reduction: "sum", Dice: 1.5, FocalGamma: math.NaN(), Beta: 1}
 	bad.ClassWeights.Scheme = "rare"
 	err := bad.Validate(4)
 	if err == nil {
@@ -52,8 +52,8 @@ func TestValidate(t *testing.T) {
 		{"infinite", []float64{math.Inf(1), 2, 3}, "loss.class_weights[0] = +Inf"},
 		{"all zero", []float64{0, 0, 0}, "loss.class_weights are all 0"},
 	} {
-		cfg := loss.DefaultConfig()
-		cfg.ClassWeights = loss.ClassWeights{Values: tt.values}
+		cfg := scheme.DefaultConfig()
+		cfg.ClassWeights = scheme.ClassWeights{Values: tt.values}
 		switch err := cfg.Validate(3); {
 		case tt.want == "" && err != nil:
 			t.Errorf("%s: %v", tt.name, err)
@@ -66,14 +66,14 @@ func TestValidate(t *testing.T) {
 func TestClassWeightsYAML(t *testing.T) {
 	for _, tt := range []struct {
 		yaml string
-		want loss.ClassWeights
+		want scheme.ClassWeights
 		name string
 	}{
-		{"class_weights: dataset\n", loss.ClassWeights{Scheme: "dataset"}, "dataset"},
-		{"class_weights: [1, 2.5, 0]\n", loss.ClassWeights{Values: []float64{1, 2.5, 0}}, "given"},
+		{"class_weights: dataset\n", scheme.ClassWeights{Scheme: "dataset"}, "dataset"},
+		{"class_weights: [1, 2.5, 0]\n", scheme.ClassWeights{Values: []float64{1, 2.5, 0}}, "given"},
 	} {
 		type section struct {
-			ClassWeights loss.ClassWeights `yaml:"class_weights"`
+			ClassWeights scheme.ClassWeights `yaml:"class_weights"`
 		}
 		var got section
 		if err := yaml.Unmarshal([]byte(tt.yaml), &got); err != nil {
@@ -92,7 +92,7 @@ func TestClassWeightsYAML(t *testing.T) {
 			t.Errorf("%q was written as %q, which is %+v, %v", tt.yaml, written, again, err)
 		}
 	}
-	var c loss.ClassWeights
+	var c scheme.ClassWeights
 	if err := yaml.Unmarshal([]byte("{0: 1, 1: 2}"), &c); err == nil || !strings.Contains(err.Error(), "a list of numbers") {
 		t.Errorf("a map gave %+v, %v", c, err)
 	}

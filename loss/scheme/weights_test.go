@@ -1,42 +1,42 @@
-package loss_test
+package scheme_test
 
 import (
 	"math"
 	"strings"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
 )
 
-func withScheme(scheme string) loss.Config {
-	cfg := loss.DefaultConfig()
-	cfg.ClassWeights = loss.ClassWeights{Scheme: scheme}
+func withScheme(name string) scheme.Config {
+	cfg := scheme.DefaultConfig()
+	cfg.ClassWeights = scheme.ClassWeights{Scheme: name}
 	return cfg
 }
 
 func TestWeights(t *testing.T) {
 	camvid := []int64{1387704, 2284532, 1736162, 376550} // 5784948 in all
 	small, smallImages := []int64{1, 2, 5}, []int64{4, 4, 8}
-	beta := func(b float64) loss.Config {
+	beta := func(b float64) scheme.Config {
 		cfg := withScheme("effective_number")
 		cfg.Beta = b
 		return cfg
 	}
-	absent := func(scheme string) loss.Config {
-		cfg := withScheme(scheme)
+	absent := func(name string) scheme.Config {
+		cfg := withScheme(name)
 		cfg.AllowAbsentClasses = true
 		return cfg
 	}
-	given := loss.DefaultConfig()
-	given.ClassWeights = loss.ClassWeights{Values: []float64{0.5, 0, 3}}
+	given := scheme.DefaultConfig()
+	given.ClassWeights = scheme.ClassWeights{Values: []float64{0.5, 0, 3}}
 	for _, tt := range []struct {
 		name                string
-		cfg                 loss.Config
+		cfg                 scheme.Config
 		pixels, imagePixels []int64
 		want                []float64 // worked by hand from the formula of the scheme
 	}{
 		{"dataset", withScheme("dataset"), small, smallImages, []float64{8, 4, 1.6}},
-		{"dataset is the default", loss.DefaultConfig(), small, smallImages, []float64{8, 4, 1.6}},
+		{"dataset is the default", scheme.DefaultConfig(), small, smallImages, []float64{8, 4, 1.6}},
 		{"dataset, camvid", withScheme("dataset"), camvid, nil, []float64{4.168718977534114, 2.5322245431449417, 3.332032379466893, 15.363027486389589}},
 		{"dataset, rarest possible", withScheme("dataset"), []int64{1, 1 << 40}, nil, []float64{1<<40 + 1, 1 + 1./(1<<40)}},
 		{"balanced", withScheme("balanced"), small, smallImages, []float64{8. / 3, 4. / 3, 1.6 / 3}},
@@ -68,7 +68,7 @@ func TestWeights(t *testing.T) {
 		{"absent class, per_batch", absent("per_batch"), []int64{1, 0, 3}, nil, []float64{4, 0, 4. / 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := loss.Weights(tt.cfg, tt.pixels, tt.imagePixels, []string{"a", "b", "c", "d"}[:len(tt.pixels)])
+			got, err := scheme.Weights(tt.cfg, tt.pixels, tt.imagePixels, []string{"a", "b", "c", "d"}[:len(tt.pixels)])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,11 +87,11 @@ func TestWeights(t *testing.T) {
 func TestWeightsErrors(t *testing.T) {
 	allowed := withScheme("dataset")
 	allowed.AllowAbsentClasses = true
-	two := loss.DefaultConfig()
-	two.ClassWeights = loss.ClassWeights{Values: []float64{1, 2}}
+	two := scheme.DefaultConfig()
+	two.ClassWeights = scheme.ClassWeights{Values: []float64{1, 2}}
 	for _, tt := range []struct {
 		name   string
-		cfg    loss.Config
+		cfg    scheme.Config
 		pixels []int64
 		want   []string
 		absent string
@@ -103,7 +103,7 @@ func TestWeightsErrors(t *testing.T) {
 		{"unknown scheme", withScheme("datasets"), []int64{1, 1, 1}, []string{`loss.class_weights = "datasets"`, "median_frequency"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w, err := loss.Weights(tt.cfg, tt.pixels, []int64{9, 9, 9}, []string{"sky", "road", "car"})
+			w, err := scheme.Weights(tt.cfg, tt.pixels, []int64{9, 9, 9}, []string{"sky", "road", "car"})
 			if err == nil {
 				t.Fatalf("no error, weights %v", w)
 			}

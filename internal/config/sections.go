@@ -1,25 +1,22 @@
-package train
+package config
 
 import (
 	"errors"
 	"fmt"
 )
 
-// Config is the `train` section.
-type Config struct {
+// Train is the `train` section.
+type Train struct {
 	// Epochs is the number of passes over the training set, >= 1.
 	Epochs int `yaml:"epochs" range:"[1,)"`
-	// BatchSize is the number of images a step, >= 1; the last batch of an epoch may be smaller.
+	// BatchSize is the number of images per step, >= 1; the last batch of an epoch may be smaller.
 	BatchSize int `yaml:"batch_size" range:"[1,)"`
 	// EarlyStop ends the run after so many epochs without a better validation mIoU; 0 turns it off.
 	EarlyStop int `yaml:"early_stop" range:"[0,)"`
 }
 
-// DefaultConfig is 10 epochs of batches of 8.
-func DefaultConfig() Config { return Config{Epochs: 10, BatchSize: 8} }
-
 // Validate reports every value out of range.
-func (c Config) Validate() error {
+func (c Train) Validate() error {
 	var errs []error
 	if c.Epochs < 1 {
 		errs = append(errs, fmt.Errorf("train.epochs = %d, want >= 1", c.Epochs))
@@ -31,4 +28,10 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("train.early_stop = %d, want >= 0", c.EarlyStop))
 	}
 	return errors.Join(errs...)
+}
+
+// Report is the `report` section.
+type Report struct {
+	// Pictures draws samples/, curves.png, classes.png, confusion.png and report.html after each epoch.
+	Pictures bool `yaml:"pictures"`
 }
