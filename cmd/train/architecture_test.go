@@ -14,11 +14,11 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx data loss internal/kernel internal/metric internal/checkpoint internal/imagefile"},
-	{"internal/run", "internal/config internal/report internal/predict internal/train data model loss internal/kernel internal/checkpoint"},
+	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile"},
+	{"internal/run", "internal/durable internal/config internal/report internal/predict internal/train data model loss internal/kernel internal/checkpoint"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/config", "configs data model/arch loss/scheme internal/solver internal/checkpoint"},
-	{"internal/report", "internal/event data internal/imagefile internal/metric internal/protobuf"},
+	{"internal/report", "internal/event data internal/imagefile internal/metric internal/protobuf internal/durable"},
 	{"internal/train", "internal/event internal/predict data internal/imagefile model internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/event", "internal/imagefile internal/metric"},
 	{"internal/onnx", "model internal/op internal/protobuf"},
@@ -29,20 +29,23 @@ var arrows = []struct{ from, to string }{
 	{"internal/solver", "internal/kernel"},
 	{"internal/kernel", ""},
 	{"internal/kernel/asm", ""}, // generates assembly
-	{"internal/metric", ""},
+	{"internal/metric", "internal/imagefile"},
 	{"internal/protobuf", ""},
 	{"model/arch", ""},
 	{"loss/scheme", ""},
-	{"internal/checkpoint", ""},
+	{"internal/checkpoint", "internal/durable internal/float16"},
 	{"data", "internal/imagefile internal/visit"},
-	{"internal/imagefile", ""},
+	{"internal/imagefile", "internal/float16"},
 	{"internal/imagefile/filetest", ""}, // makes files for tests
 	{"internal/visit", ""},
+	{"internal/durable", ""},
+	{"internal/float16", ""},
 	{"configs", ""},
 }
 
 // only are libraries that few packages may import.
 var only = []struct{ library, users string }{
+	{"github.com/google/renameio/v2", "internal/durable"},
 	{"github.com/spf13/viper", "internal/config"},
 	{"github.com/spf13/cobra", "cmd/train"},
 	{"gorgonia.org/gorgonia", "internal/op internal/train model loss"},

@@ -3,12 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/onnx"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
@@ -77,8 +76,8 @@ func exportONNX(saved *run.Saved, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(out, file, 0o644, renameio.WithTempDir(filepath.Dir(out))); err != nil {
-		return fmt.Errorf("export: write %s: %w", out, err)
+	if err := durable.WriteFile(out, file); err != nil {
+		return fmt.Errorf("export: %w", err)
 	}
 	return nil
 }

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 )
 
 func (p *program) init() *cobra.Command {
@@ -91,20 +91,15 @@ func (p *program) runInit(ctx context.Context, dir, out string, schema bool) err
 		return err
 	}
 	if schema {
-		if err := writeFile(filepath.Join(filepath.Dir(out), schemaFile), config.JSONSchema()); err != nil {
+		if err := durable.WriteFile(filepath.Join(filepath.Dir(out), schemaFile), config.JSONSchema()); err != nil {
 			return err
 		}
 	}
-	if err := writeFile(out, text); err != nil {
+	if err := durable.WriteFile(out, text); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s written; next: train --config %s\n", out, out)
 	return err
-}
-
-// writeFile writes a file whole, or leaves the old one.
-func writeFile(path string, text []byte) error {
-	return renameio.WriteFile(path, text, 0o644, renameio.WithTempDir(filepath.Dir(path)))
 }
 
 const (

@@ -10,9 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"syscall"
 
-	"github.com/google/renameio/v2"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 )
 
 // Folder is a run's folder of checkpoints: step-00000123.safetensors,
@@ -29,46 +28,18 @@ const (
 
 var (
 	stepName = regexp.MustCompile(`^step-(\d{8,18})\.safetensors$`)
-	// What a killed process leaves behind: the final name with a dot before it
-	// and a number after it.
+	// A temporary file of package durable that a killed process left behind.
 	staleName = regexp.MustCompile(`^\.(step-\d{8,18}|last|best)\.safetensors\d+$`)
 )
 
 // Write replaces the file at path: a temporary file in the same folder is
 // written, synced and renamed, then the folder is synced.
 func Write(path string, c *Checkpoint) error {
-	if err := write(path, c); err != nil {
-		return fmt.Errorf("checkpoint: write %s: %w", path, err)
+	if err := durable.Write(path, c.encode); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
 	}
-	return nil
-}
-
-func write(path string, c *Checkpoint) (err error) {
-	dir := filepath.Dir(path)
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithPermissions(0o644))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Cleanup()) }()
-	if err := c.encode(f); err != nil {
-		return err
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes renames in a folder survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	// Some file systems cannot sync a folder and say so with EINVAL.
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return err
+	if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
 }
@@ -116,7 +87,7 @@ func (f Folder) create() error {
 	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(f.Dir))
+	return durable.SyncFolder(filepath.Dir(f.Dir))
 }
 
 // RemoveStale removes what a process that was killed in Save left behind. A
@@ -146,7 +117,7 @@ func (f Folder) link(path, name string, c *Checkpoint) error {
 	if err := os.Rename(temp, target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if err := syncDir(f.Dir); err != nil {
+	if err := durable.SyncFolder(f.Dir); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil

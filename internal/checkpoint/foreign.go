@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/float16"
 )
 
 // ReadForeign reads a safetensors file that another program may have written.
@@ -43,24 +45,9 @@ var (
 	foreign = dtypes{
 		"F64":  {8, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }},
 		"F32":  own["F32"],
-		"F16":  {2, func(b []byte) float32 { return half(binary.LittleEndian.Uint16(b)) }},
-		"BF16": {2, func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) }},
+		"F16":  {2, func(b []byte) float32 { return float16.Binary16(binary.LittleEndian.Uint16(b)) }},
+		"BF16": {2, func(b []byte) float32 { return float16.Bfloat16(binary.LittleEndian.Uint16(b)) }},
 		"BOOL": {size: 1}, "U8": {size: 1}, "I8": {size: 1}, "F8_E4M3": {size: 1}, "F8_E5M2": {size: 1}, "F8_E8M0": {size: 1},
 		"U16": {size: 2}, "I16": {size: 2}, "U32": {size: 4}, "I32": {size: 4}, "U64": {size: 8}, "I64": {size: 8}, "C64": {size: 8},
 	}
 )
-
-// half is the value of an IEEE 754 binary16.
-func half(bits uint16) float32 {
-	sign, exponent, fraction := uint32(bits>>15), uint32(bits>>10&31), uint32(bits&1023)
-	switch exponent {
-	case 0: // zero and subnormal: fraction * 2^-24
-		v := math.Float32bits(float32(fraction) / (1 << 24))
-		return math.Float32frombits(sign<<31 | v)
-	case 31:
-		exponent = 255 // infinity and NaN
-	default:
-		exponent += 127 - 15
-	}
-	return math.Float32frombits(sign<<31 | exponent<<23 | fraction<<13)
-}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/float16"
 )
 
 // Arrays are the images and masks of two files: images.npy is (N,H,W,3) or grey
@@ -232,26 +234,11 @@ func (v npyValues) at(k int) float64 {
 	case 'f':
 		switch v.width {
 		case 2:
-			return halfFloat(uint16(bits))
+			return float64(float16.Binary16(uint16(bits)))
 		case 4:
 			return float64(math.Float32frombits(uint32(bits)))
 		}
 		return math.Float64frombits(bits)
 	}
 	return float64(bits)
-}
-
-// halfFloat is an IEEE 754 binary16.
-func halfFloat(b uint16) float64 {
-	sign := 1 - 2*float64(b>>15)
-	exponent, fraction := int(b>>10&0x1f), float64(b&0x3ff)
-	switch {
-	case exponent == 0x1f && fraction != 0:
-		return math.NaN()
-	case exponent == 0x1f:
-		return math.Inf(int(sign))
-	case exponent == 0:
-		return sign * math.Ldexp(fraction, -24)
-	}
-	return sign * math.Ldexp(1024+fraction, exponent-25)
 }

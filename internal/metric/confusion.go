@@ -11,10 +11,9 @@ package metric
 import (
 	"fmt"
 	"math"
-)
 
-// Void marks a pixel without a label; it counts nowhere.
-const Void = 255
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+)
 
 // Confusion counts pixels by true and predicted class.
 type Confusion struct {
@@ -28,26 +27,26 @@ func NewConfusion(classes int) *Confusion {
 }
 
 // Add counts the pixels of an image or a batch: truth[i] is 0..classes-1 or
-// Void, predicted[i] is 0..classes-1 and is not looked at where the truth is
-// Void. On an error nothing has been counted.
+// imagefile.Void, predicted[i] is 0..classes-1 and is not looked at where the
+// truth is void. On an error nothing has been counted.
 func (c *Confusion) Add(truth, predicted []uint8) error {
 	if len(truth) != len(predicted) {
 		return fmt.Errorf("metric: %d true pixels and %d predicted", len(truth), len(predicted))
 	}
 	n := uint8(c.classes)
 	for i, t := range truth {
-		if t == Void {
+		if t == imagefile.Void {
 			continue
 		}
 		if t >= n {
-			return fmt.Errorf("metric: pixel %d has true class %d, want 0..%d or void %d", i, t, n-1, Void)
+			return fmt.Errorf("metric: pixel %d has true class %d, want 0..%d or void %d", i, t, n-1, imagefile.Void)
 		}
 		if predicted[i] >= n {
 			return fmt.Errorf("metric: pixel %d has predicted class %d, want 0..%d", i, predicted[i], n-1)
 		}
 	}
 	for i, t := range truth {
-		if t != Void {
+		if t != imagefile.Void {
 			c.cells[int(t)*c.classes+int(predicted[i])]++
 		}
 	}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -12,8 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
@@ -107,12 +105,7 @@ func (p *Pages) writePNG(name string, img image.Image) error {
 
 // write replaces a file of the run folder whole.
 func (p *Pages) write(name string, encode func(w io.Writer) error) error {
-	path := filepath.Join(p.Dir, name)
-	var b bytes.Buffer
-	if err := encode(&b); err != nil {
-		return fmt.Errorf("report: %s: %w", path, err)
-	}
-	if err := renameio.WriteFile(path, b.Bytes(), 0o644, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+	if err := durable.Write(filepath.Join(p.Dir, name), encode); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil

@@ -8,12 +8,10 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
@@ -66,7 +64,7 @@ func (t *Table) start(epochs int) error {
 			}
 		}
 	}
-	if err := renameio.WriteFile(t.Path, encode(rows), 0o644, renameio.WithTempDir(filepath.Dir(t.Path))); err != nil {
+	if err := durable.WriteFile(t.Path, encode(rows)); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil

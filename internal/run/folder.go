@@ -9,9 +9,9 @@ import (
 	"regexp"
 
 	"github.com/gofrs/flock"
-	"github.com/google/renameio/v2"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 )
 
 // Folder is a run folder that no other process trains in.
@@ -44,8 +44,7 @@ func OpenFolder(dir string) (*Folder, error) {
 // it would take the lock from one who has just opened it.
 func (f *Folder) Close() error { return f.lock.Unlock() }
 
-// staleName is a temporary file of renameio: the final name with a dot before it
-// and a number after it.
+// staleName is a temporary file of package durable.
 var staleName = regexp.MustCompile(`^\.(config\.yaml|metrics\.csv|report\.html|(curves|classes|confusion|epoch-\d+)\.png)\d+$`)
 
 func (f *Folder) removeStale() error {
@@ -75,5 +74,5 @@ func (f *Folder) checkpoints(keep int) checkpoint.Folder {
 
 // write replaces a file of the folder whole.
 func (f *Folder) write(name string, text []byte) error {
-	return renameio.WriteFile(f.path(name), text, 0o644, renameio.WithTempDir(f.dir))
+	return durable.WriteFile(f.path(name), text)
 }
