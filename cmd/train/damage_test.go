@@ -30,11 +30,11 @@ func TestDamagedCheckpoint(t *testing.T) {
 				t.Fatalf("no tensor %s", tensor)
 			}
 			w.Data[2] = float32(v)
-			var b bytes.Buffer
-			if err := c.Encode(&b); err != nil {
+			const changed = "changed.safetensors"
+			if err := checkpoint.Write(changed, c); err != nil {
 				t.Fatal(err)
 			}
-			return b.Bytes()
+			return []byte(read(t, changed))
 		}
 	}
 	// replace changes the text of the header, and its length to fit.

@@ -55,7 +55,7 @@ func (p *program) runExport(path, format, out string) error {
 	if format == "onnx" {
 		err = exportONNX(saved, out)
 	} else {
-		saved.DropOptimizer()
+		saved.DropOptimizerState()
 		err = checkpoint.Write(out, saved.Checkpoint)
 	}
 	if err != nil {

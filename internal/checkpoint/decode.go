@@ -48,18 +48,10 @@ func readFile(path string, keep bool, types dtypes) (*Checkpoint, error) {
 	return c, nil
 }
 
-// Decode reads a safetensors file of the given size in bytes from r. It
-// accepts F32 tensors only and is strict: names are unique, the tensors tile
-// the file to its end, checksums that are present hold. It uses memory in
-// proportion to size.
-func Decode(r io.Reader, size int64) (*Checkpoint, error) {
-	c, err := decode(r, size, true, own)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	return c, nil
-}
-
+// decode reads a safetensors file of the given size in bytes from r. It is strict:
+// names are unique, types are among those given, the tensors tile the file to its
+// end, checksums that are present hold. It uses memory in proportion to size;
+// without keep, none for the tensors' data.
 func decode(r io.Reader, size int64, keep bool, types dtypes) (*Checkpoint, error) {
 	var prefix [8]byte
 	if size < int64(len(prefix)) {

@@ -14,17 +14,10 @@ import (
 	"unicode/utf8"
 )
 
-// Encode writes c as a safetensors file. It adds the checksums to the
-// metadata; c itself is not changed. The tensors are streamed, once to hash
-// them and once to write them. The error lists every name, text or shape that
-// cannot be written; then nothing has been written.
-func (c *Checkpoint) Encode(w io.Writer) error {
-	if err := c.encode(w); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	return nil
-}
-
+// encode writes c as a safetensors file. It adds the checksums to the metadata; c
+// itself is not changed. The tensors are streamed, once to hash them and once to
+// write them. The error lists every name, text or shape that cannot be written;
+// then nothing has been written.
 func (c *Checkpoint) encode(w io.Writer) error {
 	if err := c.validate(); err != nil {
 		return err

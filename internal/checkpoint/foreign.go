@@ -38,7 +38,7 @@ type dtype struct {
 type dtypes map[string]dtype
 
 var (
-	// own is what Encode writes.
+	// own is what Write writes.
 	own = dtypes{"F32": {4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }}}
 
 	// foreign are all types of the format whose numbers are whole bytes.

@@ -29,7 +29,7 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 	slices.Sort(unused)
 	c.Tensors = slices.DeleteFunc(c.Tensors, func(t checkpoint.Tensor) bool {
 		known := params.Get(t.Name) != nil
-		if !known && !isOptimizerState(t) {
+		if !known && !t.IsOptimizerState() {
 			unused = append(unused, t.Name)
 		}
 		return !known

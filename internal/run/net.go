@@ -1,12 +1,8 @@
 package run
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
@@ -40,17 +36,11 @@ type Saved struct {
 // Read reads a checkpoint that this program wrote. One whose values are not all
 // finite is an error.
 func Read(path string) (*Saved, error) {
-	c, err := checkpoint.Read(path)
+	c, err := checkpoint.ReadRun(path)
 	if err != nil {
 		return nil, err
 	}
-	if format := c.Meta["format"]; format != train.Format {
-		return nil, fmt.Errorf("%s: format = %s, want a checkpoint of this program (%s)", path, strconv.Quote(format), train.Format)
-	}
-	if err := c.Finite(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	cfg, err := config.Parse(path+": config", []byte(c.Meta["config"]))
+	cfg, err := config.Parse(path+": config", c.Config())
 	return &Saved{c, path, cfg}, err
 }
 
@@ -79,10 +69,9 @@ func (s *Saved) Net() (*kernel.Engine, *model.Parameters, error) {
 
 // ClassWeights are those that the checkpoint was trained with.
 func (s *Saved) ClassWeights() ([]float64, error) {
-	var weights []float64
-	text, classes := s.Meta["class_weights"], len(s.Config.Data.Classes)
-	if err := json.Unmarshal([]byte(text), &weights); err != nil || len(weights) != classes {
-		return nil, fmt.Errorf("%s: class_weights = %q, want a list of %d numbers", s.Path, text, classes)
+	weights, err := s.Checkpoint.ClassWeights(len(s.Config.Data.Classes))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	return weights, nil
 }
@@ -111,9 +100,3 @@ func (s *Saved) Predictor(tiled, flips bool) (predict.Net, error) {
 	}
 	return net, nil
 }
-
-// DropOptimizer leaves the net alone in the checkpoint: weights and running statistics.
-func (s *Saved) DropOptimizer() { s.Tensors = slices.DeleteFunc(s.Tensors, isOptimizerState) }
-
-// isOptimizerState reports whether a checkpoint's tensor is no part of the net.
-func isOptimizerState(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, "optimizer.") }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
@@ -151,10 +150,10 @@ func (t Training) resume(saved *Saved, trainSet *data.Split) (config.Config, err
 	if errs != nil {
 		return cfg, Usage(errors.Join(errs...))
 	}
-	if !slices.ContainsFunc(saved.Tensors, isOptimizerState) && (cfg.Optimizer.Name != "sgd" || cfg.Optimizer.Momentum > 0) {
+	if !saved.HasOptimizerState() && cfg.Optimizer.KeepsAverages() {
 		return cfg, Usage(fmt.Errorf("%s was exported without the optimizer's state: resume from a checkpoint of the run folder, or start anew with model.init=%s", saved.Path, saved.Path))
 	}
-	if saved.Meta["data_fingerprint"] != trainSet.Fingerprint() {
+	if saved.DataFingerprint() != trainSet.Fingerprint() {
 		console.Warn("the training set is not the one of %s", saved.Path)
 	}
 	return cfg, nil

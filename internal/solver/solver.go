@@ -51,7 +51,8 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("optimizer.%s = %v, want %s", key, value, want))
 		}
 	}
-	check(slices.Contains([]string{"sgd", "adam", "adamw"}, c.Name), "name", c.Name, "sgd, adam or adamw")
+	rule, _ := c.rule()
+	check(rule != nil, "name", c.Name, "sgd, adam or adamw")
 	check(c.LR > 0 && finite(c.LR), "lr", c.LR, "> 0")
 	check(c.WeightDecay >= 0 && finite(c.WeightDecay), "weight_decay", c.WeightDecay, ">= 0")
 	check(c.Momentum >= 0 && c.Momentum < 1, "momentum", c.Momentum, "in [0, 1)")
@@ -60,6 +61,33 @@ func (c Config) Validate() error {
 	check(c.Epsilon > 0 && finite(c.Epsilon), "epsilon", c.Epsilon, "> 0")
 	check(c.ClipNorm >= 0 && finite(c.ClipNorm), "clip_norm", c.ClipNorm, ">= 0 (0 does not clip)")
 	return errors.Join(errs...)
+}
+
+// rule prepares the update of a step with learning rate lr and gradients scaled by clip.
+type rule func(s *Solver, lr, clip float64) (update func(piece))
+
+// rule is the one that Name stands for, nil if there is none, and the names of the
+// running averages that it keeps of each parameter.
+func (c Config) rule() (r rule, averages []string) {
+	switch c.Name {
+	case "sgd":
+		if c.Momentum > 0 {
+			return (*Solver).momentum, []string{"momentum_buffer"}
+		}
+		return (*Solver).sgd, nil
+	case "adam":
+		return (*Solver).adam, []string{"exp_avg", "exp_avg_sq"}
+	case "adamw":
+		return (*Solver).adamw, []string{"exp_avg", "exp_avg_sq"}
+	}
+	return nil, nil
+}
+
+// KeepsAverages reports whether a State of the solver has tensors, without which
+// it cannot go on.
+func (c Config) KeepsAverages() bool {
+	_, averages := c.rule()
+	return averages != nil
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
@@ -74,17 +102,18 @@ type Param struct {
 // Solver holds the parameters and the state of the rule. It is not for use by
 // two goroutines at once.
 type Solver struct {
-	cfg     Config
-	engine  *kernel.Engine
-	params  []Param
-	buffers []buffer // what the rule keeps, in the order of State's names
-	step    int64
-	pieces  []piece
-	squares []float64 // per piece: sum of its gradients squared
+	cfg      Config
+	rule     rule
+	engine   *kernel.Engine
+	params   []Param
+	averages []average // as the rule names them
+	step     int64
+	pieces   []piece
+	squares  []float64 // per piece: sum of its gradients squared
 }
 
-// buffer is one of the rule's running averages: values[i] belongs to params[i].
-type buffer struct {
+// average is one of the rule's running averages: values[i] belongs to params[i].
+type average struct {
 	name   string
 	values [][]float32
 }
@@ -115,34 +144,28 @@ func New(cfg Config, params []Param, engine *kernel.Engine) (*Solver, error) {
 			s.pieces = append(s.pieces, piece{i, lo, min(lo+pieceLength, len(p.Value))})
 		}
 	}
-	switch cfg.Name {
-	case "sgd":
-		if cfg.Momentum > 0 {
-			s.buffers = s.newBuffers("momentum_buffer")
-		}
-	case "adam", "adamw":
-		s.buffers = s.newBuffers("exp_avg", "exp_avg_sq")
-	}
+	rule, averages := cfg.rule()
+	s.rule, s.averages = rule, s.newAverages(averages)
 	s.squares = make([]float64, len(s.pieces))
 	return s, nil
 }
 
-func (s *Solver) newBuffers(names ...string) []buffer {
+func (s *Solver) newAverages(names []string) []average {
 	var memory kernel.Arena
-	buffers := make([]buffer, len(names))
-	for b, name := range names {
-		buffers[b] = buffer{name, make([][]float32, len(s.params))}
+	averages := make([]average, len(names))
+	for a, name := range names {
+		averages[a] = average{name, make([][]float32, len(s.params))}
 		for i, p := range s.params {
-			buffers[b].values[i] = memory.Floats(len(p.Value))
+			averages[a].values[i] = memory.Floats(len(p.Value))
 		}
 	}
-	return buffers
+	return averages
 }
 
 func (s *Solver) value(p piece) []float32 { return s.params[p.param].Value[p.lo:p.hi] }
 func (s *Solver) grad(p piece) []float32  { return s.params[p.param].Grad[p.lo:p.hi] }
-func (s *Solver) state(b int, p piece) []float32 {
-	return s.buffers[b].values[p.param][p.lo:p.hi]
+func (s *Solver) average(a int, p piece) []float32 {
+	return s.averages[a].values[p.param][p.lo:p.hi]
 }
 
 // Step clips the gradients by their global norm (if clip_norm is set) and
@@ -169,17 +192,13 @@ func (s *Solver) Step(lr float64) (norm float64, err error) {
 		clip = min(1, s.cfg.ClipNorm/(norm+1e-6))
 	}
 	s.step++
-	update := s.adam
-	if s.cfg.Name == "sgd" {
-		update = s.sgd
-	}
-	rule := update(lr, clip)
+	update := s.rule(s, lr, clip)
 	s.each(func(i int, p piece) {
 		if s.cfg.ClipNorm == 0 {
 			square(i, p)
 		}
 		if finite(s.squares[i]) {
-			rule(p)
+			update(p)
 		}
 	})
 	return s.norm()

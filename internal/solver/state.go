@@ -19,10 +19,10 @@ type State struct {
 // State returns the solver's state. The tensors are the solver's own memory:
 // save or copy them before the next Step.
 func (s *Solver) State() State {
-	tensors := make(map[string][]float32, len(s.buffers)*len(s.params))
-	for _, b := range s.buffers {
+	tensors := make(map[string][]float32, len(s.averages)*len(s.params))
+	for _, a := range s.averages {
 		for i, p := range s.params {
-			tensors[b.name+"."+p.Name] = b.values[i]
+			tensors[a.name+"."+p.Name] = a.values[i]
 		}
 	}
 	return State{s.step, tensors}

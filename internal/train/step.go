@@ -1,8 +1,6 @@
 package train
 
 import (
-	"fmt"
-
 	G "gorgonia.org/gorgonia"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
@@ -22,7 +20,7 @@ type Loss interface {
 // Shape is the size of a batch: N images of H x W pixels.
 type Shape struct{ N, H, W int }
 
-// Graphs builds the graphs of a net, one a batch size and mode, which share its
+// Graphs builds the graphs of a net, one per batch size and mode, which share its
 // parameters and, since they never run at the same time, their memory.
 type Graphs struct {
 	Engine *kernel.Engine
@@ -139,6 +137,3 @@ func (gs *Graphs) newBatch(s Shape) (b batch, image, target *G.Node) {
 	target = b.graph.Input("target", b.targets, s.N, s.H, s.W, p.Classes)
 	return b, image, target
 }
-
-// String names the shape in errors.
-func (s Shape) String() string { return fmt.Sprintf("%d images of %d x %d pixels", s.N, s.H, s.W) }

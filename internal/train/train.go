@@ -70,7 +70,7 @@ type run struct {
 	loader    *data.Loader
 	valLoader *data.Loader
 
-	at      position
+	at      checkpoint.Position
 	result  Result
 	unsaved []snapshot // what the next save has to write first
 	saveErr error      // of the last save
@@ -101,7 +101,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
 		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
-		Epoch: r.at.epoch, Step: r.at.step, Batch: r.batchesIn(r.at.sample),
+		Epoch: r.at.Epoch, Step: r.at.Step, Batch: r.batchesIn(r.at.Sample),
 	}); err != nil {
 		return r.result, err
 	}
@@ -122,7 +122,7 @@ func newRun(s Setup) (*run, error) {
 		steps:     map[int]*Step{},
 		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.BatchSize, Shuffle: true, Patches: s.Patches, Augment: s.Augment, Seed: s.Seed}),
 		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.BatchSize}),
-		at:        position{bestIoU: math.NaN(), bestEpoch: -1},
+		at:        checkpoint.Position{BestIoU: math.NaN(), BestEpoch: -1},
 	}
 	r.evaluator = NewEvaluator(r.graphs)
 	var err error
@@ -150,7 +150,7 @@ func Trained(params *model.Parameters) []solver.Param {
 
 // epochs trains until there is no epoch left, or no reason to go on.
 func (r *run) epochs(ctx context.Context) error {
-	for r.at.epoch < r.Epochs && !r.stopEarly() {
+	for r.at.Epoch < r.Epochs && !r.stopEarly() {
 		err := r.epoch(ctx)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			if err := r.save(false); err != nil || r.saveErr != nil {
@@ -162,22 +162,22 @@ func (r *run) epochs(ctx context.Context) error {
 			return err
 		}
 	}
-	r.result.Stopped = r.at.epoch < r.Epochs
-	r.result.BestIoU, r.result.BestEpoch = r.at.bestIoU, r.at.bestEpoch
+	r.result.Stopped = r.at.Epoch < r.Epochs
+	r.result.BestIoU, r.result.BestEpoch = r.at.BestIoU, r.at.BestEpoch
 	return nil
 }
 
 // epoch trains on the rest of the epoch, validates and saves.
 func (r *run) epoch(ctx context.Context) error {
-	start, first := r.Now(), r.at.sample
-	for batch, err := range r.loader.Epoch(ctx, r.at.epoch, r.at.sample) {
+	start, first := r.Now(), r.at.Sample
+	for batch, err := range r.loader.Epoch(ctx, r.at.Epoch, r.at.Sample) {
 		if err != nil {
 			return err
 		}
 		if err := r.step(batch); err != nil {
 			return err
 		}
-		if every := int64(r.Checkpoint.EverySteps); every > 0 && r.at.step%every == 0 && r.at.sample < r.loader.Len() {
+		if every := int64(r.Checkpoint.EverySteps); every > 0 && r.at.Step%every == 0 && r.at.Sample < r.loader.Len() {
 			if err := r.save(false); err != nil {
 				return err
 			}
@@ -194,20 +194,20 @@ func (r *run) epoch(ctx context.Context) error {
 		return err
 	}
 	iou := confusion.MeanIoU()
-	best := r.at.bestEpoch < 0 || iou > r.at.bestIoU || math.IsNaN(r.at.bestIoU) && !math.IsNaN(iou)
+	best := r.at.BestEpoch < 0 || iou > r.at.BestIoU || math.IsNaN(r.at.BestIoU) && !math.IsNaN(iou)
 	if best {
-		r.at.bestIoU, r.at.bestEpoch = iou, r.at.epoch
+		r.at.BestIoU, r.at.BestEpoch = iou, r.at.Epoch
 	}
-	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.epoch}
+	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.Epoch}
 	// Recorded first: a row of an epoch that was not saved is made again, a missing one is not.
 	if err := r.Recorder.Record(event.Evaluated{
-		Epoch: r.at.epoch, Epochs: r.Epochs, Step: r.at.step, LR: r.learningRate(),
-		TrainLoss: r.at.lossSum / float64(r.at.sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
-		ImagesPerSecond: float64(r.at.sample-first) / trained.Seconds(), Duration: r.Now().Sub(start),
+		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: r.at.Step, LR: r.learningRate(),
+		TrainLoss: r.at.LossSum / float64(r.at.Sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
+		ImagesPerSecond: float64(r.at.Sample-first) / trained.Seconds(), Duration: r.Now().Sub(start),
 	}); err != nil {
 		return err
 	}
-	r.at.epoch, r.at.sample, r.at.lossSum = r.at.epoch+1, 0, 0
+	r.at.Epoch, r.at.Sample, r.at.LossSum = r.at.Epoch+1, 0, 0
 	return r.save(best)
 }
 
@@ -218,28 +218,28 @@ func (r *run) step(batch *data.Batch) error {
 	if err != nil {
 		return err
 	}
-	number := r.at.step + 1
+	number := r.at.Step + 1
 	loss, err := graph.Run(batch.Images, batch.Targets, number)
 	if err != nil {
 		return fmt.Errorf("step %d: %w", number, err)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		where, err := graph.FirstNonFinite()
-		return errors.Join(fmt.Errorf("step %d (epoch %d): the loss is %v, first seen in %s; a lower optimizer.lr or optimizer.clip_norm may keep it finite", number, r.at.epoch+1, loss, where), err)
+		return errors.Join(fmt.Errorf("step %d (epoch %d): the loss is %v, first seen in %s; a lower optimizer.lr or optimizer.clip_norm may keep it finite", number, r.at.Epoch+1, loss, where), err)
 	}
 	lr := r.learningRate()
 	norm, err := r.solver.Step(lr) // clips
 	if err != nil {
-		return fmt.Errorf("step %d (epoch %d): %w; a lower optimizer.lr may keep it finite", number, r.at.epoch+1, err)
+		return fmt.Errorf("step %d (epoch %d): %w; a lower optimizer.lr may keep it finite", number, r.at.Epoch+1, err)
 	}
 	graph.UpdateStatistics()
 
-	r.at.step = number
-	r.at.sample = batch.First + batch.N
-	r.at.lossSum += loss * float64(batch.N)
+	r.at.Step = number
+	r.at.Sample = batch.First + batch.N
+	r.at.LossSum += loss * float64(batch.N)
 	return r.Recorder.Record(event.Stepped{
-		Epoch: r.at.epoch, Epochs: r.Epochs, Step: number,
-		Batch: r.batchesIn(r.at.sample), Batches: r.batchesIn(r.loader.Len()),
+		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: number,
+		Batch: r.batchesIn(r.at.Sample), Batches: r.batchesIn(r.loader.Len()),
 		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / r.Now().Sub(start).Seconds(),
 	})
 }
@@ -259,7 +259,7 @@ func (r *run) graph(s Shape) (*Step, error) {
 // learningRate is that of the next step: a function of the position in epochs, so
 // that it survives a changed batch size.
 func (r *run) learningRate() float64 {
-	position := float64(r.at.epoch) + float64(r.at.sample)/float64(r.loader.Len())
+	position := float64(r.at.Epoch) + float64(r.at.Sample)/float64(r.loader.Len())
 	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Epochs))
 }
 
@@ -267,7 +267,7 @@ func (r *run) learningRate() float64 {
 // not be written in its time. What cannot be written is told and is no error;
 // weights that are not finite are: they do not take the place of good ones.
 func (r *run) save(best bool) error {
-	now := snapshot{r.capture(), r.at.step, best}
+	now := snapshot{r.capture(), r.at.Step, best}
 	if err := now.Finite(); err != nil {
 		return fmt.Errorf("step %d is not saved: %w", now.step, err)
 	}
@@ -295,5 +295,5 @@ func (r *run) batchesIn(images int) int {
 // stopEarly reports whether the last early_stop epochs brought no better validation.
 func (r *run) stopEarly() bool {
 	patience := r.EarlyStop
-	return patience > 0 && r.at.bestEpoch >= 0 && r.at.epoch-1-r.at.bestEpoch >= patience
+	return patience > 0 && r.at.BestEpoch >= 0 && r.at.Epoch-1-r.at.BestEpoch >= patience
 }

@@ -1,0 +1,145 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Format is the `format` in the metadata of the checkpoints that a run saves.
+const Format = "unet-gorgonia/1"
+
+// OptimizerPrefix begins the names of the tensors that are the optimizer's state
+// and no part of the net: optimizer.exp_avg.head.weight.
+const OptimizerPrefix = "optimizer."
+
+// Run is what the metadata of a run's checkpoint say. Metadata writes it; the
+// methods of Checkpoint read it back, each only what it is asked for, so that a net
+// can be used whose run cannot be resumed.
+type Run struct {
+	Config          []byte    // of the run, YAML
+	Position                  // where the run stands
+	Batch           int       // batches of the epoch done; for other programs, as Sample says it for any batch size
+	ClassCounts     []int64   // labelled pixels of the training set, per class
+	ClassWeights    []float64 // of the loss, per class
+	DataFingerprint string    // of the training set
+}
+
+// Position is how far a run has come, and what it remembers of the way.
+type Position struct {
+	Epoch     int     // from 0
+	Sample    int     // samples of the epoch's order that were trained on
+	Step      int64   // updates done
+	BestIoU   float64 // mean IoU of the best validation; NaN: none yet, or no class has an IoU
+	BestEpoch int     // epoch of BestIoU, from 0; -1: none yet
+	LossSum   float64 // sum over the epoch's images so far of their batch's loss
+}
+
+// Metadata are the strings that say so in a file.
+func (r Run) Metadata() map[string]string {
+	return map[string]string{
+		"format":           Format,
+		"config":           string(r.Config),
+		"epoch":            strconv.Itoa(r.Epoch),
+		"step":             strconv.FormatInt(r.Step, 10),
+		"batch_in_epoch":   strconv.Itoa(r.Batch),
+		"sample_in_epoch":  strconv.Itoa(r.Sample),
+		"class_counts":     list(r.ClassCounts),
+		"class_weights":    list(r.ClassWeights),
+		"best_miou":        strconv.FormatFloat(r.BestIoU, 'g', -1, 64),
+		"best_epoch":       strconv.Itoa(r.BestEpoch),
+		"epoch_loss_sum":   strconv.FormatFloat(r.LossSum, 'g', -1, 64),
+		"data_fingerprint": r.DataFingerprint,
+	}
+}
+
+// list writes numbers as a JSON list.
+func list[T int64 | float64](values []T) string {
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i] = fmt.Sprint(v)
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+// ReadRun reads a checkpoint that a run saved, or that was exported from one. A
+// file of another format and values that are not all finite are errors, which name
+// the file.
+func ReadRun(path string) (*Checkpoint, error) {
+	c, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	if format := c.Meta["format"]; format != Format {
+		return nil, fmt.Errorf("%s: format = %q, want a checkpoint of this program (%s)", path, format, Format)
+	}
+	if err := c.Finite(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Config is the configuration of the run, YAML.
+func (c *Checkpoint) Config() []byte { return []byte(c.Meta["config"]) }
+
+// DataFingerprint is that of the run's training set.
+func (c *Checkpoint) DataFingerprint() string { return c.Meta["data_fingerprint"] }
+
+// ClassWeights are those of the run's loss, one per class. Anything but a list of
+// so many numbers is an error.
+func (c *Checkpoint) ClassWeights(classes int) ([]float64, error) {
+	var weights []float64
+	if err := json.Unmarshal([]byte(c.Meta["class_weights"]), &weights); err != nil || len(weights) != classes {
+		return nil, fmt.Errorf("class_weights = %q, want a list of %d numbers", c.Meta["class_weights"], classes)
+	}
+	return weights, nil
+}
+
+// Position is where the run stood. The error lists every number that is missing or
+// is none.
+func (c *Checkpoint) Position() (Position, error) {
+	if f := c.Meta["format"]; f != Format {
+		return Position{}, fmt.Errorf("checkpoint has format %q, want %q", f, Format)
+	}
+	var errs []error
+	integer := func(key string) int64 {
+		v, err := strconv.ParseInt(c.Meta[key], 10, 64)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("checkpoint metadata %s = %q, want a whole number", key, c.Meta[key]))
+		}
+		return v
+	}
+	float := func(key string) float64 {
+		v, err := strconv.ParseFloat(c.Meta[key], 64)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("checkpoint metadata %s = %q, want a number", key, c.Meta[key]))
+		}
+		return v
+	}
+	p := Position{
+		Epoch:     int(integer("epoch")),
+		Sample:    int(integer("sample_in_epoch")),
+		Step:      integer("step"),
+		BestIoU:   float("best_miou"),
+		BestEpoch: int(integer("best_epoch")),
+		LossSum:   float("epoch_loss_sum"),
+	}
+	return p, errors.Join(errs...)
+}
+
+// IsOptimizerState reports whether the tensor is no part of the net.
+func (t Tensor) IsOptimizerState() bool { return strings.HasPrefix(t.Name, OptimizerPrefix) }
+
+// HasOptimizerState reports whether a run could go on from the checkpoint: exported
+// ones have the net alone. SGD without momentum has no state to save.
+func (c *Checkpoint) HasOptimizerState() bool {
+	return slices.ContainsFunc(c.Tensors, Tensor.IsOptimizerState)
+}
+
+// DropOptimizerState leaves the net alone in the checkpoint: weights and running statistics.
+func (c *Checkpoint) DropOptimizerState() {
+	c.Tensors = slices.DeleteFunc(c.Tensors, Tensor.IsOptimizerState)
+}
