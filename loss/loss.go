@@ -15,7 +15,7 @@ type Loss struct {
 	weights []float32
 }
 
-// New makes the loss of a validated config; weights has one number a class, as Weights gives them.
+// New makes the loss of a validated config; weights has one number >= 0 per class, as Weights returns.
 func New(cfg Config, weights []float64) *Loss {
 	l := &Loss{cfg: cfg, weights: make([]float32, len(weights))}
 	for c, w := range weights {
@@ -26,14 +26,14 @@ func New(cfg Config, weights []float64) *Loss {
 
 // Nodes adds the loss to a graph. logits, target: (N, H, W, C). value is the
 // scalar loss; sums, a vector, is what Value takes, added up over batches.
-// A training graph counts per_batch weights from its own batch, an evaluation
-// weights by the training set, for its result must not depend on the batch size.
+// A training graph counts per_batch weights from its own batch; an evaluation uses
+// those of the training set, because its result must not depend on the batch size.
 func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error) {
 	if g.Err() != nil {
 		return nil, nil, g.Err()
 	}
 	if s := logits.Shape(); len(s) != 4 || s[3] != len(l.weights) || !s.Eq(target.Shape()) {
-		return nil, nil, fmt.Errorf("loss: logits have shape %v and the target %v, want (N, H, W, %d) of both, one channel a class weight", s, target.Shape(), len(l.weights))
+		return nil, nil, fmt.Errorf("loss: logits have shape %v and the target %v, want (N, H, W, %d) of both, one channel per class weight", s, target.Shape(), len(l.weights))
 	}
 	var weights *G.Node
 	if training && l.cfg.ClassWeights.Scheme == "per_batch" {
@@ -86,7 +86,7 @@ func (l *Loss) combine(sums []float64) (value float64, grad []float64) {
 	return value, grad
 }
 
-// layout is where the sums of so many classes stand in their vector.
+// layout is where the sums stand in their vector, for that many classes.
 type layout int
 
 func (s layout) size() int           { return 2 + 3*int(s) }

@@ -137,7 +137,7 @@ func TestEndThatCannotBeSavedFails(t *testing.T) {
 						}
 					},
 				}, onTheDisk...)
-				if o.code != 1 || !says(o.stderr, "train: the end of the run is not saved; what was saved before is as it was: checkpoint: ", fault.says) {
+				if o.code != 1 || !says(o.stderr, "train: the last checkpoint was not written; earlier ones are intact: checkpoint: ", fault.says) {
 					t.Errorf("exit code %d, want 1\n%s", o.code, o.stderr)
 				}
 				if step := load(t, "disk/run", "last").Meta["step"]; step != "4" {

@@ -12,7 +12,7 @@
 // holds what was written.
 //
 // Files are replaced whole: a process killed at any moment leaves the previous
-// file as it was.
+// file intact.
 package checkpoint
 
 import (

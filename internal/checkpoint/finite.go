@@ -2,8 +2,9 @@ package checkpoint
 
 import "fmt"
 
-// Finite tells of NaN and infinities, which no net works with: the first one,
-// and how many tensors have some. A file may hold them and be whole.
+// Finite returns an error if a tensor has NaN or an infinity, which no net works
+// with. It names the first one and says how many tensors have some. A file may be
+// whole and still hold them.
 func (c *Checkpoint) Finite() error {
 	var first string
 	tensors := 0

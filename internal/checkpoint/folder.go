@@ -47,7 +47,7 @@ func Write(path string, c *Checkpoint) error {
 // Save writes c as the checkpoint of a step, if best as the best one, and as the
 // last one. When all of these are durable and the new file has been read
 // back, it removes the older step files beyond Keep. Steps above this one (of
-// a run that was taken up again from further back) are left alone.
+// a run that was resumed from further back) are left alone.
 func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	if step < 0 {
 		return fmt.Errorf("checkpoint: step = %d, want >= 0", step)
@@ -65,7 +65,7 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	if err := check(path); err != nil {
 		return err
 	}
-	// The best one first: a run that is killed between the two goes on from the
+	// The best one first: a run that is killed between the two resumes from the
 	// last one, and so comes to this step again.
 	names := []string{lastName}
 	if best {

@@ -202,7 +202,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if len(doc) > maxFile {
-		return nil, fmt.Errorf("config %s: more than %d bytes, that is no configuration file", path, maxFile)
+		return nil, fmt.Errorf("config %s: more than %d bytes, which is no configuration file", path, maxFile)
 	}
 	return doc, nil
 }

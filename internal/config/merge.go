@@ -68,7 +68,7 @@ func (m *merge) env(name, value string) error {
 	for i := range names {
 		names[i] = envName(names[i])
 	}
-	return fmt.Errorf("%s: environment variable of no key%s", name, didYouMean(name, names))
+	return fmt.Errorf("%s: no key has this environment variable%s", name, didYouMean(name, names))
 }
 
 // set lays a key=value argument of --set over the environment.
@@ -154,7 +154,7 @@ func (m *merge) read(key string, n *yaml.Node, at func(*yaml.Node) string, put f
 		_, known := m.schema[child]
 		switch before := first[name.Value]; {
 		case name.Kind != yaml.ScalarNode || name.Value == "":
-			errs = append(errs, fmt.Errorf("%s: %s is no key", at(name), show(name)))
+			errs = append(errs, fmt.Errorf("%s: %s is not a key", at(name), show(name)))
 		case known && strings.Contains(name.Value, "."):
 			errs = append(errs, fmt.Errorf("%s: key %s with a dot, want it nested: %s", at(name), child, strings.ReplaceAll(child, ".", ": ")))
 		case !known:

@@ -36,7 +36,7 @@ type ClassReport struct {
 }
 
 // Number is a float64 that is null in JSON where it is NaN or infinite, which
-// JSON has no words for. null reads back as NaN.
+// JSON cannot express. null reads back as NaN.
 type Number float64
 
 // MarshalJSON writes the number or null.

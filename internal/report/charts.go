@@ -13,7 +13,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Lines that are no class have colours of none of the first classes.
+// Lines that stand for no class: colours that none of the first classes has.
 var (
 	blue  = color.NRGBA{0x33, 0x66, 0xcc, 0xff}
 	brown = color.NRGBA{0xb8, 0x5c, 0x2e, 0xff}
@@ -70,7 +70,7 @@ func (s *start) classes(names []string, palette color.Palette) []*panel {
 	}
 }
 
-// bars has a horizontal bar a class, the first at the top.
+// bars has one horizontal bar per class, the first at the top.
 func bars(title string, names []string, values []float64, palette color.Palette, format string) *panel {
 	const rowHeight, room = 24, 1.35 // for the numbers
 	p := newPanel(title)
@@ -120,7 +120,7 @@ func (e *evaluation) confusionPanel(names []string) *panel {
 	const numbers = 12 // most classes with numbers
 	n := len(names)
 	cell := max(5, 44-vg.Length(n))                         // points
-	every := int(math.Ceil(1.3 * textSize / float64(cell))) // so many classes one name
+	every := int(math.Ceil(1.3 * textSize / float64(cell))) // classes per name
 	p := newPanel(fmt.Sprintf("Share of a class's pixels predicted as each class, %%; epoch %d", e.Epoch))
 	p.height = vg.Length(n)*cell + 150
 	p.width = max(p.width, p.height)

@@ -9,8 +9,8 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
-// Console shows the progress of a run: a summary, a bar an epoch on a terminal
-// and plain lines elsewhere, and a line an epoch.
+// Console shows the progress of a run: a summary, then per epoch a bar on a
+// terminal or plain lines elsewhere, and one line when it is done.
 type Console struct {
 	W        io.Writer
 	Terminal *Terminal // W, where it can show a bar; else nil
@@ -24,8 +24,8 @@ type Console struct {
 	batch      int           // images of a whole batch
 	pace       pace          // of training batches
 	stepped    time.Time     // when the last step was
-	validation time.Duration // of the last epoch, with its checkpoint; 0: there was none yet
-	estimated  bool          // the time was told
+	validation time.Duration // of the last epoch, with its checkpoint; 0: none yet
+	estimated  bool          // the estimate was shown
 	spoken     time.Time     // when the last line was
 	drawn      time.Time     // when the bar was, in this pass
 	wide       int           // the longest state beside a bar so far, so that the bar keeps its width
@@ -36,7 +36,7 @@ const (
 	frame = 100 * time.Millisecond // between two pictures of the bar
 )
 
-// Record takes all events of package event.
+// Record takes every event.
 func (c *Console) Record(e event.Event) error {
 	if e, ok := e.(event.Unwritten); ok {
 		return c.Warn("training goes on, but %v", e.Err)
@@ -68,7 +68,7 @@ func (c *Console) Note(format string, args ...any) error {
 	return err
 }
 
-// Warn writes a line, also if the console is quiet.
+// Warn writes a line, even if the console is quiet.
 func (c *Console) Warn(format string, args ...any) error {
 	_, err := fmt.Fprintln(c.W, c.Ink.Warning(fmt.Sprintf(format, args...)))
 	return err
@@ -142,7 +142,7 @@ func (c *Console) evaluated(e event.Evaluated) error {
 		lossText(e.TrainLoss), lossText(e.ValLoss), e.Confusion.MeanIoU(), e.Duration.Round(time.Second), best)
 }
 
-// ended tells when the validation, and what is saved after it, is done.
+// ended notes that the validation, or the save after it, is done.
 func (c *Console) ended(now time.Time) {
 	if c.pace.paused() && !c.stepped.IsZero() {
 		c.validation = now.Sub(c.stepped)
@@ -171,7 +171,7 @@ func rateText(x float64) string {
 	return fmt.Sprintf("%.3g", x)
 }
 
-// left is what is left of the epoch's steps and of the run, once that is known.
+// left is the time left of the epoch's steps and of the run, once it is known.
 func (c *Console) left(e event.Stepped) string {
 	if c.pace.each == 0 {
 		return ""
@@ -180,12 +180,12 @@ func (c *Console) left(e event.Stepped) string {
 	return fmt.Sprintf("  %s left, run %s", durationText(c.pace.left(e.Batches-e.Batch)), durationText(run))
 }
 
-// times are what a whole epoch takes, with its validation, and what is left of
-// the run, at the pace so far. Before the first validation a batch of it is
-// taken to need a third of one in training: the forward pass without the two of
-// the backward pass. Checkpoint and pictures are not foreseen until then, so that
-// the first estimate was 0 to 20 % too short in trials, and up to half with epochs
-// of few seconds of a large net.
+// times are how long a whole epoch takes, with its validation, and how long the rest
+// of the run, at the pace so far. Until the first validation is done, one of its
+// batches is assumed to take a third of a training step: the forward pass without
+// the two of the backward pass. Checkpoints and pictures are not counted until then:
+// in trials the first estimate was 0 to 20 % too short, and up to half with a large
+// net whose epochs take a few seconds.
 func (c *Console) times(e event.Stepped) (epoch, run time.Duration) {
 	validation := c.validation
 	if validation == 0 {
@@ -195,15 +195,14 @@ func (c *Console) times(e event.Stepped) (epoch, run time.Duration) {
 	return epoch, c.pace.left(e.Batches-e.Batch) + validation + time.Duration(e.Epochs-1-e.Epoch)*epoch
 }
 
-// estimate tells once how long the run will take, when some steps have been made
-// and took long enough to tell.
+// estimate says once how long the run will take, when enough steps have been timed.
 func (c *Console) estimate(e event.Stepped, now time.Time) error {
 	if c.estimated || c.pace.seen < 4 || now.Sub(c.pace.begun) < time.Second {
 		return nil
 	}
 	c.estimated = true
 	epoch, run := c.times(e)
-	return c.Note("%s", labelled(c.Ink, "time", fmt.Sprintf("about %s an epoch, %s to the end", durationText(epoch), durationText(run))))
+	return c.Note("%s", labelled(c.Ink, "time", fmt.Sprintf("about %s per epoch, %s to the end", durationText(epoch), durationText(run))))
 }
 
 // Progress shows how far a pass over images has come; what names the pass. The
@@ -218,7 +217,7 @@ func (c *Console) Progress(what string) func(done, total int) {
 		now := c.Now()
 		p.see(now, done)
 		switch {
-		// An error is left to the next line: a terminal that is gone stays so.
+		// Errors are ignored: if the terminal is gone, the next line fails too.
 		case c.Terminal != nil && done < total:
 			left := ""
 			if p.each > 0 {
@@ -234,7 +233,7 @@ func (c *Console) Progress(what string) func(done, total int) {
 	}
 }
 
-// draw shows a bar, if there is a terminal, but not all too often.
+// draw shows a bar if there is a terminal, at most once per frame.
 func (c *Console) draw(what string, done, total int, state string) error {
 	now := c.Now()
 	if c.Terminal == nil || now.Sub(c.drawn) < frame && done < total {

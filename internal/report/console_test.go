@@ -73,7 +73,7 @@ class   share  weight
 a      60.00%   1.667
 b,c    39.90%   2.506
 d       0.10%    1000
-time        about 5s an epoch, 8s to the end
+time        about 5s per epoch, 8s to the end
 epoch 1/2  train loss 1.5000  val loss 1235  mIoU 0.5833  11s  best
 epoch 2/2  train loss 1.5000  val loss 1235  mIoU 0.5833  11s
 `
@@ -224,7 +224,7 @@ func TestConsolePlainLines(t *testing.T) {
 		record(t, p, event.Stepped{Epochs: 1, Batch: batch + 1, Batches: 100, Images: 2, Loss: 1})
 		p.now = p.now.Add(time.Second)
 	}
-	want := `time        about 1m40s an epoch, 1m35s to the end
+	want := `time        about 1m40s per epoch, 1m35s to the end
 epoch 1/1  step 21/100  loss 1.0000  2 images/s  1m19s left, run 1m19s
 epoch 1/1  step 41/100  loss 1.0000  2 images/s  59s left, run 59s
 epoch 1/1  step 61/100  loss 1.0000  2 images/s  39s left, run 39s

@@ -19,8 +19,8 @@ import (
 // history is what the files of a run folder tell of its training.
 type history struct {
 	columns []string // of metrics.csv
-	rows    []row    // of metrics.csv, one an epoch
-	start   *start   // nil: log.jsonl does not tell
+	rows    []row    // of metrics.csv, one per epoch
+	start   *start   // nil: log.jsonl does not have it
 	last    *evaluation
 	best    int // row with the greatest mIoU, the first of equals; -1: none has one
 }
@@ -45,7 +45,7 @@ const (
 
 func (r row) epoch() int { return int(r.values[epochColumn]) }
 
-// start is what the log says when a run begins or goes on.
+// start is what the log says when a run begins or is resumed.
 type start struct {
 	Epochs       int       `json:"epochs"`
 	TrainImages  int       `json:"train_images"`
@@ -88,7 +88,7 @@ func readHistory(dir string, classes []string) (*history, error) {
 		h.rows = append(h.rows, r)
 	}
 	if len(h.rows) == 0 {
-		return nil, fmt.Errorf("report: %s: no epoch is done yet", table.Path)
+		return nil, fmt.Errorf("report: %s: no epoch is finished yet", table.Path)
 	}
 	return h, h.readLog(filepath.Join(dir, "log.jsonl"), len(classes))
 }
@@ -155,7 +155,7 @@ func (h *history) readEvent(line []byte, classes int) error {
 	return nil
 }
 
-// fits tells whether the evaluation has all that is drawn.
+// fits reports whether the evaluation has all that is drawn.
 func (e *evaluation) fits(classes int) bool {
 	for _, row := range e.Confusion {
 		if len(row) != classes {
@@ -165,7 +165,7 @@ func (e *evaluation) fits(classes int) bool {
 	return len(e.Confusion) == classes && len(e.Classes) == classes
 }
 
-// column is the values of a column of metrics.csv, one an epoch.
+// column is the values of a column of metrics.csv, one per epoch.
 func (h *history) column(i int) []float64 {
 	values := make([]float64, len(h.rows))
 	for k, r := range h.rows {

@@ -3,7 +3,7 @@ package report
 // Ink colours text by ANSI escape sequences; the zero Ink leaves it as it is.
 type Ink bool
 
-// Colours have a meaning each, and are of the 16 that every terminal has in its theme.
+// Each colour has a meaning; all are among the 16 of every terminal's theme.
 func (i Ink) bold(s string) string { return i.paint("1", s) }
 func (i Ink) good(s string) string { return i.paint("1;32", s) }
 func (i Ink) bar(s string) string  { return i.paint("36", s) }

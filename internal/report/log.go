@@ -9,10 +9,10 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 )
 
-// Log appends every event to log.jsonl as one line of JSON, with its time and
-// kind. Epochs count from 1. A resumed run adds to the lines of the one before.
-// Lines that could not be written are tried again with the next one and at the
-// end.
+// Log appends every event but the last to log.jsonl as one line of JSON, with its
+// time and kind. Epochs count from 1. A resumed run appends to the lines of the one
+// before. Lines that could not be written are tried again with the next one and at
+// the end.
 type Log struct {
 	Path string
 	// Now is the clock, time.Now outside of tests.
@@ -22,7 +22,7 @@ type Log struct {
 	lines lines
 }
 
-// Record takes all events of package event.
+// Record takes every event.
 func (l *Log) Record(e event.Event) error {
 	line := struct {
 		Time  string `json:"time"`

@@ -140,7 +140,7 @@ func (h *history) facts() []fact {
 		}
 	}
 	facts = append(facts,
-		fact{"images a second", of(last, speed), "training, last epoch"},
+		fact{"images per second", of(last, speed), "training, last epoch"},
 		fact{"time", figure{fmt.Sprintf("%.1f", seconds), duration(seconds)}, "all epochs"})
 	if h.start != nil {
 		count := func(n int) figure { return figure{strconv.Itoa(n), thousands(n)} }

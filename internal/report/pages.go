@@ -17,12 +17,12 @@ import (
 
 // Pages draws a run after each epoch: samples/epoch-NNN.png from the event, and
 // what Write makes of the run folder. It comes after the recorders of
-// metrics.csv and log.jsonl. What could not be written is made anew with the next
-// epoch, and at the end; the samples of an epoch before the last are lost then.
+// metrics.csv and log.jsonl. What could not be written is drawn again with the
+// next epoch, and at the end; then only the last epoch's samples are kept.
 type Pages struct {
 	Dir     string // the run folder
 	Classes []string
-	Palette color.Palette // a colour a class
+	Palette color.Palette // one colour per class
 	Size    [2]int        // height, width of the samples
 	Config  []byte        // YAML
 
@@ -52,7 +52,7 @@ func (p *Pages) Record(e event.Event) error {
 }
 
 // Write makes curves.png, classes.png, confusion.png and report.html from
-// metrics.csv, log.jsonl and samples/ of the run folder. What these do not tell
+// metrics.csv, log.jsonl and samples/ of the run folder. What these do not have
 // is left out.
 func (p *Pages) Write() (err error) {
 	// A plot of strange values must not end a training.

@@ -169,7 +169,7 @@ func (p *panel) drawKey(c draw.Canvas) vg.Length {
 	return c.Max.Y - y + rowHeight/2
 }
 
-// pixelsPerInch is the resolution of pictures: 1.5 pixels a point.
+// pixelsPerInch is the resolution of pictures: 1.5 pixels per point.
 const pixelsPerInch = 108
 
 // picture draws panels of one size, as many side by side as columns.
@@ -249,7 +249,7 @@ func (c *outlined) FillString(face font.Face, pt vg.Point, text string) {
 	}
 }
 
-// ticks marks at most so many round numbers.
+// ticks marks at most this many round numbers.
 type ticks struct {
 	most  int
 	whole bool // no fractions
@@ -283,7 +283,7 @@ func (t ticks) Ticks(low, high float64) []plot.Tick {
 	return marks
 }
 
-// short is a name on one line, of at most so many letters.
+// short cuts a name to one line of at most that many letters.
 func short(name string, letters int) string {
 	r := []rune(strings.Join(strings.Fields(name), " "))
 	if len(r) > letters {

@@ -2,15 +2,15 @@ package report
 
 import "fmt"
 
-// pending is what shall go to the end of a file. What could not be written waits
-// in memory for the next try; the disk may have room again by then.
+// pending is what is to be appended to a file. What could not be written waits in
+// memory for the next try, when the disk may have room again.
 type pending struct {
 	waiting []byte
 	failed  bool
 }
 
 // add writes b after what waits. Of many failures in a row only the first is
-// returned. write leaves the file as it was where it returns an error.
+// returned. write leaves the file unchanged if it returns an error.
 func (p *pending) add(b []byte, write func([]byte) error) error {
 	p.waiting = append(p.waiting, b...)
 	again := p.failed

@@ -44,10 +44,10 @@ func (p *pace) see(now time.Time, done int) {
 // pause stops the clock until see is called again. The pace remains.
 func (p *pace) pause() { p.begun, p.seen = time.Time{}, 0 }
 
-// paused reports whether see was not called since the last pause, or ever.
+// paused reports whether see was not called since the last pause.
 func (p *pace) paused() bool { return p.begun.IsZero() }
 
-// left is the time of so many parts.
+// left is the time that this many parts take.
 func (p *pace) left(parts int) time.Duration { return time.Duration(parts) * p.each }
 
 // durationText is "4s", "3m5s" or "12h7m".

@@ -10,9 +10,9 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
-// Recorders hands every event to each of its recorders. One that cannot write
-// does not end the run: the others are told, with event.Unwritten. It does at
-// the start, and at the end those that still have something to write say so.
+// Recorders passes every event to each of its recorders. One that cannot write does
+// not end the run: the others get an event.Unwritten. Only at the start and at the
+// end is it an error.
 type Recorders []interface{ Record(event.Event) error }
 
 // Record passes the event on to all, also after an error.
@@ -23,7 +23,7 @@ func (r Recorders) Record(e event.Event) error {
 		return errors.Join(errs...)
 	}
 	for _, err := range errs {
-		r.all(event.Unwritten{Err: err}) // who cannot write this either says so at the end
+		r.all(event.Unwritten{Err: err}) // one that cannot write this either says so at the end
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (s sheet) frame(title string, columns, captions, classes []string, palette 
 	keyWidth := vg.Length(width - 2*sheetGap)
 	keyHeight := key.drawKey(plotdraw.NewCanvas(&recorder.Canvas{}, keyWidth, 0))
 
-	// One pixel a point.
+	// One pixel per point.
 	canvas := vgimg.NewWith(vgimg.UseWH(vg.Length(width), vg.Length(bottom)+keyHeight+sheetGap), vgimg.UseDPI(72))
 	c := plotdraw.New(canvas)
 	write := func(x, y int, text string) {

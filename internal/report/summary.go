@@ -12,7 +12,7 @@ import (
 // maxSummaryClasses bounds the classes of a summary.
 const maxSummaryClasses = 20
 
-// writeSummary tells what is about to be trained.
+// writeSummary says what is about to be trained.
 func writeSummary(w io.Writer, e event.Started, classes []string, ink Ink) error {
 	var b bytes.Buffer
 	line := func(label, format string, args ...any) {

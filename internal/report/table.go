@@ -15,7 +15,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
-// Table writes metrics.csv, one row an epoch:
+// Table writes metrics.csv, one row per epoch:
 //
 //	epoch,step,lr,train_loss,val_loss,val_miou,val_pixel_accuracy,iou_<class>...,images_per_second,seconds
 //
@@ -90,7 +90,7 @@ func (t *Table) read() ([][]string, error) {
 		return nil, nil
 	}
 	if !slices.Equal(rows[0], t.header()) {
-		return nil, fmt.Errorf("report: %s has the columns %v, want %v; move the file away to go on", t.Path, rows[0], t.header())
+		return nil, fmt.Errorf("report: %s has the columns %v, want %v; move the file away to continue", t.Path, rows[0], t.header())
 	}
 	return slices.DeleteFunc(rows[1:], func(row []string) bool { return len(row) != len(rows[0]) }), nil
 }

@@ -38,7 +38,7 @@ type TensorBoard struct {
 	png    png.Encoder
 }
 
-// reused is the memory of a png.Encoder, a MiB that each picture would need anew.
+// reused is the memory of a png.Encoder, 1 MiB that each picture would allocate again.
 type reused struct{ buffer *png.EncoderBuffer }
 
 func (r *reused) Get() *png.EncoderBuffer  { return r.buffer }
@@ -88,7 +88,7 @@ func (t *TensorBoard) picture(s event.Sample) *image.RGBA {
 	return SideBySide(Picture(s.Image), MaskPicture(s.Truth, h, w, t.Palette), MaskPicture(s.Predicted, h, w, t.Palette))
 }
 
-// begin starts a file after so many steps. Readers take files in the order of
+// begin starts a file after that many steps. Readers take files in the order of
 // their names: a number, since clocks go back, puts it after those of earlier runs.
 func (t *TensorBoard) begin(steps int64) error {
 	if err := os.MkdirAll(t.Dir, 0o755); err != nil {

@@ -52,12 +52,12 @@ func (t *Terminal) SetStatus(text string) error {
 }
 
 // Away runs f with the last line left to others, such as the shell while the
-// process is stopped. Who writes or draws waits.
+// process is stopped. Writes and draws wait.
 func (t *Terminal) Away(f func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.status = ""
-	io.WriteString(t.w, eraseLine) // a terminal that is gone is noticed by the next line
+	io.WriteString(t.w, eraseLine) // if the terminal is gone, the next line fails too
 	f()
 }
 

@@ -1,5 +1,5 @@
-// Package train is the optimizer loop: epochs of steps, a validation after each
-// epoch, checkpoints, and events for those who want to watch.
+// Package train is the training loop: epochs of steps, a validation after each
+// epoch, checkpoints, and events for whoever watches.
 //
 // A run is a function of its config, seed and data alone: the order of the
 // samples, their augmentation, dropout and the learning rate follow from (seed,

@@ -61,7 +61,7 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 	return confusion, e.graphs.Loss.Value(total), nil
 }
 
-// graph is the evaluation graph for a batch of that size.
+// graph returns the evaluation graph for batches of a shape.
 func (e *Evaluator) graph(s Shape) (*Evaluation, error) {
 	if e.built[s.N] == nil {
 		graph, err := e.graphs.NewEvaluation(s)

@@ -42,8 +42,8 @@ func (r *run) memory() int64 {
 	return program + live + int64(float64(live)*garbage())
 }
 
-// garbage is how much Go lets the heap grow before it looks for memory to free,
-// as a share of what is alive.
+// garbage is how much Go lets the heap grow before it collects garbage, as a share
+// of what is alive.
 func garbage() float64 {
 	percent := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	metrics.Read(percent)

@@ -17,8 +17,8 @@ type sampler struct {
 	samples   []event.Sample
 }
 
-// newSampler chooses maxSamples, or all there are, spread evenly over a split of
-// so many samples, the first among them.
+// newSampler chooses maxSamples of a split of that many samples, or all if there are
+// fewer, spread evenly and beginning with the first.
 func newSampler(of int) *sampler {
 	s := &sampler{positions: make([]int, min(of, maxSamples))}
 	for i := range s.positions {
@@ -27,7 +27,7 @@ func newSampler(of int) *sampler {
 	return s
 }
 
-// see is what Evaluator.Run shows its batches.
+// see copies samples out of a batch; Evaluator.Run calls it with each.
 func (s *sampler) see(batch *data.Batch, predicted []uint8) error {
 	pixels := batch.H * batch.W
 	for i, name := range batch.Names {

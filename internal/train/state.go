@@ -11,7 +11,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
-// capture makes a checkpoint of the run. It holds copies: training may go on.
+// capture makes a checkpoint of the run, of copies, so that training may continue.
 func (r *run) capture() *checkpoint.Checkpoint {
 	run := checkpoint.Run{
 		Config: r.ConfigYAML, Position: r.at, Batch: r.batchesIn(r.at.Sample),
@@ -32,7 +32,7 @@ func (r *run) capture() *checkpoint.Checkpoint {
 	return c
 }
 
-// restore takes up a run where capture left it.
+// restore continues a run where capture left it.
 func (r *run) restore(c *checkpoint.Checkpoint) error {
 	var err error
 	if r.at, err = c.Position(); err != nil {
@@ -69,8 +69,8 @@ func LoadWeights(p *model.Parameters, c *checkpoint.Checkpoint) error {
 	return p.Load(source(c))
 }
 
-// TransferWeights does the same from a net that was trained elsewhere, but
-// leaves the head as it is where that of c has another number of classes, which it returns.
+// TransferWeights does the same from a net that was trained elsewhere. If that has
+// another number of classes, the head is left as it is. classes is that number.
 func TransferWeights(p *model.Parameters, c *checkpoint.Checkpoint) (classes int, err error) {
 	return p.Transfer(source(c))
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
-// Loss is what the net is trained to make small.
+// Loss is what training minimises.
 type Loss interface {
 	// Nodes adds the loss to a graph: value is a scalar; sums is the vector of
 	// sums over pixels that it is a function of. logits, target: (N, H, W, C).

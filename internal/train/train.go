@@ -17,13 +17,13 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
-// ErrInterrupted is returned when the context ended and the run was saved.
+// ErrInterrupted means that the context ended and the run was saved.
 var ErrInterrupted = errors.New("interrupted")
 
 // Recorder is told what happens in a run. An error ends the run.
 type Recorder interface{ Record(event.Event) error }
 
-// Setup is all that a run depends on.
+// Setup is everything that a run depends on.
 type Setup struct {
 	Seed       uint64
 	Epochs     int // passes over the training set, >= 1
@@ -40,11 +40,11 @@ type Setup struct {
 	Train, Val *data.Split
 	Loss       Loss
 	Folder     checkpoint.Folder
-	Resume     *checkpoint.Checkpoint // nil starts anew
+	Resume     *checkpoint.Checkpoint // nil: start from Params
 	Recorder   Recorder
 	Now        func() time.Time // the clock of speeds and durations; nil is time.Now
 
-	// What checkpoints carry along.
+	// For checkpoints.
 	ConfigYAML   []byte
 	ClassCounts  []int64
 	ClassWeights []float64
@@ -57,7 +57,7 @@ type Result struct {
 	Epoch     int // of that validation, from 0
 	BestIoU   float64
 	BestEpoch int  // from 0
-	Stopped   bool // early, for validation no longer got better
+	Stopped   bool // early: the validation no longer improved
 }
 
 // run is a training run under way.
@@ -85,8 +85,8 @@ type snapshot struct {
 
 // Run trains until the last epoch, an early stop, an error or the end of ctx.
 // At the end of ctx it finishes the step, saves and returns ErrInterrupted. A
-// checkpoint that cannot be written does not end the run; it is an error of the
-// run when it was the last one.
+// checkpoint that cannot be written does not end the run; if it is the last one, it
+// is the run's error.
 func Run(ctx context.Context, s Setup) (Result, error) {
 	r, err := newRun(s)
 	if err != nil {
@@ -107,7 +107,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	}
 	err = r.epochs(ctx)
 	if r.saveErr != nil {
-		err = errors.Join(err, fmt.Errorf("the end of the run is not saved; what was saved before is as it was: %w", r.saveErr))
+		err = errors.Join(err, fmt.Errorf("the last checkpoint was not written; earlier ones are intact: %w", r.saveErr))
 	}
 	return r.result, errors.Join(err, r.Recorder.Record(event.Ended{}))
 }
@@ -137,7 +137,7 @@ func newRun(s Setup) (*run, error) {
 	return r, nil
 }
 
-// Trained are the parameters that a solver changes.
+// Trained is the parameters that a solver changes: all but statistics and frozen parts.
 func Trained(params *model.Parameters) []solver.Param {
 	var trained []solver.Param
 	for _, p := range params.All() {
@@ -148,7 +148,7 @@ func Trained(params *model.Parameters) []solver.Param {
 	return trained
 }
 
-// epochs trains until there is no epoch left, or no reason to go on.
+// epochs trains until no epoch is left or stopEarly says so.
 func (r *run) epochs(ctx context.Context) error {
 	for r.at.Epoch < r.Epochs && !r.stopEarly() {
 		err := r.epoch(ctx)
@@ -199,7 +199,7 @@ func (r *run) epoch(ctx context.Context) error {
 		r.at.BestIoU, r.at.BestEpoch = iou, r.at.Epoch
 	}
 	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.Epoch}
-	// Recorded first: a row of an epoch that was not saved is made again, a missing one is not.
+	// Before save: a resumed run writes the row of an unsaved epoch again, but not one that is missing.
 	if err := r.Recorder.Record(event.Evaluated{
 		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: r.at.Step, LR: r.learningRate(),
 		TrainLoss: r.at.LossSum / float64(r.at.Sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
@@ -244,7 +244,7 @@ func (r *run) step(batch *data.Batch) error {
 	})
 }
 
-// graph is the training graph for a batch of that size.
+// graph returns the training graph for batches of a shape.
 func (r *run) graph(s Shape) (*Step, error) {
 	if r.steps[s.N] == nil {
 		step, err := r.graphs.NewStep(s)
@@ -256,23 +256,23 @@ func (r *run) graph(s Shape) (*Step, error) {
 	return r.steps[s.N], nil
 }
 
-// learningRate is that of the next step: a function of the position in epochs, so
-// that it survives a changed batch size.
+// learningRate is that of the next step. It depends on the position in epochs, so
+// that a resumed run may change the batch size.
 func (r *run) learningRate() float64 {
 	position := float64(r.at.Epoch) + float64(r.at.Sample)/float64(r.loader.Len())
 	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Epochs))
 }
 
 // save writes a checkpoint of where the run stands, after a best one that could
-// not be written in its time. What cannot be written is told and is no error;
-// weights that are not finite are: they do not take the place of good ones.
+// not be written earlier. A failed write is recorded and is no error. Weights that
+// are not finite are an error: they must not replace good ones.
 func (r *run) save(best bool) error {
 	now := snapshot{r.capture(), r.at.Step, best}
 	if err := now.Finite(); err != nil {
 		return fmt.Errorf("step %d is not saved: %w", now.step, err)
 	}
 	if best {
-		r.unsaved = nil // bettered
+		r.unsaved = nil // this one replaces it
 	}
 	for r.unsaved = append(r.unsaved, now); len(r.unsaved) > 0; r.unsaved = r.unsaved[1:] {
 		s := r.unsaved[0]
@@ -287,12 +287,12 @@ func (r *run) save(best bool) error {
 	return nil
 }
 
-// batchesIn is the number of batches that so many images make.
+// batchesIn is the number of batches of that many images.
 func (r *run) batchesIn(images int) int {
 	return (images + r.BatchSize - 1) / r.BatchSize
 }
 
-// stopEarly reports whether the last early_stop epochs brought no better validation.
+// stopEarly reports whether none of the last EarlyStop epochs had a better validation.
 func (r *run) stopEarly() bool {
 	patience := r.EarlyStop
 	return patience > 0 && r.at.BestEpoch >= 0 && r.at.Epoch-1-r.at.BestEpoch >= patience

@@ -115,7 +115,7 @@ func TestResumedRunEndsWithTheSameBits(t *testing.T) {
 		"frozen parts": func(_ *Setup, net *model.Config) { net.Freeze = []string{"encoder.1", "up"} },
 	}
 	for name, choose := range variants {
-		// 3 steps an epoch: 2 is mid-epoch, 3 is before the validation, 4 is after it.
+		// 3 steps per epoch: 2 is mid-epoch, 3 is before the validation, 4 is after it.
 		for _, stop := range []int64{1, 2, 3, 4, 8} {
 			change := func(s *Setup) {
 				cfg := tinyNet

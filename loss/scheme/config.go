@@ -45,7 +45,7 @@ func Schemes() []string {
 	return []string{"dataset", "balanced", "median_frequency", "enet", "effective_number", "none", "per_batch"}
 }
 
-// ClassWeights is the name of a scheme, or one number a class when Values is not nil.
+// ClassWeights is the name of a scheme, or one number per class, >= 0, if Values is not nil.
 type ClassWeights struct {
 	Scheme string
 	Values []float64
@@ -98,7 +98,7 @@ func (c Config) Validate(classes int) error {
 		oneOf("loss.class_weights", c.ClassWeights.Scheme, Schemes()...)
 	} else {
 		if len(v) != classes {
-			bad("loss.class_weights has %d numbers, want %d, one a class of data.classes", len(v), classes)
+			bad("loss.class_weights has %d numbers, want %d, one per class of data.classes", len(v), classes)
 		}
 		sum := 0.0
 		for i, w := range v {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Weights turns class counts over the training set into one weight a class.
+// Weights turns class counts over the training set into one weight per class, >= 0.
 //
 // pixels[c] counts the labelled pixels of class c, imagePixels[c] the labelled
 // pixels of the images in which c occurs, names[c] is its name. With p_c =
@@ -21,7 +21,8 @@ import (
 //	none                1
 //	per_batch           as dataset: what an evaluation weights by; in training each batch counts its own
 //
-// A class without a pixel is an error that names it, or has weight 0 when
+// Weights that cfg.ClassWeights.Values gives are returned as they are. A class
+// without a pixel is an error that names it, or has weight 0 when
 // cfg.AllowAbsentClasses is set.
 func Weights(cfg Config, pixels, imagePixels []int64, names []string) ([]float64, error) {
 	classes := len(pixels)
