@@ -236,7 +236,7 @@ func opCases() []opCase {
 				name:     fmt.Sprintf("BatchNorm %v, relu %v", s, relu),
 				operands: []operand{{s.shape(), twoHills}, {vector(s.c), nearOne}, {vector(s.c), nearZero}},
 				build: func(g *op.Graph, in []*G.Node) *G.Node {
-					y, _ := g.BatchNorm("y", in[0], in[1], in[2], relu)
+					y, _ := g.BatchNorm("y", in[0], in[1], in[2], 1e-5, relu)
 					return y
 				},
 				reference: func(in [][]float64) []float64 { return batchNormRef(in[0], in[1], in[2], relu) },
@@ -249,7 +249,7 @@ func opCases() []opCase {
 			name:     fmt.Sprintf("ConvBatchNorm %v", s),
 			operands: []operand{{s.shape(), normal}, {[]int{3, 3, s.c, s.c}, normal}, {vector(s.c), nearOne}, {vector(s.c), nearZero}},
 			build: func(g *op.Graph, in []*G.Node) *G.Node {
-				y, _ := g.ConvBatchNorm("conv", "norm", in[:1], in[1], in[2], in[3], false)
+				y, _ := g.ConvBatchNorm("conv", "norm", in[:1], in[1], in[2], in[3], 1e-5, false)
 				return y
 			},
 			reference: func(in [][]float64) []float64 {
@@ -271,7 +271,7 @@ func opCases() []opCase {
 				for i, a := range constants {
 					fixed = append(fixed, g.Input(fmt.Sprintf("fixed.%d", i), a.values, a.shape...))
 				}
-				return g.ConvNormReLU("y", in, fixed[0], fixed[1], fixed[2], fixed[3], fixed[4])
+				return g.ConvNormReLU("y", in, fixed[0], fixed[1], fixed[2], fixed[3], fixed[4], 1e-5)
 			},
 			reference: func(in [][]float64) []float64 {
 				w, gamma, beta, mean, variance := widen(constants[0].values), widen(constants[1].values), widen(constants[2].values), widen(constants[3].values), widen(constants[4].values)
@@ -494,7 +494,7 @@ func TestBatchStatistics(t *testing.T) {
 	}
 	one, zero := []float32{1, 1, 1}, []float32{0, 0, 0}
 	g := newGraph(t)
-	y, stats := g.BatchNorm("bn", g.Input("x", x, s.shape()...), g.Input("gamma", one, 3), g.Input("beta", zero, 3), false)
+	y, stats := g.BatchNorm("bn", g.Input("x", x, s.shape()...), g.Input("gamma", one, 3), g.Input("beta", zero, 3), 1e-5, false)
 	run(t, compile(t, g, y))
 	mean, variance := statistics(3, widen(x))
 	check(t, "mean", stats.Mean, mean, 1e-6)
@@ -515,7 +515,7 @@ func TestConvNormReLU(t *testing.T) {
 	variance := []float32{0.01, 0.25, 9, 1}
 	g := newGraph(t)
 	y := g.ConvNormReLU("conv", []*G.Node{g.Input("x", x, s.shape()...)}, g.Input("w", w, 3, 3, s.c, out.c),
-		g.Input("gamma", gamma, out.c), g.Input("beta", beta, out.c), g.Input("mean", mean, out.c), g.Input("variance", variance, out.c))
+		g.Input("gamma", gamma, out.c), g.Input("beta", beta, out.c), g.Input("mean", mean, out.c), g.Input("variance", variance, out.c), 1e-5)
 	m := compile(t, g, y)
 	want := func() []float64 {
 		return normaliseRef(convRef(s, out.c, 3, widen(x), widen(w), nil), widen(gamma), widen(beta), widen(mean), widen(variance), true)

@@ -78,11 +78,11 @@ func TestAgainstStockOps(t *testing.T) {
 				return narrow
 			},
 			ours: func(g *op.Graph, in []*G.Node) *G.Node {
-				y, _ := g.BatchNorm("y", in[0], in[1], in[2], false)
+				y, _ := g.BatchNorm("y", in[0], in[1], in[2], 1e-5, false)
 				return y
 			},
 			stock: func(in []*G.Node) (*G.Node, error) {
-				y, _, _, _, err := G.BatchNorm(in[0], in[1], in[2], 0.9, op.Epsilon)
+				y, _, _, _, err := G.BatchNorm(in[0], in[1], in[2], 0.9, 1e-5)
 				return y, err
 			},
 		},

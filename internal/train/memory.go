@@ -3,6 +3,8 @@ package train
 import (
 	"math"
 	"runtime/metrics"
+
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 // compile builds the graphs of whole batches, the largest ones.
@@ -29,13 +31,17 @@ func (r *run) memory() int64 {
 		live += g.bytes()
 	}
 	const copies = 2 // one is on the way to the disk
-	largest := 0
 	for _, p := range r.graphs.Params.All() {
 		live += 4 * int64(copies*len(p.Value)+len(p.Grad))
-		largest = max(largest, len(p.Value))
 	}
 	for _, t := range r.solver.State().Tensors {
 		live += 4 * int64(copies*len(t))
+	}
+	largest := 0 // 3x3 convolution
+	for _, l := range r.graphs.Params.Layers {
+		if l.Kind == arch.Conv && l.Kernel == 3 {
+			largest = max(largest, l.Weights())
+		}
 	}
 	const transformed = 4 // 6x6 values for each 3x3 of a weight: Winograd's transform
 	live += 4 * int64(transformed*largest)

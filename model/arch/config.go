@@ -59,45 +59,45 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Blocks are the parts of the net in the order in which an image passes them.
-// Freeze may name one (encoder.0) or all of a kind (encoder).
-func (c Config) Blocks() []string {
-	var names []string
-	for level := range c.Depth + 1 {
-		names = append(names, fmt.Sprintf("encoder.%d", level))
-	}
-	for i := range c.Depth {
-		names = append(names, fmt.Sprintf("up.%d", i), fmt.Sprintf("decoder.%d", i))
-	}
-	return append(names, "head")
-}
-
-// Frozen reports whether Freeze names the part or tensor, or a part that it belongs to.
-func (c Config) Frozen(name string) bool {
-	return slices.ContainsFunc(c.Freeze, func(part string) bool {
-		return name == part || strings.HasPrefix(name, part+".")
+// freezes reports whether Freeze names the part, or all parts of its kind.
+func (c Config) freezes(part string) bool {
+	return slices.ContainsFunc(c.Freeze, func(name string) bool {
+		return part == name || strings.HasPrefix(part, name+".")
 	})
 }
 
 func (c Config) validateFreeze() error {
-	known := append([]string{"encoder", "up", "decoder"}, c.Blocks()...)
+	var known, words []string
+	left := false // something to train
+	for _, module := range c.describe(1, 1).modules() {
+		root, _, more := strings.Cut(module[0].Part, ".")
+		known, words = append(known, root), append(words, root)
+		if all := parts(module); more {
+			known = append(known, all...)
+			words = append(words, all[0])
+			if len(all) > 1 {
+				words[len(words)-1] += " to " + all[len(all)-1]
+			}
+		}
+		left = left || slices.ContainsFunc(module, func(l Layer) bool { return !l.Frozen })
+	}
 	for _, part := range c.Freeze {
 		if !slices.Contains(known, part) {
-			return fmt.Errorf("model.freeze has %q, want parts of the net: encoder, encoder.0 to encoder.%d, up, decoder, up.0 and decoder.0 to %d, head", part, c.Depth, c.Depth-1)
+			return fmt.Errorf("model.freeze has %q, want parts of the net: %s", part, strings.Join(words, ", "))
 		}
 	}
-	if !slices.ContainsFunc(c.Blocks(), func(block string) bool { return !c.Frozen(block) }) {
+	if !left {
 		return fmt.Errorf("model.freeze = [%s], want at least one part left to train", strings.Join(c.Freeze, ", "))
 	}
 	return nil
 }
 
 // CheckSize reports whether images of h x w pixels pass through the poolings
-// of the net without a remainder.
+// of the net without a remainder. The configuration must be valid.
 func (c Config) CheckSize(h, w int) error {
-	step := 1 << c.Depth
-	if h < step || w < step || h%step != 0 || w%step != 0 {
-		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (2^model.depth)", h, w, step)
+	n := c.describe(1, 1).Multiple()
+	if h < n || w < n || h%n != 0 || w%n != 0 {
+		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (2^model.depth)", h, w, n)
 	}
 	return nil
 }

@@ -1,10 +1,9 @@
-package model_test
+package arch_test
 
 import (
-	"math/rand/v2"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/model"
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 func TestOperations(t *testing.T) {
@@ -18,11 +17,11 @@ func TestOperations(t *testing.T) {
 		{"transpose", 2 * (1440 + 864 + 1728 + 128 + 4*4*2*4)},
 		{"nearest", 2 * (1440 + 864 + 1728 + 128 + 9*4*2*16)},
 	} {
-		p, err := model.NewParameters(model.Config{BaseChannels: 2, Depth: 1, Norm: "batch", Up: c.up}, 3, 4, rand.New(rand.NewPCG(1, 0)))
+		net, err := arch.Describe(arch.Config{BaseChannels: 2, Depth: 1, Norm: "batch", Up: c.up}, 3, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
-		forward, training := p.Operations(4, 4)
+		forward, training := net.Operations(4, 4)
 		if forward != c.forward {
 			t.Errorf("up %s: forward %v, want %v", c.up, forward, c.forward)
 		}
@@ -33,7 +32,7 @@ func TestOperations(t *testing.T) {
 
 	// The sums of above, doubled: a frozen encoder is passed forward only, and the
 	// transposed convolution after it needs no gradient of its input.
-	frozen, err := model.NewParameters(model.Config{BaseChannels: 2, Depth: 1, Norm: "batch", Up: "transpose", Freeze: []string{"encoder"}}, 3, 4, rand.New(rand.NewPCG(1, 0)))
+	frozen, err := arch.Describe(arch.Config{BaseChannels: 2, Depth: 1, Norm: "batch", Up: "transpose", Freeze: []string{"encoder"}}, 3, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

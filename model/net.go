@@ -6,6 +6,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 // UNet is a net built into a graph.
@@ -16,6 +17,7 @@ type UNet struct {
 	graph    *op.Graph
 	params   *Parameters
 	training bool
+	seed     uint64    // of dropout
 	nodes    []*G.Node // of the trained parameters, in their order
 	trained  []*Parameter
 	norms    []norm
@@ -43,71 +45,77 @@ func New(g *op.Graph, image *G.Node, p *Parameters, training bool, seed uint64) 
 	if err := p.Config.CheckSize(s[1], s[2]); err != nil {
 		return nil, err
 	}
-	deepest := s[0] * (s[1] >> p.Config.Depth) * (s[2] >> p.Config.Depth)
-	if training && p.Config.Norm == "batch" && deepest < 2 && !p.Config.Frozen(fmt.Sprintf("encoder.%d", p.Config.Depth)) {
-		return nil, fmt.Errorf("model: batch norm has one value a channel at the bottleneck with a batch of %d images of %d x %d pixels, want at least 2: a larger batch or image, a smaller model.depth, or model.norm none", s[0], s[1], s[2])
+	if training {
+		if err := p.CheckBatch(s[0], s[1], s[2]); err != nil {
+			return nil, err
+		}
 	}
 
-	u := &UNet{graph: g, params: p, training: training}
-	depth := p.Config.Depth
-	skips := make([]*G.Node, depth)
-	x := image                 // (N, H, W, channels)
-	for level := range depth { // -> (N, H/2^level, W/2^level, base * 2^level)
-		skips[level] = u.doubleConv(fmt.Sprintf("encoder.%d", level), x)
-		x = g.MaxPool(fmt.Sprintf("pool.%d", level), skips[level])
+	u := &UNet{graph: g, params: p, training: training, seed: seed}
+	results := map[string][]*G.Node{arch.Image: {image}} // several, side by side, of a Concat
+	for _, l := range p.Layers {
+		var x []*G.Node
+		for _, name := range l.Inputs {
+			x = append(x, results[name]...)
+		}
+		results[l.Name] = u.layer(l, x)
+		if err := g.Err(); err != nil {
+			return nil, fmt.Errorf("model: %w", err)
+		}
 	}
-	x = u.doubleConv(fmt.Sprintf("encoder.%d", depth), x)
-	if training && p.Config.Dropout > 0 {
-		x = g.Dropout("dropout", x, p.Config.Dropout, seed)
-	}
-	for i := range depth {
-		x = u.up(fmt.Sprintf("up.%d", i), x) // -> twice the size, half the channels
-		x = u.doubleConv(fmt.Sprintf("decoder.%d", i), skips[depth-1-i], x)
-	}
-	u.Logits = g.Conv("head", []*G.Node{x}, u.node("head.weight"), u.node("head.bias")) // -> (N, H, W, classes)
-	if err := g.Err(); err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
+	u.Logits = results[p.Head().Name][0]
 	return u, nil
 }
 
-// doubleConv is twice (3x3 convolution, batch norm, ReLU), of all channels of x
-// side by side.
-func (u *UNet) doubleConv(name string, x ...*G.Node) *G.Node {
+// layer adds the ops of a layer. Its channels are those of all nodes of x side by
+// side, as those of the result are: only convolutions read several nodes, so that
+// nobody has to copy them into one.
+func (u *UNet) layer(l arch.Layer, x []*G.Node) []*G.Node {
 	g := u.graph
-	for _, i := range []string{"1", "2"} {
-		conv, bn := name+".conv"+i, name+".bn"+i
-		if u.params.Config.Norm == "none" {
-			y := g.Conv(conv, x, u.node(conv+".weight"), u.node(conv+".bias"))
-			x = []*G.Node{g.ReLU(name+".relu"+i, y)}
-			continue
-		}
-		x = []*G.Node{u.convNorm(conv, bn, x)}
+	switch {
+	case l.Kind == arch.Concat, l.Kind == arch.Dropout && !u.training:
+		return x
+	case l.Kind == arch.Conv:
+		return []*G.Node{u.conv(l, x)}
+	case len(x) != 1:
+		g.Fail(fmt.Errorf("%s: %s reads %d nodes, want 1", l.Name, l.Kind, len(x)))
+		return nil
 	}
-	return x[0]
+	switch l.Kind {
+	case arch.UpConv:
+		return []*G.Node{g.UpConv(l.Name, x[0], u.node(l.Name+".weight"), u.node(l.Name+".bias"))}
+	case arch.MaxPool:
+		return []*G.Node{g.MaxPool(l.Name, x[0])}
+	case arch.Upsample:
+		return []*G.Node{g.Upsample(l.Name, x[0])}
+	case arch.Dropout:
+		return []*G.Node{g.Dropout(l.Name, x[0], l.Probability, u.seed)}
+	}
+	g.Fail(fmt.Errorf("%s: no op for layers of kind %s", l.Name, l.Kind))
+	return nil
 }
 
-// convNorm is a 3x3 convolution without bias, batch norm and ReLU.
-func (u *UNet) convNorm(conv, bn string, x []*G.Node) *G.Node {
+// conv is a convolution with what follows it.
+func (u *UNet) conv(l arch.Layer, x []*G.Node) *G.Node {
 	g := u.graph
-	weight, gamma, beta := u.node(conv+".weight"), u.node(bn+".weight"), u.node(bn+".bias")
-	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
-	if !u.training || u.params.Config.Frozen(bn) {
-		return g.ConvNormReLU(conv, x, weight, gamma, beta,
-			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...))
+	weight := u.node(l.Name + ".weight")
+	if l.Norm == nil {
+		y := g.Conv(l.Name, x, weight, u.node(l.Name+".bias"))
+		if l.Activation.Function == arch.ReLU {
+			y = g.ReLU(l.Activation.Name, y)
+		}
+		return y
 	}
-	y, batch := g.ConvBatchNorm(conv, bn, x, weight, gamma, beta, true)
+	bn := l.Norm.Name
+	gamma, beta := u.node(bn+".weight"), u.node(bn+".bias")
+	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
+	if !u.training || l.Frozen {
+		return g.ConvNormReLU(l.Name, x, weight, gamma, beta,
+			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...), l.Norm.Epsilon)
+	}
+	y, batch := g.ConvBatchNorm(l.Name, bn, x, weight, gamma, beta, l.Norm.Epsilon, true)
 	u.norms = append(u.norms, norm{mean.Value, variance.Value, batch})
 	return y
-}
-
-// up doubles height and width and halves the channels.
-func (u *UNet) up(name string, x *G.Node) *G.Node {
-	weight, bias := u.node(name+".weight"), u.node(name+".bias")
-	if u.params.Config.Up == "transpose" {
-		return u.graph.UpConv(name, x, weight, bias)
-	}
-	return u.graph.Conv(name, []*G.Node{u.graph.Upsample(name+".nearest", x)}, weight, bias)
 }
 
 // node adds the input node of a parameter.

@@ -1,0 +1,208 @@
+// Package arch describes nets. A Config, the `model` section, becomes a Net: the
+// one list of layers from which all else is read, here and elsewhere: the
+// parameters, their names, layouts and first values, the parts that can be frozen,
+// the number of operations, the graph (package model), the ONNX file and the
+// PyTorch module. It builds nothing and needs no Gorgonia.
+//
+// A new net is a new description beside unet.go and, where it computes something
+// new, a Kind that those who read the layers know how to do.
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Net is the description of a net that makes logits (N, H, W, Classes) of images
+// (N, H, W, Channels).
+type Net struct {
+	Channels, Classes int
+	// Layers stand in the order in which they are computed: each reads the image or
+	// layers before it. The last one makes the logits.
+	Layers []Layer
+}
+
+// Image is the name under which layers read the net's input.
+const Image = "image"
+
+// Layer is one step of a net, with what follows it at once: a norm and an activation.
+type Layer struct {
+	Kind Kind
+	// Name is the layer's own, and the beginning of those of its parameters:
+	// PyTorch's, such as encoder.0.conv1.
+	Name string
+	// Part is the part of the net, such as encoder.0, that model.freeze calls by
+	// name. It begins as Name does. Empty: the layer has no parameters.
+	Part string
+	// Frozen is set if nothing in the layer is trained; its norm then keeps its
+	// running statistics and normalises by them in training too.
+	Frozen bool
+	// Inputs are names of layers before it, or Image; one, except for Concat.
+	Inputs []string
+	// In and Out are the numbers of channels of all inputs together and of the result.
+	In, Out int
+	// Scale is how many times the image is as high, and as wide, as the result.
+	Scale int
+	// Kernel and Stride are in pixels, in both directions. Stride is how far an
+	// input pixel is from the next in the result (UpConv, Upsample) or the other way
+	// round (MaxPool); Conv moves by 1.
+	Kernel, Stride int
+	// Bias is set if a convolution adds one.
+	Bias bool
+	// Norm, of a convolution, or nil.
+	Norm *Norm
+	// Activation comes last.
+	Activation Activation
+	// Probability is that of dropping a value, [0, 1).
+	Probability float64
+}
+
+// Kind is what a layer computes.
+type Kind string
+
+const (
+	// Conv is a convolution, padded with zeros so that it keeps the size.
+	Conv Kind = "conv"
+	// UpConv is a transposed convolution whose stride is its kernel: no two of the
+	// pixels that it makes of one overlap.
+	UpConv Kind = "upconv"
+	// MaxPool takes the largest of Kernel x Kernel pixels.
+	MaxPool Kind = "maxpool"
+	// Upsample repeats each pixel Stride x Stride times (nearest neighbour).
+	Upsample Kind = "upsample"
+	// Concat has the channels of all inputs, in their order.
+	Concat Kind = "concat"
+	// Dropout drops values in training and scales the others by 1 / (1 - Probability).
+	Dropout Kind = "dropout"
+)
+
+// Norm is a batch norm (Ioffe and Szegedy 2015).
+type Norm struct {
+	Name string
+	// Epsilon is added to the variance.
+	Epsilon float64
+}
+
+// Activation is a function of single values. The zero value is none.
+type Activation struct {
+	Function Function
+	Name     string
+}
+
+// Function is that of an Activation.
+type Function string
+
+// ReLU is max(0, x).
+const ReLU Function = "relu"
+
+// Describe is the net of a configuration. The error names every value out of range.
+func Describe(c Config, channels, classes int) (Net, error) {
+	if err := c.Validate(); err != nil {
+		return Net{}, err
+	}
+	if channels < 1 || classes < 1 {
+		return Net{}, fmt.Errorf("model: %d channels and %d classes, want at least 1 of each", channels, classes)
+	}
+	return c.describe(channels, classes), nil
+}
+
+func (c Config) describe(channels, classes int) Net {
+	n := unet(c, channels, classes)
+	for i, l := range n.Layers {
+		n.Layers[i].Frozen = c.freezes(l.Part)
+	}
+	return n
+}
+
+// Head is the layer that makes the logits.
+func (n Net) Head() Layer { return n.Layers[len(n.Layers)-1] }
+
+// Multiple is the number of pixels of which the sides of images must be multiples.
+func (n Net) Multiple() int {
+	scale := 1
+	for _, l := range n.Layers {
+		scale = max(scale, l.Scale)
+	}
+	return scale
+}
+
+// CheckBatch reports whether a training step can normalise a batch of images of h
+// x w pixels: the variance of one value says nothing.
+func (n Net) CheckBatch(batch, h, w int) error {
+	for _, l := range n.Layers {
+		if l.Norm != nil && !l.Frozen && batch*(h/l.Scale)*(w/l.Scale) < 2 {
+			return fmt.Errorf("model: batch norm %s has one value per channel with a batch of %d images of %d x %d pixels, want at least 2: a larger batch or image, a smaller model.depth, or model.norm none", l.Norm.Name, batch, h, w)
+		}
+	}
+	return nil
+}
+
+// modules are the layers with parameters by the first component of their names, in
+// the order in which these first appear: that of PyTorch's state_dict.
+func (n Net) modules() [][]Layer {
+	var order []string
+	of := map[string][]Layer{}
+	for _, l := range n.Layers {
+		if l.Weights() == 0 {
+			continue
+		}
+		root, _, _ := strings.Cut(l.Name, ".")
+		if of[root] == nil {
+			order = append(order, root)
+		}
+		of[root] = append(of[root], l)
+	}
+	modules := make([][]Layer, len(order))
+	for i, root := range order {
+		modules[i] = of[root]
+	}
+	return modules
+}
+
+// parts are the names of the parts of a module, in order.
+func parts(module []Layer) []string {
+	var names []string
+	for _, l := range module {
+		if !slices.Contains(names, l.Part) {
+			names = append(names, l.Part)
+		}
+	}
+	return names
+}
+
+// Weights is the number of weights of a convolution, without those of bias and
+// norm; 0 of other layers.
+func (l Layer) Weights() int {
+	switch l.Kind {
+	case Conv, UpConv:
+		return l.Kernel * l.Kernel * l.In * l.Out
+	}
+	return 0
+}
+
+// Operations is the number of floating-point operations (a multiplication and
+// an addition are two) that the convolutions of the net need for an image of h x
+// w pixels, counted as direct convolutions: of a forward pass, and of a training
+// step, which needs as many again for the gradient of the weights that are
+// trained, and for that of the input where something before it is trained.
+func (n Net) Operations(h, w int) (forward, training float64) {
+	before := false // something is trained
+	for _, l := range n.Layers {
+		scale := l.Scale // of the pixels that each weight is multiplied with
+		if l.Kind == UpConv {
+			scale *= l.Stride
+		}
+		ops := 2 * float64(l.Weights()) * float64(h/scale) * float64(w/scale)
+		forward += ops
+		training += ops
+		if before {
+			training += ops
+		}
+		if ops > 0 && !l.Frozen {
+			training += ops
+			before = true
+		}
+	}
+	return forward, training
+}
