@@ -22,7 +22,7 @@ var arrows = []struct{ from, to string }{
 	{"internal/train", "internal/event internal/predict data internal/imagefile model model/arch internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/event", "internal/imagefile internal/metric"},
 	{"internal/onnx", "model model/arch internal/protobuf"},
-	{"model", "model/arch internal/op internal/kernel"},
+	{"model", "model/arch internal/predict internal/checkpoint internal/imagefile internal/op internal/kernel"},
 	{"internal/predict", "internal/imagefile"},
 	{"loss", "loss/scheme internal/op"},
 	{"internal/op", "internal/kernel"},
