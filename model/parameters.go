@@ -108,19 +108,25 @@ func (p *Parameters) Transfer(from Source) (classes int, err error) {
 func load(list []*Parameter, from Source) error {
 	var errs []error
 	for _, q := range list {
-		switch shape, _, ok := from(q.Name); {
-		case !ok:
-			errs = append(errs, fmt.Errorf("model: tensor %s is missing", q.Name))
-		case !slices.Equal(shape, q.TorchShape()):
-			errs = append(errs, fmt.Errorf("model: tensor %s has shape %v, want %v", q.Name, shape, q.TorchShape()))
-		}
+		errs = append(errs, fit(q.Tensor, from))
 	}
-	if errs != nil {
-		return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	for _, q := range list {
 		_, values, _ := from(q.Name)
 		q.FromTorch(q.Value, values)
+	}
+	return nil
+}
+
+// fit reports whether a source has a tensor in the shape that the net needs.
+func fit(t arch.Tensor, from Source) error {
+	switch shape, _, ok := from(t.Name); {
+	case !ok:
+		return fmt.Errorf("model: tensor %s is missing", t.Name)
+	case !slices.Equal(shape, t.TorchShape()):
+		return fmt.Errorf("model: tensor %s has shape %v, want %v", t.Name, shape, t.TorchShape())
 	}
 	return nil
 }

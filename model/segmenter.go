@@ -87,20 +87,21 @@ func readRecipe(c *checkpoint.Checkpoint) (recipe, error) {
 	if errs != nil {
 		return r, errors.Join(errs...)
 	}
-	// The deepest tensor is the largest one, and the head tells the classes.
-	deepest := r.Model.BaseChannels << r.Model.Depth
-	for _, want := range []struct {
-		name  string
-		shape []int
-	}{
-		{fmt.Sprintf("encoder.%d.conv2.weight", r.Model.Depth), []int{deepest, deepest, 3, 3}},
-		{"head.weight", []int{classes, r.Model.BaseChannels, 1, 1}},
-	} {
-		if t, ok := c.Tensor(want.name); !ok || !slices.Equal(t.Shape, want.shape) {
-			errs = append(errs, fmt.Errorf("tensor %s has shape %v, want %v by the config", want.name, t.Shape, want.shape))
-		}
+	net, err := arch.Describe(r.Model, imageChannels, classes)
+	if err != nil {
+		return r, fmt.Errorf("config: %w", err)
+	}
+	for _, t := range net.Tensors() {
+		errs = append(errs, fit(t, source(c)))
 	}
 	return r, errors.Join(errs...)
+}
+
+func source(c *checkpoint.Checkpoint) Source {
+	return func(name string) ([]int, []float32, bool) {
+		t, ok := c.Tensor(name)
+		return t.Shape, t.Data, ok
+	}
 }
 
 func newSegmenter(c *checkpoint.Checkpoint) (*Segmenter, error) {
@@ -112,10 +113,7 @@ func newSegmenter(c *checkpoint.Checkpoint) (*Segmenter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := params.Load(func(name string) ([]int, []float32, bool) {
-		t, ok := c.Tensor(name)
-		return t.Shape, t.Data, ok
-	}); err != nil {
+	if err := params.Load(source(c)); err != nil {
 		return nil, err
 	}
 	engine, err := NewEngine(0, "auto")

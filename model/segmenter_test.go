@@ -161,9 +161,9 @@ func TestSegmenterRefuses(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	for _, tc := range []struct{ name, old, new, want string }{
 		{"no YAML", "data: {", "data: [", "config: yaml: "},
-		{"wider than its tensors", "base_channels: 3", "base_channels: 1024", "tensor encoder.2.conv2.weight has shape [12 12 3 3], want [4096 4096 3 3] by the config"},
-		{"deeper than its tensors", "depth: 2", "depth: 3", "tensor encoder.3.conv2.weight has shape [], want [24 24 3 3] by the config"},
-		{"more classes", "[sky,", "[cloud, sky,", "tensor head.weight has shape [3 3 1 1], want [4 3 1 1] by the config"},
+		{"wider than its tensors", "base_channels: 3", "base_channels: 1024", "model: tensor encoder.0.conv1.weight has shape [3 3 3 3], want [1024 3 3 3]"},
+		{"deeper than its tensors", "depth: 2", "depth: 3", "model: tensor encoder.3.conv1.weight is missing"},
+		{"more classes", "[sky,", "[cloud, sky,", "model: tensor head.weight has shape [3 3 1 1], want [4 3 1 1]"},
 		{"no classes", "classes: [sky, ground, tree], ", "", "config: data.classes has 0 names, want 1..255"},
 		{"no size", "size: [16, 24], ", "", "config: data.size = [0, 0], want multiples of 4 (2^model.depth)"},
 		{"an odd size", "[16, 24]", "[16, 25]", "config: data.size = [16, 25], want multiples of 4 (2^model.depth)"},
