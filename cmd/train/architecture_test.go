@@ -14,13 +14,14 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile"},
+	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile"},
 	{"internal/run", "internal/durable internal/config internal/report internal/predict internal/train data model loss internal/kernel internal/checkpoint"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/config", "configs data model/arch loss/scheme internal/solver internal/checkpoint"},
 	{"internal/report", "internal/event data internal/imagefile internal/metric internal/protobuf internal/durable"},
 	{"internal/train", "internal/event internal/predict data internal/imagefile model model/arch internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/event", "internal/imagefile internal/metric"},
+	{"internal/pytorch", "model/arch"},
 	{"internal/onnx", "model model/arch internal/protobuf"},
 	{"model", "model/arch internal/predict internal/checkpoint internal/imagefile internal/op internal/kernel"},
 	{"internal/predict", "internal/imagefile"},

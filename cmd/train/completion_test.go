@@ -27,7 +27,7 @@ func TestComplete(t *testing.T) {
 		{"evaluate ", ":4"},
 		{"predict --input ", ":0"},
 		{"export --out ", ":0"},
-		{"export --format ", "safetensors onnx :4"},
+		{"export --format ", "safetensors pytorch onnx :4"},
 		{"synth --seed ", ":4"},
 		{"inspect ", "safetensors :8"},
 		{"completion z", "zsh :4"},

@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/onnx"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/pytorch"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
@@ -20,24 +23,30 @@ func (p *program) export() *cobra.Command {
 		Long: `Write a checkpoint's net for other programs.
 
 safetensors: weights and running statistics in PyTorch's names and layouts, bit
-for bit, without the optimizer's state. onnx: a model for ONNX Runtime, which
+for bit, without the optimizer's state. pytorch: --out unet.py is a Python module
+with the net, for PyTorch alone, and unet.safetensors beside it has its weights:
+net = unet.load() takes (N,3,H,W) in 0..1 and gives logits. onnx: a model for ONNX Runtime, which
 takes image, float32 (N,H,W,3) in 0..1, and gives probabilities (N,H,W,classes)
 and mask (N,H,W), for any N and all H and W that are multiples of 2^model.depth.`,
 		Example: `  train export --checkpoint best.safetensors --out unet.safetensors
+  train export --checkpoint best.safetensors --format pytorch --out unet.py
   train export --checkpoint best.safetensors --format onnx --out unet.onnx`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "checkpoint", "out"); err != nil {
 				return err
 			}
-			if format != "safetensors" && format != "onnx" {
-				return usagef("--format %s: want safetensors or onnx", format)
+			switch {
+			case format != "safetensors" && format != "pytorch" && format != "onnx":
+				return usagef("--format %s: want safetensors, pytorch or onnx", format)
+			case format == "pytorch" && filepath.Ext(out) != ".py":
+				return usagef("--out %s: want a name that ends with .py for --format pytorch", out)
 			}
 			return p.runExport(path, format, out)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
-	cmd.Flags().StringVar(&format, "format", "safetensors", "what to write: `safetensors|onnx`")
+	cmd.Flags().StringVar(&format, "format", "safetensors", "what to write: `safetensors|pytorch|onnx`")
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write")
 	return cmd
 }
@@ -47,32 +56,47 @@ func (p *program) runExport(path, format, out string) error {
 	if err != nil {
 		return err
 	}
-	if a, err := os.Stat(path); err == nil {
-		if b, err := os.Stat(out); err == nil && os.SameFile(a, b) {
-			return usagef("--out %s: is the checkpoint itself", out)
+	weights := out
+	if format == "pytorch" {
+		weights = strings.TrimSuffix(out, ".py") + ".safetensors"
+	}
+	switch {
+	case sameFile(path, out):
+		return usagef("--out %s: is the checkpoint itself", out)
+	case sameFile(path, weights):
+		return usagef("--out %s: its weights would go to %s, which is the checkpoint itself", out, weights)
+	}
+	if format != "safetensors" {
+		if err := exportNet(saved, format, out); err != nil {
+			return err
 		}
 	}
-	if format == "onnx" {
-		err = exportONNX(saved, out)
-	} else {
+	if format != "onnx" {
 		saved.DropOptimizerState()
-		err = checkpoint.Write(out, saved.Checkpoint)
+		if err := checkpoint.Write(weights, saved.Checkpoint); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	if weights != out {
+		out += " and " + weights
 	}
 	_, err = fmt.Fprintf(p.stdout, "the net of %s is written to %s\n", path, out)
 	return err
 }
 
-// exportONNX writes the net as an ONNX model.
-func exportONNX(saved *run.Saved, out string) error {
+// exportNet writes the net as an ONNX model or as a Python module.
+func exportNet(saved *run.Saved, format, out string) error {
 	params, err := saved.Parameters()
 	if err != nil {
 		return err
 	}
 	cfg := saved.Config.Data
-	file, err := onnx.Marshal(params, cfg.Classes, cfg.Size, cfg.Patches == 0)
+	var file []byte
+	if format == "onnx" {
+		file, err = onnx.Marshal(params, cfg.Classes, cfg.Size, cfg.Patches == 0)
+	} else {
+		file, err = pytorch.Module(params.Net, cfg.Classes, cfg.Size)
+	}
 	if err != nil {
 		return err
 	}
@@ -80,4 +104,14 @@ func exportONNX(saved *run.Saved, out string) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	return nil
+}
+
+// sameFile reports whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }

@@ -36,14 +36,10 @@ func script(t *testing.T, path ...string) string {
 	return full
 }
 
-// What `predict` writes for an image is what ONNX Runtime makes of it by the file
-// that `export` writes.
-func TestExportedONNXPredictsWhatPredictDoes(t *testing.T) {
-	interpreter, compare := python(t, "onnxruntime"), script(t, "..", "..", "internal", "onnx", "testdata", "onnx.py")
-	inFolder(t)
-	must(t, tiny("--quiet", "--epochs", "5", "--set", "optimizer.lr=0.05")...)
-	must(t, "export", "--checkpoint", best, "--format", "onnx", "--out", "unet.onnx")
-
+// predictPhoto draws photo.png, the same as an array photo.npy, and lets `predict`
+// write its probabilities to masks/photo.npy.
+func predictPhoto(t *testing.T) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	picture, pixels := image.NewNRGBA(image.Rect(0, 0, 16, 16)), []float32{}
 	for i := range picture.Pix {
@@ -65,6 +61,17 @@ func TestExportedONNXPredictsWhatPredictDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, "predict", "--checkpoint", best, "--input", "photo.png", "--out", "masks", "--probabilities")
+}
+
+// What `predict` writes for an image is what ONNX Runtime makes of it by the file
+// that `export` writes.
+func TestExportedONNXPredictsWhatPredictDoes(t *testing.T) {
+	interpreter, compare := python(t, "onnxruntime"), script(t, "..", "..", "internal", "onnx", "testdata", "onnx.py")
+	inFolder(t)
+	must(t, tiny("--quiet", "--epochs", "5", "--set", "optimizer.lr=0.05")...)
+	must(t, "export", "--checkpoint", best, "--format", "onnx", "--out", "unet.onnx")
+
+	predictPhoto(t)
 
 	out, err := exec.Command(interpreter, compare, "unet.onnx", "photo.npy", "masks/photo.npy").CombinedOutput()
 	if err != nil {
@@ -75,5 +82,41 @@ func TestExportedONNXPredictsWhatPredictDoes(t *testing.T) {
 	var differ int
 	if _, err := fmt.Sscan(line, &difference, &differ); err != nil || !(difference <= 1e-4) || differ > 0 {
 		t.Errorf("%s: want probabilities within 1e-4 and no pixel of the mask that differs (%v)", out, err)
+	}
+}
+
+// What `predict` writes for an image is what PyTorch makes of it by the module and
+// the weights that `export` writes; the same weights are in the checkpoint.
+func TestExportedModulePredictsWhatPredictDoes(t *testing.T) {
+	interpreter := python(t, "torch, numpy")
+	inFolder(t)
+	must(t, tiny("--quiet", "--epochs", "5", "--set", "optimizer.lr=0.05", "--set", "model.norm=none", "--set", "model.up=nearest")...)
+	if out := must(t, "export", "--checkpoint", best, "--format", "pytorch", "--out", "unet.py"); out != "the net of "+best+" is written to unet.py and unet.safetensors\n" {
+		t.Errorf("export printed %q", out)
+	}
+	predictPhoto(t)
+	const compare = `
+import sys, numpy, torch, unet
+image = torch.from_numpy(numpy.load("photo.npy")).permute(0, 3, 1, 2)
+for net in unet.load(), unet.load(sys.argv[1]):
+    with torch.no_grad():
+        p = net(image).softmax(1).permute(0, 2, 3, 1)[0]
+    print(abs(p.numpy() - numpy.load("masks/photo.npy")).max())
+`
+	out, err := exec.Command(interpreter, "-c", compare, best).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var module, checkpoint float64
+	if _, err := fmt.Sscan(string(out), &module, &checkpoint); err != nil || !(module <= 1e-4) || checkpoint != module {
+		t.Errorf("probabilities differ by %s, want at most 1e-4, the same for both files (%v)", out, err)
+	}
+
+	if err := os.Link(best, "best.safetensors"); err != nil {
+		t.Fatal(err)
+	}
+	o := command(t, "export", "--checkpoint", best, "--format", "pytorch", "--out", "best.py")
+	if want := "its weights would go to best.safetensors, which is the checkpoint itself"; o.code != 2 || !strings.Contains(o.stderr, want) {
+		t.Errorf("exit code %d, want 2\n%swant %s", o.code, o.stderr, want)
 	}
 }

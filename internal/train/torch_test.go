@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/pytorch"
 )
 
 // python finds an interpreter that has torch, and skips the test where there is none.
@@ -25,7 +27,7 @@ func python(t *testing.T) string {
 	return ""
 }
 
-// A checkpoint of a trained net, loaded into the same net in PyTorch, gives the
+// A checkpoint of a trained net, loaded into the module of its net, gives the
 // same logits there; and a training step the same loss and gradients.
 func TestCheckpointGivesTheSameNetInPyTorch(t *testing.T) {
 	interpreter := python(t)
@@ -97,13 +99,22 @@ func compareWithPyTorch(t *testing.T, interpreter string, freeze []string) {
 			add("gradient."+p.Name, p.ToTorch(p.Grad), p.TorchShape()...)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "expected.safetensors")
-	if err := checkpoint.Write(path, expected); err != nil {
+	folder := t.TempDir()
+	if err := checkpoint.Write(filepath.Join(folder, "expected.safetensors"), expected); err != nil {
+		t.Fatal(err)
+	}
+	module, err := pytorch.Module(s.Params.Net, []string{"a", "b", "c", "d"}, [2]int{h, w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "unet.py"), module, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(s.Folder.Dir, "last.safetensors"), filepath.Join(folder, "unet.safetensors")); err != nil {
 		t.Fatal(err)
 	}
 
-	args := append([]string{filepath.Join("testdata", "parity.py"), filepath.Join(s.Folder.Dir, "last.safetensors"), path}, freeze...)
-	cmd := exec.Command(interpreter, args...)
+	cmd := exec.Command(interpreter, filepath.Join("..", "pytorch", "testdata", "parity.py"), folder+":"+strings.Join(freeze, ","))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -111,8 +122,8 @@ func compareWithPyTorch(t *testing.T, interpreter string, freeze []string) {
 		t.Fatalf("%v: %s", err, stderr.String())
 	}
 	differences := strings.Fields(string(out))
-	if len(differences) != 3 {
-		t.Fatalf("parity.py printed %q, want three numbers", out)
+	if len(differences) != 4 {
+		t.Fatalf("parity.py printed %q, want four numbers", out)
 	}
 	for i, what := range []string{"logits", "loss", "gradients"} {
 		d, err := strconv.ParseFloat(differences[i], 64)

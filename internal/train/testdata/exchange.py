@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-import parity
+import reference
 
 
 def save(state, path):
@@ -30,10 +30,10 @@ def save(state, path):
 if sys.argv[1] == "make":
     out, classes, base, depth = sys.argv[2], *map(int, sys.argv[3:])
     torch.manual_seed(1)
-    net = parity.UNet(3, classes, base, depth)
+    net = reference.UNet(3, classes, base, depth)
     with torch.no_grad():
         net.train()(torch.rand(4, 3, 16, 16))
     save(net.state_dict(), out)
 else:
     for path, out in zip(sys.argv[2::2], sys.argv[3::2]):
-        save(parity.fit(parity.load(path)).state_dict(), out)
+        save(reference.fit(reference.load(path)).state_dict(), out)

@@ -20,7 +20,7 @@ def peer(base, batch, steps, threads, bfloat16):
     import torch
     import torch.nn.functional as F
 
-    from parity import UNet
+    from reference import UNet
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
