@@ -3,16 +3,17 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/train ./cmd/train && mkdir -p /out/app/data /out/app/runs
+ARG REVISION
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X main.revision=$REVISION" -o /out/unet ./cmd/train && mkdir -p /out/app/data /out/app/runs
 RUN CGO_ENABLED=0 .ci/licenses /out/licenses
 
 FROM scratch
-COPY --from=build /out/train /train
+COPY --from=build /out/unet /unet
 COPY --from=build /out/licenses /licenses
 COPY --from=build --chown=65532:65532 /out/app /app
 COPY configs /app/configs
 USER 65532:65532
 WORKDIR /app
 VOLUME ["/app/data", "/app/runs"]
-ENTRYPOINT ["/train"]
+ENTRYPOINT ["/unet"]
 CMD ["--config", "configs/unet.yaml"]

@@ -21,7 +21,7 @@ func (p *program) bench() *cobra.Command {
 medians after warm-up. GFLOP/s count the convolutions as direct ones, and are compared with those of
 a large matrix product by the same kernel: Winograd's algorithm, which needs a quarter of the
 multiplications, goes beyond 100%.`,
-		Example: "  train bench --set model.base_channels=16 --steps 20 --json",
+		Example: p.named("  PROGRAM bench --set model.base_channels=16 --steps 20 --json"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if steps < 1 {

@@ -26,7 +26,7 @@ func (p *program) check() *cobra.Command {
 		Long: `Read every image and mask of the training, validation and test set as a training
 would, and go on after a fault, so that all can be mended at once. Faults and
 warnings go to stderr, what is fine to stdout. Exit code 1: there are faults.`,
-		Example: "  train check --config unet.yaml --set data.train=DIR",
+		Example: p.named("  PROGRAM check --config unet.yaml --set data.train=DIR"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "config"); err != nil {

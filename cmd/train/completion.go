@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -16,9 +15,9 @@ func (p *program) completion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print a script that makes a shell complete commands, flags, files and keys",
-		Example: `  source <(train completion bash)
-  train completion zsh > "${fpath[1]}/_train"
-  train completion fish | source`,
+		Example: p.named(`  source <(PROGRAM completion bash)
+  PROGRAM completion zsh > "${fpath[1]}/_PROGRAM"
+  PROGRAM completion fish | source`),
 		ValidArgs: shells,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(shells, args[0]) {
@@ -28,7 +27,6 @@ func (p *program) completion() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
-			root.Use = cmp.Or(p.name, root.Name()) // the shell completes for the name that the program has
 			switch args[0] {
 			case "bash":
 				return root.GenBashCompletionV2(p.stdout, true)

@@ -33,7 +33,7 @@ from one confusion matrix over all images. Net, data and loss are those of the
 configuration in the checkpoint. Images are measured at data.size as in training;
 with --tile at their own size, from what predict --tile makes of them. --tile and
 --tta give no loss.`,
-		Example: "  train evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json",
+		Example: p.named("  PROGRAM evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "checkpoint"); err != nil {

@@ -28,9 +28,9 @@ with the net, for PyTorch alone, and unet.safetensors beside it has its weights:
 net = unet.load() takes (N,3,H,W) in 0..1 and gives logits. onnx: a model for ONNX Runtime, which
 takes image, float32 (N,H,W,3) in 0..1, and gives probabilities (N,H,W,classes)
 and mask (N,H,W), for any N and all H and W that are multiples of 2^model.depth.`,
-		Example: `  train export --checkpoint best.safetensors --out unet.safetensors
-  train export --checkpoint best.safetensors --format pytorch --out unet.py
-  train export --checkpoint best.safetensors --format onnx --out unet.onnx`,
+		Example: p.named(`  PROGRAM export --checkpoint best.safetensors --out unet.safetensors
+  PROGRAM export --checkpoint best.safetensors --format pytorch --out unet.py
+  PROGRAM export --checkpoint best.safetensors --format onnx --out unet.onnx`),
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "checkpoint", "out"); err != nil {

@@ -32,7 +32,7 @@ func examples(cmd *cobra.Command) (lines [][]string) {
 
 // Every command says what it does, with an example of which all flags are right.
 func TestHelp(t *testing.T) {
-	for _, cmd := range commands((&program{}).root()) {
+	for _, cmd := range commands((&program{name: "train"}).root()) {
 		t.Run(cmd.CommandPath(), func(t *testing.T) {
 			if cmd.Short == "" || cmd.Example == "" {
 				t.Fatalf("Short is %q, Example %q, want both", cmd.Short, cmd.Example)
@@ -45,7 +45,7 @@ func TestHelp(t *testing.T) {
 				if words[0] != "train" {
 					t.Errorf("%v: want it to begin with train", words)
 				}
-				found, args, err := (&program{}).root().Find(words[1:])
+				found, args, err := (&program{name: "train"}).root().Find(words[1:])
 				if err != nil {
 					t.Errorf("%v: %v", words, err)
 					continue
@@ -69,7 +69,7 @@ func TestExamples(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	write(t, "configs/unet.yaml", string(configs))
-	for _, cmd := range commands((&program{}).root()) {
+	for _, cmd := range commands((&program{name: "train"}).root()) {
 		if slices.Contains([]string{"completion", "schema", "synth", "version", "weights"}, cmd.Name()) {
 			for _, words := range examples(cmd) {
 				if must(t, words[1:]...) == "" {
@@ -87,16 +87,16 @@ func TestVersion(t *testing.T) {
 	if !strings.HasPrefix(b.Go, "go1.") || !strings.Contains(b.System, "/") || b.Kernel == "" || b.Kernel == "auto" {
 		t.Errorf("got %+v", b)
 	}
-	if got := must(t, "version"); got != b.String()+"\n" || !strings.HasPrefix(got, "train ") || !strings.Contains(got, "kernel "+b.Kernel) {
+	if got := must(t, "version"); got != "train "+b.String()+"\n" || !strings.Contains(got, "kernel "+b.Kernel) {
 		t.Errorf("got %q", got)
 	}
 	for _, tc := range []struct {
 		b    build
 		want string
 	}{
-		{build{"v1.2.3", "abc", false, "go1.26", "linux/arm64", "generic"}, "train v1.2.3, revision abc, go1.26 linux/arm64, kernel generic"},
-		{build{"(devel)", "abc", true, "go1.26", "linux/amd64", "avx2"}, "train (devel), revision abc (modified), go1.26 linux/amd64, kernel avx2"},
-		{build{"(devel)", "", false, "go1.26", "linux/amd64", "avx2"}, "train (devel), revision unknown, go1.26 linux/amd64, kernel avx2"},
+		{build{"v1.2.3", "abc", false, "go1.26", "linux/arm64", "generic"}, "v1.2.3, revision abc, go1.26 linux/arm64, kernel generic"},
+		{build{"(devel)", "abc", true, "go1.26", "linux/amd64", "avx2"}, "(devel), revision abc (modified), go1.26 linux/amd64, kernel avx2"},
+		{build{"(devel)", "", false, "go1.26", "linux/amd64", "avx2"}, "(devel), revision unknown, go1.26 linux/amd64, kernel avx2"},
 	} {
 		if got := tc.b.String(); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)

@@ -26,8 +26,8 @@ fits it, to stdout or a file: where the splits are, the classes or colours that 
 in the masks, an image size, a batch size. DIR has images/ and masks/ (or images.npy
 and masks.npy), or train/, val/ and test/ with them. Every file is read; a faulty one
 is named, and nothing is written. Class names come from DIR/classes.txt or labels.txt.`,
-		Example: `  train init --data photos --out photos.yaml
-  train --config photos.yaml`,
+		Example: p.named(`  PROGRAM init --data photos --out photos.yaml
+  PROGRAM --config photos.yaml`),
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "data"); err != nil {
@@ -78,7 +78,7 @@ func (p *program) runInit(ctx context.Context, dir, out string, schema bool) err
 	}
 	cfg.Loss.AllowAbsentClasses = slices.Contains(checked[0].Pixels, 0) // of the training set
 	name := cmp.Or(out, "FILE")
-	title := fmt.Sprintf("A UNet for the images in %s, by train init.\n\n  train check --config %s     is every file right?\n  train --config %s\n", dir, name, name)
+	title := fmt.Sprintf("A UNet for the images in %[1]s, by %[2]s init.\n\n  %[2]s check --config %[3]s     is every file right?\n  %[2]s --config %[3]s\n", dir, p.name, name)
 	if schema {
 		title = "yaml-language-server: $schema=" + schemaFile + "\n" + title
 	}
@@ -98,7 +98,7 @@ func (p *program) runInit(ctx context.Context, dir, out string, schema bool) err
 	if err := durable.WriteFile(out, text); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s written; next: train --config %s\n", out, out)
+	_, err = fmt.Fprintf(p.stdout, "%s written; next: %s --config %s\n", out, p.name, out)
 	return err
 }
 

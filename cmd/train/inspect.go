@@ -17,7 +17,7 @@ func (p *program) inspect() *cobra.Command {
 	return &cobra.Command{
 		Use:     "inspect FILE",
 		Short:   "Show what is in a checkpoint",
-		Example: "  train inspect runs/unet/checkpoints/last.safetensors",
+		Example: p.named("  PROGRAM inspect runs/unet/checkpoints/last.safetensors"),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("%s: %d arguments, want one checkpoint file", cmd.CommandPath(), len(args))

@@ -52,7 +52,7 @@ func main() {
 		if p.terminal != nil {
 			p.terminal.Close() // a second signal would leave the bar
 		}
-		fmt.Fprintln(p.stderr, "train: stopping; a second signal stops at once")
+		fmt.Fprintf(p.stderr, "%s: stopping; a second signal stops at once\n", p.name)
 		stop()
 	}()
 	p.clock.watch(func(stop func()) {
@@ -67,7 +67,7 @@ func main() {
 
 // program is the world of a command.
 type program struct {
-	name     string           // as which it was called, train if empty
+	name     string           // by which it was started
 	stdout   io.Writer        // results
 	stderr   io.Writer        // progress and errors
 	terminal *report.Terminal // stderr, where it is a terminal; else nil
@@ -86,14 +86,14 @@ const (
 // maxLines bounds the problems that are shown at once.
 const maxLines = 25
 
-// execute runs a command line and returns its exit code; errors are written to stderr, one a line.
+// execute runs a command line and returns its exit code; errors are written to stderr, one per line.
 func execute(ctx context.Context, args []string, p *program) (code int) {
 	defer func() {
 		if p.terminal != nil {
 			p.terminal.SetStatus("")
 		}
 		if r := recover(); r != nil {
-			fmt.Fprintf(p.stderr, "train: internal error: %v\n", r)
+			fmt.Fprintf(p.stderr, "%s: internal error: %v\n", p.name, r)
 			code = exitFailed
 		}
 	}()
@@ -107,10 +107,10 @@ func execute(ctx context.Context, args []string, p *program) (code int) {
 	}
 	lines := strings.Split(err.Error(), "\n") // several problems are several lines
 	for _, line := range lines[:min(len(lines), maxLines)] {
-		fmt.Fprintf(p.stderr, "%s %s\n", p.ink.Error("train:"), line)
+		fmt.Fprintf(p.stderr, "%s %s\n", p.ink.Error(p.name+":"), line)
 	}
 	if more := len(lines) - maxLines; more > 0 {
-		fmt.Fprintf(p.stderr, "%s and %d more\n", p.ink.Error("train:"), more)
+		fmt.Fprintf(p.stderr, "%s and %d more\n", p.ink.Error(p.name+":"), more)
 	}
 	var usage run.UsageError
 	switch {
@@ -126,6 +126,9 @@ func execute(ctx context.Context, args []string, p *program) (code int) {
 func usage(err error) error { return run.Usage(err) }
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
+
+// named puts the name by which the program was started in place of PROGRAM.
+func (p *program) named(text string) string { return strings.ReplaceAll(text, "PROGRAM", p.name) }
 
 // noArguments refuses arguments that are no flags.
 func noArguments(cmd *cobra.Command, args []string) error {

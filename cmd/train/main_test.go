@@ -36,7 +36,7 @@ func command(t *testing.T, args ...string) outcome {
 
 func commandContext(ctx context.Context, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	code := execute(ctx, args, &program{stdout: &stdout, stderr: &stderr})
+	code := execute(ctx, args, &program{name: "train", stdout: &stdout, stderr: &stderr})
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -334,7 +334,7 @@ func onTerminal(text string, do func()) (p *program, shown *bytes.Buffer) {
 		}
 		return shown.Write(b)
 	}), func() int { return 80 })
-	return &program{stdout: &bytes.Buffer{}, stderr: terminal, terminal: terminal}, shown
+	return &program{name: "train", stdout: &bytes.Buffer{}, stderr: terminal, terminal: terminal}, shown
 }
 
 type writerFunc func(b []byte) (int, error)

@@ -29,8 +29,8 @@ func (p *program) predict() *cobra.Command {
 folder is an 8-bit paletted mask of class indices of the image's own size. The
 image is resized to data.size and its probabilities back; with --tile, and always
 for a net that was trained on patches, its resolution is kept.`,
-		Example: `  train predict --checkpoint best.safetensors --input photos --out masks --overlay
-  train predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta`,
+		Example: p.named(`  PROGRAM predict --checkpoint best.safetensors --input photos --out masks --overlay
+  PROGRAM predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta`),
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "checkpoint", "input", "out"); err != nil {

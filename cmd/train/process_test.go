@@ -191,7 +191,7 @@ func metrics(t *testing.T, run string) string {
 // to stderr: in the middle of the run, before it goes on.
 func when(ctx context.Context, do map[string]func(), args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	code := execute(ctx, args, &program{stdout: &stdout, stderr: writerFunc(func(b []byte) (int, error) {
+	code := execute(ctx, args, &program{name: "train", stdout: &stdout, stderr: writerFunc(func(b []byte) (int, error) {
 		for text, f := range do {
 			if bytes.HasPrefix(b, []byte(text)) {
 				f()

@@ -20,7 +20,7 @@ func (p *program) report() *cobra.Command {
 		Short: "Draw the pictures and the page of a run folder anew",
 		Long: `Draw curves.png, classes.png, confusion.png and report.html anew, from config.yaml,
 metrics.csv, log.jsonl and samples/ of a run folder. Training does the same after each epoch.`,
-		Example: "  train report --out runs/unet",
+		Example: p.named("  PROGRAM report --out runs/unet"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "out"); err != nil {
@@ -46,7 +46,7 @@ func (p *program) runReport(out string) error {
 	if err != nil {
 		return err
 	}
-	if err := run.Pages(out, cfg).Write(); err != nil {
+	if err := run.Pages(out, cfg, p.name).Write(); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.stdout, filepath.Join(out, "report.html"))

@@ -11,14 +11,14 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
-// root is `train`, which trains.
+// root is the program without a subcommand, which trains.
 func (p *program) root() *cobra.Command {
 	var settings settings
 	var out, resume string
 	var epochs int
-	var quiet bool
+	var quiet, version bool
 	cmd := &cobra.Command{
-		Use:   "train --config FILE",
+		Use:   p.name + " --config FILE",
 		Short: "Train a UNet for semantic segmentation",
 		Long: `Train a UNet for semantic segmentation.
 
@@ -27,13 +27,16 @@ The configuration comes from the defaults, the file, environment variables
 The run folder gets config.yaml, metrics.csv, log.jsonl, tensorboard/ (for
 tensorboard --logdir), checkpoints/, pictures and report.html. An interrupted
 training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
-		Example: `  train --config unet.yaml
-  train --config camvid --set data.train=DIR/train --set data.val=DIR/val --out runs/camvid
-  train --config unet.yaml --resume auto --epochs 20`,
+		Example: p.named(`  PROGRAM --config unet.yaml
+  PROGRAM --config camvid --set data.train=DIR/train --set data.val=DIR/val --out runs/camvid
+  PROGRAM --config unet.yaml --resume auto --epochs 20`),
 		Args:          noArguments,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return p.runVersion(false)
+			}
 			if err := required(cmd, "config"); err != nil {
 				return err
 			}
@@ -55,6 +58,7 @@ training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
 	flags.StringVar(&out, "out", "", "run folder `DIR`, overrides out")
 	flags.StringVar(&resume, "resume", "", "go on from a checkpoint `FILE`, or from the last one of the run folder with auto")
 	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides train.epochs")
+	flags.BoolVar(&version, "version", false, "print what version prints")
 	flags.BoolVar(&quiet, "quiet", false, "no progress, only warnings and results")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	cmd.AddCommand(p.init(), p.check(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
@@ -87,7 +91,7 @@ func (p *program) console(quiet bool) *report.Console {
 }
 
 func (p *program) train(ctx context.Context, cfg config.Config, resume string, console *report.Console) error {
-	result, err := run.Training{Config: cfg, Resume: resume, Console: console, Now: p.clock.now}.Train(ctx)
+	result, err := run.Training{Config: cfg, Resume: resume, Console: console, Program: p.name, Now: p.clock.now}.Train(ctx)
 	if err != nil || result.Confusion == nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func (p *program) schema() *cobra.Command {
 server completes and checks the keys of a file that begins with the line
 
   # yaml-language-server: $schema=unet.schema.json`,
-		Example: "  train schema > unet.schema.json",
+		Example: p.named("  PROGRAM schema > unet.schema.json"),
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := p.stdout.Write(config.JSONSchema())

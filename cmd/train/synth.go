@@ -16,7 +16,7 @@ func (p *program) synth() *cobra.Command {
 		Use:     "synth --out DIR",
 		Short:   "Write the synthetic set as a folder data set",
 		Long:    "Write the first images of the synthetic training set as DIR/images and DIR/masks.",
-		Example: "  train synth --out shapes --count 100",
+		Example: p.named("  PROGRAM synth --out shapes --count 100"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "out"); err != nil {

@@ -15,23 +15,29 @@ func (p *program) version() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print what the program was built from, and the instruction set it chooses here",
-		Example: "  train version --json",
+		Example: p.named("  PROGRAM version --json"),
 		Args:    noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			b, err := newBuild()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return writeJSON(p.stdout, b)
-			}
-			_, err = fmt.Fprintln(p.stdout, b)
-			return err
-		},
+		RunE:    func(*cobra.Command, []string) error { return p.runVersion(asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
+
+func (p *program) runVersion(asJSON bool) error {
+	b, err := newBuild()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(p.stdout, b)
+	}
+	_, err = fmt.Fprintln(p.stdout, p.name, b)
+	return err
+}
+
+// revision is for builds outside a git checkout, such as that of the image:
+// -ldflags "-X main.revision=..." sets it.
+var revision string
 
 // build is the JSON of `version`.
 type build struct {
@@ -48,7 +54,7 @@ func newBuild() (build, error) {
 	if err != nil {
 		return build{}, err
 	}
-	b := build{Version: "(devel)", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Kernel: engine.Kernel()}
+	b := build{Version: "(devel)", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Kernel: engine.Kernel(), Revision: revision}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b, nil
@@ -67,7 +73,7 @@ func newBuild() (build, error) {
 	return b, nil
 }
 
-// String is one line.
+// String is one line, without the program's name.
 func (b build) String() string {
 	revision := b.Revision
 	if revision == "" {
@@ -76,5 +82,5 @@ func (b build) String() string {
 	if b.Modified {
 		revision += " (modified)"
 	}
-	return fmt.Sprintf("train %s, revision %s, %s %s, kernel %s", b.Version, revision, b.Go, b.System, b.Kernel)
+	return fmt.Sprintf("%s, revision %s, %s %s, kernel %s", b.Version, revision, b.Go, b.System, b.Kernel)
 }

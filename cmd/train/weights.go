@@ -18,7 +18,7 @@ func (p *program) weights() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "weights --config FILE",
 		Short:   "Count the classes of the training set and print their weights",
-		Example: "  train weights --config unet.yaml --set loss.class_weights=enet",
+		Example: p.named("  PROGRAM weights --config unet.yaml --set loss.class_weights=enet"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "config"); err != nil {

@@ -84,7 +84,7 @@ func (p *Pages) writePage(h *history) error {
 		Classes:   p.classRows(h),
 		Columns:   h.columns,
 		Config:    string(p.Config),
-		Reproduce: fmt.Sprintf("train --config %s --out %s", quote(filepath.Join(p.Dir, "config.yaml")), quote(strings.TrimRight(p.Dir, "/")+"-again")),
+		Reproduce: fmt.Sprintf("%s --config %s --out %s", quote(p.Program), quote(filepath.Join(p.Dir, "config.yaml")), quote(strings.TrimRight(p.Dir, "/")+"-again")),
 	}
 	last := h.rows[len(h.rows)-1]
 	view.Done = fmt.Sprintf("Epoch %d", last.epoch())

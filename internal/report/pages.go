@@ -25,6 +25,7 @@ type Pages struct {
 	Palette color.Palette // one colour per class
 	Size    [2]int        // height, width of the samples
 	Config  []byte        // YAML
+	Program string        // name by which the program was started, for the command that repeats the run
 
 	unwritten *event.Evaluated
 }

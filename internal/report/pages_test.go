@@ -70,7 +70,7 @@ func sampled(t testing.TB, epoch, wrong int) event.Evaluated {
 
 // runFolder is the recorders that make a run folder.
 func runFolder(dir string) (report.Recorders, *report.Pages) {
-	pages := &report.Pages{Dir: dir, Classes: pageClasses, Palette: pagePalette, Size: [2]int{4, 8}, Config: []byte("out: <here>\n")}
+	pages := &report.Pages{Dir: dir, Classes: pageClasses, Palette: pagePalette, Size: [2]int{4, 8}, Config: []byte("out: <here>\n"), Program: "unet"}
 	return report.Recorders{
 		&report.Table{Path: filepath.Join(dir, "metrics.csv"), Classes: pageClasses},
 		&report.Log{Path: filepath.Join(dir, "log.jsonl"), Now: time.Now, Classes: pageClasses},
@@ -130,7 +130,7 @@ func TestPages(t *testing.T) {
 			`<dt>best mean IoU</dt><dd><data value="0.571429">0.5714</data> <small>epoch 1</small>`,
 			`<data value="7763140">7,763,140</data>`,
 			`<data value="0.75">75.00 %</data>`, // 750 of 1000 training pixels
-			`<pre>train --config &#39;`,
+			`<pre>unet --config &#39;`,
 		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page lacks %s", want)

@@ -24,6 +24,8 @@ type Training struct {
 	Resume string
 	// Console is told of progress, and of what differs from what may be expected.
 	Console *report.Console
+	// Program is the name by which the program was started.
+	Program string
 	// Now is the clock of speeds and durations.
 	Now func() time.Time
 }
@@ -180,12 +182,12 @@ func (t Training) recorders(out *Folder, cfg config.Config) report.Recorders {
 		&report.TensorBoard{Dir: out.path("tensorboard"), Now: time.Now, Classes: classes, Palette: palette},
 	}
 	if cfg.Report.Pictures {
-		recorders = append(recorders, Pages(out.dir, cfg)) // from what the others have written
+		recorders = append(recorders, Pages(out.dir, cfg, t.Program)) // from what the others have written
 	}
 	return recorders
 }
 
-// Pages draws the run of a folder.
-func Pages(dir string, cfg config.Config) *report.Pages {
-	return &report.Pages{Dir: dir, Classes: cfg.Data.Classes, Palette: data.Colors(cfg.Data), Size: cfg.Data.Size, Config: cfg.YAML()}
+// Pages draws the run of a folder; program is the name of the program on the page.
+func Pages(dir string, cfg config.Config, program string) *report.Pages {
+	return &report.Pages{Dir: dir, Classes: cfg.Data.Classes, Palette: data.Colors(cfg.Data), Size: cfg.Data.Size, Config: cfg.YAML(), Program: program}
 }
