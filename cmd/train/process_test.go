@@ -66,6 +66,7 @@ func start(t *testing.T, environ []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self, args...), ended: make(chan struct{})}
+	p.cmd.Args[0] = "train"
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), environ...)
 	p.cmd.Stderr = &p.stderr
 	if err := p.cmd.Start(); err != nil {

@@ -35,6 +35,7 @@ func onPTY(t *testing.T, columns uint16, environ []string, args ...string) (p *p
 		t.Fatal(err)
 	}
 	p = &process{cmd: exec.Command(self, args...), ended: make(chan struct{})}
+	p.cmd.Args[0] = "train"
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1", "TERM=xterm", "NO_COLOR="), environ...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = screen, screen, screen
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
