@@ -26,10 +26,13 @@ var arrows = []struct{ from, to string }{
 	{"model", "model/arch internal/predict internal/checkpoint internal/imagefile internal/op internal/kernel"},
 	{"internal/predict", "internal/imagefile"},
 	{"loss", "loss/scheme internal/op"},
-	{"internal/op", "internal/kernel"},
-	{"internal/solver", "internal/kernel"},
-	{"internal/kernel", ""},
-	{"internal/kernel/asm", ""}, // generates assembly
+	{"internal/op", "internal/kernel internal/kernel/memory"},
+	{"internal/solver", "internal/kernel internal/kernel/memory"},
+	{"internal/kernel", "internal/kernel/simd internal/kernel/parallel internal/kernel/memory"},
+	{"internal/kernel/simd", ""},
+	{"internal/kernel/simd/asm", ""}, // generates assembly
+	{"internal/kernel/parallel", ""},
+	{"internal/kernel/memory", ""},
 	{"internal/metric", "internal/imagefile"},
 	{"internal/protobuf", ""},
 	{"model/arch", ""},

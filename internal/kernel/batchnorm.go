@@ -1,6 +1,11 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+)
 
 // BatchNorm normalises the channels of x (M, C) by their statistics over the M
 // rows (Ioffe and Szegedy, "Batch Normalization", 2015):
@@ -34,7 +39,7 @@ type Moments struct{ sum, square []float64 }
 
 // countMoments finds those of x (M, channels), summed in float64.
 func (e *Engine) countMoments(m *Moments, x []float32, channels int) {
-	sum, square := e.sumColumns(len(x)/channels, &columns{x: x, stride: channels}, moments)
+	sum, square := e.sumColumns(len(x)/channels, &simd.Columnwise{X: x, Stride: channels}, simd.Moments)
 	m.sum, m.square = append(m.sum[:0], sum...), append(m.square[:0], square...)
 }
 
@@ -42,13 +47,13 @@ func (e *Engine) countMoments(m *Moments, x []float32, channels int) {
 // on the way: then they need not be read once more. Those of a tile are summed
 // in float32, those of all tiles in float64.
 func (e *Engine) countsMoments(s ConvShape) bool {
-	return e.isa.countsMoments && e.prefersWinograd(s) && s.Out%maxLanes == 0 && s.H%tileSide == 0 && s.W%tileSide == 0
+	return e.isa.OutputMoments && e.prefersWinograd(s) && s.Out%simd.MaxVector == 0 && s.H%simd.OutputTile == 0 && s.W%simd.OutputTile == 0
 }
 
 // addUp sets m to the sums of what the pieces have counted, in their order: for
 // each group of so many channels, their sums and behind these their squares.
 func (m *Moments) addUp(counts []float64, channels, group int) {
-	m.sum, m.square = grow(&m.sum, channels), grow(&m.square, channels)
+	m.sum, m.square = memory.Grow(&m.sum, channels), memory.Grow(&m.square, channels)
 	clear(m.sum)
 	clear(m.square)
 	for ; len(counts) > 0; counts = counts[2*channels:] {
@@ -62,7 +67,7 @@ func (m *Moments) addUp(counts []float64, channels, group int) {
 
 // inverseScale gives gamma / sqrt(variance + epsilon) in e.rows.
 func (e *Engine) inverseScale(gamma, variance []float32, epsilon float32) []float32 {
-	scale := grow(&e.rows, 3*len(gamma))[:len(gamma)]
+	scale := memory.Grow(&e.rows, 3*len(gamma))[:len(gamma)]
 	for i, g := range gamma {
 		scale[i] = float32(float64(g) / math.Sqrt(float64(variance[i])+float64(epsilon)))
 	}
@@ -77,7 +82,7 @@ func (e *Engine) Scale(y, x, scale []float32) {
 
 // zeroRow is zero for each of so many channels, until e.rows is used again.
 func (e *Engine) zeroRow(channels int) []float32 {
-	zero := grow(&e.rows, channels)
+	zero := memory.Grow(&e.rows, channels)
 	clear(zero)
 	return zero
 }
@@ -86,20 +91,20 @@ func (e *Engine) zeroRow(channels int) []float32 {
 // taken first because x*scale - centre*scale would lose the digits that a large
 // mean shares with x.
 func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
-	whole := &columns{y: y, x: x, centre: centre, scale: scale, shift: shift, floor: floor(relu), stride: len(scale), past: pastUnless(y, x)}
-	e.Share(len(x)/len(scale), whole.grain(), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, affine) })
+	whole := &simd.Columnwise{Y: y, X: x, Centre: centre, Scale: scale, Shift: shift, Floor: floor(relu), Stride: len(scale), NonTemporal: pastUnless(y, x)}
+	e.pool.Steal(len(x)/len(scale), grain(whole), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, simd.Affine) })
 }
 
 // sumColumns runs moments or gradMoments over m rows of c: the sums of each
 // piece are added in the order of the pieces.
-func (e *Engine) sumColumns(m int, c *columns, loop int) (sum, product []float64) {
-	size := padded(c.stride)
-	pieces := e.shares(m, c.grain())
-	sums := grow(&e.sums, pieces*2*size)
+func (e *Engine) sumColumns(m int, c *simd.Columnwise, loop simd.ColumnOp) (sum, product []float64) {
+	size := simd.Padded(c.Stride)
+	pieces := e.pool.StealPieces(m, grain(c))
+	sums := memory.Grow(&e.sums, pieces*2*size)
 	clear(sums)
-	e.Share(m, c.grain(), func(part, piece, lo, hi int) {
+	e.pool.Steal(m, grain(c), func(part, piece, lo, hi int) {
 		whole := *c
-		whole.sum, whole.product = sums[piece*2*size:][:size], sums[piece*2*size+size:][:size]
+		whole.Sum, whole.Product = sums[piece*2*size:][:size], sums[piece*2*size+size:][:size]
 		e.overRows(part, &whole, lo, hi, loop)
 	})
 	total := sums[:2*size]
@@ -123,19 +128,19 @@ func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, vari
 	c := len(mean)
 	m := len(x) / c
 	scale := e.inverseScale(gamma, variance, epsilon)
-	whole := &columns{
-		y: dx, x: x, g: dy, centre: mean, scale: scale, shift: beta, floor: floor(relu), stride: c,
-		slope: e.rows[c : 2*c], offset: e.rows[2*c : 3*c],
+	whole := &simd.Columnwise{
+		Y: dx, X: x, G: dy, Centre: mean, Scale: scale, Shift: beta, Floor: floor(relu), Stride: c,
+		Slope: e.rows[c : 2*c], Offset: e.rows[2*c : 3*c],
 	}
-	sums, products := e.sumColumns(m, whole, gradMoments)
+	sums, products := e.sumColumns(m, whole, simd.GradMoments)
 	for i := range c {
 		inverse := 1 / math.Sqrt(float64(variance[i])+float64(epsilon))
 		dbeta[i] = float32(sums[i])
 		dgamma[i] = float32(products[i] * inverse)
 		s := float64(gamma[i]) * inverse / float64(m)
-		whole.slope[i] = float32(-s * products[i] * inverse * inverse)
-		whole.offset[i] = float32(-s * sums[i])
+		whole.Slope[i] = float32(-s * products[i] * inverse * inverse)
+		whole.Offset[i] = float32(-s * sums[i])
 	}
-	whole.past = pastUnless(dx, dy)
-	e.Share(m, whole.grain(), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, gradInput) })
+	whole.NonTemporal = pastUnless(dx, dy)
+	e.pool.Steal(m, grain(whole), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, simd.GradInput) })
 }

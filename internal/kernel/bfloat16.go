@@ -1,76 +1,17 @@
 package kernel
 
-import "unsafe"
+import (
+	"unsafe"
 
-// Convolutions of operands that are rounded to bfloat16, the first 16 bits of a
-// float32, with sums in float32: the processor's tile registers (AMX) hold 16 rows of
-// 32 such numbers, and a product of two tiles is one instruction. That is so much
-// faster than float32 that Winograd's algorithm, which would lose most of the few
-// bits, is not needed.
-//
-// The image is rounded into a band with a border of zeros. The pixels of the band lie
-// in one line, so for each tap the products are those of the pixels, a constant
-// further on; what comes out for pixels of the border is not used.
-const (
-	bfloat16Channels = 32      // of one product of tiles
-	bfloat16Columns  = 32      // of a panel of weights: two tiles
-	bfloat16Pixels   = 32      // at once: two tiles
-	bfloat16Band     = 1 << 17 // numbers of an image at once
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
-
-// bfloat16Loops are the loops of an instruction set.
-type bfloat16Loops struct {
-	products    func(*bfloat16Products)
-	gradWeights func(*bfloat16GradWeights)
-	round       func(*rounding)
-	pairs       func(y []uint16, x []float32, stride int) // y (k/2, 32, 2) from x (k, stride)
-	start       func() error                              // asks the system for the tile registers
-}
-
-// bfloat16Products is
-//
-//	c[m*32+n] = initial[n] + sum over j < rows, k < blocks*32 of
-//	            a[m*aRow+j*(blocks*32+aJump)+k] * b(j*blocks*32+k, n)
-//
-// for m < steps*32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The assembly reads
-// this struct by its field names.
-type bfloat16Products struct {
-	c, initial   []float32
-	a, b         []uint16
-	aRow, aJump  int
-	rows, blocks int
-	steps        int
-}
-
-// bfloat16GradWeights is
-//
-//	c[i*cTap+m*cRow+n] = initial[i*iTap+m*iRow+n] + sum over k < steps*32 of
-//	                     a[m*aRow+i/3*line+i%3+k] * b(k, n)
-//
-// for i < taps (9 or 1), m < 32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The
-// assembly reads this struct by its field names.
-type bfloat16GradWeights struct {
-	c, initial             []float32
-	a, b                   []uint16
-	cTap, cRow, iTap, iRow int
-	aRow, line             int
-	taps, steps            int
-}
-
-// rounding is y[r*yStride+i] = x[r*xStride+i] in bfloat16, for r < rows, i < cols.
-// The assembly reads this struct by its field names.
-type rounding struct {
-	y                []uint16
-	x                []float32
-	yStride, xStride int
-	cols, rows       int
-}
 
 // bfloat16Part is the scratch of one piece of work.
 type bfloat16Part struct {
-	products    bfloat16Products
-	gradWeights bfloat16GradWeights
-	image       rounding
+	products    simd.GEMMBFloat16
+	gradWeights simd.GradWeightsBFloat16
+	image       simd.Conversion
 	band        []uint16  // zero-padded rows of an image
 	lines       []uint16  // of pixels of an image, by channel
 	grads       []uint16  // pairs of pixels of a gradient
@@ -80,16 +21,16 @@ type bfloat16Part struct {
 
 // roundsOperands tells whether the convolution is done in bfloat16.
 func (e *Engine) roundsOperands(s ConvShape, y, x []Channels) bool {
-	if e.isa.bfloat16 == nil || s.Kernel != 3 {
+	if e.isa.BFloat16 == nil || s.Kernel != 3 {
 		return false
 	}
 	for _, c := range y {
-		if c.Count%bfloat16Columns != 0 {
+		if c.Count%simd.BFloat16NR != 0 {
 			return false
 		}
 	}
 	for _, c := range x {
-		if c.Count%bfloat16Channels != 0 {
+		if c.Count%simd.BFloat16K != 0 {
 			return false
 		}
 	}
@@ -98,31 +39,31 @@ func (e *Engine) roundsOperands(s ConvShape, y, x []Channels) bool {
 
 // correlateBFloat16 computes what correlate does.
 func (e *Engine) correlateBFloat16(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
-	loops := e.isa.bfloat16
-	panels := s.Out / bfloat16Columns
-	panel := 9 * s.In * bfloat16Columns
-	packed := grow(&e.rounded, panels*panel)
-	bands := s.In / bfloat16Channels
-	e.Share(panels*bands, 1, func(p, _, lo, hi int) {
-		taps := grow(&e.parts[p].taps, 9*bfloat16Channels*bfloat16Columns)
+	loops := e.isa.BFloat16
+	panels := s.Out / simd.BFloat16NR
+	panel := 9 * s.In * simd.BFloat16NR
+	packed := memory.Grow(&e.rounded, panels*panel)
+	bands := s.In / simd.BFloat16K
+	e.pool.Steal(panels*bands, 1, func(p, _, lo, hi int) {
+		taps := memory.Grow(&e.parts[p].taps, 9*simd.BFloat16K*simd.BFloat16NR)
 		for i := lo; i < hi; i++ {
-			from := i % bands * bfloat16Channels
-			w.pack(taps, from, bfloat16Channels, i/bands*bfloat16Columns, bfloat16Columns, bfloat16Columns)
+			from := i % bands * simd.BFloat16K
+			w.pack(taps, from, simd.BFloat16K, i/bands*simd.BFloat16NR, simd.BFloat16NR, simd.BFloat16NR)
 			for tap := range 9 {
-				const size = bfloat16Channels * bfloat16Columns
-				loops.pairs(packed[i/bands*panel+(tap*s.In+from)*bfloat16Columns:][:size], taps[tap*size:], bfloat16Columns)
+				const size = simd.BFloat16K * simd.BFloat16NR
+				loops.Pack(packed[i/bands*panel+(tap*s.In+from)*simd.BFloat16NR:][:size], taps[tap*size:], simd.BFloat16NR)
 			}
 		}
 	})
 	wide := s.W + 2
-	rows := max(1, bfloat16Band/(wide*s.In)-2, 8*bfloat16Pixels/wide)
+	rows := max(1, bfloat16Band/(wide*s.In)-2, 8*simd.BFloat16MR/wide)
 	var counts []float64
 	if m := then.moments; m != nil {
-		counts = grow(&e.sums, e.shares(s.N*s.H, rows)*2*s.Out)
+		counts = memory.Grow(&e.sums, e.pool.StealPieces(s.N*s.H, rows)*2*s.Out)
 		clear(counts)
-		defer func() { m.addUp(counts, s.Out, bfloat16Columns) }()
+		defer func() { m.addUp(counts, s.Out, simd.BFloat16NR) }()
 	}
-	e.Share(s.N*s.H, rows, func(p, piece, lo, hi int) {
+	e.pool.Steal(s.N*s.H, rows, func(p, piece, lo, hi int) {
 		part, then := &e.parts[p], then
 		if counts != nil {
 			then.counts = counts[piece*2*s.Out:][:2*s.Out]
@@ -131,21 +72,21 @@ func (e *Engine) correlateBFloat16(s ConvShape, y, x []Channels, bias []float32,
 			end := min(lo+rows, hi)
 			band, top := e.roundRows(s, part, x, lo, end)
 			for panelAt := range panels {
-				first := panelAt * bfloat16Columns
+				first := panelAt * simd.BFloat16NR
 				t := &part.rounds.products
-				*t = bfloat16Products{b: packed[panelAt*panel:][:panel], aRow: s.In, aJump: (wide - 3) * s.In, rows: 3, blocks: 3 * s.In / bfloat16Channels}
-				t.initial = zeros[:]
+				*t = simd.GEMMBFloat16{B: packed[panelAt*panel:][:panel], AStride: s.In, AJump: (wide - 3) * s.In, KOuter: 3, KBlocks: 3 * s.In / simd.BFloat16K}
+				t.Init = zeros[:]
 				if bias != nil {
-					t.initial = bias[first:]
+					t.Init = bias[first:]
 				}
 				for r := lo; r < end; {
 					next := min(end, r-r%s.H+s.H)
 					pixels := (next-r)*wide - 2
-					t.steps = (pixels + bfloat16Pixels - 1) / bfloat16Pixels
-					t.a = band[(s.paddedRow(r)-top)*wide*s.In:]
-					t.c = grow(&part.products, t.steps*bfloat16Pixels*bfloat16Columns)
-					loops.products(t)
-					e.takeResults(s, p, y, t.c, then, r, next, first)
+					t.MBlocks = (pixels + simd.BFloat16MR - 1) / simd.BFloat16MR
+					t.A = band[(s.paddedRow(r)-top)*wide*s.In:]
+					t.C = memory.Grow(&part.products, t.MBlocks*simd.BFloat16MR*simd.BFloat16NR)
+					loops.GEMM(t)
+					e.takeResults(s, p, y, t.C, then, r, next, first)
 					r = next
 				}
 			}
@@ -157,18 +98,18 @@ func (e *Engine) correlateBFloat16(s ConvShape, y, x []Channels, bias []float32,
 // takeResults does what comes after to the sums of the image rows lo..hi, of one panel
 // of channels from first on, and copies them to y.
 func (e *Engine) takeResults(s ConvShape, p int, y []Channels, sums []float32, then after, lo, hi, first int) {
-	wide := (s.W + 2) * bfloat16Columns
+	wide := (s.W + 2) * simd.BFloat16NR
 	if then.counts != nil {
 		for r := range hi - lo {
-			c := &columns{x: sums[r*wide:][:s.W*bfloat16Columns], stride: bfloat16Columns}
-			c.sum, c.product = then.counts[2*first:][:bfloat16Columns], then.counts[2*first+bfloat16Columns:][:bfloat16Columns]
-			e.overRows(p, c, 0, s.W, moments)
+			c := &simd.Columnwise{X: sums[r*wide:][:s.W*simd.BFloat16NR], Stride: simd.BFloat16NR}
+			c.Sum, c.Product = then.counts[2*first:][:simd.BFloat16NR], then.counts[2*first+simd.BFloat16NR:][:simd.BFloat16NR]
+			e.overRows(p, c, 0, s.W, simd.Moments)
 		}
 	}
 	if then.scale != nil {
-		used := sums[:(hi-lo)*wide-2*bfloat16Columns]
-		c := &columns{y: used, x: used, centre: zeros[:bfloat16Columns], scale: then.scale[first:], shift: then.shift[first:], stride: bfloat16Columns}
-		e.overRows(p, c, 0, len(used)/bfloat16Columns, affine)
+		used := sums[:(hi-lo)*wide-2*simd.BFloat16NR]
+		c := &simd.Columnwise{Y: used, X: used, Centre: zeros[:simd.BFloat16NR], Scale: then.scale[first:], Shift: then.shift[first:], Stride: simd.BFloat16NR}
+		e.overRows(p, c, 0, len(used)/simd.BFloat16NR, simd.Affine)
 	}
 	for _, c := range y {
 		if first >= c.Count {
@@ -177,11 +118,11 @@ func (e *Engine) takeResults(s ConvShape, p int, y []Channels, sums []float32, t
 		}
 		t := &e.parts[p].rowCopy
 		for r := lo; r < hi; r++ {
-			*t = rowCopy{
-				y: c.Values[r*s.W*c.Count+first:], yStride: c.Count, x: sums[(r-lo)*wide:], xStride: bfloat16Columns,
-				cols: bfloat16Columns, rows: s.W, past: past(len(c.Values)),
+			*t = simd.RowCopy{
+				Y: c.Values[r*s.W*c.Count+first:], YStride: c.Count, X: sums[(r-lo)*wide:], XStride: simd.BFloat16NR,
+				Cols: simd.BFloat16NR, Rows: s.W, NonTemporal: past(len(c.Values)),
 			}
-			e.isa.copyRows(t)
+			e.isa.CopyRows(t)
 		}
 		return
 	}
@@ -189,18 +130,19 @@ func (e *Engine) takeResults(s ConvShape, p int, y []Channels, sums []float32, t
 
 // roundRows is padRows, of x in bfloat16, with room to read some pixels more.
 func (e *Engine) roundRows(s ConvShape, part *part, x []Channels, lo, hi int) (band []uint16, top int) {
-	return padRows(s, &part.rounds.band, bfloat16Pixels*s.In, lo, hi, func(dst []uint16, row int) {
+	return padRows(s, &part.rounds.band, simd.BFloat16MR*s.In, lo, hi, func(dst []uint16, row int) {
 		at := 0
 		for _, c := range x {
 			r := &part.rounds.image
-			*r = rounding{y: dst[at:], x: c.Values[row*s.W*c.Count:], yStride: s.In, xStride: c.Count, cols: c.Count, rows: s.W}
-			e.isa.bfloat16.round(r)
+			*r = simd.Conversion{Y: dst[at:], X: c.Values[row*s.W*c.Count:], YStride: s.In, XStride: c.Count, Cols: c.Count, Rows: s.W}
+			e.isa.BFloat16.Convert(r)
 			at += c.Count
 		}
 	})
 }
 
 const (
+	bfloat16Band     = 1 << 17 // numbers of an image at once
 	bfloat16GradBand = 5 << 17 // numbers of the gradient and the image at once: most of the second cache
 	bfloat16Steps    = 8       // of products at once, whose pixels stay in the first cache
 )
@@ -211,25 +153,25 @@ const (
 // the tiles are of x by its channels, and of dy by pairs of pixels.
 func (e *Engine) gradWeightsBFloat16(s ConvShape, dw []float32, x []Channels, dy []float32) {
 	line := (s.W + 2) &^ 1 // pixels: at least one of zeros, and whole pairs
-	rows := max(1, bfloat16GradBand/(line*(s.Out+bfloat16Channels)))
-	panels := s.Out / bfloat16Columns
-	e.sumParts(dw, s.N*s.H*s.W*s.In, s.N*s.H, s.In/bfloat16Channels, func(p int, dw []float32, lo, hi, first, last int) {
+	rows := max(1, bfloat16GradBand/(line*(s.Out+simd.BFloat16K)))
+	panels := s.Out / simd.BFloat16NR
+	e.sumParts(dw, s.N*s.H*s.W*s.In, s.N*s.H, s.In/simd.BFloat16K, func(p int, dw []float32, lo, hi, first, last int) {
 		part := &e.parts[p]
 		for from := lo; from < hi; {
 			to := min(from+rows, hi)
 			top, end := from+from/s.H, to+(to-1)/s.H // rows of the line, one of zeros behind each image
-			steps := ((end-top)*line + bfloat16Pixels - 1) / bfloat16Pixels
-			pixels := steps * bfloat16Pixels
-			grads := grow(&part.rounds.grads, panels*pixels*bfloat16Columns)
-			e.pairRows(s, line, grads, pixels*bfloat16Columns, Channels{dy, s.Out}, 0, top, end)
+			steps := ((end-top)*line + simd.BFloat16MR - 1) / simd.BFloat16MR
+			pixels := steps * simd.BFloat16MR
+			grads := memory.Grow(&part.rounds.grads, panels*pixels*simd.BFloat16NR)
+			e.pairRows(s, line, grads, pixels*simd.BFloat16NR, Channels{dy, s.Out}, 0, top, end)
 			for block := first; block < last; block++ {
-				channel := block * bfloat16Channels
+				channel := block * simd.BFloat16K
 				lines, stride := e.imageLines(s, line, part, x, channel, pixels, top, end)
 				for panel := range panels {
-					e.sumBlock(part, bfloat16GradWeights{
-						c: dw[channel*s.Out+panel*bfloat16Columns:], cTap: s.In * s.Out, cRow: s.Out,
-						a: lines, aRow: stride, line: line, taps: 9,
-						b: grads[panel*pixels*bfloat16Columns:], steps: steps,
+					e.sumBlock(part, simd.GradWeightsBFloat16{
+						C: dw[channel*s.Out+panel*simd.BFloat16NR:], CTap: s.In * s.Out, CStride: s.Out,
+						A: lines, AStride: stride, Line: line, Taps: 9,
+						B: grads[panel*pixels*simd.BFloat16NR:], KBlocks: steps,
 					}, from == lo)
 				}
 			}
@@ -240,31 +182,23 @@ func (e *Engine) gradWeightsBFloat16(s ConvShape, dw []float32, x []Channels, dy
 
 // sumBlock adds the sums to what is in their c, or overwrites it. It takes some pixels at
 // once, for all taps.
-func (e *Engine) sumBlock(part *part, whole bfloat16GradWeights, fresh bool) {
-	const size = bfloat16Channels * bfloat16Columns
-	sums := grow(&part.rounds.sums, 9*size)
+func (e *Engine) sumBlock(part *part, whole simd.GradWeightsBFloat16, fresh bool) {
+	const size = simd.BFloat16K * simd.BFloat16NR
+	sums := memory.Grow(&part.rounds.sums, 9*size)
 	t := &part.rounds.gradWeights
 	*t = whole
-	t.begin(fresh)
-	chunks := (whole.steps + bfloat16Steps - 1) / bfloat16Steps
+	t.Accumulate(fresh)
+	chunks := (whole.KBlocks + bfloat16Steps - 1) / bfloat16Steps
 	for i := range chunks {
-		at := whole.steps * i / chunks
-		t.steps = whole.steps*(i+1)/chunks - at
-		t.a, t.b = whole.a[at*bfloat16Pixels:], whole.b[at*bfloat16Pixels*bfloat16Columns:]
-		t.c, t.cTap, t.cRow = sums, size, bfloat16Columns
+		at := whole.KBlocks * i / chunks
+		t.KBlocks = whole.KBlocks*(i+1)/chunks - at
+		t.A, t.B = whole.A[at*simd.BFloat16MR:], whole.B[at*simd.BFloat16MR*simd.BFloat16NR:]
+		t.C, t.CTap, t.CStride = sums, size, simd.BFloat16NR
 		if i == chunks-1 {
-			t.c, t.cTap, t.cRow = whole.c, whole.cTap, whole.cRow
+			t.C, t.CTap, t.CStride = whole.C, whole.CTap, whole.CStride
 		}
-		e.isa.bfloat16.gradWeights(t)
-		t.initial, t.iTap, t.iRow = sums, size, bfloat16Columns
-	}
-}
-
-// begin makes t add to c, or overwrite it if it is fresh.
-func (t *bfloat16GradWeights) begin(fresh bool) {
-	t.initial, t.iTap, t.iRow = t.c, t.cTap, t.cRow
-	if fresh {
-		t.initial, t.iTap, t.iRow = zeros[:], 0, 0
+		e.isa.BFloat16.GradWeights(t)
+		t.Init, t.InitTap, t.InitStride = sums, size, simd.BFloat16NR
 	}
 }
 
@@ -277,9 +211,9 @@ func (e *Engine) imageLines(s ConvShape, line int, part *part, x []Channels, cha
 		channel -= x[0].Count
 		x = x[1:]
 	}
-	pairs := grow(&part.rounds.pairs, length*bfloat16Channels)
-	clear(pairs[:lead*bfloat16Channels])
-	e.pairRows(s, line, pairs[lead*bfloat16Channels:], length*bfloat16Channels, x[0], channel, top-1, end+1)
+	pairs := memory.Grow(&part.rounds.pairs, length*simd.BFloat16K)
+	clear(pairs[:lead*simd.BFloat16K])
+	e.pairRows(s, line, pairs[lead*simd.BFloat16K:], length*simd.BFloat16K, x[0], channel, top-1, end+1)
 	lines, stride = e.byChannel(part, pairs)
 	return lines[1:], stride
 }
@@ -287,12 +221,12 @@ func (e *Engine) imageLines(s ConvShape, line int, part *part, x []Channels, cha
 // byChannel turns pairs of pixels of 32 channels, in multiples of 8, into lines of the
 // channels, so far apart.
 func (e *Engine) byChannel(part *part, pairs []uint16) (lines []uint16, stride int) {
-	length := len(pairs) / bfloat16Channels
+	length := len(pairs) / simd.BFloat16K
 	stride = (length+31)/64*64 + 32 // lines begin in all sets of a cache
-	lines = grow(&part.rounds.lines, bfloat16Channels*stride)
-	e.isa.transpose(transposition{
-		dst: floats(lines), dstRow: stride / 2, rows: bfloat16Channels,
-		src: floats(pairs), srcRow: bfloat16Channels, cols: length / 2,
+	lines = memory.Grow(&part.rounds.lines, simd.BFloat16K*stride)
+	e.isa.Transpose(simd.Transposition{
+		Dst: floats(lines), DstStride: stride / 2, Rows: simd.BFloat16K,
+		Src: floats(pairs), SrcStride: simd.BFloat16K, Cols: length / 2,
 	})
 	return lines, stride
 }
@@ -300,8 +234,8 @@ func (e *Engine) byChannel(part *part, pairs []uint16) (lines []uint16, stride i
 // pairRows fills the panels of dst, so far apart, with the pairs of pixels of rows
 // top..end of a line, of 32 channels of x each from channel on, and with zeros.
 func (e *Engine) pairRows(s ConvShape, line int, dst []uint16, apart int, x Channels, channel, top, end int) {
-	row := line * bfloat16Columns
-	whole := s.W &^ 1 * bfloat16Columns
+	row := line * simd.BFloat16NR
+	whole := s.W &^ 1 * simd.BFloat16NR
 	for v := top; v < end; v++ {
 		n, h := v/(s.H+1), v%(s.H+1)
 		for panel, at := 0, (v-top)*row; at < len(dst); panel, at = panel+1, at+apart {
@@ -310,13 +244,13 @@ func (e *Engine) pairRows(s ConvShape, line int, dst []uint16, apart int, x Chan
 				clear(dst)
 				continue
 			}
-			from := x.Values[(n*s.H+h)*s.W*x.Count+channel+panel*bfloat16Columns:]
-			e.isa.bfloat16.pairs(dst[:whole], from, x.Count)
+			from := x.Values[(n*s.H+h)*s.W*x.Count+channel+panel*simd.BFloat16NR:]
+			e.isa.BFloat16.Pack(dst[:whole], from, x.Count)
 			clear(dst[whole:])
 			if s.W%2 == 1 {
-				var last [2 * bfloat16Columns]float32
-				copy(last[:bfloat16Columns], from[(s.W-1)*x.Count:])
-				e.isa.bfloat16.pairs(dst[whole:][:2*bfloat16Columns], last[:], bfloat16Columns)
+				var last [2 * simd.BFloat16NR]float32
+				copy(last[:simd.BFloat16NR], from[(s.W-1)*x.Count:])
+				e.isa.BFloat16.Pack(dst[whole:][:2*simd.BFloat16NR], last[:], simd.BFloat16NR)
 			}
 		}
 	}

@@ -1,13 +1,9 @@
 package kernel
 
-// rowCopy is y[r*yStride+i] = x[r*xStride+i] for r < rows, i < cols. The
-// assembly reads this struct by its field names.
-type rowCopy struct {
-	y, x             []float32
-	yStride, xStride int
-	cols, rows       int
-	past             int // not 0: write past the caches where whole lines are written
-}
+import (
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+)
 
 // Results of so many floats leave the caches before they are read again, and
 // those lines need not be fetched from memory to be overwritten.
@@ -28,22 +24,6 @@ func pastUnless(y, x []float32) int {
 	return past(len(y))
 }
 
-// copyRows does c.
-func (s *instructionSet) copyRows(c *rowCopy) {
-	if c.rows == 0 || c.cols == 0 {
-		return
-	}
-	c.y = c.y[:(c.rows-1)*c.yStride+c.cols]
-	c.x = c.x[:(c.rows-1)*c.xStride+c.cols]
-	if s.copyVectors != nil && c.cols%8 == 0 {
-		s.copyVectors(c)
-		return
-	}
-	for r := range c.rows {
-		copy(c.y[r*c.yStride:][:c.cols], c.x[r*c.xStride:])
-	}
-}
-
 // join gives the image (pixels, channels) of x as one tensor.
 func (e *Engine) join(x []Channels, pixels int) []float32 {
 	if len(x) == 1 {
@@ -53,7 +33,7 @@ func (e *Engine) join(x []Channels, pixels int) []float32 {
 	for _, c := range x {
 		total += c.Count
 	}
-	joined := grow(&e.apart, pixels*total)
+	joined := memory.Grow(&e.apart, pixels*total)
 	from := 0
 	for _, c := range x {
 		e.copyChannels(joined[from:], total, c.Values, c.Count, c.Count, pixels)
@@ -77,9 +57,9 @@ func (e *Engine) separate(y []Channels, joined []float32) {
 
 // copyChannels copies cols channels of each pixel, where pixels have strides.
 func (e *Engine) copyChannels(y []float32, yStride int, x []float32, xStride, cols, pixels int) {
-	e.Parallel(pixels, func(part, lo, hi int) {
+	e.pool.Split(pixels, func(part, lo, hi int) {
 		t := &e.parts[part].rowCopy
-		*t = rowCopy{y: y[lo*yStride:], x: x[lo*xStride:], yStride: yStride, xStride: xStride, cols: cols, rows: hi - lo, past: past(pixels * cols)}
-		e.isa.copyRows(t)
+		*t = simd.RowCopy{Y: y[lo*yStride:], X: x[lo*xStride:], YStride: yStride, XStride: xStride, Cols: cols, Rows: hi - lo, NonTemporal: past(pixels * cols)}
+		e.isa.CopyRows(t)
 	})
 }

@@ -1,5 +1,10 @@
 package kernel
 
+import (
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+)
+
 // ConvShape is a convolution x (N, H, W, In) -> y (N, H, W, Out) of stride 1
 // with zero padding Kernel/2; Kernel is 1 or 3. Its weights are
 // w (Kernel, Kernel, In, Out):
@@ -48,7 +53,7 @@ func (e *Engine) conv(s ConvShape, y []float32, x []Channels, w, bias []float32,
 	taps := s.Kernel * s.Kernel
 	e.correlate(s, []Channels{{y, s.Out}}, x, bias, after, weights{plain: w, pack: func(dst []float32, from, k, first, cols, width int) {
 		for t := range taps {
-			e.isa.packPanel(dst[t*k*width:], width, cols, k, w[(t*s.In+from)*s.Out+first:], s.Out, 1)
+			e.isa.PackPanel(dst[t*k*width:], width, cols, k, w[(t*s.In+from)*s.Out+first:], s.Out, 1)
 		}
 	}})
 }
@@ -62,7 +67,7 @@ func (e *Engine) ConvGradInput(s ConvShape, dx []Channels, dy, w []float32) {
 	e.correlate(s, dx, []Channels{{dy, s.In}}, nil, after{}, weights{transposed: w, pack: func(dst []float32, from, k, first, cols, width int) {
 		for t := range taps {
 			tap := w[(taps-1-t)*in*out:]
-			e.isa.packPanel(dst[t*k*width:], width, cols, k, tap[first*out+from:], 1, out)
+			e.isa.PackPanel(dst[t*k*width:], width, cols, k, tap[first*out+from:], 1, out)
 		}
 	}})
 }
@@ -78,29 +83,14 @@ type weights struct {
 
 // packWeights packs a right operand of k rows and n columns.
 func (e *Engine) packWeights(k, n int, pack func(dst []float32, first, cols, width int)) []float32 {
-	b := grow(&e.weights, e.isa.packedSize(k, n))
-	e.Parallel(e.isa.panels(n), func(_, lo, hi int) {
+	b := memory.Grow(&e.weights, e.isa.PackedSize(k, n))
+	e.pool.Split(e.isa.Panels(n), func(_, lo, hi int) {
 		for p := lo; p < hi; p++ {
-			first, cols, width := e.isa.panel(n, p)
+			first, cols, width := e.isa.Panel(n, p)
 			pack(b[first*k:][:k*width], first, cols, width)
 		}
 	})
 	return b
-}
-
-// setPanel points t at panel p of the n columns packed in b, k rows deep.
-func (s *instructionSet) setPanel(t *tile, b []float32, k, n, p int) (first int) {
-	first, t.cols, t.width = s.panel(n, p)
-	t.b = b[first*k:]
-	return first
-}
-
-// setInitial makes t begin from bias[first:], or from zero without a bias.
-func (t *tile) setInitial(bias []float32, first int) {
-	t.iRow = 0
-	if t.i = zeros[:]; bias != nil {
-		t.i = bias[first:]
-	}
 }
 
 // correlate computes y from x and w, and what comes after.
@@ -119,7 +109,7 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 	pixels := s.N * s.H * s.W
 	in, out := e.join(x, pixels), y[0].Values[:pixels*y[0].Count]
 	if len(y) > 1 {
-		out = grow(&e.apart, pixels*s.Out)
+		out = memory.Grow(&e.apart, pixels*s.Out)
 		defer e.separate(y, out)
 	}
 	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, func(dst []float32, first, cols, width int) {
@@ -128,8 +118,8 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 	zero := e.zeroRow(s.Out)
 	norm := func(part int, rows []float32) { // while they are in the cache
 		if after.scale != nil {
-			c := &columns{y: rows, x: rows, centre: zero, scale: after.scale, shift: after.shift, stride: s.Out}
-			e.overRows(part, c, 0, len(rows)/s.Out, affine)
+			c := &simd.Columnwise{Y: rows, X: rows, Centre: zero, Scale: after.scale, Shift: after.shift, Stride: s.Out}
+			e.overRows(part, c, 0, len(rows)/s.Out, simd.Affine)
 		}
 	}
 	if s.Kernel == 1 {
@@ -139,22 +129,22 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 	wide := (s.W + 2) * s.In // floats of a padded row
 	k := 9 * s.In
 	rows := s.bandRows()
-	last := e.isa.panels(s.Out) - 1
-	e.Share(s.N*s.H, rows, func(part, _, lo, hi int) {
+	last := e.isa.Panels(s.Out) - 1
+	e.pool.Steal(s.N*s.H, rows, func(part, _, lo, hi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
-		*t = tile{cRow: s.Out, aRow: s.In, aStep: 1, aJump: wide, js: 3, ks: 3 * s.In}
+		*t = simd.GEMM{CStride: s.Out, AStride: s.In, AStep: 1, AJump: wide, KOuter: 3, K: 3 * s.In}
 		for lo < hi {
 			end := min(lo+rows, hi)
 			band, top := s.padRows(&scratch.band, in, lo, end)
 			for p := range last + 1 {
-				first := e.isa.setPanel(t, b, k, s.Out, p)
+				first := e.isa.SetPanel(t, b, k, s.Out, p)
 				for r := lo; r < end; r++ {
-					t.setInitial(bias, first)
-					t.a = band[(s.paddedRow(r)-top)*wide:]
+					t.StartFrom(bias, first)
+					t.A = band[(s.paddedRow(r)-top)*wide:]
 					row := out[r*s.W*s.Out:][:s.W*s.Out]
-					t.c = row[first:]
-					e.isa.multiply(t, s.W)
+					t.C = row[first:]
+					e.isa.Multiply(t, s.W)
 					if p == last {
 						norm(part, row)
 					}
@@ -170,16 +160,16 @@ func (e *Engine) correlate(s ConvShape, y, x []Channels, bias []float32, after a
 func (e *Engine) correlatePixels(s ConvShape, y, x, b, bias []float32, norm func(part int, rows []float32)) {
 	pixels := s.N * s.H * s.W
 	block := max(bandPixels, bandFloats/s.In)
-	e.Share(pixels, block, func(part, _, lo, hi int) {
+	e.pool.Steal(pixels, block, func(part, _, lo, hi int) {
 		t := &e.parts[part].tile
-		*t = tile{cRow: s.Out, aRow: s.In, aStep: 1, js: 1, ks: s.In}
+		*t = simd.GEMM{CStride: s.Out, AStride: s.In, AStep: 1, KOuter: 1, K: s.In}
 		for lo < hi {
 			end := min(lo+block, hi)
-			for p := range e.isa.panels(s.Out) {
-				first := e.isa.setPanel(t, b, s.In, s.Out, p)
-				t.setInitial(bias, first)
-				t.a, t.c = x[lo*s.In:], y[lo*s.Out+first:]
-				e.isa.multiply(t, end-lo)
+			for p := range e.isa.Panels(s.Out) {
+				first := e.isa.SetPanel(t, b, s.In, s.Out, p)
+				t.StartFrom(bias, first)
+				t.A, t.C = x[lo*s.In:], y[lo*s.Out+first:]
+				e.isa.Multiply(t, end-lo)
 			}
 			norm(part, y[lo*s.Out:end*s.Out])
 			lo = end
@@ -210,7 +200,7 @@ func padRows[T any](s ConvShape, buf *[]T, more, lo, hi int, fill func(dst []T, 
 	wide := (s.W + 2) * s.In
 	top = s.paddedRow(lo)
 	end := s.paddedRow(hi-1) + 3
-	band = grow(buf, (end-top)*wide+more)
+	band = memory.Grow(buf, (end-top)*wide+more)
 	for v := top; v < end; v++ {
 		dst := band[(v-top)*wide:][:wide]
 		n, h := v/(s.H+2), v%(s.H+2)-1
@@ -249,31 +239,31 @@ func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, channels []Channels,
 	wide, out := (s.W+2)*s.In, s.W*s.Out
 	rows := max(1, bandFloats/wide-2)
 	chunk := max(1, sumPixels/s.W)
-	e.sumParts(dw[:9*s.In*s.Out], len(x), s.N*s.H, e.isa.panels(s.Out), func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
+	e.sumParts(dw[:9*s.In*s.Out], len(x), s.N*s.H, e.isa.Panels(s.Out), func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
-		*t = tile{cRow: s.Out, aRow: 1, aStep: s.In, aJump: wide}
+		*t = simd.GEMM{CStride: s.Out, AStride: 1, AStep: s.In, AJump: wide}
 		fresh := true
 		for lo < hi {
 			end := min(lo+rows, hi, (lo/s.H+1)*s.H) // a band stays within its image
 			band, _ := s.padRows(&scratch.band, x, lo, end)
 			for r := lo; r < end; r += chunk {
 				count := min(chunk, end-r)
-				t.js, t.ks = count, s.W
-				panel := grow(&scratch.panel, count*s.W*e.isa.wide)
+				t.KOuter, t.K = count, s.W
+				panel := memory.Grow(&scratch.panel, count*s.W*e.isa.NR)
 				for p := panelLo; p < panelHi; p++ {
-					first, cols, width := e.isa.panel(s.Out, p)
+					first, cols, width := e.isa.Panel(s.Out, p)
 					if width == s.Out {
 						panel = dy[r*out:] // is packed as it stands
 					} else {
-						e.isa.packPanel(panel, width, cols, count*s.W, dy[r*out+first:], s.Out, 1)
+						e.isa.PackPanel(panel, width, cols, count*s.W, dy[r*out+first:], s.Out, 1)
 					}
-					t.cols, t.width = cols, width
+					t.N, t.NR = cols, width
 					for kh := range 3 {
-						t.b = panel
-						t.a = band[(r-lo+kh)*wide:]
-						t.accumulate(dw[kh*3*s.In*s.Out+first:], fresh)
-						e.isa.multiply(t, 3*s.In)
+						t.B = panel
+						t.A = band[(r-lo+kh)*wide:]
+						t.Accumulate(dw[kh*3*s.In*s.Out+first:], fresh)
+						e.isa.Multiply(t, 3*s.In)
 					}
 				}
 				fresh = false
@@ -283,30 +273,20 @@ func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, channels []Channels,
 	})
 }
 
-// accumulate makes t add to c, or overwrite it if it is fresh.
-func (t *tile) accumulate(c []float32, fresh bool) {
-	t.c = c
-	if fresh {
-		t.setInitial(nil, 0)
-	} else {
-		t.i, t.iRow = c, t.cRow
-	}
-}
-
 // sumParts computes dw by f, which writes to its dw the sum over rows lo..hi of what is
 // in panels panelLo..panelHi. Where dw is larger than the image, of so many values, so
 // that it is better to read all of it in each thread than to add up sums, and there are
 // panels for all threads, these are shared out; otherwise the rows are, and the parts'
 // sums are added in the order of the parts.
 func (e *Engine) sumParts(dw []float32, image, rows, panels int, f func(part int, dw []float32, lo, hi, panelLo, panelHi int)) {
-	if panels >= e.threads && len(dw) > image {
-		e.Parallel(panels, func(part, lo, hi int) { f(part, dw, 0, rows, lo, hi) })
+	if panels >= e.pool.Threads() && len(dw) > image {
+		e.pool.Split(panels, func(part, lo, hi int) { f(part, dw, 0, rows, lo, hi) })
 		return
 	}
 	size := len(dw)
-	pieces := e.pieces(rows)
-	partial := grow(&e.partial, (pieces-1)*size)
-	e.Parallel(rows, func(part, lo, hi int) {
+	pieces := e.pool.Pieces(rows)
+	partial := memory.Grow(&e.partial, (pieces-1)*size)
+	e.pool.Split(rows, func(part, lo, hi int) {
 		to := dw
 		if part > 0 {
 			to = partial[(part-1)*size:][:size]
@@ -329,31 +309,31 @@ type pixelProducts struct {
 }
 
 func (e *Engine) sumPixelProducts(s pixelProducts, dw, x, dy []float32) {
-	panels := e.isa.panels(s.out)
+	panels := e.isa.Panels(s.out)
 	columns := s.halves * s.out
 	e.sumParts(dw[:s.in*columns], s.pixels*s.in, s.pixels, s.halves*panels, func(part int, dw []float32, lo, hi, panelLo, panelHi int) {
 		scratch := &e.parts[part]
 		t := &scratch.tile
-		*t = tile{cRow: columns, aRow: 1, aStep: s.in}
+		*t = simd.GEMM{CStride: columns, AStride: 1, AStep: s.in}
 		fresh := true
 		for lo < hi {
 			end := min(lo+sumPixels, hi)
-			panel := grow(&scratch.panel, (end-lo)*e.isa.wide)
+			panel := memory.Grow(&scratch.panel, (end-lo)*e.isa.NR)
 			for p := panelLo; p < panelHi; p++ {
 				half := p / panels
-				first, cols, width := e.isa.panel(s.out, p%panels)
+				first, cols, width := e.isa.Panel(s.out, p%panels)
 				for from := lo; from < end; { // one row of dy at a time
 					r, at := from/s.row, from%s.row
 					count := min(s.row-at, end-from)
-					e.isa.packPanel(panel[(from-lo)*width:], width, cols, count,
+					e.isa.PackPanel(panel[(from-lo)*width:], width, cols, count,
 						dy[((r*s.halves+half)*s.row+at)*s.stride+first:], s.stride, 1)
 					from += count
 				}
-				t.b, t.cols, t.width = panel, cols, width
-				t.a, t.js, t.ks = x[lo*s.in:], 1, end-lo
-				t.accumulate(dw[half*s.out+first:], fresh)
-				t.fetch(e.isa, s.cut(x, dy, end, min(end+sumPixels, hi), p-panelLo, panelHi-panelLo), s.in)
-				e.isa.multiply(t, s.in)
+				t.B, t.N, t.NR = panel, cols, width
+				t.A, t.KOuter, t.K = x[lo*s.in:], 1, end-lo
+				t.Accumulate(dw[half*s.out+first:], fresh)
+				t.Prefetch(e.isa, s.cut(x, dy, end, min(end+sumPixels, hi), p-panelLo, panelHi-panelLo), s.in)
+				e.isa.Multiply(t, s.in)
 			}
 			fresh = false
 			lo = end
@@ -379,7 +359,7 @@ func (s pixelProducts) cut(x, dy []float32, lo, hi, n, pieces int) []float32 {
 // SumRows computes db (C) = the sum of the rows of dy (M, C), C = len(db): the
 // gradient of a bias. Sums are kept in float64.
 func (e *Engine) SumRows(db, dy []float32) {
-	sums, _ := e.sumColumns(len(dy)/len(db), &columns{x: dy, stride: len(db)}, moments)
+	sums, _ := e.sumColumns(len(dy)/len(db), &simd.Columnwise{X: dy, Stride: len(db)}, simd.Moments)
 	for i := range db {
 		db[i] = float32(sums[i])
 	}

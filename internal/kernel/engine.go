@@ -3,16 +3,17 @@ package kernel
 import (
 	"fmt"
 	"runtime"
-	"strings"
-	"sync/atomic"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/parallel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
 // Engine holds what the operations of a graph share: the number of threads,
 // the instruction set and the scratch memory, which grows to the largest need
 // and is then reused. It must not be used by two goroutines at once.
 type Engine struct {
-	threads int
-	isa     *instructionSet
+	pool    *parallel.Pool
+	isa     *simd.InstructionSet
 	parts   []part    // scratch of each piece of Parallel
 	weights []float32 // packed right operand, read by all pieces
 	rounded []uint16  // the same in bfloat16
@@ -23,19 +24,16 @@ type Engine struct {
 	counted Moments   // of a batch norm that finds them itself
 
 	algorithm algorithm // how 3x3 convolutions are done
-
-	helpers []helper       // one for each thread but the caller's
-	begun   []atomic.Int64 // of the pieces of Share, how far each thread's share is begun
 }
 
 // part is the scratch of one piece of work.
 type part struct {
-	tile      tile
-	columns   columns
-	pixels    pixels
-	transform transform
-	rowCopy   rowCopy
-	quad      quad
+	tile      simd.GEMM
+	columns   simd.Columnwise
+	pixels    simd.CrossEntropy
+	transform simd.Transform
+	rowCopy   simd.RowCopy
+	quad      simd.OnTheFly
 	band      []float32 // zero-padded rows of an image, or a block of transformed tiles
 	panel     []float32 // packed right operand of this piece alone
 	taps      []float32 // ... before it is transformed
@@ -56,50 +54,28 @@ func NewEngine(threads int, kernel string) (*Engine, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	isa, err := chooseInstructionSet(kernel)
+	isa, err := simd.Choose(kernel)
 	if err != nil {
 		return nil, err
 	}
-	if isa.bfloat16 != nil {
-		if err := isa.bfloat16.start(); err != nil {
+	if isa.BFloat16 != nil {
+		if err := isa.BFloat16.Start(); err != nil {
 			return nil, fmt.Errorf("kernel: the system gives no tile registers for %q: %w", kernel, err)
 		}
 	}
-	return &Engine{threads: threads, isa: isa, parts: make([]part, threads), helpers: make([]helper, threads-1), begun: make([]atomic.Int64, threads)}, nil
-}
-
-func chooseInstructionSet(name string) (*instructionSet, error) {
-	names := []string{"auto"}
-	for _, set := range instructionSets() { // best first
-		if set.name != name && name != "auto" {
-			names = append(names, set.name)
-			continue
-		}
-		if set.missing == "" {
-			return set, nil
-		}
-		if name != "auto" {
-			return nil, fmt.Errorf("kernel: %q needs a CPU with %s, which this one has not; want auto or generic", name, set.missing)
-		}
-	}
-	return nil, fmt.Errorf("kernel: unknown kernel %q, want %s", name, strings.Join(names, ", "))
+	return &Engine{pool: parallel.New(threads), isa: isa, parts: make([]part, threads)}, nil
 }
 
 // Threads is the largest number of pieces that run at once.
-func (e *Engine) Threads() int { return e.threads }
+func (e *Engine) Threads() int { return e.pool.Threads() }
+
+// Parallel runs f(worker, lo, hi) on at most Threads() contiguous pieces of 0..n at
+// once: see parallel.Pool.Split.
+func (e *Engine) Parallel(n int, f func(worker, lo, hi int)) { e.pool.Split(n, f) }
+
+// Share runs f(worker, piece, lo, hi) on pieces of 0..n of about grain or more, which
+// workers steal from each other: see parallel.Pool.Steal.
+func (e *Engine) Share(n, grain int, f func(worker, piece, lo, hi int)) { e.pool.Steal(n, grain, f) }
 
 // Kernel is the name of the chosen instruction set: avx512, avx2, generic or bfloat16.
-func (e *Engine) Kernel() string { return e.isa.name }
-
-// grow returns *buf with length n and undefined contents, enlarged if need be;
-// float32 as by scratch.
-func grow[T any](buf *[]T, n int) []T {
-	if cap(*buf) < n {
-		if floats, ok := any(buf).(*[]float32); ok {
-			*floats = scratch(n)
-		} else {
-			*buf = make([]T, n)
-		}
-	}
-	return (*buf)[:n]
-}
+func (e *Engine) Kernel() string { return e.isa.Name }

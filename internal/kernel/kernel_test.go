@@ -2,13 +2,10 @@ package kernel_test
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
@@ -528,104 +525,6 @@ func TestNoAllocationPerElement(t *testing.T) {
 	if got > 20 {
 		t.Errorf("%g allocations a step, want a few closures only", got)
 	}
-}
-
-func TestParallel(t *testing.T) {
-	e, err := kernel.NewEngine(3, "generic")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range []int{0, 1, 2, 3, 4, 100} {
-		seen := make([]int, n)
-		e.Parallel(n, func(part, lo, hi int) {
-			if part < 0 || part >= 3 || lo >= hi {
-				t.Errorf("n = %d: part %d is %d..%d", n, part, lo, hi)
-			}
-			for i := lo; i < hi; i++ {
-				seen[i]++
-			}
-		})
-		for i, v := range seen {
-			if v != 1 {
-				t.Errorf("n = %d: %d was visited %d times, want once", n, i, v)
-			}
-		}
-	}
-	ended := make([]bool, 3)
-	defer func() {
-		if v := recover(); v != "first" {
-			t.Errorf("recovered %v, want the panic of the lowest piece", v)
-		}
-		if !ended[2] {
-			t.Error("the last piece had not ended")
-		}
-	}()
-	e.Parallel(3, func(part, _, _ int) {
-		defer func() { ended[part] = true }()
-		switch part {
-		case 0:
-			panic("first")
-		case 1:
-			panic("second")
-		}
-	})
-}
-
-// All pieces of Share are done once, also those of a thread that is held up.
-func TestShare(t *testing.T) {
-	e, err := kernel.NewEngine(3, "generic")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range []int{0, 1, 2, 3, 4, 100, 1000} {
-		for _, grain := range []int{1, 7, 2000} {
-			var mu sync.Mutex
-			seen, pieces := make([]int, n), map[int][2]int{}
-			e.Share(n, grain, func(part, piece, lo, hi int) {
-				mu.Lock()
-				defer mu.Unlock()
-				if _, again := pieces[piece]; again || part < 0 || part >= 3 || lo >= hi {
-					t.Errorf("n = %d: part %d does piece %d, %d..%d", n, part, piece, lo, hi)
-				}
-				pieces[piece] = [2]int{lo, hi}
-				for i := lo; i < hi; i++ {
-					seen[i]++
-				}
-			})
-			for i, v := range seen {
-				if v != 1 {
-					t.Errorf("n = %d: %d was visited %d times, want once", n, i, v)
-				}
-			}
-			again := map[int][2]int{}
-			e.Share(n, grain, func(_, piece, lo, hi int) {
-				mu.Lock()
-				defer mu.Unlock()
-				again[piece] = [2]int{lo, hi}
-			})
-			if !maps.Equal(pieces, again) {
-				t.Errorf("n = %d, grain %d: pieces %v, and then %v", n, grain, pieces, again)
-			}
-		}
-	}
-	others := make(chan bool, 30)
-	var first sync.Once // piece, which waits until all others are done
-	e.Share(30, 1, func(_, _, _, _ int) {
-		waits := false
-		first.Do(func() { waits = true })
-		if !waits {
-			others <- true
-			return
-		}
-		for range 29 {
-			select {
-			case <-others:
-			case <-time.After(10 * time.Second):
-				t.Error("a thread that is held up holds up others' pieces")
-				return
-			}
-		}
-	})
 }
 
 func TestNewEngineErrors(t *testing.T) {

@@ -15,8 +15,8 @@ func TestMomentsAreTheSameEachTime(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
 	s := ConvShape{N: 4, H: 64, W: 64, In: 16, Out: 16, Kernel: 3}
-	if pieces := e.shares(s.tiles(), tileBlock); pieces <= e.threads {
-		t.Fatalf("%d pieces for %d threads: nothing to take from another", pieces, e.threads)
+	if pieces := e.pool.StealPieces(s.tiles(), tileBlock); pieces <= e.pool.Threads() {
+		t.Fatalf("%d pieces for %d threads: nothing to take from another", pieces, e.pool.Threads())
 	}
 	x, w := make([]float32, s.N*s.H*s.W*s.In), make([]float32, 9*s.In*s.Out)
 	for _, v := range [][]float32{x, w} {

@@ -1,27 +1,31 @@
 package kernel
 
+import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+
 // ReLU computes y = max(0, x). y may be x.
 func (e *Engine) ReLU(y, x []float32) {
-	e.flat(len(x), affine, columns{y: y, x: x, centre: zeros[:], scale: ones[:], shift: zeros[:]})
+	e.flat(len(x), simd.Affine, simd.Columnwise{Y: y, X: x, Centre: zeros[:], Scale: ones[:], Shift: zeros[:]})
 }
 
 // ReLUGrad computes dx = dy where y > 0, else 0. dx may be dy.
 func (e *Engine) ReLUGrad(dx, dy, y []float32) {
-	e.flat(len(y), reluGrad, columns{y: dx, g: dy, x: y})
+	e.flat(len(y), simd.ReLUGrad, simd.Columnwise{Y: dx, G: dy, X: y})
 }
 
 // add computes y = y + x.
-func (e *Engine) add(y, x []float32) { e.flat(len(y), gradInput, addition(y, x)) }
+func (e *Engine) add(y, x []float32) { e.flat(len(y), simd.GradInput, addition(y, x)) }
 
 // addition makes of gradInput y = y + x.
-func addition(y, x []float32) columns {
-	return columns{
-		y: y, x: y, g: x, floor: floor(false),
-		centre: zeros[:], scale: ones[:], shift: zeros[:], slope: ones[:], offset: zeros[:],
+func addition(y, x []float32) simd.Columnwise {
+	return simd.Columnwise{
+		Y: y, X: y, G: x, Floor: floor(false),
+		Centre: zeros[:], Scale: ones[:], Shift: zeros[:], Slope: ones[:], Offset: zeros[:],
 	}
 }
 
-var ones = func() (v [maxLanes]float32) {
+var zeros [64]float32
+
+var ones = func() (v [simd.MaxVector]float32) {
 	for i := range v {
 		v[i] = 1
 	}
@@ -29,23 +33,23 @@ var ones = func() (v [maxLanes]float32) {
 }()
 
 // flat runs a loop on n floats.
-func (e *Engine) flat(n, loop int, c columns) {
-	e.Share((n+maxLanes-1)/maxLanes, 8*blockFloats/maxLanes, func(part, _, lo, hi int) {
-		e.overFlat(part, c, lo*maxLanes, min(hi*maxLanes, n), loop)
+func (e *Engine) flat(n int, loop simd.ColumnOp, c simd.Columnwise) {
+	e.pool.Steal((n+simd.MaxVector-1)/simd.MaxVector, 8*blockFloats/simd.MaxVector, func(part, _, lo, hi int) {
+		e.overFlat(part, c, lo*simd.MaxVector, min(hi*simd.MaxVector, n), loop)
 	})
 }
 
 // overFlat runs a loop on the floats lo..hi as rows of one vector, and the rest
 // as one shorter row.
-func (e *Engine) overFlat(part int, c columns, lo, hi, loop int) {
-	c.y, c.x, c.g = span(c.y, lo, hi), span(c.x, lo, hi), span(c.g, lo, hi)
+func (e *Engine) overFlat(part int, c simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
+	c.Y, c.X, c.G = span(c.Y, lo, hi), span(c.X, lo, hi), span(c.G, lo, hi)
 	n := hi - lo
-	rows := n / maxLanes
-	c.stride = maxLanes
+	rows := n / simd.MaxVector
+	c.Stride = simd.MaxVector
 	e.overRows(part, &c, 0, rows, loop)
-	if done := rows * maxLanes; done < n {
-		c.stride = n - done
-		c.y, c.x, c.g = span(c.y, done, n), span(c.x, done, n), span(c.g, done, n)
+	if done := rows * simd.MaxVector; done < n {
+		c.Stride = n - done
+		c.Y, c.X, c.G = span(c.Y, done, n), span(c.X, done, n), span(c.G, done, n)
 		e.overRows(part, &c, 0, 1, loop)
 	}
 }

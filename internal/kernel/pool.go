@@ -1,13 +1,15 @@
 package kernel
 
+import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+
 // MaxPool is the 2x2 max pool of stride 2, x (N, H, W, C) -> y (N, H/2, W/2, C),
 // H and W even. which (N, H/2, W/2, C) gets the place of the maximum in its
 // window, 0..3 in row-major order; the first of equal ones wins. A NaN in the
 // window gives NaN.
 func (e *Engine) MaxPool(n, h, w, c int, y []float32, which []uint8, x []float32) {
-	e.overWindows(n*h/2, w, c, maxPool, func(b *columns, r int) {
-		b.y, b.which = y[r*w/2*c:], which[r*w/2*c:]
-		b.x, b.x2 = x[2*r*w*c:], x[(2*r+1)*w*c:]
+	e.overWindows(n*h/2, w, c, simd.MaxPool, func(b *simd.Columnwise, r int) {
+		b.Y, b.Argmax = y[r*w/2*c:], which[r*w/2*c:]
+		b.X, b.X2 = x[2*r*w*c:], x[(2*r+1)*w*c:]
 	})
 }
 
@@ -15,38 +17,38 @@ func (e *Engine) MaxPool(n, h, w, c int, y []float32, which []uint8, x []float32
 // (N, H/2, W/2, C): dy where the maximum was, 0 elsewhere; plus the gradient
 // that x got otherwise, other (N, H, W, C), unless that is nil. dx may be other.
 func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8, other []float32) {
-	loop := maxPoolGrad
+	loop := simd.MaxPoolGrad
 	if other != nil {
-		loop = maxPoolGradAdd
+		loop = simd.MaxPoolGradAdd
 	}
-	e.overWindows(n*h/2, w, c, loop, func(b *columns, r int) {
-		b.g, b.which = dy[r*w/2*c:], which[r*w/2*c:]
-		b.y, b.y2 = dx[2*r*w*c:], dx[(2*r+1)*w*c:]
+	e.overWindows(n*h/2, w, c, loop, func(b *simd.Columnwise, r int) {
+		b.G, b.Argmax = dy[r*w/2*c:], which[r*w/2*c:]
+		b.Y, b.Y2 = dx[2*r*w*c:], dx[(2*r+1)*w*c:]
 		if other != nil {
-			b.x, b.x2 = other[2*r*w*c:], other[(2*r+1)*w*c:]
+			b.X, b.X2 = other[2*r*w*c:], other[(2*r+1)*w*c:]
 		}
 	})
 }
 
 // overWindows runs a pooling loop over pairs of rows of w pixels and c
 // channels; set points the block at the beginning of pair r.
-func (e *Engine) overWindows(pairs, w, c, loop int, set func(b *columns, r int)) {
+func (e *Engine) overWindows(pairs, w, c int, loop simd.ColumnOp, set func(b *simd.Columnwise, r int)) {
 	windows := w / 2
-	e.Share(pairs, 1+8*blockFloats/(w*c), func(part, _, lo, hi int) {
+	e.pool.Steal(pairs, 1+8*blockFloats/(w*c), func(part, _, lo, hi int) {
 		b := &e.parts[part].columns
 		for r := lo; r < hi; r++ {
-			for col := 0; col < c; col += b.cols {
-				*b = columns{rows: windows, stride: c}
+			for col := 0; col < c; col += b.Cols {
+				*b = simd.Columnwise{Rows: windows, Stride: c}
 				set(b, r)
-				run := e.columnBlock(b, col, loop)
-				pooled, row := (windows-1)*c+col+b.cols, (2*windows-1)*c+col+b.cols
-				b.which = b.which[col:pooled]
-				if loop == maxPool {
-					b.y = b.y[col:pooled]
+				run := e.isa.ColumnBlock(b, col, loop)
+				pooled, row := (windows-1)*c+col+b.Cols, (2*windows-1)*c+col+b.Cols
+				b.Argmax = b.Argmax[col:pooled]
+				if loop == simd.MaxPool {
+					b.Y = b.Y[col:pooled]
 				} else {
-					b.g, b.y, b.y2 = b.g[col:pooled], b.y[col:row], b.y2[col:row]
+					b.G, b.Y, b.Y2 = b.G[col:pooled], b.Y[col:row], b.Y2[col:row]
 				}
-				b.x, b.x2 = span(b.x, col, row), span(b.x2, col, row)
+				b.X, b.X2 = span(b.X, col, row), span(b.X2, col, row)
 				run(b)
 			}
 		}
@@ -56,7 +58,7 @@ func (e *Engine) overWindows(pairs, w, c, loop int, set func(b *columns, r int))
 // Upsample repeats each pixel 2x2 (nearest neighbour): x (N, H, W, C) ->
 // y (N, 2H, 2W, C).
 func (e *Engine) Upsample(n, h, w, c int, y, x []float32) {
-	e.Parallel(n*h, func(_, lo, hi int) {
+	e.pool.Split(n*h, func(_, lo, hi int) {
 		for r := lo; r < hi; r++ {
 			top := y[4*r*w*c:][:2*w*c]
 			for p := range w {
@@ -72,7 +74,7 @@ func (e *Engine) Upsample(n, h, w, c int, y, x []float32) {
 // UpsampleGrad computes dx (N, H, W, C), overwriting it, from dy (N, 2H, 2W, C):
 // the sum over each 2x2 window.
 func (e *Engine) UpsampleGrad(n, h, w, c int, dx, dy []float32) {
-	e.Parallel(n*h, func(_, lo, hi int) {
+	e.pool.Split(n*h, func(_, lo, hi int) {
 		for r := lo; r < hi; r++ {
 			top, bottom := dy[4*r*w*c:][:2*w*c], dy[(4*r+2)*w*c:][:2*w*c]
 			for p := range w {

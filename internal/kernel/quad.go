@@ -1,91 +1,38 @@
 package kernel
 
-// A convolution of few tiles with many channels costs little beside the reading
-// of its weights, and transformed weights are four times as large as these. So
-// they are not kept: transformed weights are made in registers, multiplied by
-// four tiles, a quad, and forgotten.
-//
-// G is used without its fractions,
-//
-//	1  0  0
-//	1  1  1
-//	1 -1  1
-//	1  2  4
-//	1 -2  4
-//	0  0  1
-//
-// which saves multiplications; quadScales make up for it. Sums of four tiles and
-// one of the six rows of frequencies fill the registers, so the same weights are
-// gone through six times. They come from the first cache, where a panel of them
-// is copied to: rows of the whole matrix would share few of its sets.
-const (
-	quadTiles = 4
-	quadRows  = 16 // of a panel
-	quadWidth = 16 // columns of a panel: one vector
-	quadTap   = quadRows*quadWidth + skew
-	quadPanel = 9 * quadTap
-	quadImage = frequencies * quadTiles // of one channel
-	quadSums  = frequencies * quadTiles * quadWidth
-
-	// While a panel is at work, weights for later are fetched from memory, in
-	// pieces of 8 cache lines, of which the loops have room for so many.
-	fetchFloats = 128
-	fetchPieces = 2 * patchSide * quadRows / 8
+import (
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
-// quad is work on four tiles and one panel of weights. The assembly reads this
-// struct by its field names.
-type quad struct {
-	image []float32 // (6, 16, 6, 4): of the rows' channels, one row of frequencies after the other
-	sums  []float32 // (4, 36, 16): of products; or the transformed gradients of results
-	scale []float32 // (36): what sums are multiplied by after that, or gradients before
-	panel []float32 // (9, 16, 16), by quadTap: weights, or their gradient
-
-	memory               []float32 // where the panel comes from or another one goes to
-	memoryRow, memoryTap int       // floats between its rows and between its taps
-
-	ahead []float32 // from where on weights for later are in memory,
-	fetch []int     // and how many bytes after that the pieces to fetch now
-	plan  []int     // fetch of one call after the other
-
-	last []float32 // the panel before, which gradWeights writes to memory on the way
-}
-
-// quadLoops are the loops of an instruction set.
-type quadLoops struct {
-	products    func(*quad) // add to sums, and copy the panel from memory
-	gradWeights func(*quad) // compute the panel from sums, and copy last to memory
-	transpose   func(*quad) // fill the panel from memory, where its columns are rows and its taps in reverse
-}
-
 // quadScales are the fractions of G; quadOnes are none.
-var quadScales, quadOnes = func() (scales, ones [frequencies]float32) {
-	g := [patchSide]float32{1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 1}
-	for f := range frequencies {
-		scales[f], ones[f] = g[f/patchSide]*g[f%patchSide], 1
+var quadScales, quadOnes = func() (scales, ones [simd.Frequencies]float32) {
+	g := [simd.InputTile]float32{1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 1}
+	for f := range simd.Frequencies {
+		scales[f], ones[f] = g[f/simd.InputTile]*g[f%simd.InputTile], 1
 	}
 	return scales, ones
 }()
 
-func (s ConvShape) quads() int { return (s.tiles() + quadTiles - 1) / quadTiles }
+func (s ConvShape) quads() int { return (s.tiles() + simd.OnTheFlyTiles - 1) / simd.OnTheFlyTiles }
 
 // prefersQuads tells whether it is faster not to keep transformed weights, or
 // sums of their gradients, where that is so for at most so many quads.
 func (e *Engine) prefersQuads(s ConvShape, most int) bool {
-	return e.isa.quads != nil && s.quads() <= most && s.In%quadRows == 0 && s.Out%quadRows == 0
+	return e.isa.OnTheFly != nil && s.quads() <= most && s.In%simd.OnTheFlyK == 0 && s.Out%simd.OnTheFlyK == 0
 }
 
 // planFetch spreads the fetching of some columns of quadRows rows of weights over
 // so many calls; rows are row floats apart, taps are tap floats apart.
-func (q *quad) planFetch(calls, columns, row, tap int) {
-	across := (columns + fetchFloats - 1) / fetchFloats
-	pieces := 9 * quadRows * across
-	each := min((pieces+calls-1)/calls, fetchPieces)
-	plan := grow(&q.plan, calls*fetchPieces)
+func planFetch(q *simd.OnTheFly, calls, columns, row, tap int) {
+	across := (columns + simd.PrefetchFloats - 1) / simd.PrefetchFloats
+	pieces := 9 * simd.OnTheFlyK * across
+	each := min((pieces+calls-1)/calls, simd.PrefetchPieces)
+	plan := memory.Grow(&q.Plan, calls*simd.PrefetchPieces)
 	clear(plan)
 	for n := range min(pieces, calls*each) {
 		r := n / across
-		plan[n/each*fetchPieces+n%each*fetchPieces/each] = 4 * (n%across*fetchFloats + r%quadRows*row + r/quadRows*tap)
+		plan[n/each*simd.PrefetchPieces+n%each*simd.PrefetchPieces/each] = 4 * (n%across*simd.PrefetchFloats + r%simd.OnTheFlyK*row + r/simd.OnTheFlyK*tap)
 	}
 }
 
@@ -93,31 +40,31 @@ func (q *quad) planFetch(calls, columns, row, tap int) {
 // blocks lo..hi of quadRows channels of x: those that a thread needs, for to get them
 // from another one's cache takes longer.
 func (e *Engine) quadImages(s ConvShape, part *part, x []Channels, lo, hi int) []float32 {
-	at, channels := lo*quadRows, (hi-lo)*quadRows
+	at, channels := lo*simd.OnTheFlyK, (hi-lo)*simd.OnTheFlyK
 	stride := channelStride(channels)
-	byChannel := grow(&part.products, s.quads()*quadImage*stride)
-	clear(byChannel[s.tiles()/quadTiles*quadImage*stride:]) // tiles that are not there
+	byChannel := memory.Grow(&part.products, s.quads()*simd.OnTheFlyInput*stride)
+	clear(byChannel[s.tiles()/simd.OnTheFlyTiles*simd.OnTheFlyInput*stride:]) // tiles that are not there
 	t := &part.transform
-	t.dstRow, t.dstCol, t.dstNext = patchSide*quadTiles*stride, quadTiles*stride, stride
+	t.DstRow, t.DstCol, t.DstTile = simd.InputTile*simd.OnTheFlyTiles*stride, simd.OnTheFlyTiles*stride, stride
 	for _, c := range x {
 		from, to := max(at, 0), min(at+channels, c.Count) // of its channels
 		for tile := 0; tile < s.tiles() && from < to; {
-			quad, within := tile/quadTiles, tile%quadTiles
-			s.source(t, &part.patch, c.Values, c.Count, tile, min(s.tiles(), (quad+1)*quadTiles), 1, from, to-from)
-			t.dst = byChannel[(quad*quadImage+within)*stride+from-at:]
-			tile += t.count
-			e.isa.transform(t, imageTransform)
+			quad, within := tile/simd.OnTheFlyTiles, tile%simd.OnTheFlyTiles
+			s.source(t, &part.patch, c.Values, c.Count, tile, min(s.tiles(), (quad+1)*simd.OnTheFlyTiles), 1, from, to-from)
+			t.Dst = byChannel[(quad*simd.OnTheFlyInput+within)*stride+from-at:]
+			tile += t.Tiles
+			e.isa.Transform(t, simd.InputTransform)
 		}
 		at -= c.Count
 	}
-	const row = patchSide * quadTiles
-	images := grow(&part.band, s.quads()*quadImage*channels)
+	const row = simd.InputTile * simd.OnTheFlyTiles
+	images := memory.Grow(&part.band, s.quads()*simd.OnTheFlyInput*channels)
 	for quad := range s.quads() {
 		for block := range hi - lo {
-			for i := range patchSide {
-				e.isa.transpose(transposition{
-					dst: images[((quad*(hi-lo)+block)*patchSide+i)*quadRows*row:], dstRow: row, rows: quadRows,
-					src: byChannel[(quad*patchSide+i)*row*stride+block*quadRows:], srcRow: stride, cols: row,
+			for i := range simd.InputTile {
+				e.isa.Transpose(simd.Transposition{
+					Dst: images[((quad*(hi-lo)+block)*simd.InputTile+i)*simd.OnTheFlyK*row:], DstStride: row, Rows: simd.OnTheFlyK,
+					Src: byChannel[(quad*simd.InputTile+i)*row*stride+block*simd.OnTheFlyK:], SrcStride: stride, Cols: row,
 				})
 			}
 		}
@@ -128,55 +75,55 @@ func (e *Engine) quadImages(s ConvShape, part *part, x []Channels, lo, hi int) [
 // quadConv computes what winograd does.
 func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then after, w weights) {
 	if m := then.moments; m != nil && e.countsMoments(s) {
-		counts := grow(&e.sums, 2*s.Out)
+		counts := memory.Grow(&e.sums, 2*s.Out)
 		clear(counts)
-		defer func() { m.addUp(counts, s.Out, maxLanes) }()
+		defer func() { m.addUp(counts, s.Out, simd.MaxVector) }()
 		then = after{counts: counts}
 	}
-	blocks := s.In / quadRows
-	panels, panelSums := s.Out/quadWidth, s.quads()*quadSums
+	blocks := s.In / simd.OnTheFlyK
+	panels, panelSums := s.Out/simd.OnTheFlyNR, s.quads()*simd.OnTheFlySums
 	results := func(p, panel int, sums []float32) {
-		e.transformResults(s, &e.parts[p], y, sums, then, 0, s.tiles(), panel*quadWidth, quadWidth, quadWidth)
+		e.transformResults(s, &e.parts[p], y, sums, then, 0, s.tiles(), panel*simd.OnTheFlyNR, simd.OnTheFlyNR, simd.OnTheFlyNR)
 	}
 	// multiply adds to the sums of a panel the products of its block in q.memory, which is
 	// block n of the images' count, and scales the sums after the last one.
-	multiply := func(q *quad, sums, images []float32, n, count int) {
-		q.scale = quadOnes[:]
+	multiply := func(q *simd.OnTheFly, sums, images []float32, n, count int) {
+		q.Scale = quadOnes[:]
 		if n+1 == count {
-			q.scale = quadScales[:]
+			q.Scale = quadScales[:]
 		}
 		for quad := range s.quads() {
-			q.image = images[(quad*count+n)*quadRows*quadImage:][:quadRows*quadImage]
-			q.sums = sums[quad*quadSums:][:quadSums]
-			e.isa.quads.products(q)
-			q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
+			q.Input = images[(quad*count+n)*simd.OnTheFlyK*simd.OnTheFlyInput:][:simd.OnTheFlyK*simd.OnTheFlyInput]
+			q.Sums = sums[quad*simd.OnTheFlySums:][:simd.OnTheFlySums]
+			e.isa.OnTheFly.Multiply(q)
+			q.Weights, q.WeightsRow, q.WeightsTap = q.Panel, simd.OnTheFlyNR, simd.OnTheFlyTap
 		}
 	}
 	if w.transposed != nil {
 		// Each thread takes some panels and of each all rows, which are columns in
 		// memory; the next piece of them, or the first one of the next panel, meanwhile.
-		calls := min(fetchFloats, s.In) / quadRows
-		e.Parallel(panels, func(p, lo, hi int) {
+		calls := min(simd.PrefetchFloats, s.In) / simd.OnTheFlyK
+		e.pool.Split(panels, func(p, lo, hi int) {
 			part := &e.parts[p]
 			images := e.quadImages(s, part, x, 0, blocks)
 			q := &part.quad
-			q.panel = grow(&part.panel, quadPanel)
-			q.planFetch(calls, fetchFloats, s.In, s.In*s.Out)
-			sums := grow(&part.products, panelSums)
+			q.Panel = memory.Grow(&part.panel, simd.OnTheFlyPanel)
+			planFetch(q, calls, simd.PrefetchFloats, s.In, s.In*s.Out)
+			sums := memory.Grow(&part.products, panelSums)
 			for panel := lo; panel < hi; panel++ {
 				quadBegin(sums, bias, panel)
-				for from := 0; from < s.In; from += quadRows {
-					next := (from/fetchFloats + 1) * fetchFloats
+				for from := 0; from < s.In; from += simd.OnTheFlyK {
+					next := (from/simd.PrefetchFloats + 1) * simd.PrefetchFloats
 					if next >= s.In {
-						next = (min(panel+1, hi-1) - panel) * quadWidth * s.In
+						next = (min(panel+1, hi-1) - panel) * simd.OnTheFlyNR * s.In
 					}
-					at := panel * quadWidth * s.In
-					q.ahead = w.transposed[at+next:]
-					q.fetch = q.plan[from/quadRows%calls*fetchPieces:][:fetchPieces]
-					q.memory, q.memoryRow, q.memoryTap = w.transposed[at+from:], s.In, s.In*s.Out
-					e.isa.quads.transpose(q)
-					q.memory, q.memoryRow, q.memoryTap = q.panel, quadWidth, quadTap
-					multiply(q, sums, images, from/quadRows, blocks)
+					at := panel * simd.OnTheFlyNR * s.In
+					q.Prefetch = w.transposed[at+next:]
+					q.PrefetchAt = q.Plan[from/simd.OnTheFlyK%calls*simd.PrefetchPieces:][:simd.PrefetchPieces]
+					q.Weights, q.WeightsRow, q.WeightsTap = w.transposed[at+from:], s.In, s.In*s.Out
+					e.isa.OnTheFly.Transpose(q)
+					q.Weights, q.WeightsRow, q.WeightsTap = q.Panel, simd.OnTheFlyNR, simd.OnTheFlyTap
+					multiply(q, sums, images, from/simd.OnTheFlyK, blocks)
 				}
 				results(p, panel, sums)
 			}
@@ -185,14 +132,14 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 	}
 	// Each thread takes some rows and all panels of them, which are long runs of memory;
 	// of the next rows meanwhile. Then the threads' sums are added.
-	parts := e.pieces(blocks)
-	e.Parallel(blocks, func(p, lo, hi int) {
+	parts := e.pool.Pieces(blocks)
+	e.pool.Split(blocks, func(p, lo, hi int) {
 		part := &e.parts[p]
 		images := e.quadImages(s, part, x, lo, hi)
 		q := &part.quad
-		q.panel = grow(&part.panel, quadPanel)
-		q.planFetch(panels, s.Out, s.Out, s.In*s.Out)
-		sums := grow(&part.products, panels*panelSums)
+		q.Panel = memory.Grow(&part.panel, simd.OnTheFlyPanel)
+		planFetch(q, panels, s.Out, s.Out, s.In*s.Out)
+		sums := memory.Grow(&part.products, panels*panelSums)
 		for panel := range panels {
 			of := bias
 			if p > 0 {
@@ -201,20 +148,20 @@ func (e *Engine) quadConv(s ConvShape, y, x []Channels, bias []float32, then aft
 			quadBegin(sums[panel*panelSums:][:panelSums], of, panel)
 		}
 		for block := lo; block < hi; block++ {
-			from := block * quadRows
-			q.ahead = w.plain[min(block+1, hi-1)*quadRows*s.Out:]
+			from := block * simd.OnTheFlyK
+			q.Prefetch = w.plain[min(block+1, hi-1)*simd.OnTheFlyK*s.Out:]
 			for panel := range panels {
-				q.fetch = q.plan[panel*fetchPieces:][:fetchPieces]
-				q.memory, q.memoryRow, q.memoryTap = w.plain[from*s.Out+panel*quadWidth:], s.Out, s.In*s.Out
+				q.PrefetchAt = q.Plan[panel*simd.PrefetchPieces:][:simd.PrefetchPieces]
+				q.Weights, q.WeightsRow, q.WeightsTap = w.plain[from*s.Out+panel*simd.OnTheFlyNR:], s.Out, s.In*s.Out
 				multiply(q, sums[panel*panelSums:], images, block-lo, hi-lo)
 			}
 		}
 	})
-	e.Parallel(panels, func(p, lo, hi int) {
+	e.pool.Split(panels, func(p, lo, hi int) {
 		for panel := lo; panel < hi; panel++ {
 			of := func(p int) []float32 { return e.parts[p].products[panel*panelSums:][:panelSums] }
 			for other := 1; other < parts; other++ {
-				e.overFlat(p, addition(of(0), of(other)), 0, panelSums, gradInput)
+				e.overFlat(p, addition(of(0), of(other)), 0, panelSums, simd.GradInput)
 			}
 			results(p, panel, of(0))
 		}
@@ -227,42 +174,42 @@ func quadBegin(sums, bias []float32, panel int) {
 	if bias == nil {
 		return
 	}
-	for tile := range len(sums) / (frequencies * quadWidth) {
-		to := sums[(tile*frequencies+constantFrequency)*quadWidth:]
-		for c, b := range bias[panel*quadWidth:][:quadWidth] {
-			to[c] = b / quadScales[constantFrequency]
+	for tile := range len(sums) / (simd.Frequencies * simd.OnTheFlyNR) {
+		to := sums[(tile*simd.Frequencies+simd.ConstantFrequency)*simd.OnTheFlyNR:]
+		for c, b := range bias[panel*simd.OnTheFlyNR:][:simd.OnTheFlyNR] {
+			to[c] = b / quadScales[simd.ConstantFrequency]
 		}
 	}
 }
 
 // quadGradWeights computes what winogradGradWeights does, for a single quad.
 func (e *Engine) quadGradWeights(s ConvShape, dw []float32, x []Channels, dy []float32) {
-	panels := s.Out / quadWidth
-	e.Parallel(s.In/quadRows, func(p, lo, hi int) {
+	panels := s.Out / simd.OnTheFlyNR
+	e.pool.Split(s.In/simd.OnTheFlyK, func(p, lo, hi int) {
 		part := &e.parts[p]
 		images := e.quadImages(s, part, x, lo, hi)
 		grads := e.quadGrads(s, part, dy)
 		q := &part.quad
-		q.panel, q.last = grow(&part.panel, quadPanel), grow(&part.taps, quadPanel)
-		q.scale = quadScales[:]
-		q.memory = dw[lo*quadRows*s.Out:] // what is written here first is overwritten by the first panel
-		q.memoryRow, q.memoryTap = s.Out, s.In*s.Out
+		q.Panel, q.Previous = memory.Grow(&part.panel, simd.OnTheFlyPanel), memory.Grow(&part.taps, simd.OnTheFlyPanel)
+		q.Scale = quadScales[:]
+		q.Weights = dw[lo*simd.OnTheFlyK*s.Out:] // what is written here first is overwritten by the first panel
+		q.WeightsRow, q.WeightsTap = s.Out, s.In*s.Out
 		for block := lo; block < hi; block++ {
-			q.image = images[(block-lo)*quadRows*quadImage:][:quadRows*quadImage]
+			q.Input = images[(block-lo)*simd.OnTheFlyK*simd.OnTheFlyInput:][:simd.OnTheFlyK*simd.OnTheFlyInput]
 			for panel := range panels {
-				q.sums = grads[panel*quadSums:][:quadSums]
-				e.isa.quads.gradWeights(q)
-				q.panel, q.last = q.last, q.panel
-				q.memory = dw[block*quadRows*s.Out+panel*quadWidth:]
+				q.Sums = grads[panel*simd.OnTheFlySums:][:simd.OnTheFlySums]
+				e.isa.OnTheFly.GradWeights(q)
+				q.Panel, q.Previous = q.Previous, q.Panel
+				q.Weights = dw[block*simd.OnTheFlyK*s.Out+panel*simd.OnTheFlyNR:]
 			}
 		}
 		for tap := range 9 {
-			part.rowCopy = rowCopy{
-				y: q.memory[tap*q.memoryTap:], yStride: q.memoryRow,
-				x: q.last[tap*quadTap:], xStride: quadWidth,
-				rows: quadRows, cols: quadWidth,
+			part.rowCopy = simd.RowCopy{
+				Y: q.Weights[tap*q.WeightsTap:], YStride: q.WeightsRow,
+				X: q.Previous[tap*simd.OnTheFlyTap:], XStride: simd.OnTheFlyNR,
+				Rows: simd.OnTheFlyK, Cols: simd.OnTheFlyNR,
 			}
-			e.isa.copyRows(&part.rowCopy)
+			e.isa.CopyRows(&part.rowCopy)
 		}
 	})
 }
@@ -270,17 +217,17 @@ func (e *Engine) quadGradWeights(s ConvShape, dw []float32, x []Channels, dy []f
 // quadGrads computes the transformed gradients of results, (Out/16, 4, 36, 16), of a
 // single quad.
 func (e *Engine) quadGrads(s ConvShape, part *part, dy []float32) []float32 {
-	grads := grow(&part.products, s.Out/quadWidth*quadSums)
+	grads := memory.Grow(&part.products, s.Out/simd.OnTheFlyNR*simd.OnTheFlySums)
 	t := &part.transform
-	t.dstRow, t.dstCol, t.dstNext = patchSide*quadWidth, quadWidth, frequencies*quadWidth
-	for panel := range s.Out / quadWidth {
-		to := grads[panel*quadSums:][:quadSums]
-		clear(to[s.tiles()*t.dstNext:])
+	t.DstRow, t.DstCol, t.DstTile = simd.InputTile*simd.OnTheFlyNR, simd.OnTheFlyNR, simd.Frequencies*simd.OnTheFlyNR
+	for panel := range s.Out / simd.OnTheFlyNR {
+		to := grads[panel*simd.OnTheFlySums:][:simd.OnTheFlySums]
+		clear(to[s.tiles()*t.DstTile:])
 		for tile := 0; tile < s.tiles(); {
-			s.source(t, &part.patch, dy, s.Out, tile, s.tiles(), 0, panel*quadWidth, quadWidth)
-			t.dst = to[tile*t.dstNext:]
-			tile += t.count
-			e.isa.transform(t, resultGradTransform)
+			s.source(t, &part.patch, dy, s.Out, tile, s.tiles(), 0, panel*simd.OnTheFlyNR, simd.OnTheFlyNR)
+			t.Dst = to[tile*t.DstTile:]
+			tile += t.Tiles
+			e.isa.Transform(t, simd.OutputGradTransform)
 		}
 	}
 	return grads

@@ -1,5 +1,10 @@
 package kernel
 
+import (
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+)
+
 // UpConvShape is a 2x2 transposed convolution of stride 2,
 // x (N, H, W, In) -> y (N, 2H, 2W, Out), with weights w (In, 2, 2, Out):
 //
@@ -15,9 +20,9 @@ const smallImage = 128 << 10
 // UpConv computes y from x, w and bias (Out), which may be nil.
 func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 	cols := 2 * s.Out
-	panels := e.isa.panels(cols)
+	panels := e.isa.Panels(cols)
 	if bias != nil { // once for each j
-		both := grow(&e.rows, cols)
+		both := memory.Grow(&e.rows, cols)
 		copy(both, bias[:s.Out])
 		copy(both[s.Out:], bias[:s.Out])
 		bias = both
@@ -28,21 +33,21 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 		return
 	}
 	e.sharePanelProducts(panelProducts{
-		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * s.In, panels: 2 * panels, panelFloats: s.In * e.isa.wide,
+		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * s.In, panels: 2 * panels, panelFloats: s.In * e.isa.NR,
 		pack: func(dst []float32, p int) {
-			first, n, width := e.isa.panel(cols, p%panels)
-			e.isa.packPanel(dst, width, n, s.In, w[p/panels*cols+first:], 2*cols, 1)
+			first, n, width := e.isa.Panel(cols, p%panels)
+			e.isa.PackPanel(dst, width, n, s.In, w[p/panels*cols+first:], 2*cols, 1)
 		},
-		weights: func(p int) matrix {
-			first, n, _ := e.isa.panel(cols, p%panels)
-			return matrix{w[p/panels*cols+first:], 2 * cols, s.In, n}
+		weights: func(p int) simd.Matrix {
+			first, n, _ := e.isa.Panel(cols, p%panels)
+			return simd.Matrix{Values: w[p/panels*cols+first:], Stride: 2 * cols, Rows: s.In, Cols: n}
 		},
-		multiply: func(t *tile, p, r int) {
-			first, n, width := e.isa.panel(cols, p%panels)
-			t.cRow, t.aRow, t.aStep, t.js, t.ks, t.cols, t.width = cols, s.In, 1, 1, s.In, n, width
-			t.setInitial(bias, first)
-			t.a, t.c = in[r*s.W*s.In:], out[(2*r+p/panels)*s.W*cols+first:]
-			e.isa.multiply(t, s.W)
+		multiply: func(t *simd.GEMM, p, r int) {
+			first, n, width := e.isa.Panel(cols, p%panels)
+			t.CStride, t.AStride, t.AStep, t.KOuter, t.K, t.N, t.NR = cols, s.In, 1, 1, s.In, n, width
+			t.StartFrom(bias, first)
+			t.A, t.C = in[r*s.W*s.In:], out[(2*r+p/panels)*s.W*cols+first:]
+			e.isa.Multiply(t, s.W)
 		},
 	})
 }
@@ -52,8 +57,8 @@ type panelProducts struct {
 	rows, rowPixels, rowFloats, panels, panelFloats int
 
 	pack     func(dst []float32, panel int)
-	weights  func(panel int) matrix        // that pack reads
-	multiply func(t *tile, panel, row int) // t.b is the panel
+	weights  func(panel int) simd.Matrix        // that pack reads
+	multiply func(t *simd.GEMM, panel, row int) // t.b is the panel
 }
 
 // sharePanelProducts computes them. Of a small image each thread takes some panels,
@@ -61,34 +66,34 @@ type panelProducts struct {
 // some rows.
 func (e *Engine) sharePanelProducts(s panelProducts) {
 	if s.rows*s.rowFloats <= smallImage {
-		e.Share(s.panels, 1, func(p, _, lo, hi int) {
+		e.pool.Steal(s.panels, 1, func(p, _, lo, hi int) {
 			part := &e.parts[p]
-			b := grow(&part.panel, s.panelFloats)
+			b := memory.Grow(&part.panel, s.panelFloats)
 			for panel := lo; panel < hi; panel++ {
 				s.pack(b, panel)
 				next := s.weights(min(panel+1, s.panels-1))
 				for row := range s.rows {
-					part.tile = tile{b: b}
+					part.tile = simd.GEMM{B: b}
 					s.multiply(&part.tile, panel, row)
-					next.fetch(e.isa, row, s.rows)
+					next.Prefetch(e.isa, row, s.rows)
 				}
 			}
 		})
 		return
 	}
-	packed := grow(&e.weights, s.panels*s.panelFloats)
+	packed := memory.Grow(&e.weights, s.panels*s.panelFloats)
 	b := func(panel int) []float32 { return packed[panel*s.panelFloats:][:s.panelFloats] }
-	e.Parallel(s.panels, func(_, lo, hi int) {
+	e.pool.Split(s.panels, func(_, lo, hi int) {
 		for panel := lo; panel < hi; panel++ {
 			s.pack(b(panel), panel)
 		}
 	})
 	block := max(1, bandPixels/s.rowPixels, bandFloats/s.rowFloats)
-	e.Share(s.rows, block, func(p, _, lo, hi int) {
+	e.pool.Steal(s.rows, block, func(p, _, lo, hi int) {
 		for ; lo < hi; lo += block {
 			for panel := range s.panels {
 				for row := lo; row < min(lo+block, hi); row++ {
-					e.parts[p].tile = tile{b: b(panel)}
+					e.parts[p].tile = simd.GEMM{B: b(panel)}
 					s.multiply(&e.parts[p].tile, panel, row)
 				}
 			}
@@ -106,21 +111,21 @@ func (e *Engine) UpConvGradInput(s UpConvShape, dx, dy, w []float32) {
 		return
 	}
 	e.sharePanelProducts(panelProducts{
-		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * k, panels: e.isa.panels(s.In), panelFloats: k * e.isa.wide,
+		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * k, panels: e.isa.Panels(s.In), panelFloats: k * e.isa.NR,
 		pack: func(dst []float32, p int) {
-			first, n, width := e.isa.panel(s.In, p)
-			e.isa.packPanel(dst, width, n, k, w[first*k:], 1, k)
+			first, n, width := e.isa.Panel(s.In, p)
+			e.isa.PackPanel(dst, width, n, k, w[first*k:], 1, k)
 		},
-		weights: func(p int) matrix {
-			first, n, _ := e.isa.panel(s.In, p)
-			return matrix{w[first*k:], k, n, k}
+		weights: func(p int) simd.Matrix {
+			first, n, _ := e.isa.Panel(s.In, p)
+			return simd.Matrix{Values: w[first*k:], Stride: k, Rows: n, Cols: k}
 		},
-		multiply: func(t *tile, p, r int) {
-			first, n, width := e.isa.panel(s.In, p)
-			t.cRow, t.aRow, t.aStep, t.aJump, t.js, t.ks, t.cols, t.width = s.In, 2*s.Out, 1, 2*s.W*s.Out, 2, 2*s.Out, n, width
-			t.setInitial(nil, first)
-			t.a, t.c = in[r*s.W*k:], out[r*s.W*s.In+first:]
-			e.isa.multiply(t, s.W)
+		multiply: func(t *simd.GEMM, p, r int) {
+			first, n, width := e.isa.Panel(s.In, p)
+			t.CStride, t.AStride, t.AStep, t.AJump, t.KOuter, t.K, t.N, t.NR = s.In, 2*s.Out, 1, 2*s.W*s.Out, 2, 2*s.Out, n, width
+			t.StartFrom(nil, first)
+			t.A, t.C = in[r*s.W*k:], out[r*s.W*s.In+first:]
+			e.isa.Multiply(t, s.W)
 		},
 	})
 }

@@ -1,28 +1,8 @@
 package kernel
 
-// Winograd's convolution F(4x4, 3x3), after Lavin and Gray, "Fast Algorithms
-// for Convolutional Neural Networks", 2015. The image is cut into tiles of 4x4
-// results, and
-//
-//	y  = Aᵀ [(G w Gᵀ) . (Bᵀ x B)] A
-//	dw = Gᵀ [(Bᵀ x B) . (A dy Aᵀ)] G, summed over tiles
-//
-// for each tile with its neighbourhood of 6x6 pixels. The point is an
-// elementwise product between 36 frequencies, summed over channels or tiles,
-// so it is 36 matrix products, with a quarter of the multiplications that the
-// direct convolution needs.
-const (
-	tileSide    = 4
-	patchSide   = tileSide + 2
-	frequencies = patchSide * patchSide
-
-	// The column of Aᵀ for this frequency is all ones in both directions: what
-	// is added to it is added to every result of the tile.
-	constantFrequency = patchSide + 1
-
-	// Added to strides which would else be powers of two, and put everything
-	// into a few ways of the caches.
-	skew = 16
+import (
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
 // tileBlock is the number of tiles that are worked on at once: rows enough to
@@ -45,15 +25,17 @@ const (
 	sliceChannels = 64
 	sliceTiles    = 32 // of a product: more of them share the transformed weights
 	sumTiles      = 64 // of a sum, at once
-	pieceFloats   = 256 * frequencies * 32
+	pieceFloats   = 256 * simd.Frequencies * 32
 )
 
 // ownWeights is how many weights each thread transforms for itself.
 const ownWeights = 64 * 64
 
-func (s ConvShape) tilesHigh() int { return (s.H + tileSide - 1) / tileSide }
-func (s ConvShape) tilesWide() int { return (s.W + tileSide - 1) / tileSide }
-func (s ConvShape) tiles() int     { return s.N * s.tilesHigh() * s.tilesWide() }
+func (s ConvShape) tilesHigh() int { return (s.H + simd.OutputTile - 1) / simd.OutputTile }
+
+func (s ConvShape) tilesWide() int { return (s.W + simd.OutputTile - 1) / simd.OutputTile }
+
+func (s ConvShape) tiles() int { return s.N * s.tilesHigh() * s.tilesWide() }
 
 // channelStride and tileStride are the distances of frequencies and of tiles
 // in the transformed image (tiles, 36, channels).
@@ -61,10 +43,10 @@ func channelStride(channels int) int {
 	if channels < 128 {
 		return channels // tiles are far from powers of two apart
 	}
-	return channels + skew
+	return channels + simd.Skew
 }
 
-func tileStride(channels int) int { return frequencies * channelStride(channels) }
+func tileStride(channels int) int { return simd.Frequencies * channelStride(channels) }
 
 // square is a square of side pixels of an image (N, H, W, channels), which may
 // reach over its borders.
@@ -78,7 +60,7 @@ func (s ConvShape) square(tile, border int) square {
 	wide := s.tilesWide()
 	row := tile / wide
 	high := s.tilesHigh()
-	return square{row / high, row%high*tileSide - border, tile%wide*tileSide - border, tileSide + 2*border}
+	return square{row / high, row%high*simd.OutputTile - border, tile%wide*simd.OutputTile - border, simd.OutputTile + 2*border}
 }
 
 // row gives how many of the tiles tile..hi are beside each other, in a row of
@@ -87,7 +69,7 @@ func (s ConvShape) row(tile, hi, border int) int {
 	q := s.square(tile, border)
 	n := 0
 	for tile+n < hi && s.within(q) {
-		q.col += tileSide
+		q.col += simd.OutputTile
 		n++
 	}
 	return n
@@ -110,16 +92,16 @@ func (s ConvShape) spans(q square, f func(inSquare, inTensor, count int)) {
 // source makes t read the channels first..first+cols of tiles with their
 // borders from the tensor v, with zeros outside of the image: of as many of the
 // tiles tile..hi as can be read at once.
-func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels int, tile, hi, border, first, cols int) {
+func (s ConvShape) source(t *simd.Transform, patch *[]float32, v []float32, channels int, tile, hi, border, first, cols int) {
 	q := s.square(tile, border)
-	t.cols = cols
-	if t.count = s.row(tile, hi, border); t.count > 0 {
-		t.src = v[((q.image*s.H+q.row)*s.W+q.col)*channels+first:]
-		t.srcRow, t.srcCol, t.srcNext = s.W*channels, channels, tileSide*channels
-		t.ahead = 4 * t.srcNext
+	t.Channels = cols
+	if t.Tiles = s.row(tile, hi, border); t.Tiles > 0 {
+		t.Src = v[((q.image*s.H+q.row)*s.W+q.col)*channels+first:]
+		t.SrcRow, t.SrcCol, t.SrcTile = s.W*channels, channels, simd.OutputTile*channels
+		t.PrefetchBytes = 4 * t.SrcTile
 		return
 	}
-	p := grow(patch, q.side*q.side*cols)
+	p := memory.Grow(patch, q.side*q.side*cols)
 	clear(p)
 	s.spans(q, func(to, from, count int) {
 		if cols == channels {
@@ -130,22 +112,22 @@ func (s ConvShape) source(t *transform, patch *[]float32, v []float32, channels 
 			copy(p[(to+i)*cols:][:cols], v[(from+i)*channels+first:])
 		}
 	})
-	t.src, t.srcRow, t.srcCol, t.count = p, q.side*cols, cols, 1
-	t.ahead = 0
+	t.Src, t.SrcRow, t.SrcCol, t.Tiles = p, q.side*cols, cols, 1
+	t.PrefetchBytes = 0
 }
 
 // transformImage computes dst (tiles, 36, k), by its strides, from tiles lo..hi
 // and channels at..at+k of x.
 func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Channels, lo, hi, at, k int) {
 	t := &part.transform
-	t.dstRow, t.dstCol, t.dstNext = patchSide*channelStride(k), channelStride(k), tileStride(k)
+	t.DstRow, t.DstCol, t.DstTile = simd.InputTile*channelStride(k), channelStride(k), tileStride(k)
 	for _, c := range x {
 		from, to := max(at, 0), min(at+k, c.Count) // of its channels
 		for tile := lo; tile < hi && from < to; {
 			s.source(t, &part.patch, c.Values, c.Count, tile, hi, 1, from, to-from)
-			t.dst = dst[(tile-lo)*t.dstNext+from-at:]
-			tile += t.count
-			e.isa.transform(t, imageTransform)
+			t.Dst = dst[(tile-lo)*t.DstTile+from-at:]
+			tile += t.Tiles
+			e.isa.Transform(t, simd.InputTransform)
 		}
 		at -= c.Count
 	}
@@ -155,34 +137,34 @@ func (e *Engine) transformImage(s ConvShape, part *part, dst []float32, x []Chan
 // from products (tiles, 36, width), and what comes after.
 func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, products []float32, then after, lo, hi, first, cols, width int) {
 	t := &part.transform
-	kind := resultTransform
+	kind := simd.OutputTransform
 	switch {
 	case then.counts != nil:
-		kind = resultMomentsTransform
-		t.moments = then.counts[2*first:]
+		kind = simd.OutputMomentsTransform
+		t.Moments = then.counts[2*first:]
 	case then.scale != nil:
-		kind = resultNormTransform
+		kind = simd.OutputNormTransform
 	}
-	t.srcRow, t.srcCol, t.srcNext = patchSide*width, width, frequencies*width
+	t.SrcRow, t.SrcCol, t.SrcTile = simd.InputTile*width, width, simd.Frequencies*width
 	for _, c := range y {
 		from, to := max(first, 0), min(first+cols, c.Count) // of its channels
-		t.past = past(len(c.Values))
+		t.NonTemporal = past(len(c.Values))
 		for tile := lo; tile < hi && from < to; {
 			q := s.square(tile, 0)
 			count := s.row(tile, hi, 0)
 			if count > 0 {
-				t.dst = c.Values[((q.image*s.H+q.row)*s.W+q.col)*c.Count+from:]
-				t.dstRow, t.dstCol, t.dstNext = s.W*c.Count, c.Count, tileSide*c.Count
+				t.Dst = c.Values[((q.image*s.H+q.row)*s.W+q.col)*c.Count+from:]
+				t.DstRow, t.DstCol, t.DstTile = s.W*c.Count, c.Count, simd.OutputTile*c.Count
 			} else {
-				t.dst = grow(&part.patch, tileSide*tileSide*(to-from))
-				t.dstRow, t.dstCol = tileSide*(to-from), to-from
+				t.Dst = memory.Grow(&part.patch, simd.OutputTile*simd.OutputTile*(to-from))
+				t.DstRow, t.DstCol = simd.OutputTile*(to-from), to-from
 			}
-			t.src = products[(tile-lo)*t.srcNext+from-first:]
-			t.cols, t.count = to-from, max(1, count)
-			if kind == resultNormTransform {
-				t.scale, t.shift = then.scale[first:], then.shift[first:]
+			t.Src = products[(tile-lo)*t.SrcTile+from-first:]
+			t.Channels, t.Tiles = to-from, max(1, count)
+			if kind == simd.OutputNormTransform {
+				t.Scale, t.Shift = then.scale[first:], then.shift[first:]
 			}
-			e.isa.transform(t, kind)
+			e.isa.Transform(t, kind)
 			if count == 0 {
 				p, n := part.patch, to-from
 				s.spans(q, func(inPatch, inTensor, pixels int) {
@@ -201,29 +183,29 @@ func (e *Engine) transformResults(s ConvShape, part *part, y []Channels, product
 // rows of dst (36, rows, width), by its stride, or to the first ones if there are
 // k rows only; it packs them first unless they stand as they are needed.
 func (e *Engine) transformWeights(s ConvShape, part *part, dst []float32, rows, panel, from, k int, w weights) {
-	first, cols, width := e.isa.panel(s.Out, panel)
+	first, cols, width := e.isa.Panel(s.Out, panel)
 	stride := panelStride(rows, width)
 	t := &part.transform
-	t.dst, t.dstRow, t.dstCol, t.dstNext = dst, patchSide*stride, stride, width
+	t.Dst, t.DstRow, t.DstCol, t.DstTile = dst, simd.InputTile*stride, stride, width
 	if rows > k {
-		t.dst = dst[from*width:]
+		t.Dst = dst[from*width:]
 	}
 	if w.plain != nil && cols == width {
-		t.src, t.srcRow, t.srcCol, t.srcNext = w.plain[from*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
-		t.cols, t.count = width, k
-		t.ahead = rowsAhead * 4 * s.Out
+		t.Src, t.SrcRow, t.SrcCol, t.SrcTile = w.plain[from*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
+		t.Channels, t.Tiles = width, k
+		t.PrefetchBytes = rowsAhead * 4 * s.Out
 	} else {
-		taps := grow(&part.taps, 9*k*width)
+		taps := memory.Grow(&part.taps, 9*k*width)
 		w.pack(taps, from, k, first, cols, width)
-		t.src, t.srcRow, t.srcCol = taps, 3*k*width, k*width
-		t.cols, t.count = k*width, 1
-		t.ahead = 0
+		t.Src, t.SrcRow, t.SrcCol = taps, 3*k*width, k*width
+		t.Channels, t.Tiles = k*width, 1
+		t.PrefetchBytes = 0
 	}
-	e.isa.transform(t, weightsTransform)
+	e.isa.Transform(t, simd.WeightsTransform)
 }
 
 // panelStride is the distance of frequencies in a transformed panel.
-func panelStride(k, width int) int { return k*width + skew }
+func panelStride(k, width int) int { return k*width + simd.Skew }
 
 // winograd computes what correlate does: in slices of channels, or, where a block of
 // tiles stays in the second cache with all its channels and there are tiles enough
@@ -233,26 +215,26 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		e.quadConv(s, y, x, bias, then, w)
 		return
 	}
-	tiles, panels := s.tiles(), e.isa.panels(s.Out)
+	tiles, panels := s.tiles(), e.isa.Panels(s.Out)
 	whole := tiles >= max(s.Out, 4*s.In) && s.In <= 128
 	blocks := (tiles + sliceTiles - 1) / sliceTiles
 	thenOf := func(piece int) after { return then }
 	if then.moments != nil && e.countsMoments(s) {
 		pieces := blocks // all panels have channels of their own
 		if whole {
-			pieces = e.shares(tiles, tileBlock)
+			pieces = e.pool.StealPieces(tiles, tileBlock)
 		}
-		counts := grow(&e.sums, pieces*2*s.Out)
+		counts := memory.Grow(&e.sums, pieces*2*s.Out)
 		clear(counts)
-		defer func() { then.moments.addUp(counts, s.Out, maxLanes) }()
+		defer func() { then.moments.addUp(counts, s.Out, simd.MaxVector) }()
 		thenOf = func(piece int) after {
 			return after{counts: counts[piece*2*s.Out:][:2*s.Out]}
 		}
 	}
 	if !whole {
-		each := min(e.isa.panelsAtOnce((tiles+blocks-1)/blocks), (panels*blocks+e.threads-1)/e.threads, panels)
+		each := min(e.panelsAtOnce((tiles+blocks-1)/blocks), (panels*blocks+e.pool.Threads()-1)/e.pool.Threads(), panels)
 		groups := (panels + each - 1) / each
-		e.Share(groups*blocks, 1, func(p, _, lo, hi int) {
+		e.pool.Steal(groups*blocks, 1, func(p, _, lo, hi int) {
 			for i := lo; i < hi; i++ {
 				group, block := i/blocks, i%blocks
 				e.multiplySlices(s, &e.parts[p], y, x, bias, thenOf(block), w,
@@ -262,15 +244,15 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 		return
 	}
 	weightsOf := e.transformedWeights(s, w)
-	e.Share(tiles, tileBlock, func(p, piece, lo, hi int) {
+	e.pool.Steal(tiles, tileBlock, func(p, piece, lo, hi int) {
 		part, then := &e.parts[p], thenOf(piece)
-		image := grow(&part.band, tileBlock*tileStride(s.In))
+		image := memory.Grow(&part.band, tileBlock*tileStride(s.In))
 		for lo < hi {
 			end := min(lo+tileBlock, hi)
 			e.transformImage(s, part, image, x, lo, end, 0, s.In)
 			for panel := range panels {
-				first, cols, width := e.isa.panel(s.Out, panel)
-				products := grow(&part.products, (end-lo)*frequencies*width)
+				first, cols, width := e.isa.Panel(s.Out, panel)
+				products := memory.Grow(&part.products, (end-lo)*simd.Frequencies*width)
 				e.multiplyTiles(s, part, products, image, weightsOf(p, panel), bias, end-lo, panel, 0, s.In)
 				e.transformResults(s, part, y, products, then, lo, end, first, cols, width)
 			}
@@ -283,22 +265,22 @@ func (e *Engine) winograd(s ConvShape, y, x []Channels, bias []float32, then aft
 // stride, and gives the panel that a thread is to read: its own of few weights, for to
 // transform them takes less time than to get them from another thread's cache.
 func (e *Engine) transformedWeights(s ConvShape, w weights) (of func(part, panel int) []float32) {
-	panels := e.isa.panels(s.Out)
-	panelFloats := frequencies * panelStride(s.In, e.isa.wide)
+	panels := e.isa.Panels(s.Out)
+	panelFloats := simd.Frequencies * panelStride(s.In, e.isa.NR)
 	if s.In*s.Out <= ownWeights {
-		e.Parallel(e.pieces(s.tiles()), func(p, _, _ int) {
+		e.pool.Split(e.pool.Pieces(s.tiles()), func(p, _, _ int) {
 			part := &e.parts[p]
-			own := grow(&part.panel, panels*panelFloats)
+			own := memory.Grow(&part.panel, panels*panelFloats)
 			for panel := range panels {
 				e.transformWeights(s, part, own[panel*panelFloats:], s.In, panel, 0, s.In, w)
 			}
 		})
 		return func(part, panel int) []float32 { return e.parts[part].panel[panel*panelFloats:] }
 	}
-	all := grow(&e.weights, panels*panelFloats)
+	all := memory.Grow(&e.weights, panels*panelFloats)
 	const rows = 8 // of a panel at once, so that there is work for all threads
 	bands := (s.In + rows - 1) / rows
-	e.Share(panels*bands, 4, func(p, _, lo, hi int) {
+	e.pool.Steal(panels*bands, 4, func(p, _, lo, hi int) {
 		for lo < hi {
 			panel, from := lo/bands, lo%bands
 			to := min(bands, from+hi-lo)
@@ -310,19 +292,19 @@ func (e *Engine) transformedWeights(s ConvShape, w weights) (of func(part, panel
 }
 
 // panelsAtOnce is the number of panels that a piece of so many tiles has.
-func (s *instructionSet) panelsAtOnce(tiles int) int {
-	return max(1, pieceFloats/(tiles*frequencies*s.wide))
+func (e *Engine) panelsAtOnce(tiles int) int {
+	return max(1, pieceFloats/(tiles*simd.Frequencies*e.isa.NR))
 }
 
 // multiplySlices computes tiles lo..hi and panels first..last of y: the products
 // of some channels after those of the others.
 func (e *Engine) multiplySlices(s ConvShape, part *part, y, x []Channels, bias []float32, then after, w weights, lo, hi, first, last int) {
 	tiles := hi - lo
-	panelFloats := tiles * frequencies * e.isa.wide
-	products := grow(&part.products, (last-first)*panelFloats)
+	panelFloats := tiles * simd.Frequencies * e.isa.NR
+	products := memory.Grow(&part.products, (last-first)*panelFloats)
 	for at := 0; at < s.In; at += sliceChannels {
 		k := min(sliceChannels, s.In-at)
-		image, weights := grow(&part.band, tiles*tileStride(k)), grow(&part.panel, frequencies*panelStride(k, e.isa.wide))
+		image, weights := memory.Grow(&part.band, tiles*tileStride(k)), memory.Grow(&part.panel, simd.Frequencies*panelStride(k, e.isa.NR))
 		e.transformImage(s, part, image, x, lo, hi, at, k)
 		for panel := first; panel < last; panel++ {
 			e.transformWeights(s, part, weights, k, panel, at, k, w)
@@ -330,7 +312,7 @@ func (e *Engine) multiplySlices(s ConvShape, part *part, y, x []Channels, bias [
 		}
 	}
 	for panel := first; panel < last; panel++ {
-		from, cols, width := e.isa.panel(s.Out, panel)
+		from, cols, width := e.isa.Panel(s.Out, panel)
 		e.transformResults(s, part, y, products[(panel-first)*panelFloats:], then, lo, hi, from, cols, width)
 	}
 }
@@ -339,31 +321,31 @@ func (e *Engine) multiplySlices(s ConvShape, part *part, y, x []Channels, bias [
 // transformed image and the transformed weights of a panel, both of the channels
 // at..at+k, and adds them to those of the channels before.
 func (e *Engine) multiplyTiles(s ConvShape, part *part, products, image, weights, bias []float32, tiles, panel, at, k int) {
-	first, cols, width := e.isa.panel(s.Out, panel)
+	first, cols, width := e.isa.Panel(s.Out, panel)
 	t := &part.tile
-	*t = tile{cRow: frequencies * width, aRow: tileStride(k), aStep: 1, js: 1, ks: k, cols: cols, width: width}
-	for f := range frequencies {
-		t.accumulate(products[f*width:], at == 0)
-		if f == constantFrequency && at == 0 {
-			t.setInitial(bias, first)
+	*t = simd.GEMM{CStride: simd.Frequencies * width, AStride: tileStride(k), AStep: 1, KOuter: 1, K: k, N: cols, NR: width}
+	for f := range simd.Frequencies {
+		t.Accumulate(products[f*width:], at == 0)
+		if f == simd.ConstantFrequency && at == 0 {
+			t.StartFrom(bias, first)
 		}
-		t.a = image[f*channelStride(k):]
-		t.b = weights[f*panelStride(k, width):]
-		e.isa.multiply(t, tiles)
+		t.A = image[f*channelStride(k):]
+		t.B = weights[f*panelStride(k, width):]
+		e.isa.Multiply(t, tiles)
 	}
 }
 
 // transformResultGrads computes dst (36, k, width), by its strides, from tiles
 // lo..lo+k and one panel of dy.
 func (e *Engine) transformResultGrads(s ConvShape, part *part, dst, dy []float32, panel, lo, k int) {
-	first, cols, width := e.isa.panel(s.Out, panel)
+	first, cols, width := e.isa.Panel(s.Out, panel)
 	t := &part.transform
-	t.dstRow, t.dstCol, t.dstNext = patchSide*panelStride(k, width), panelStride(k, width), width
+	t.DstRow, t.DstCol, t.DstTile = simd.InputTile*panelStride(k, width), panelStride(k, width), width
 	for tile := lo; tile < lo+k; {
 		s.source(t, &part.patch, dy, s.Out, tile, lo+k, 0, first, cols)
-		t.dst = dst[(tile-lo)*width:]
-		tile += t.count
-		e.isa.transform(t, resultGradTransform)
+		t.Dst = dst[(tile-lo)*width:]
+		tile += t.Tiles
+		e.isa.Transform(t, simd.OutputGradTransform)
 	}
 }
 
@@ -375,24 +357,24 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 		e.quadGradWeights(s, dw, x, dy)
 		return
 	}
-	tiles, panels := s.tiles(), e.isa.panels(s.Out)
+	tiles, panels := s.tiles(), e.isa.Panels(s.Out)
 	if s.In*s.Out > 128*128 || tiles <= 4*sumTiles && s.In*s.Out > 16*tiles {
 		slices := (s.In + sliceChannels - 1) / sliceChannels
-		each := min(e.isa.panelsAtOnce(min(tiles, sumTiles)), (panels*slices+e.threads-1)/e.threads, panels)
+		each := min(e.panelsAtOnce(min(tiles, sumTiles)), (panels*slices+e.pool.Threads()-1)/e.pool.Threads(), panels)
 		groups := (panels + each - 1) / each
-		e.Share(groups*slices, 1, func(p, _, lo, hi int) {
+		e.pool.Steal(groups*slices, 1, func(p, _, lo, hi int) {
 			e.sumSlices(s, &e.parts[p], dw, x, dy, each, slices, lo, hi)
 		})
 		return
 	}
-	sumFloats := frequencies * panelStride(s.In, e.isa.wide)
-	gradFloats := frequencies * panelStride(tileBlock, e.isa.wide)
+	sumFloats := simd.Frequencies * panelStride(s.In, e.isa.NR)
+	gradFloats := simd.Frequencies * panelStride(tileBlock, e.isa.NR)
 	e.sumParts(dw, 0, tiles, 1, func(p int, dw []float32, lo, hi, _, _ int) {
 		part := &e.parts[p]
-		sums := grow(&part.products, panels*sumFloats)
+		sums := memory.Grow(&part.products, panels*sumFloats)
 		for from := lo; from < hi; from += tileBlock {
 			k := min(tileBlock, hi-from)
-			image, grads := grow(&part.band, k*tileStride(s.In)), grow(&part.panel, gradFloats)
+			image, grads := memory.Grow(&part.band, k*tileStride(s.In)), memory.Grow(&part.panel, gradFloats)
 			e.transformImage(s, part, image, x, from, from+k, 0, s.In)
 			for panel := range panels {
 				e.transformResultGrads(s, part, grads, dy, panel, from, k)
@@ -409,12 +391,12 @@ func (e *Engine) winogradGradWeights(s ConvShape, dw []float32, x []Channels, dy
 // panels at once. The gradients of few tiles stay transformed from one slice to the
 // next.
 func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, dy []float32, each, slices, lo, hi int) {
-	tiles, panels := s.tiles(), e.isa.panels(s.Out)
+	tiles, panels := s.tiles(), e.isa.Panels(s.Out)
 	block := min(tiles, sumTiles)
-	gradFloats := frequencies * panelStride(block, e.isa.wide)
-	sumFloats := frequencies * panelStride(sliceChannels, e.isa.wide)
-	image := grow(&part.band, block*tileStride(sliceChannels))
-	grads, sums := grow(&part.panel, each*gradFloats), grow(&part.products, each*sumFloats)
+	gradFloats := simd.Frequencies * panelStride(block, e.isa.NR)
+	sumFloats := simd.Frequencies * panelStride(sliceChannels, e.isa.NR)
+	image := memory.Grow(&part.band, block*tileStride(sliceChannels))
+	grads, sums := memory.Grow(&part.panel, each*gradFloats), memory.Grow(&part.products, each*sumFloats)
 	for i := lo; i < hi; i++ {
 		first := i / slices * each
 		last := min(first+each, panels)
@@ -443,25 +425,25 @@ func (e *Engine) sumSlices(s ConvShape, part *part, dw []float32, x []Channels, 
 // addProducts adds the products of some transformed tiles of the image, of k channels,
 // and of the gradients to the sums (36, k, width) of a panel, or overwrites these.
 func (e *Engine) addProducts(s ConvShape, part *part, sums, image, grads []float32, k, tiles, panel int, fresh bool) {
-	_, cols, width := e.isa.panel(s.Out, panel)
+	_, cols, width := e.isa.Panel(s.Out, panel)
 	t := &part.tile
-	*t = tile{cRow: width, aRow: 1, aStep: tileStride(k), js: 1, ks: tiles, cols: cols, width: width}
-	for f := range frequencies {
-		t.a = image[f*channelStride(k):]
-		t.b = grads[f*panelStride(tiles, width):]
-		t.accumulate(sums[f*panelStride(k, width):], fresh)
-		e.isa.multiply(t, k)
+	*t = simd.GEMM{CStride: width, AStride: 1, AStep: tileStride(k), KOuter: 1, K: tiles, N: cols, NR: width}
+	for f := range simd.Frequencies {
+		t.A = image[f*channelStride(k):]
+		t.B = grads[f*panelStride(tiles, width):]
+		t.Accumulate(sums[f*panelStride(k, width):], fresh)
+		e.isa.Multiply(t, k)
 	}
 }
 
 // transformSums computes the channels at..at+k of a panel of dw from its sums.
 func (e *Engine) transformSums(s ConvShape, part *part, dw, sums []float32, panel, at, k int) {
-	first, cols, width := e.isa.panel(s.Out, panel)
+	first, cols, width := e.isa.Panel(s.Out, panel)
 	t := &part.transform
-	t.src, t.srcRow, t.srcCol, t.srcNext = sums, patchSide*panelStride(k, width), panelStride(k, width), width
-	t.dst, t.dstRow, t.dstCol, t.dstNext = dw[at*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
-	t.cols, t.count, t.past = cols, k, 1
-	e.isa.transform(t, weightsGradTransform)
+	t.Src, t.SrcRow, t.SrcCol, t.SrcTile = sums, simd.InputTile*panelStride(k, width), panelStride(k, width), width
+	t.Dst, t.DstRow, t.DstCol, t.DstTile = dw[at*s.Out+first:], 3*s.In*s.Out, s.In*s.Out, s.Out
+	t.Channels, t.Tiles, t.NonTemporal = cols, k, 1
+	e.isa.Transform(t, simd.WeightsGradTransform)
 }
 
 // algorithm is how a 3x3 convolution is done.
@@ -487,7 +469,7 @@ func (e *Engine) prefersWinograd(s ConvShape) bool {
 		return true
 	}
 	fewest := 8
-	if e.isa == generic {
+	if e.isa.Name == "generic" {
 		fewest = 16
 	}
 	tiles := s.tiles()

@@ -7,16 +7,16 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
-	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
 )
 
 // Arena is where what outlasts a run is: parameters and their gradients.
-type Arena = kernel.Arena
+type Arena = memory.Arena
 
 // Memory is where the outputs of ops live: blocks that are used again once
 // every reader of what they held has run.
 type Memory struct {
-	arena  kernel.Arena
+	arena  memory.Arena
 	blocks [][]float32
 }
 

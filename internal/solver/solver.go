@@ -16,6 +16,7 @@ import (
 	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
 )
 
 // Config chooses the update rule.
@@ -151,12 +152,12 @@ func New(cfg Config, params []Param, engine *kernel.Engine) (*Solver, error) {
 }
 
 func (s *Solver) newAverages(names []string) []average {
-	var memory kernel.Arena
+	var arena memory.Arena
 	averages := make([]average, len(names))
 	for a, name := range names {
 		averages[a] = average{name, make([][]float32, len(s.params))}
 		for i, p := range s.params {
-			averages[a].values[i] = memory.Floats(len(p.Value))
+			averages[a].values[i] = arena.Floats(len(p.Value))
 		}
 	}
 	return averages

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package memory
+
+// adviseLargePages does nothing here.
+func adviseLargePages([]byte) {}

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package kernel
-
-// adviseLargePages does nothing here.
-func adviseLargePages([]byte) {}

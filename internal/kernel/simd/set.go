@@ -1,0 +1,58 @@
+// Package simd holds the micro-kernels: the inner loops of all operations, each as
+// plain Go and as assembly for the instruction sets that have it. InstructionSet is
+// the table of them, chosen at run time. Nothing here knows of threads or of graphs.
+//
+// The assembly is written by simd/asm (go generate), but for that of bfloat16, whose
+// instructions the assembler does not know.
+package simd
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Choose returns the instruction set of that name, or the best that this CPU has for
+// "auto". It is an error to ask for one the CPU does not have.
+func Choose(name string) (*InstructionSet, error) {
+	names := []string{"auto"}
+	for _, set := range InstructionSets() { // best first
+		if set.Name != name && name != "auto" {
+			names = append(names, set.Name)
+			continue
+		}
+		if set.Missing == "" {
+			return set, nil
+		}
+		if name != "auto" {
+			return nil, fmt.Errorf("kernel: %q needs a CPU with %s, which this one has not; want auto or generic", name, set.Missing)
+		}
+	}
+	return nil, fmt.Errorf("kernel: unknown kernel %q, want %s", name, strings.Join(names, ", "))
+}
+
+// InstructionSet is the seam between the operations and the CPU.
+type InstructionSet struct {
+	Name       string
+	Missing    string // CPU features that are absent; empty: usable
+	MR         int    // rows of the largest tile
+	NR         int    // columns of a panel
+	NRNarrow   int    // columns of the last panel, where that many are enough
+	gemm       func(*GEMM)
+	columnwise columnKernels
+
+	copyRows  func(*RowCopy)                            // for cols which are a multiple of 8; or nil
+	transpose func(Transposition)                       // for rows and cols which are multiples of 8; or nil
+	prefetch  func(x []float32, rows, stride, cols int) // into the caches, the columns of rows which are stride apart; or nil
+
+	transforms    []transformKernels // widest first; a plain loop does the rest
+	OutputMoments bool               // has a resultMomentsTransform
+
+	OnTheFly *OnTheFlyKernels // or nil
+	BFloat16 *BFloat16Kernels // or nil
+
+	Pixels  PixelKernels
+	updates updateKernels
+}
+
+// Generic is the plain Go tile, and what the others are tested against.
+var generic = &InstructionSet{Name: "generic", MR: 2, NR: 4, NRNarrow: 4, gemm: gemmGeneric, columnwise: plainColumnwise, Pixels: plainPixels, updates: plainUpdates}

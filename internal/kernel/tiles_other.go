@@ -1,8 +1,0 @@
-//go:build amd64 && !linux
-
-package kernel
-
-import "errors"
-
-// requestTiles tells that the tile registers are not asked for here.
-func requestTiles() error { return errors.ErrUnsupported }
