@@ -24,7 +24,7 @@ func New(cfg Config, weights []float64) *Loss {
 	return l
 }
 
-// Nodes adds the loss to a graph. logits, target: (N, H, W, C). value is the
+// Nodes adds the loss to a graph, a model.Graph. logits, target: (N, H, W, C). value is the
 // scalar loss; sums, a vector, is what Value takes, added up over batches.
 // A training graph counts per_batch weights from its own batch; an evaluation uses
 // those of the training set, because its result must not depend on the batch size.

@@ -34,7 +34,7 @@ type norm struct {
 // statistics of the batch, drops out (drawn from seed and the graph's Step) and
 // has gradients; the other normalises by running statistics, as frozen parts
 // always do.
-func New(g *op.Graph, image *G.Node, p *Parameters, training bool, seed uint64) (*UNet, error) {
+func New(g *Graph, image *G.Node, p *Parameters, training bool, seed uint64) (*UNet, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}

@@ -17,8 +17,6 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
-	"github.com/unet-gorgonia/unet-gorgonia/loss"
 )
 
 func (p *program) evaluate() *cobra.Command {
@@ -83,9 +81,9 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	var confusion *metric.Confusion
 	value := math.NaN()
 	if how.tile || how.tta {
-		confusion, err = evaluatePredictions(ctx, saved, set, how, progress, show)
+		confusion, err = saved.EvaluatePredictions(ctx, set, how.tile, how.tta, progress, show)
 	} else {
-		confusion, value, err = evaluateBatches(ctx, saved, set, progress, show)
+		confusion, value, err = saved.Evaluate(ctx, set, progress, show)
 	}
 	console.Close()
 	if err != nil {
@@ -103,69 +101,6 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	}
 	fmt.Fprintln(p.stdout)
 	return r.Table(p.stdout)
-}
-
-// evaluateBatches measures a net, and its loss, in batches, as training does. show
-// sees each sample with its predicted mask.
-func evaluateBatches(ctx context.Context, saved *run.Saved, set *data.Split, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, float64, error) {
-	engine, params, err := saved.Net()
-	if err != nil {
-		return nil, 0, err
-	}
-	weights, err := saved.ClassWeights()
-	if err != nil {
-		return nil, 0, err
-	}
-	cfg := saved.Config
-	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
-	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
-	return train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
-		progress(batch.First+batch.N, loader.Len())
-		truth := train.Labels(nil, batch.Targets, batch.C)
-		pixels := batch.H * batch.W
-		for i, name := range batch.Names {
-			s := data.Sample{Image: batch.Images[i*pixels*3:][:pixels*3], Mask: truth[i*pixels:][:pixels], H: batch.H, W: batch.W}
-			if err := show(name, s, predicted[i*pixels:][:pixels]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// evaluatePredictions measures what predict makes of the images of a split: in
-// tiles at their own size, or at the split's.
-func evaluatePredictions(ctx context.Context, saved *run.Saved, set *data.Split, how inference, progress func(done, total int), show func(name string, s data.Sample, predicted []uint8) error) (*metric.Confusion, error) {
-	net, err := saved.Predictor(how.tile, how.tta)
-	if err != nil {
-		return nil, err
-	}
-	confusion := metric.NewConfusion(net.Classes)
-	load := set.Load
-	if net.Tiled {
-		load = set.LoadOwn
-	}
-	for i := range set.Len() {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		s, err := load(i)
-		if err != nil {
-			return nil, err
-		}
-		predicted, err := net.Segment(ctx, imagefile.Image{Pix: s.Image, H: s.H, W: s.W}, nil)
-		if err != nil {
-			return nil, err
-		}
-		if err := confusion.Add(s.Mask, predicted); err != nil {
-			return nil, err
-		}
-		if err := show(set.Name(i), s, predicted); err != nil {
-			return nil, err
-		}
-		progress(i+1, set.Len())
-	}
-	return confusion, nil
 }
 
 // writePicture writes image, mask and prediction side by side.

@@ -62,7 +62,7 @@ func (p *program) runExport(path, format, out string) error {
 	}
 	switch {
 	case sameFile(path, out):
-		return usagef("--out %s: is the checkpoint itself", out)
+		return usagef("--out %s is the checkpoint itself: choose another file", out)
 	case sameFile(path, weights):
 		return usagef("--out %s: its weights would go to %s, which is the checkpoint itself", out, weights)
 	}

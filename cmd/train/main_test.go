@@ -224,7 +224,7 @@ func TestFromTrainingToMasks(t *testing.T) {
 		{"mask over image", 2, []string{"predict", "--checkpoint", best, "--input", "shapes/images/train-000000.png", "--out", "shapes/images"}, []string{
 			"train: shapes/images/train-000000.png would be overwritten by a mask: choose another --out"}},
 		{"export over itself", 2, []string{"export", "--checkpoint", best, "--out", best}, []string{
-			"train: --out run/checkpoints/best.safetensors: is the checkpoint itself"}},
+			"train: --out run/checkpoints/best.safetensors is the checkpoint itself: choose another file"}},
 		{"split without data", 1, []string{"evaluate", "--checkpoint", best, "--split", "test", "--data", "nowhere"}, []string{
 			`train: data.test = "nowhere": no such file or directory`}},
 		{"no input", 1, []string{"predict", "--checkpoint", best, "--input", "nowhere", "--out", "masks"}, []string{

@@ -216,7 +216,7 @@ func median(ctx context.Context, steps int, step func(i int) error) (time.Durati
 	return (times[(steps-1)/2] + times[steps/2]) / 2, nil
 }
 
-// cpuName is the model of the CPU where the system tells it, else its architecture.
+// cpuName is the model of the CPU where the OS names it, else its architecture.
 func cpuName() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {

@@ -130,7 +130,7 @@ func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) 
 }
 
 // resume is the configuration to go on with from a checkpoint. It refuses one that
-// does not fit, and tells what else is different.
+// does not fit, and notes what else differs.
 func (t Training) resume(saved *Saved, trainSet *data.Split) (config.Config, error) {
 	cfg, old, console := t.Config, saved.Config, t.Console
 	if given := cfg.Model.Init; given != "" && given != old.Model.Init {

@@ -1,0 +1,78 @@
+package run
+
+import (
+	"context"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/loss"
+)
+
+// Show is given each sample of a split that is evaluated, with its name and the
+// predicted mask (H,W); they are valid within the call. An error ends the evaluation.
+type Show func(name string, s data.Sample, predicted []uint8) error
+
+// Evaluate measures the net, and its loss, on a split in batches at data.size, as a
+// training does.
+func (s *Saved) Evaluate(ctx context.Context, set *data.Split, progress func(done, total int), show Show) (*metric.Confusion, float64, error) {
+	engine, params, err := s.Net()
+	if err != nil {
+		return nil, 0, err
+	}
+	weights, err := s.ClassWeights()
+	if err != nil {
+		return nil, 0, err
+	}
+	cfg := s.Config
+	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
+	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
+	return train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
+		progress(batch.First+batch.N, loader.Len())
+		truth := train.Labels(nil, batch.Targets, batch.C)
+		pixels := batch.H * batch.W
+		for i, name := range batch.Names {
+			sample := data.Sample{Image: batch.Images[i*pixels*3:][:pixels*3], Mask: truth[i*pixels:][:pixels], H: batch.H, W: batch.W}
+			if err := show(name, sample, predicted[i*pixels:][:pixels]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EvaluatePredictions measures what Predictor makes of the images of a split: in
+// tiles at their own size, or at the split's.
+func (s *Saved) EvaluatePredictions(ctx context.Context, set *data.Split, tiled, flips bool, progress func(done, total int), show Show) (*metric.Confusion, error) {
+	net, err := s.Predictor(tiled, flips)
+	if err != nil {
+		return nil, err
+	}
+	confusion := metric.NewConfusion(net.Classes)
+	load := set.Load
+	if net.Tiled {
+		load = set.LoadOwn
+	}
+	for i := range set.Len() {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		sample, err := load(i)
+		if err != nil {
+			return nil, err
+		}
+		predicted, err := net.Segment(ctx, imagefile.Image{Pix: sample.Image, H: sample.H, W: sample.W}, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := confusion.Add(sample.Mask, predicted); err != nil {
+			return nil, err
+		}
+		if err := show(set.Name(i), sample, predicted); err != nil {
+			return nil, err
+		}
+		progress(i+1, set.Len())
+	}
+	return confusion, nil
+}
