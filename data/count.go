@@ -19,7 +19,7 @@ type Counts struct {
 }
 
 // CountClasses counts the pixels of each class in one pass over the split, in
-// parallel workers (0: one a core), without augmentation. progress, which may be
+// parallel workers (0: one per core), without augmentation. progress, which may be
 // nil, is called from one goroutine at a time. Bad samples are gathered over the
 // whole pass, so that all can be mended at once.
 func CountClasses(ctx context.Context, s *Split, workers int, progress func(done, total int)) (Counts, error) {
@@ -30,10 +30,10 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 		if err != nil {
 			return err
 		}
-		seen := histogram(smp.Mask, s.classes)
+		counts := CountMask(smp.Mask, s.classes)
 		mu.Lock()
 		defer mu.Unlock()
-		total.add(seen)
+		total.Add(counts)
 		return nil
 	})
 	if err != nil {
@@ -45,31 +45,41 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 	return total, nil
 }
 
-// histogram counts the pixels of each class in a mask, and of Void last.
-func histogram(mask []uint8, classes int) []int64 {
-	var n [Void + 1]int64
-	for _, c := range mask {
-		n[c]++
-	}
-	return append(n[:classes:classes], n[Void])
-}
-
 func newCounts(classes int) Counts {
 	return Counts{Pixels: make([]int64, classes), ImagePixels: make([]int64, classes)}
 }
 
-func (c *Counts) add(image []int64) {
-	classes := len(c.Pixels)
+// CountMask counts the pixels of one image's mask, of class indices 0..classes-1
+// and Void.
+func CountMask(mask []uint8, classes int) Counts {
+	var n [Void + 1]int64
+	for _, c := range mask {
+		n[c]++
+	}
+	counts := newCounts(classes)
+	counts.Images, counts.Ignored = 1, n[Void]
+	copy(counts.Pixels, n[:Void])
 	var labelled int64
-	for i, n := range image[:classes] {
-		c.Pixels[i] += n
+	for _, n := range counts.Pixels {
 		labelled += n
 	}
-	for i, n := range image[:classes] {
+	for c, n := range counts.Pixels {
 		if n > 0 {
-			c.ImagePixels[i] += labelled
+			counts.ImagePixels[c] = labelled
 		}
 	}
-	c.Ignored += image[classes]
-	c.Images++
+	return counts
+}
+
+// Add adds the counts of other images of the same classes.
+func (c *Counts) Add(other Counts) {
+	if c.Pixels == nil {
+		*c = newCounts(len(other.Pixels))
+	}
+	c.Images += other.Images
+	c.Ignored += other.Ignored
+	for i := range other.Pixels {
+		c.Pixels[i] += other.Pixels[i]
+		c.ImagePixels[i] += other.ImagePixels[i]
+	}
 }

@@ -56,7 +56,7 @@ type Split struct {
 // validation split and the others the training split. Everything that is wrong
 // with the list of files is reported at once.
 func Open(cfg Config, seed uint64, split string) (*Split, error) {
-	s, problems := list(cfg, seed, split)
+	s, problems := List(cfg, seed, split)
 	if s != nil {
 		if f, ok := s.src.(*folder); ok {
 			problems = append(problems, f.checkHeaders()...)
@@ -71,10 +71,9 @@ func Open(cfg Config, seed uint64, split string) (*Split, error) {
 	return s, nil
 }
 
-// list finds the samples of a split without looking into image files. The split
-// has the samples in order even if problems tell of others; it is nil where
-// nothing can be read.
-func list(cfg Config, seed uint64, split string) (s *Split, problems []error) {
+// List is Open without a look into the files of images. The split has its samples
+// in order even if problems tell of others; it is nil where nothing can be read.
+func List(cfg Config, seed uint64, split string) (s *Split, problems []error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, []error{err}
 	}

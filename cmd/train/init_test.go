@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 )
@@ -177,34 +176,5 @@ func TestInitStops(t *testing.T) {
 	}
 	if _, err := os.Stat("my.yaml"); err == nil {
 		t.Error("a file was written")
-	}
-}
-
-// The size of the net's images, its depth and the batch size follow from the images.
-func TestSuggest(t *testing.T) {
-	for _, tc := range []struct {
-		name         string
-		sizes        map[[2]int]int
-		size         [2]int
-		depth, batch int
-	}{
-		{"as they are", map[[2]int]int{{128, 128}: 9}, [2]int{128, 128}, 4, 8},
-		{"rounded", map[[2]int]int{{100, 70}: 9}, [2]int{96, 64}, 4, 8},
-		{"photos", map[[2]int]int{{2000, 3000}: 9}, [2]int{176, 256}, 4, 4}, // 170.7 x 256
-		{"median", map[[2]int]int{{64, 64}: 2, {96, 64}: 2, {500, 500}: 1}, [2]int{96, 64}, 4, 8},
-		{"small", map[[2]int]int{{32, 40}: 1}, [2]int{32, 40}, 3, 8},
-		{"tiny", map[[2]int]int{{5, 9}: 1}, [2]int{6, 10}, 1, 8},
-		{"a line", map[[2]int]int{{1, 10000}: 1}, [2]int{2, 256}, 1, 8},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			found := data.Inferred{Config: data.DefaultConfig(), Sizes: tc.sizes}
-			cfg, err := suggest(found, "photos/.")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if cfg.Data.Size != tc.size || cfg.Model.Depth != tc.depth || cfg.Train.BatchSize != tc.batch || cfg.Out != "runs/photos" {
-				t.Errorf("size %v, depth %d, batch size %d, out %s", cfg.Data.Size, cfg.Model.Depth, cfg.Train.BatchSize, cfg.Out)
-			}
-		})
 	}
 }

@@ -1,15 +1,34 @@
-package data_test
+package survey_test
 
 import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 )
+
+// folderConfig is a data set in the current folder at its files' size (h,w), with classes a, b, c, d.
+func folderConfig(h, w int) data.Config {
+	c := data.DefaultConfig()
+	c.Source, c.Train, c.Val = "folder", ".", "."
+	c.Classes = []string{"a", "b", "c", "d"}
+	c.Size = [2]int{h, w}
+	return c
+}
+
+// with is a configuration whose training could do without a class.
+func with(c data.Config, seed uint64, threads int) config.Config {
+	cfg := config.Default()
+	cfg.Data, cfg.Seed, cfg.Threads, cfg.Loss.AllowAbsentClasses = c, seed, threads, true
+	return cfg
+}
 
 // Faults of the list, of headers and of pixels come together, an image's beside
 // its mask's, and the samples without fault are counted.
@@ -30,7 +49,7 @@ func TestCheckGoesOn(t *testing.T) {
 data: image images/b.png: png: invalid format: not enough pixel data
 data: mask masks/b.png: pixel (0, 0) has class 9, want 0..3 or ignore 255
 data: image images/d.png: is empty`
-	got, err := data.Check(t.Context(), folderConfig(2, 3), 1, "train", 0, nil)
+	got, err := survey.Check(t.Context(), with(folderConfig(2, 3), 1, 0), "train", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +71,7 @@ func TestCheckDivided(t *testing.T) {
 	c := shapesConfig(t, 10)
 	images := 0
 	for _, split := range []string{"train", "val"} {
-		got, err := data.Check(t.Context(), c, 7, split, 2, nil)
+		got, err := survey.Check(t.Context(), with(c, 7, 2), split, nil)
 		if err != nil || len(got.Faults) > 0 {
 			t.Fatal(err, got.Faults)
 		}
@@ -86,8 +105,38 @@ func shapesConfig(t *testing.T, n int) data.Config {
 // A single image cannot be divided; it is checked nevertheless.
 func TestCheckTooFew(t *testing.T) {
 	c := shapesConfig(t, 1)
-	got, err := data.Check(t.Context(), c, 7, "train", 0, nil)
+	got, err := survey.Check(t.Context(), with(c, 7, 0), "train", nil)
 	if err != nil || len(got.Faults) != 1 || !strings.Contains(got.Faults[0].Error(), "too few to split off validation images") || got.Images != 1 {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// Where patches are cut, the pixels of the images at their own sizes are counted, as training counts them.
+func TestCheckOfPatches(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, size := range map[string][2]int{"a": {5, 8}, "b": {31, 12}} {
+		h, w := size[0], size[1]
+		mask := filetest.Grey(h, w)
+		for p := range mask.Pix {
+			mask.Pix[p] = uint8((p%w + p/w) % 4)
+			if p/w == h-1 {
+				mask.Pix[p] = 255
+			}
+		}
+		filetest.Write(t, "images/"+name+".png", filetest.Encode(t, ".png", filetest.RGB(h, w)))
+		filetest.Write(t, "masks/"+name+".png", filetest.Encode(t, ".png", mask))
+	}
+	c := folderConfig(8, 8)
+	c.Patches = 3
+	got, err := survey.Check(t.Context(), with(c, 1, 0), "train", nil)
+	if want := []int64{98, 98, 98, 98}; err != nil || !slices.Equal(got.Pixels, want) || got.Ignored != 20 || got.Images != 2 { // (4*8 + 30*12) / 4
+		t.Errorf("counted %+v, %v, want %v", got.Counts, err, want)
+	}
+	s, err := data.Open(c, 1, "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counts, err := data.CountClasses(t.Context(), s, 0, nil); err != nil || !reflect.DeepEqual(counts, got.Counts) {
+		t.Errorf("checked %+v, counted for training %+v, %v", got.Counts, counts, err)
 	}
 }

@@ -1,4 +1,4 @@
-package data
+package survey
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/image/tiff"
 
+	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
@@ -63,7 +64,7 @@ func FuzzNames(f *testing.F) {
 		if err != nil || len(names) < 2 {
 			return
 		}
-		cfg := DefaultConfig()
+		cfg := data.DefaultConfig()
 		cfg.Source, cfg.Train, cfg.Classes = "folder", ".", names
 		if err := cfg.Validate(); err != nil {
 			t.Fatal(err)

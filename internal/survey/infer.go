@@ -1,4 +1,4 @@
-package data
+package survey
 
 import (
 	"bufio"
@@ -14,16 +14,17 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
 )
 
 // Inferred is the configuration that fits the files of a folder.
 type Inferred struct {
-	Config                // Source, Train, Val, Test, Classes and Palette from the files, else DefaultConfig
-	Sizes  map[[2]int]int // images by their own height and width
-	Masks  string         // what stands in the masks, in words
-	Notes  []string       // what was not used, and why
+	data.Config                // Source, Train, Val, Test, Classes and Palette from the files, else data.DefaultConfig
+	Sizes       map[[2]int]int // images by their own height and width
+	Masks       string         // what stands in the masks, in words
+	Notes       []string       // what was not used, and why
 
 	oneHot int // classes of one-hot arrays, 0: none
 }
@@ -32,14 +33,14 @@ type Inferred struct {
 // DIR/images.npy and DIR/masks.npy, or either of them in DIR/train, DIR/val and
 // DIR/test. It reads the headers of all images and the values of all masks, and
 // reports every file that cannot be used. workers and progress are as in
-// CountClasses.
+// data.CountClasses.
 //
 // Masks hold class indices if they are grey or paletted and at least half of
 // the indices up to the largest occur; 255 is void then. Else each colour is a
 // class, in the order of red, green and blue. Names are those of classes.txt or
 // labels.txt, one a line, in DIR for masks of indices, else class_0, class_1, ...
 func Infer(ctx context.Context, dir string, workers int, progress func(done, total int)) (Inferred, error) {
-	r := Inferred{Config: DefaultConfig(), Sizes: map[[2]int]int{}}
+	r := Inferred{Config: data.DefaultConfig(), Sizes: map[[2]int]int{}}
 	if err := r.findSplits(dir); err != nil {
 		return Inferred{}, err
 	}
@@ -82,9 +83,9 @@ var splitFolders = []struct {
 }
 
 // findSplits sets Source, Train, Val and Test to what is in dir.
-func (c *Config) findSplits(dir string) error {
-	if c.Source = sourceIn(dir); c.Source != "" {
-		c.Train = dir
+func (r *Inferred) findSplits(dir string) error {
+	if r.Source = sourceIn(dir); r.Source != "" {
+		r.Train = dir
 		return nil
 	}
 	for _, s := range splitFolders {
@@ -94,23 +95,23 @@ func (c *Config) findSplits(dir string) error {
 			if source == "" {
 				continue
 			}
-			if c.Source == "" {
-				c.Source = source
+			if r.Source == "" {
+				r.Source = source
 			}
-			if c.Source != source {
-				return fmt.Errorf("data: %s and %s are of two kinds, folders of images and arrays (npy): want one", c.Train, path)
+			if r.Source != source {
+				return fmt.Errorf("data: %s and %s are of two kinds, folders of images and arrays (npy): want one", r.Train, path)
 			}
 			switch s.split {
 			case "train":
-				c.Train = path
+				r.Train = path
 			case "val":
-				c.Val = path
+				r.Val = path
 			case "test":
-				c.Test = path
+				r.Test = path
 			}
 			break
 		}
-		if c.Train == "" {
+		if r.Train == "" {
 			return fmt.Errorf("data: %s has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; %s", dir, entriesOf(dir))
 		}
 	}
@@ -180,10 +181,11 @@ func (r *Inferred) listSamples() (samples []sample, problems []error) {
 }
 
 func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
+	format := imagefile.NewMaskFormat(len(r.Classes), r.IgnoreIndex, nil, r.MaxPixels)
 	pairs, problems := imagefile.Pairs(dir)
 	for _, p := range pairs {
 		samples = append(samples, func() (maskValues, int, int, error) {
-			if _, _, err := p.Headers(r.maskFormat()); err != nil {
+			if _, _, err := p.Headers(format); err != nil {
 				return nil, 0, 0, err
 			}
 			mask, err := imagefile.DecodeMask(p.Mask, r.MaxPixels)
@@ -220,7 +222,11 @@ func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
 				return nil, 0, 0, err
 			}
 			values := maskValues{}
-			for index, n := range histogram(mask, imagefile.MaxClasses) {
+			var pixels [imagefile.Void + 1]int64
+			for _, index := range mask {
+				pixels[index]++
+			}
+			for index, n := range pixels {
 				if n > 0 {
 					values.add(maskValue{stored: index}, extent{pixels: n})
 				}

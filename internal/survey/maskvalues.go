@@ -1,4 +1,4 @@
-package data
+package survey
 
 import (
 	"cmp"
@@ -86,7 +86,7 @@ func (v maskValues) indices() (classes int, void, ok bool) {
 			return 0, false, false
 		}
 		shown[value.stored] = value.colour
-		if value.stored == Void {
+		if value.stored == imagefile.Void {
 			void = true
 			continue
 		}

@@ -1,4 +1,4 @@
-package data_test
+package survey_test
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 )
 
 // bands is an image (8,12) of grey values, three rows and more each.
@@ -85,7 +85,7 @@ func TestInfer(t *testing.T) {
 				filetest.Write(t, filepath.Join("set/images", name), filetest.Encode(t, name, filetest.RGB(b.Dy(), b.Dx())))
 				sizes[[2]int{b.Dy(), b.Dx()}]++
 			}
-			r, err := data.Infer(t.Context(), "set", 2, nil)
+			r, err := survey.Infer(t.Context(), "set", 2, nil)
 			if tc.err != "" {
 				if filetest.Message(err) != "data: "+tc.err {
 					t.Errorf("got  %v\nwant data: %s", err, tc.err)
@@ -101,7 +101,7 @@ func TestInfer(t *testing.T) {
 			}
 			// It is read as it was understood.
 			r.Val = r.Train
-			c, err := data.Check(t.Context(), r.Config, 1, "train", 1, nil)
+			c, err := survey.Check(t.Context(), with(r.Config, 1, 1), "train", nil)
 			if err != nil || len(c.Faults) > 0 || c.Images != len(tc.masks) {
 				t.Errorf("%d images, faults %v, %v", c.Images, c.Faults, err)
 			}
@@ -142,7 +142,7 @@ func TestInferArrays(t *testing.T) {
 			t.Chdir(t.TempDir())
 			filetest.Write(t, "images.npy", images)
 			filetest.Write(t, "masks.npy", tc.masks)
-			r, err := data.Infer(t.Context(), ".", 0, nil)
+			r, err := survey.Infer(t.Context(), ".", 0, nil)
 			if filetest.Message(err) != tc.err {
 				t.Fatalf("got  %v\nwant %s", err, tc.err)
 			}
@@ -181,7 +181,7 @@ func TestInferSplits(t *testing.T) {
 		{"empty", "", "", "", "data: empty/images has no image (.png .jpg .jpeg .bmp .tif .tiff .webp)"},
 	} {
 		t.Run(tc.dir, func(t *testing.T) {
-			r, err := data.Infer(t.Context(), tc.dir, 0, nil)
+			r, err := survey.Infer(t.Context(), tc.dir, 0, nil)
 			if filetest.Message(err) != tc.err || r.Train != tc.train || r.Val != tc.val || r.Test != tc.test {
 				t.Errorf("got %+v\n%v\nwant %s", r, err, tc.err)
 			}
@@ -216,7 +216,7 @@ func TestInferNames(t *testing.T) {
 			filetest.Write(t, "images/x.png", filetest.Encode(t, "x.png", filetest.RGB(8, 12)))
 			filetest.Write(t, "masks/x.png", filetest.Encode(t, "x.png", tc.mask))
 			filetest.Write(t, tc.file, []byte(tc.text))
-			r, err := data.Infer(t.Context(), ".", 0, nil)
+			r, err := survey.Infer(t.Context(), ".", 0, nil)
 			if err != nil || !slices.Equal(r.Classes, tc.want) || !slices.Equal(r.Notes, tc.notes) {
 				t.Errorf("got %q, notes %q, %v", r.Classes, r.Notes, err)
 			}
@@ -237,7 +237,7 @@ func TestInferFaults(t *testing.T) {
 	filetest.Write(t, "masks/b.png", filetest.Encode(t, "b.jpg", bands(0, 1)))
 	filetest.Write(t, "masks/c.png", filetest.Encode(t, "c.png", filetest.Grey(4, 4)))
 	filetest.Write(t, "images/d.png", picture[:20])
-	_, err := data.Infer(t.Context(), ".", 2, nil)
+	_, err := survey.Infer(t.Context(), ".", 2, nil)
 	want := `data: image images/alone.png has no mask masks/alone.*
 data: mask masks/a.png: is not a PNG, JPEG, BMP, TIFF or WebP image
 data: mask masks/b.png: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP
@@ -248,7 +248,7 @@ data: image images/d.png: is truncated: unexpected EOF`
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := data.Infer(ctx, ".", 2, nil); !errors.Is(err, context.Canceled) {
+	if _, err := survey.Infer(ctx, ".", 2, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end of the context: %v", err)
 	}
 }

@@ -1,0 +1,126 @@
+package survey
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
+	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
+)
+
+// Checked is what a pass over all files of a split has found.
+type Checked struct {
+	Split       string
+	data.Counts                // of the samples without fault
+	Sizes       map[[2]int]int // samples by their own height and width
+	Faults      []error        // training would end with them: of the list of files, then of the samples in their order, then of the counts
+	Warnings    []string       // training would not end
+}
+
+// Splits are the splits that a configuration has, train first.
+func Splits(cfg data.Config) []string {
+	splits := []string{"train", "val"}
+	if cfg.Test != "" {
+		splits = append(splits, "test")
+	}
+	return splits
+}
+
+// Check reads every sample of a split as training would, and goes on where
+// data.Open gives up: the faults of one file do not hide those of another.
+// progress is as in data.CountClasses; the error is that of ctx.
+func Check(ctx context.Context, cfg config.Config, split string, progress func(done, total int)) (Checked, error) {
+	c, err := read(ctx, cfg, split, progress)
+	if err != nil {
+		return Checked{}, fmt.Errorf("data: checking %s: %w", split, err)
+	}
+	var unweighted error // a class that training refuses to be without
+	if split == "train" && len(c.Faults) == 0 {
+		_, unweighted = scheme.Weights(cfg.Loss, c.Pixels, c.ImagePixels, cfg.Data.Classes)
+	}
+	if unweighted != nil {
+		c.Faults = append(c.Faults, unweighted)
+	} else {
+		c.warnAbsent(cfg.Data.Classes)
+	}
+	if cfg.Data.Patches == 0 {
+		c.warnStretched(cfg.Data.Size)
+	}
+	return c, nil
+}
+
+// read reads every sample of a split.
+func read(ctx context.Context, cfg config.Config, split string, progress func(done, total int)) (Checked, error) {
+	classes := len(cfg.Data.Classes)
+	c := Checked{Split: split, Sizes: map[[2]int]int{}}
+	c.Pixels, c.ImagePixels = make([]int64, classes), make([]int64, classes)
+	s, problems := data.List(cfg.Data, cfg.Seed, split)
+	c.Faults = problems
+	if s == nil {
+		return c, nil
+	}
+	h, w := s.Size()
+	var mu sync.Mutex // guards c
+	problems, err := visit.All(ctx, s.Len(), cfg.Threads, progress, func(i int) error {
+		smp, err := s.LoadOwn(i)
+		if err != nil {
+			return err
+		}
+		mask := smp.Mask
+		if cfg.Data.Patches == 0 {
+			mask = imagefile.ResizeMask(mask, smp.H, smp.W, h, w)
+		}
+		counts := data.CountMask(mask, classes)
+		mu.Lock()
+		defer mu.Unlock()
+		c.Add(counts)
+		c.Sizes[[2]int{smp.H, smp.W}]++
+		return nil
+	})
+	c.Faults = append(c.Faults, problems...)
+	return c, err
+}
+
+// warnAbsent tells of classes without a pixel, unless no image could be read.
+func (c *Checked) warnAbsent(names []string) {
+	where := ""
+	if len(c.Faults) > 0 {
+		where = " in the images without fault"
+	}
+	for class, n := range c.Pixels {
+		if n == 0 && c.Images > 0 {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: class %d (%s) has no pixel%s", c.Split, class, names[class], where))
+		}
+	}
+}
+
+// warnStretched tells of images whose aspect ratio is more than twice, or less
+// than half, that of the net's images.
+func (c *Checked) warnStretched(size [2]int) {
+	images, example := 0, [2]int{}
+	for _, s := range c.sizes() {
+		a, b := s[0]*size[1], s[1]*size[0]
+		if max(a, b) > 2*min(a, b) {
+			images += c.Sizes[s]
+			example = s
+		}
+	}
+	if images > 0 {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: images of another shape than data.size, which stretches them to %dx%d: %d, such as one of %dx%d pixels",
+			c.Split, size[1], size[0], images, example[1], example[0]))
+	}
+}
+
+// sizes are the sizes of the images, the fewest pixels first.
+func (c *Checked) sizes() [][2]int {
+	return slices.SortedFunc(maps.Keys(c.Sizes), func(a, b [2]int) int {
+		return cmp.Or(cmp.Compare(a[0]*a[1], b[0]*b[1]), cmp.Compare(a[0], b[0]))
+	})
+}
