@@ -7,7 +7,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 )
 
-// Images a second that one worker delivers, decoded before.
+// Images per second that one worker delivers, decoded before.
 func BenchmarkLoader(b *testing.B) {
 	cfg := data.DefaultConfig()
 	cfg.Synthetic.Train, cfg.Cache = 64, "ram"

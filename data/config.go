@@ -18,7 +18,7 @@ type Config struct {
 	Size        [2]int          `yaml:"size" range:"[1,)"`            // height, width
 	Patches     int             `yaml:"patches" range:"[0,)"`         // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
 	Classes     []string        `yaml:"classes"`                      // names, in class order; 2 to 255
-	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`      // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] a class, and perhaps one more for ignored pixels
+	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`      // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] per class, and perhaps one more for ignored pixels
 	MaxPixels   int64           `yaml:"max_pixels" range:"[1,)"`      // larger images are refused before they are decoded
 	IgnoreIndex int             `yaml:"ignore_index" range:"[0,255]"` // the value of ignored pixels in mask files, not a class
 	Cache       string          `yaml:"cache" enum:"auto,ram,off"`    // auto: ram if the split takes at most CacheLimit bytes
@@ -99,17 +99,17 @@ func (c Config) Validate() error {
 		if name == "" {
 			bad("data.classes[%d] is empty, want a name", i)
 		} else if j := slices.Index(c.Classes, name); j < i {
-			bad("data.classes[%d] = %q, which is classes[%d] too, want names that differ", i, name, j)
+			bad("data.classes[%d] = %q, the same as classes[%d], want distinct names", i, name, j)
 		}
 	}
 	if n := len(c.Palette); n != 0 && n != len(c.Classes) && n != len(c.Classes)+1 {
-		bad("data.palette has %d colours, want %d (one a class), %d (the last for ignored pixels) or none", n, len(c.Classes), len(c.Classes)+1)
+		bad("data.palette has %d colours, want %d (one per class), %d (the last for ignored pixels) or none", n, len(c.Classes), len(c.Classes)+1)
 	}
 	for i, rgb := range c.Palette {
 		if slices.Min(rgb[:]) < 0 || slices.Max(rgb[:]) > 255 {
 			bad("data.palette[%d] = %v, want three values in 0..255", i, rgb)
 		} else if j := slices.Index(c.Palette, rgb); j < i {
-			bad("data.palette[%d] = %v, which is palette[%d] too, want colours that differ", i, rgb, j)
+			bad("data.palette[%d] = %v, the same as palette[%d], want distinct colours", i, rgb, j)
 		}
 	}
 	if c.IgnoreIndex < 0 || c.IgnoreIndex > 255 {

@@ -1,8 +1,7 @@
 // Package data turns labelled images into batches for semantic segmentation.
 //
-// A [Source] reads image and mask pairs at their own sizes: a folder of image
-// files, a pair of npy arrays, or shapes drawn from a seed. [Open] makes a
-// [Split] of it, which brings every image to one size, unless patches are to be
+// Pairs of image and mask come from a folder of image files, from two npy arrays,
+// or are shapes drawn from a seed. [Open] makes a [Split] of them, which brings every image to one size, unless patches are to be
 // cut from them, and keeps them in memory when they fit. A [Loader] decodes
 // images, cuts and augments samples in parallel ahead of its reader and delivers
 // batches in order.

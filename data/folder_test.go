@@ -23,7 +23,7 @@ func TestOpenListsAllProblems(t *testing.T) {
 	filetest.Write(t, "images/a.png", image[:20])
 	want := `data: image images/b.png has no mask masks/b.*
 data: image images/f.png has no mask masks/f.*
-data: images/c.PNG and images/c.png have one stem, want one file
+data: images/c.PNG and images/c.png differ only in the extension, want one file
 data: images/sub is a folder, want image files only
 data: mask masks/d.png has no image images/d.*
 data: mask masks/g.png has no image images/g.*
@@ -50,7 +50,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"file", "file", "", "train", `data.train = "file" is a file, want a folder`},
 		{"no test", "one", "one", "test", `data: there is no test split: set data.test to its folder`},
 		{"strange split", "one", "one", "dev", `data: split "dev", want train, val or test`},
-		{"no images", "empty", "empty", "train", `data: empty/images has no image (.png .jpg .jpeg .bmp .tif .tiff .webp)`},
+		{"no images", "empty", "empty", "train", `data: empty/images has no images (.png .jpg .jpeg .bmp .tif .tiff .webp)`},
 		{"no masks folder", "halves", "", "train", `data: open halves/masks: no such file or directory`},
 		{"too few to divide", "one", "", "train", `data: one: has 1 image, too few to split off validation images: set data.val, or add images`},
 	}

@@ -22,7 +22,7 @@ type Batch struct {
 // LoaderConfig says how samples become batches.
 type LoaderConfig struct {
 	BatchSize int // >= 1
-	Workers   int // samples decoded at once; 0: one a core
+	Workers   int // samples decoded at once; 0: one per core
 	Shuffle   bool
 	Patches   int // random ones that an epoch has of each image; 0: one of each image, or, where they keep their own size, the grid of patches that covers them
 	Augment   AugmentConfig

@@ -24,18 +24,13 @@ type Sample struct {
 	H, W  int
 }
 
-// Source is a list of labelled images at their own sizes. It is safe for
+// source is a list of labelled images at their own sizes. It is safe for
 // concurrent use, and its errors name the file.
-type Source interface {
+type source interface {
 	Len() int
 	Name(i int) string // unique, without folder and extension
 	Load(i int) (Sample, error)
-}
-
-// source is a Source that can tell whether it changed between two runs.
-type source interface {
-	Source
-	identity(i int) string // what a changed sample would change: its name and file sizes
+	identity(i int) string // what a changed sample would change, between two runs: its name and file sizes
 	size(i int) (h, w int) // without decoding it
 }
 
@@ -168,7 +163,7 @@ func divide(n int, fraction float64, seed uint64) (val, train []int, err error) 
 // bytesPerPixel is the memory of an image with its mask.
 const bytesPerPixel = 3*4 + 1
 
-// fits tells whether all images together take at most limit bytes.
+// fits reports whether all images together take at most limit bytes.
 func (s *Split) fits(limit int64) bool {
 	left := limit / bytesPerPixel
 	for i := range s.index {

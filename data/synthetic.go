@@ -95,7 +95,7 @@ func rgbImage(s Sample) *image.NRGBA {
 
 type rgb [3]float64
 
-// A shape tells whether (x, y), measured from its centre, is inside.
+// shape is a figure; inside reports whether (x, y), measured from its centre, is in it.
 type shape struct {
 	class  uint8
 	colour rgb

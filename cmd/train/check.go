@@ -19,7 +19,7 @@ func (p *program) check() *cobra.Command {
 		Use:   "check --config FILE",
 		Short: "Read the whole data set and report everything wrong in it",
 		Long: `Read every image and mask of the training, validation and test set as a training
-would, and go on after a fault, so that all can be mended at once. Faults and
+would, without stopping at a fault, so that all can be mended at once. Faults and
 warnings go to stderr, what is fine to stdout. Exit code 1: there are faults.`,
 		Example: p.named("  PROGRAM check --config unet.yaml --set data.train=DIR"),
 		Args:    noArguments,
@@ -39,7 +39,7 @@ warnings go to stderr, what is fine to stdout. Exit code 1: there are faults.`,
 		},
 	}
 	settings.register(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 100, "most faults to show, 0: all")
+	cmd.Flags().IntVar(&limit, "limit", 100, "largest number of faults to show, 0: all")
 	return cmd
 }
 

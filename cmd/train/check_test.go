@@ -258,9 +258,9 @@ func TestCheckTable(t *testing.T) {
 		{"RGB without data.palette", map[string]any{m: pngFile(antialiased)}, nil, 1, []string{
 			"data: mask set/masks/b.png: is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class"}},
 		{"JPEG mask", map[string]any{m: removed{}, "set/masks/b.jpg": jpegFile(mask)}, []string{palette}, 1, []string{
-			"data: mask set/masks/b.jpg: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
+			"data: mask set/masks/b.jpg: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
 		{"grey JPEG mask that is called PNG", map[string]any{m: jpegFile(image.NewGray(rect))}, nil, 1, []string{
-			"data: mask set/masks/b.png: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
+			"data: mask set/masks/b.png: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
 		{"sizes differ", map[string]any{m: pngFile(draw(colours, image.Rect(0, 0, 16, 8)))}, nil, 1, []string{
 			"data: image set/images/b.png is 8x8 pixels, its mask set/masks/b.png is 16x8, want equal sizes"}},
 		{"class out of range", map[string]any{m: pngFile(outside)}, nil, 1, []string{
@@ -276,11 +276,11 @@ func TestCheckTable(t *testing.T) {
 			"data: image set/images/a.png has no mask set/masks/a.*",
 			"data: image set/images/e.png has no mask set/masks/e.*",
 			"data: mask set/masks/d.png has no image set/images/d.*",
-			"data: set/images/c.bmp and set/images/c.png have one stem, want one file",
+			"data: set/images/c.bmp and set/images/c.png differ only in the extension, want one file",
 			"data: set/masks/notes.txt is not an image, want .png .jpg .jpeg .bmp .tif .tiff .webp",
 			"data: mask set/masks/b.png: pixel (5, 6) has class 77, want 0..3 or ignore 255"}},
 		{"empty folders", map[string]any{"set/images": removed{}, "set/masks": removed{}, "set/images/.keep": []byte{}, "set/masks/.keep": []byte{}}, nil, 1, []string{
-			"data: set/images has no image (.png .jpg .jpeg .bmp .tif .tiff .webp)"}},
+			"data: set/images has no images (.png .jpg .jpeg .bmp .tif .tiff .webp)"}},
 		{"no masks folder", map[string]any{"set/masks": removed{}}, nil, 1, []string{
 			"data: open set/masks: no such file or directory"}},
 		{"no folder", nil, []string{"data.train=nowhere"}, 1, []string{
@@ -317,7 +317,7 @@ func TestCheckTable(t *testing.T) {
 		{"npy cut", arrays(images[:len(images)-1], indices), asNPY, 1, []string{
 			fmt.Sprintf("data: set/images.npy: has %d bytes, want %d for shape [2 1 2 3] of u1", len(images)-1, len(images))}},
 		{"npy shape is no tuple", arrays(images, npy("|u1", "(4)")), asNPY, 1, []string{
-			"data: set/masks.npy: has a header that is no npy header: want a tuple of axes at \", }\\n\""}},
+			"data: set/masks.npy: has a malformed npy header: want a tuple of axes at \", }\\n\""}},
 		{"npy of wrong shapes", arrays(npy("|u1", "(2, 3, 1, 2)", make([]byte, 12)...), npy("|u1", "(4,)", 0, 1, 2, 3)), asNPY, 1, []string{
 			"data: set/images.npy: has shape [2 3 1 2], want (N,H,W,3), or (N,H,W) for grey",
 			"data: set/masks.npy: has shape [4], want one-hot (N,H,W,4) or class indices (N,H,W)"}},
@@ -357,8 +357,8 @@ func TestCheckTable(t *testing.T) {
 			"data: image set/images/d.png has no mask set/masks/d.*",
 			"data: mask set/masks/b.png: pixel (5, 6) has class 77, want 0..3 or ignore 255"}},
 		{"stretched", map[string]any{"set/images/d.png": pngFile(image.NewGray(image.Rect(0, 0, 80, 8))), "set/masks/d.png": pngFile(draw(colours, image.Rect(0, 0, 80, 8)))}, nil, 0, []string{
-			"warning: train: images of another shape than data.size, which stretches them to 8x8: 1, such as one of 80x8 pixels",
-			"warning: val: images of another shape than data.size, which stretches them to 8x8: 1, such as one of 80x8 pixels"}},
+			"warning: train: images that resizing to data.size, 8x8, stretches: 1, such as one of 80x8 pixels",
+			"warning: val: images that resizing to data.size, 8x8, stretches: 1, such as one of 80x8 pixels"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

@@ -48,7 +48,7 @@ is named, and nothing is written. Class names come from DIR/classes.txt or label
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` of images and masks")
 	cmd.Flags().StringVar(&out, "out", "", "configuration `FILE` to write, instead of stdout")
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite the file")
-	cmd.Flags().BoolVar(&schema, "schema", false, "write "+schemaFile+" beside the file too, by which editors complete its keys")
+	cmd.Flags().BoolVar(&schema, "schema", false, "also write "+schemaFile+" beside the file, so that editors complete its keys")
 	return cmd
 }
 

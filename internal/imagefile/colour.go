@@ -36,7 +36,7 @@ var okabeIto = [...]color.NRGBA{
 	{0xcc, 0x79, 0xa7, 0xff}, // reddish purple
 }
 
-// goldenHue turns the hue by 137.5 degrees a class, with three levels of brightness in turn.
+// goldenHue turns the hue by 137.5 degrees per class, with three levels of brightness in turn.
 func goldenHue(c int) color.NRGBA {
 	hue := math.Mod(float64(c)*0.6180339887, 1) * 6
 	value := [3]float64{0.95, 0.75, 0.55}[c%3]

@@ -104,14 +104,14 @@ func Files(path string) ([]string, error) {
 		}
 		file := filepath.Join(path, e.Name())
 		if other, ok := seen[stem(file)]; ok {
-			errs = append(errs, fmt.Errorf("data: %s and %s have one stem, want names that differ before the extension", other, file))
+			errs = append(errs, fmt.Errorf("data: %s and %s differ only in the extension, want names that differ before it", other, file))
 			continue
 		}
 		seen[stem(file)] = file
 		files = append(files, file)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("data: %s has no image (%s)", path, strings.Join(extensions, " "))
+		return nil, fmt.Errorf("data: %s has no images (%s)", path, strings.Join(extensions, " "))
 	}
 	return files, errors.Join(errs...)
 }

@@ -37,7 +37,7 @@ func NewMaskFormat(classes, ignore int, palette [][3]int, maxPixels int64) MaskF
 	return f
 }
 
-// class of an index in a file; ok is false where it is neither a class nor ignored.
+// class of an index in a file; ok reports whether it is a class or ignored.
 func (f MaskFormat) class(v int) (c uint8, ok bool) {
 	switch {
 	case v >= 0 && v < f.classes:
@@ -105,7 +105,7 @@ func losslessFormat(format string) error {
 	return nil
 }
 
-var errLossy = errors.New("is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP")
+var errLossy = errors.New("uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP")
 
 func lossless(d Decoded) error {
 	switch d.Image.(type) {

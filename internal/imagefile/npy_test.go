@@ -139,16 +139,16 @@ func TestNPYRefused(t *testing.T) {
 		{"long", append(slices.Clone(images), 0), masks, fmt.Sprintf("data: images.npy: has %d bytes, want %d for shape [2 1 2] of u1", len(images)+1, len(images))},
 		{"version", append([]byte("\x93NUMPY\x04\x00"), images[8:]...), masks, "data: images.npy: is npy version 4, want 1, 2 or 3"},
 		{"objects", mask("|O", "(2, 1, 2)"), masks, `data: images.npy: has data type "|O", want bool, an integer or a float of 2, 4 or 8 bytes`},
-		{"records", dict("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}"), masks, `data: images.npy: has a header that is no npy header: want one data type at "[('a', '<f4')], 'for"`},
+		{"records", dict("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}"), masks, `data: images.npy: has a malformed npy header: want one data type at "[('a', '<f4')], 'for"`},
 		{"Fortran", dict("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 1, 2), }"), masks, "data: images.npy: is in Fortran order, want C order: save numpy.ascontiguousarray(a)"},
 		{"overflow", mask("<f8", "(4294967296, 4294967296, 4294967296)"), masks, "data: images.npy: has shape [4294967296 4294967296 4294967296], more than a file can hold"},
-		{"axis beyond int", mask("<f8", "(99999999999999999999, 1, 2)"), masks, `data: images.npy: has a header that is no npy header: want a tuple of axes at "99999999999999999999"`},
-		{"negative axis", mask("<f8", "(-2, 1, 2)"), masks, `data: images.npy: has a header that is no npy header: want a tuple of axes at "-2, 1, 2), }\n"`},
+		{"axis beyond int", mask("<f8", "(99999999999999999999, 1, 2)"), masks, `data: images.npy: has a malformed npy header: want a tuple of axes at "99999999999999999999"`},
+		{"negative axis", mask("<f8", "(-2, 1, 2)"), masks, `data: images.npy: has a malformed npy header: want a tuple of axes at "-2, 1, 2), }\n"`},
 		{"key twice", dict("{'descr': '|u1', 'descr': '|u1', 'shape': (2, 1, 2), }"), masks, `data: images.npy: has a header with "descr" twice`},
 		{"key missing", dict("{'descr': '|u1', 'shape': (2, 1, 2), }"), masks, `data: images.npy: has a header without fortran_order`},
 		{"key unknown", dict("{'descr': '|u1', 'x': (2, 1, 2), }"), masks, `data: images.npy: has a header with key "x", want descr, fortran_order and shape`},
-		{"more after it", dict("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1, 2), } + x"), masks, `data: images.npy: has a header that is no npy header: want the end at " + x"`},
-		{"not a dictionary", dict("['descr']"), masks, `data: images.npy: has a header that is no npy header: want { at "['descr']"`},
+		{"more after it", dict("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1, 2), } + x"), masks, `data: images.npy: has a malformed npy header: want the end at " + x"`},
+		{"not a dictionary", dict("['descr']"), masks, `data: images.npy: has a malformed npy header: want { at "['descr']"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

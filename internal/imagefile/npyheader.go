@@ -96,7 +96,7 @@ func parseNPYDict(text string) (npyHeader, error) {
 	p := pythonText{text}
 	seen := map[string]bool{}
 	bad := func(what string) (npyHeader, error) {
-		return npyHeader{}, fmt.Errorf("has a header that is no npy header: want %s at %.20q", what, p.rest)
+		return npyHeader{}, fmt.Errorf("has a malformed npy header: want %s at %.20q", what, p.rest)
 	}
 	if !p.take("{") {
 		return bad("{")

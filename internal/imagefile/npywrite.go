@@ -38,7 +38,7 @@ func CreateNPY(path string, shape []int) (*NPYWriter, error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	w := &NPYWriter{path, shape, 0, n, file, bufio.NewWriterSize(file, 1<<16)}
-	w.buffer.WriteString("\x93NUMPY\x01\x00") // what goes wrong here Flush tells
+	w.buffer.WriteString("\x93NUMPY\x01\x00") // Flush returns what goes wrong here
 	w.buffer.Write(binary.LittleEndian.AppendUint16(nil, uint16(len(dict))))
 	w.buffer.WriteString(dict)
 	return w, nil

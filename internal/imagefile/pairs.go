@@ -41,7 +41,7 @@ func Pairs(dir string) (pairs []Pair, problems []error) {
 		}
 	}
 	if len(images) == 0 && len(masks) == 0 && len(errs) == 0 {
-		return nil, []error{fmt.Errorf("data: %s has no image (%s)", filepath.Join(dir, "images"), strings.Join(extensions, " "))}
+		return nil, []error{fmt.Errorf("data: %s has no images (%s)", filepath.Join(dir, "images"), strings.Join(extensions, " "))}
 	}
 	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
@@ -67,7 +67,7 @@ func listStems(dir string) (files map[string]string, problems []error) {
 			problems = append(problems, fmt.Errorf("data: %s is not an image, want %s", path, strings.Join(extensions, " ")))
 		default:
 			if other, ok := files[stem(path)]; ok {
-				problems = append(problems, fmt.Errorf("data: %s and %s have one stem, want one file", other, path))
+				problems = append(problems, fmt.Errorf("data: %s and %s differ only in the extension, want one file", other, path))
 				continue
 			}
 			files[stem(path)] = path

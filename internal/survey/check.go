@@ -88,7 +88,7 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 	return c, err
 }
 
-// warnAbsent tells of classes without a pixel, unless no image could be read.
+// warnAbsent warns of classes without a pixel, unless no image could be read.
 func (c *Checked) warnAbsent(names []string) {
 	where := ""
 	if len(c.Faults) > 0 {
@@ -101,7 +101,7 @@ func (c *Checked) warnAbsent(names []string) {
 	}
 }
 
-// warnStretched tells of images whose aspect ratio is more than twice, or less
+// warnStretched warns of images whose aspect ratio is more than twice, or less
 // than half, that of the net's images.
 func (c *Checked) warnStretched(size [2]int) {
 	images, example := 0, [2]int{}
@@ -113,7 +113,7 @@ func (c *Checked) warnStretched(size [2]int) {
 		}
 	}
 	if images > 0 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: images of another shape than data.size, which stretches them to %dx%d: %d, such as one of %dx%d pixels",
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: images that resizing to data.size, %dx%d, stretches: %d, such as one of %dx%d pixels",
 			c.Split, size[1], size[0], images, example[1], example[0]))
 	}
 }

@@ -266,7 +266,7 @@ func (r *Inferred) interpret(dir string, v maskValues) error {
 		}
 	}
 	if classes < 2 {
-		return fmt.Errorf("data: the masks in %s have one colour only, %v, want at least two classes", dir, r.Palette)
+		return fmt.Errorf("data: the masks in %s have only one colour, %v, want at least two classes", dir, r.Palette)
 	}
 	r.Classes = nil
 	for c := range classes {
@@ -291,9 +291,9 @@ func (r *Inferred) takeNames(dir string) error {
 		switch {
 		case err != nil:
 		case r.Palette != nil:
-			err = errors.New("which name is of which colour is not known")
+			err = errors.New("it does not say which colour each name belongs to")
 		case len(names) < len(r.Classes):
-			err = fmt.Errorf("its number of names is %d, the masks have %d classes", len(names), len(r.Classes))
+			err = fmt.Errorf("it names %d of the %d classes in the masks", len(names), len(r.Classes))
 		default:
 			r.Classes = names
 		}

@@ -70,8 +70,8 @@ func TestInfer(t *testing.T) {
 			classes: 2, palette: [][3]int{{0, 255, 0}, {255, 0, 0}}, kind: "2 colours"},
 
 		{name: "smooth edges", masks: []image.Image{smooth(), smooth()},
-			err: "the masks in set have 5 colours, 3 of them in specks of a pixel or two: they look smoothed or compressed with loss, want one colour a class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: [0 0 0] 41.67 %, [255 255 255] 33.33 %, [64 64 64] 8.33 %, [128 128 128] 8.33 %, [192 192 192] 8.33 %"},
-		{name: "one class", masks: []image.Image{bands(0), bands(0)}, err: "the masks in set have one colour only, [[0 0 0]], want at least two classes"},
+			err: "the masks in set have 5 colours, 3 of them in specks of a pixel or two: they look smoothed or lossily compressed, want one colour per class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: [0 0 0] 41.67 %, [255 255 255] 33.33 %, [64 64 64] 8.33 %, [128 128 128] 8.33 %, [192 192 192] 8.33 %"},
+		{name: "one class", masks: []image.Image{bands(0), bands(0)}, err: "the masks in set have only one colour, [[0 0 0]], want at least two classes"},
 		{name: "half transparent", masks: []image.Image{&image.NRGBA{Pix: []uint8{9, 8, 7, 128}, Stride: 4, Rect: image.Rect(0, 0, 1, 1)}},
 			err: "mask set/masks/0.png: pixel (0, 0) is [9, 8, 7] with alpha 128, want opaque colours"},
 	} {
@@ -109,7 +109,7 @@ func TestInfer(t *testing.T) {
 	}
 }
 
-// grey16 is an image (h,w) of 16 bits a pixel: its left half is a, the right half b.
+// grey16 is an image (h,w) of 16 bits per pixel: its left half is a, the right half b.
 func grey16(h, w int, a, b uint16) *image.Gray16 {
 	img := image.NewGray16(image.Rect(0, 0, w, h))
 	for i := range h * w {
@@ -178,7 +178,7 @@ func TestInferSplits(t *testing.T) {
 		{"mixed", "", "", "", "data: mixed/train and mixed/val are of two kinds, folders of images and arrays (npy): want one"},
 		{"other", "", "", "", "data: other has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; it has Images/, notes.txt"},
 		{"nowhere", "", "", "", "data: nowhere has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; no such file or directory"},
-		{"empty", "", "", "", "data: empty/images has no image (.png .jpg .jpeg .bmp .tif .tiff .webp)"},
+		{"empty", "", "", "", "data: empty/images has no images (.png .jpg .jpeg .bmp .tif .tiff .webp)"},
 	} {
 		t.Run(tc.dir, func(t *testing.T) {
 			r, err := survey.Infer(t.Context(), tc.dir, 0, nil)
@@ -203,8 +203,8 @@ func TestInferNames(t *testing.T) {
 	}{
 		{"names", "classes.txt", "sky\n\n# ground\n road  way \r\n", bands(0, 1), []string{"sky", "road  way"}, nil},
 		{"labels", "labels.txt", "a\nb\nc", bands(0, 1), []string{"a", "b", "c"}, nil},
-		{"too few", "labels.txt", "a", bands(0, 1), unnamed, []string{"labels.txt is not used: its number of names is 1, the masks have 2 classes"}},
-		{"colours", "labels.txt", "a\nb", bands(0, 255), unnamed, []string{"labels.txt is not used: which name is of which colour is not known"}},
+		{"too few", "labels.txt", "a", bands(0, 1), unnamed, []string{"labels.txt is not used: it names 1 of the 2 classes in the masks"}},
+		{"colours", "labels.txt", "a\nb", bands(0, 255), unnamed, []string{"labels.txt is not used: it does not say which colour each name belongs to"}},
 		{"byte order mark", "labels.txt", "\ufeffa\nb", bands(0, 1), []string{"a", "b"}, nil},
 		{"twice", "labels.txt", "a\na", bands(0, 1), unnamed, []string{`labels.txt is not used: "a" is there twice`}},
 		{"not UTF-8", "labels.txt", "stra\xdfe\nb", bands(0, 1), unnamed, []string{`labels.txt is not used: "stra\xdfe" is not UTF-8`}},
@@ -240,7 +240,7 @@ func TestInferFaults(t *testing.T) {
 	_, err := survey.Infer(t.Context(), ".", 2, nil)
 	want := `data: image images/alone.png has no mask masks/alone.*
 data: mask masks/a.png: is not a PNG, JPEG, BMP, TIFF or WebP image
-data: mask masks/b.png: is compressed with loss, which changes classes; want PNG, BMP, TIFF or lossless WebP
+data: mask masks/b.png: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP
 data: image images/c.png is 12x8 pixels, its mask masks/c.png is 4x4, want equal sizes
 data: image images/d.png: is truncated: unexpected EOF`
 	if filetest.Message(err) != want {

@@ -64,15 +64,15 @@ func valuesOf(d imagefile.Decoded) (maskValues, error) {
 		}
 		v.add(last, extent{run, 1})
 		if len(v) > most {
-			return nil, errors.New("has thousands of values or colours, want one a class")
+			return nil, errors.New("has thousands of values or colours, want one per class")
 		}
 	}
 	return v, nil
 }
 
 // indices are the stored values if they can be class indices: each means the same
-// in all masks, and at least half of those up to the largest occur. void tells
-// whether 255 occurs; it is no class.
+// in all masks, and at least half of those up to the largest occur. void
+// reports whether 255 occurs; it is no class.
 func (v maskValues) indices() (classes int, void, ok bool) {
 	occur := map[int]bool{}
 	shown := map[int][3]uint8{}
@@ -140,6 +140,6 @@ func (v maskValues) smoothed() error {
 	for _, c := range colours[:min(most, len(colours))] {
 		shares = append(shares, fmt.Sprintf("%v %.2f %%", c, 100*float64(extents[c].pixels)/float64(all)))
 	}
-	return fmt.Errorf("have %d colours, %d of them in specks of a pixel or two: they look smoothed or compressed with loss, want one colour a class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: %s",
+	return fmt.Errorf("have %d colours, %d of them in specks of a pixel or two: they look smoothed or lossily compressed, want one colour per class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: %s",
 		len(colours), specks, strings.Join(shares, ", "))
 }

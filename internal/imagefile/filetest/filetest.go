@@ -29,7 +29,7 @@ func Write(t testing.TB, path string, b []byte) {
 	}
 }
 
-// Encode makes an image file in the format that its name tells.
+// Encode encodes an image in the format that the extension of name says.
 func Encode(t testing.TB, name string, img image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
