@@ -5,23 +5,12 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
-// Results of so many floats leave the caches before they are read again, and
-// those lines need not be fetched from memory to be overwritten.
-const pastFloats = 1 << 20
-
-func past(floats int) int {
-	if floats >= pastFloats {
-		return 1
-	}
-	return 0
-}
-
-// pastUnless is past for y, but 0 if y is x: those lines are in the caches.
-func pastUnless(y, x []float32) int {
-	if len(y) == 0 || &y[0] == &x[0] {
-		return 0
-	}
-	return past(len(y))
+// Channels are some channels of an image, as a tensor of their own: Values
+// (N, H, W, Count). What takes several of them takes an image whose channels
+// they are, one after the other.
+type Channels struct {
+	Values []float32
+	Count  int
 }
 
 // join gives the image (pixels, channels) of x as one tensor.
@@ -33,7 +22,7 @@ func (e *Engine) join(x []Channels, pixels int) []float32 {
 	for _, c := range x {
 		total += c.Count
 	}
-	joined := memory.Grow(&e.apart, pixels*total)
+	joined := memory.Grow(&e.shared.joined, pixels*total)
 	from := 0
 	for _, c := range x {
 		e.copyChannels(joined[from:], total, c.Values, c.Count, c.Count, pixels)
@@ -57,9 +46,28 @@ func (e *Engine) separate(y []Channels, joined []float32) {
 
 // copyChannels copies cols channels of each pixel, where pixels have strides.
 func (e *Engine) copyChannels(y []float32, yStride int, x []float32, xStride, cols, pixels int) {
-	e.pool.Split(pixels, func(part, lo, hi int) {
-		t := &e.parts[part].rowCopy
-		*t = simd.RowCopy{Y: y[lo*yStride:], X: x[lo*xStride:], YStride: yStride, XStride: xStride, Cols: cols, Rows: hi - lo, NonTemporal: past(pixels * cols)}
+	e.pool.Split(pixels, func(id, lo, hi int) {
+		t := &e.workers[id].args.rowCopy
+		*t = simd.RowCopy{Y: y[lo*yStride:], X: x[lo*xStride:], YStride: yStride, XStride: xStride, Cols: cols, Rows: hi - lo, NonTemporal: nonTemporal(pixels * cols)}
 		e.isa.CopyRows(t)
 	})
+}
+
+// Results of so many floats leave the caches before they are read again, and
+// those lines need not be fetched from memory to be overwritten.
+const nonTemporalFloats = 1 << 20
+
+func nonTemporal(floats int) int {
+	if floats >= nonTemporalFloats {
+		return 1
+	}
+	return 0
+}
+
+// pastUnless is past for y, but 0 if y is x: those lines are in the caches.
+func nonTemporalUnlessInPlace(y, x []float32) int {
+	if len(y) == 0 || &y[0] == &x[0] {
+		return 0
+	}
+	return nonTemporal(len(y))
 }

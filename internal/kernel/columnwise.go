@@ -9,7 +9,7 @@ import (
 const blockFloats = 4 << 10 // floats of a matrix that are worked on at once, to stay in the first cache
 
 // floor is what ReLU, if there is one, lifts its input to.
-func floor(relu bool) float32 {
+func reluFloor(relu bool) float32 {
 	if relu {
 		return 0
 	}
@@ -21,8 +21,8 @@ func grain(c *simd.Columnwise) int { return max(1, 8*blockFloats/c.Stride) }
 
 // overRows runs a loop on rows lo..hi of c, which holds whole matrices
 // (M, stride).
-func (e *Engine) overRows(part int, c *simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
-	b := &e.parts[part].columns
+func (e *Engine) overRows(id int, c *simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
+	b := &e.workers[id].args.columnwise
 	step := max(1, blockFloats/c.Stride)
 	for lo < hi {
 		end := min(lo+step, hi)

@@ -8,39 +8,17 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
-// Engine holds what the operations of a graph share: the number of threads,
-// the instruction set and the scratch memory, which grows to the largest need
-// and is then reused. It must not be used by two goroutines at once.
+// Engine holds what the operations of a graph share: the pool of threads, the
+// instruction set and the scratch memory, which grows to the largest need and is then
+// reused. Two goroutines must not use it at once.
 type Engine struct {
 	pool    *parallel.Pool
 	isa     *simd.InstructionSet
-	parts   []part    // scratch of each piece of Parallel
-	weights []float32 // packed right operand, read by all pieces
-	rounded []uint16  // the same in bfloat16
-	apart   []float32 // channels of several tensors joined in one
-	partial []float32 // sums of the pieces before they are added
-	sums    []float64 // per piece and channel
-	rows    []float32 // per channel
-	counted Moments   // of a batch norm that finds them itself
+	workers []worker // one for each thread
+	shared  shared
+	moments Moments // of a batch norm that finds them itself
 
-	algorithm algorithm // how 3x3 convolutions are done
-}
-
-// part is the scratch of one piece of work.
-type part struct {
-	tile      simd.GEMM
-	columns   simd.Columnwise
-	pixels    simd.CrossEntropy
-	transform simd.Transform
-	rowCopy   simd.RowCopy
-	quad      simd.OnTheFly
-	band      []float32 // zero-padded rows of an image, or a block of transformed tiles
-	panel     []float32 // packed right operand of this piece alone
-	taps      []float32 // ... before it is transformed
-	products  []float32 // of frequencies
-	patch     []float32 // tile at the border of an image
-	rounds    bfloat16Part
-	_         [128]byte // no two parts on one cache line, or on two that are fetched as a pair
+	forced algorithm // how 3x3 convolutions are done, unless automatic
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)
@@ -63,7 +41,11 @@ func NewEngine(threads int, kernel string) (*Engine, error) {
 			return nil, fmt.Errorf("kernel: the system gives no tile registers for %q: %w", kernel, err)
 		}
 	}
-	return &Engine{pool: parallel.New(threads), isa: isa, parts: make([]part, threads)}, nil
+	e := &Engine{pool: parallel.New(threads), isa: isa, workers: make([]worker, threads)}
+	for i := range e.workers {
+		e.workers[i].init()
+	}
+	return e, nil
 }
 
 // Threads is the largest number of pieces that run at once.

@@ -300,6 +300,42 @@ func TestConv(t *testing.T) {
 	}
 }
 
+// Weights that are transformed on the fly, in plain Go: what calls the assembly for
+// AVX-512 is tested everywhere.
+func TestConvOnTheFly(t *testing.T) {
+	for i, tt := range []struct {
+		shape            kernel.ConvShape
+		output, gradient bool // on the fly
+	}{
+		{kernel.ConvShape{N: 1, H: 3, W: 4, In: 64, Out: 32, Kernel: 3}, true, true},
+		{kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 48, Kernel: 3}, true, true},
+		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 48, Out: 32, Kernel: 3}, true, true},
+		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 144, Out: 16, Kernel: 3}, true, true},
+		{kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3}, true, false},
+		{kernel.ConvShape{N: 1, H: 7, W: 11, In: 32, Out: 80, Kernel: 3}, true, false},
+		{kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3}, false, false},
+		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 40, Kernel: 3}, false, false},
+	} {
+		for _, bias := range []bool{false, true} {
+			rng := rand.New(rand.NewPCG(uint64(i), 0))
+			s := tt.shape
+			x, dy := random(rng, s.N*s.H*s.W*s.In), random(rng, s.N*s.H*s.W*s.Out)
+			w, b := random(rng, 9*s.In*s.Out), random(rng, s.Out)
+			if !bias {
+				b = nil
+			}
+			want := referenceConv(s, x, dy, w, b)
+			for _, threads := range []int{1, 3} {
+				e := kernel.PlainOnTheFly(threads)
+				if output, gradient := kernel.OnTheFlyIn(e, s); output != tt.output || gradient != tt.gradient {
+					t.Errorf("%+v: output on the fly %v, gradient %v, want %v, %v", s, output, gradient, tt.output, tt.gradient)
+				}
+				checkPasses(t, fmt.Sprintf("%+v, %d threads ", s, threads), e, s, checkLargest, x, dy, w, b, want)
+			}
+		}
+	}
+}
+
 // A gradient is the same wherever it is in memory: whole cache lines are written
 // in another way.
 func TestConvGradWeightsUnaligned(t *testing.T) {

@@ -18,7 +18,7 @@ func (e *Engine) add(y, x []float32) { e.flat(len(y), simd.GradInput, addition(y
 // addition makes of gradInput y = y + x.
 func addition(y, x []float32) simd.Columnwise {
 	return simd.Columnwise{
-		Y: y, X: y, G: x, Floor: floor(false),
+		Y: y, X: y, G: x, Floor: reluFloor(false),
 		Centre: zeros[:], Scale: ones[:], Shift: zeros[:], Slope: ones[:], Offset: zeros[:],
 	}
 }
@@ -34,22 +34,22 @@ var ones = func() (v [simd.MaxVector]float32) {
 
 // flat runs a loop on n floats.
 func (e *Engine) flat(n int, loop simd.ColumnOp, c simd.Columnwise) {
-	e.pool.Steal((n+simd.MaxVector-1)/simd.MaxVector, 8*blockFloats/simd.MaxVector, func(part, _, lo, hi int) {
-		e.overFlat(part, c, lo*simd.MaxVector, min(hi*simd.MaxVector, n), loop)
+	e.pool.Steal((n+simd.MaxVector-1)/simd.MaxVector, 8*blockFloats/simd.MaxVector, func(id, _, lo, hi int) {
+		e.overFloats(id, c, lo*simd.MaxVector, min(hi*simd.MaxVector, n), loop)
 	})
 }
 
 // overFlat runs a loop on the floats lo..hi as rows of one vector, and the rest
 // as one shorter row.
-func (e *Engine) overFlat(part int, c simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
+func (e *Engine) overFloats(id int, c simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
 	c.Y, c.X, c.G = span(c.Y, lo, hi), span(c.X, lo, hi), span(c.G, lo, hi)
 	n := hi - lo
 	rows := n / simd.MaxVector
 	c.Stride = simd.MaxVector
-	e.overRows(part, &c, 0, rows, loop)
+	e.overRows(id, &c, 0, rows, loop)
 	if done := rows * simd.MaxVector; done < n {
 		c.Stride = n - done
 		c.Y, c.X, c.G = span(c.Y, done, n), span(c.X, done, n), span(c.G, done, n)
-		e.overRows(part, &c, 0, 1, loop)
+		e.overRows(id, &c, 0, 1, loop)
 	}
 }

@@ -34,8 +34,8 @@ func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8, ot
 // channels; set points the block at the beginning of pair r.
 func (e *Engine) overWindows(pairs, w, c int, loop simd.ColumnOp, set func(b *simd.Columnwise, r int)) {
 	windows := w / 2
-	e.pool.Steal(pairs, 1+8*blockFloats/(w*c), func(part, _, lo, hi int) {
-		b := &e.parts[part].columns
+	e.pool.Steal(pairs, 1+8*blockFloats/(w*c), func(id, _, lo, hi int) {
+		b := &e.workers[id].args.columnwise
 		for r := lo; r < hi; r++ {
 			for col := 0; col < c; col += b.Cols {
 				*b = simd.Columnwise{Rows: windows, Stride: c}

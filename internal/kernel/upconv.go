@@ -22,17 +22,17 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 	cols := 2 * s.Out
 	panels := e.isa.Panels(cols)
 	if bias != nil { // once for each j
-		both := memory.Grow(&e.rows, cols)
+		both := memory.Grow(&e.shared.bias, cols)
 		copy(both, bias[:s.Out])
 		copy(both[s.Out:], bias[:s.Out])
 		bias = both
 	}
 	in, out := x[:s.N*s.H*s.W*s.In], y[:s.N*s.H*s.W*4*s.Out]
-	if e.roundsUpConv(s) {
+	if e.prefersUpConvBFloat16(s) {
 		e.upConvBFloat16(s, out, in, w, bias)
 		return
 	}
-	e.sharePanelProducts(panelProducts{
+	e.multiplyPanels(panelGEMM{
 		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * s.In, panels: 2 * panels, panelFloats: s.In * e.isa.NR,
 		pack: func(dst []float32, p int) {
 			first, n, width := e.isa.Panel(cols, p%panels)
@@ -53,7 +53,7 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 }
 
 // panelProducts are the products of rows of an image and panels of weights.
-type panelProducts struct {
+type panelGEMM struct {
 	rows, rowPixels, rowFloats, panels, panelFloats int
 
 	pack     func(dst []float32, panel int)
@@ -64,24 +64,24 @@ type panelProducts struct {
 // sharePanelProducts computes them. Of a small image each thread takes some panels,
 // and packs one after the other while it fetches the next; of a large one it takes
 // some rows.
-func (e *Engine) sharePanelProducts(s panelProducts) {
+func (e *Engine) multiplyPanels(s panelGEMM) {
 	if s.rows*s.rowFloats <= smallImage {
-		e.pool.Steal(s.panels, 1, func(p, _, lo, hi int) {
-			part := &e.parts[p]
-			b := memory.Grow(&part.panel, s.panelFloats)
+		e.pool.Steal(s.panels, 1, func(id, _, lo, hi int) {
+			own := &e.workers[id]
+			b := memory.Grow(own.upConv.panel, s.panelFloats)
 			for panel := lo; panel < hi; panel++ {
 				s.pack(b, panel)
 				next := s.weights(min(panel+1, s.panels-1))
 				for row := range s.rows {
-					part.tile = simd.GEMM{B: b}
-					s.multiply(&part.tile, panel, row)
+					own.args.gemm = simd.GEMM{B: b}
+					s.multiply(&own.args.gemm, panel, row)
 					next.Prefetch(e.isa, row, s.rows)
 				}
 			}
 		})
 		return
 	}
-	packed := memory.Grow(&e.weights, s.panels*s.panelFloats)
+	packed := memory.Grow(&e.shared.weights, s.panels*s.panelFloats)
 	b := func(panel int) []float32 { return packed[panel*s.panelFloats:][:s.panelFloats] }
 	e.pool.Split(s.panels, func(_, lo, hi int) {
 		for panel := lo; panel < hi; panel++ {
@@ -89,12 +89,12 @@ func (e *Engine) sharePanelProducts(s panelProducts) {
 		}
 	})
 	block := max(1, bandPixels/s.rowPixels, bandFloats/s.rowFloats)
-	e.pool.Steal(s.rows, block, func(p, _, lo, hi int) {
+	e.pool.Steal(s.rows, block, func(id, _, lo, hi int) {
 		for ; lo < hi; lo += block {
 			for panel := range s.panels {
 				for row := lo; row < min(lo+block, hi); row++ {
-					e.parts[p].tile = simd.GEMM{B: b(panel)}
-					s.multiply(&e.parts[p].tile, panel, row)
+					e.workers[id].args.gemm = simd.GEMM{B: b(panel)}
+					s.multiply(&e.workers[id].args.gemm, panel, row)
 				}
 			}
 		}
@@ -106,11 +106,11 @@ func (e *Engine) sharePanelProducts(s panelProducts) {
 func (e *Engine) UpConvGradInput(s UpConvShape, dx, dy, w []float32) {
 	k := 4 * s.Out
 	out, in := dx[:s.N*s.H*s.W*s.In], dy[:s.N*s.H*s.W*k]
-	if e.roundsUpConv(s) {
+	if e.prefersUpConvBFloat16(s) {
 		e.upConvGradInputBFloat16(s, out, in, w)
 		return
 	}
-	e.sharePanelProducts(panelProducts{
+	e.multiplyPanels(panelGEMM{
 		rows: s.N * s.H, rowPixels: s.W, rowFloats: s.W * k, panels: e.isa.Panels(s.In), panelFloats: k * e.isa.NR,
 		pack: func(dst []float32, p int) {
 			first, n, width := e.isa.Panel(s.In, p)
@@ -133,11 +133,11 @@ func (e *Engine) UpConvGradInput(s UpConvShape, dx, dy, w []float32) {
 // UpConvGradWeights computes dw (In, 2, 2, Out), overwriting it, from
 // x (N, H, W, In) and dy (N, 2H, 2W, Out).
 func (e *Engine) UpConvGradWeights(s UpConvShape, dw, x, dy []float32) {
-	if e.roundsUpConv(s) && s.W%2 == 0 {
+	if e.prefersUpConvBFloat16(s) && s.W%2 == 0 {
 		e.upConvGradWeightsBFloat16(s, dw[:4*s.In*s.Out], x, dy)
 		return
 	}
-	e.sumPixelProducts(pixelProducts{
+	e.sumOverPixels(pixelSums{
 		pixels: s.N * s.H * s.W, in: s.In, out: 2 * s.Out, halves: 2, row: s.W, stride: 2 * s.Out,
 	}, dw, x, dy)
 }

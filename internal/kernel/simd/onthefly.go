@@ -57,3 +57,72 @@ type OnTheFlyKernels struct {
 	GradWeights func(*OnTheFly) // compute the panel from sums, and copy last to memory
 	Transpose   func(*OnTheFly) // fill the panel from memory, where its columns are rows and its taps in reverse
 }
+
+// PlainOnTheFly is the generic instruction set with plain forms of OnTheFlyKernels: what
+// tests run the assembly's callers with where there is no AVX-512. No other instruction
+// set has enough registers for this to be faster.
+func PlainOnTheFly() *InstructionSet {
+	set := *generic
+	set.OnTheFly = &OnTheFlyKernels{onTheFlyMultiplyPlain, onTheFlyGradWeightsPlain, onTheFlyTransposePlain}
+	return &set
+}
+
+// onTheFlyG is G without its fractions.
+var onTheFlyG = [InputTile][3]float32{{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}}
+
+func onTheFlyMultiplyPlain(q *OnTheFly) {
+	for tap := range 9 {
+		for k := range OnTheFlyK {
+			copy(q.Panel[tap*OnTheFlyTap+k*OnTheFlyNR:][:OnTheFlyNR], q.Weights[tap*q.WeightsTap+k*q.WeightsRow:])
+		}
+	}
+	for i := range InputTile {
+		for f := range InputTile {
+			for n := range OnTheFlyNR {
+				var u [OnTheFlyK]float32 // transformed weights
+				for k := range u {
+					for tap := range 9 {
+						u[k] += onTheFlyG[i][tap/3] * onTheFlyG[f][tap%3] * q.Panel[tap*OnTheFlyTap+k*OnTheFlyNR+n]
+					}
+				}
+				for tile := range OnTheFlyTiles {
+					sum := &q.Sums[(tile*Frequencies+i*InputTile+f)*OnTheFlyNR+n]
+					for k, u := range u {
+						*sum += q.Input[((i*OnTheFlyK+k)*InputTile+f)*OnTheFlyTiles+tile] * u
+					}
+					*sum *= q.Scale[i*InputTile+f]
+				}
+			}
+		}
+	}
+}
+
+func onTheFlyGradWeightsPlain(q *OnTheFly) {
+	for tap := range 9 {
+		for k := range OnTheFlyK {
+			for n := range OnTheFlyNR {
+				sum := float32(0)
+				for i := range InputTile {
+					for f := range InputTile {
+						g := onTheFlyG[i][tap/3] * onTheFlyG[f][tap%3] * q.Scale[i*InputTile+f]
+						for tile := range OnTheFlyTiles {
+							sum += g * q.Input[((i*OnTheFlyK+k)*InputTile+f)*OnTheFlyTiles+tile] * q.Sums[(tile*Frequencies+i*InputTile+f)*OnTheFlyNR+n]
+						}
+					}
+				}
+				q.Panel[tap*OnTheFlyTap+k*OnTheFlyNR+n] = sum
+			}
+			copy(q.Weights[tap*q.WeightsTap+k*q.WeightsRow:][:OnTheFlyNR], q.Previous[tap*OnTheFlyTap+k*OnTheFlyNR:])
+		}
+	}
+}
+
+func onTheFlyTransposePlain(q *OnTheFly) {
+	for tap := range 9 {
+		for k := range OnTheFlyK {
+			for n := range OnTheFlyNR {
+				q.Panel[(8-tap)*OnTheFlyTap+k*OnTheFlyNR+n] = q.Weights[tap*q.WeightsTap+n*q.WeightsRow+k]
+			}
+		}
+	}
+}

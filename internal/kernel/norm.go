@@ -19,8 +19,8 @@ func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, varia
 	c := len(mean)
 	m := len(x) / c
 	if of == nil {
-		of = &e.counted
-		e.countMoments(of, x, c)
+		of = &e.moments
+		e.findMoments(of, x, c)
 	}
 	for i := range c {
 		mu := of.sum[i] / float64(m)
@@ -37,37 +37,30 @@ func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, varia
 // each column: what batch norm needs to know of it.
 type Moments struct{ sum, square []float64 }
 
-// countMoments finds those of x (M, channels), summed in float64.
-func (e *Engine) countMoments(m *Moments, x []float32, channels int) {
+// findMoments finds those of x (M, channels), summed in float64.
+func (e *Engine) findMoments(m *Moments, x []float32, channels int) {
 	sum, square := e.sumColumns(len(x)/channels, &simd.Columnwise{X: x, Stride: channels}, simd.Moments)
 	m.sum, m.square = append(m.sum[:0], sum...), append(m.square[:0], square...)
 }
 
-// countsMoments tells whether a convolution finds the moments of its results
-// on the way: then they need not be read once more. Those of a tile are summed
-// in float32, those of all tiles in float64.
-func (e *Engine) countsMoments(s ConvShape) bool {
-	return e.isa.OutputMoments && e.prefersWinograd(s) && s.Out%simd.MaxVector == 0 && s.H%simd.OutputTile == 0 && s.W%simd.OutputTile == 0
-}
-
-// addUp sets m to the sums of what the pieces have counted, in their order: for
-// each group of so many channels, their sums and behind these their squares.
-func (m *Moments) addUp(counts []float64, channels, group int) {
+// add sets m to the sums of the pieces' sums, in the order of the pieces. Each piece has,
+// for each group of so many channels, their sums and behind these those of their squares.
+func (m *Moments) add(sums []float64, channels, group int) {
 	m.sum, m.square = memory.Grow(&m.sum, channels), memory.Grow(&m.square, channels)
 	clear(m.sum)
 	clear(m.square)
-	for ; len(counts) > 0; counts = counts[2*channels:] {
+	for ; len(sums) > 0; sums = sums[2*channels:] {
 		for c := range channels {
 			at := c + c/group*group
-			m.sum[c] += counts[at]
-			m.square[c] += counts[at+group]
+			m.sum[c] += sums[at]
+			m.square[c] += sums[at+group]
 		}
 	}
 }
 
-// inverseScale gives gamma / sqrt(variance + epsilon) in e.rows.
+// inverseScale gives gamma / sqrt(variance + epsilon).
 func (e *Engine) inverseScale(gamma, variance []float32, epsilon float32) []float32 {
-	scale := memory.Grow(&e.rows, 3*len(gamma))[:len(gamma)]
+	scale := memory.Grow(&e.shared.scale, len(gamma))
 	for i, g := range gamma {
 		scale[i] = float32(float64(g) / math.Sqrt(float64(variance[i])+float64(epsilon)))
 	}
@@ -80,9 +73,9 @@ func (e *Engine) Scale(y, x, scale []float32) {
 	e.scaleRows(y, x, zero, scale, zero, false)
 }
 
-// zeroRow is zero for each of so many channels, until e.rows is used again.
+// zeroRow is zero for each of so many channels.
 func (e *Engine) zeroRow(channels int) []float32 {
-	zero := memory.Grow(&e.rows, channels)
+	zero := memory.Grow(&e.shared.zero, channels)
 	clear(zero)
 	return zero
 }
@@ -91,8 +84,8 @@ func (e *Engine) zeroRow(channels int) []float32 {
 // taken first because x*scale - centre*scale would lose the digits that a large
 // mean shares with x.
 func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
-	whole := &simd.Columnwise{Y: y, X: x, Centre: centre, Scale: scale, Shift: shift, Floor: floor(relu), Stride: len(scale), NonTemporal: pastUnless(y, x)}
-	e.pool.Steal(len(x)/len(scale), grain(whole), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, simd.Affine) })
+	whole := &simd.Columnwise{Y: y, X: x, Centre: centre, Scale: scale, Shift: shift, Floor: reluFloor(relu), Stride: len(scale), NonTemporal: nonTemporalUnlessInPlace(y, x)}
+	e.pool.Steal(len(x)/len(scale), grain(whole), func(id, _, lo, hi int) { e.overRows(id, whole, lo, hi, simd.Affine) })
 }
 
 // sumColumns runs moments or gradMoments over m rows of c: the sums of each
@@ -100,12 +93,12 @@ func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
 func (e *Engine) sumColumns(m int, c *simd.Columnwise, loop simd.ColumnOp) (sum, product []float64) {
 	size := simd.Padded(c.Stride)
 	pieces := e.pool.StealPieces(m, grain(c))
-	sums := memory.Grow(&e.sums, pieces*2*size)
+	sums := memory.Grow(&e.shared.sums, pieces*2*size)
 	clear(sums)
-	e.pool.Steal(m, grain(c), func(part, piece, lo, hi int) {
+	e.pool.Steal(m, grain(c), func(id, piece, lo, hi int) {
 		whole := *c
 		whole.Sum, whole.Product = sums[piece*2*size:][:size], sums[piece*2*size+size:][:size]
-		e.overRows(part, &whole, lo, hi, loop)
+		e.overRows(id, &whole, lo, hi, loop)
 	})
 	total := sums[:2*size]
 	for p := 1; p < pieces; p++ {
@@ -129,8 +122,8 @@ func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, vari
 	m := len(x) / c
 	scale := e.inverseScale(gamma, variance, epsilon)
 	whole := &simd.Columnwise{
-		Y: dx, X: x, G: dy, Centre: mean, Scale: scale, Shift: beta, Floor: floor(relu), Stride: c,
-		Slope: e.rows[c : 2*c], Offset: e.rows[2*c : 3*c],
+		Y: dx, X: x, G: dy, Centre: mean, Scale: scale, Shift: beta, Floor: reluFloor(relu), Stride: c,
+		Slope: memory.Grow(&e.shared.slope, c), Offset: memory.Grow(&e.shared.offset, c),
 	}
 	sums, products := e.sumColumns(m, whole, simd.GradMoments)
 	for i := range c {
@@ -141,6 +134,15 @@ func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, vari
 		whole.Slope[i] = float32(-s * products[i] * inverse * inverse)
 		whole.Offset[i] = float32(-s * sums[i])
 	}
-	whole.NonTemporal = pastUnless(dx, dy)
-	e.pool.Steal(m, grain(whole), func(part, _, lo, hi int) { e.overRows(part, whole, lo, hi, simd.GradInput) })
+	whole.NonTemporal = nonTemporalUnlessInPlace(dx, dy)
+	e.pool.Steal(m, grain(whole), func(id, _, lo, hi int) { e.overRows(id, whole, lo, hi, simd.GradInput) })
+}
+
+// SumRows computes db (C) = the sum of the rows of dy (M, C), C = len(db): the
+// gradient of a bias. Sums are kept in float64.
+func (e *Engine) SumRows(db, dy []float32) {
+	sums, _ := e.sumColumns(len(dy)/len(db), &simd.Columnwise{X: dy, Stride: len(db)}, simd.Moments)
+	for i := range db {
+		db[i] = float32(sums[i])
+	}
 }

@@ -16,16 +16,16 @@ import (
 // logits, targets: (M, C); weights: (C).
 func (e *Engine) CrossEntropy(logits, targets, weights []float32) (cost, weight, target float64) {
 	n := len(logits) / len(weights)
-	e.pool.Split(n, func(part, lo, hi int) {
-		b := &e.parts[part].pixels
+	e.pool.Split(n, func(id, lo, hi int) {
+		b := &e.workers[id].args.crossEntropy
 		b.Sums = [3][simd.MaxVector]float64{}
 		for ; lo < hi; lo += simd.PixelBlock {
-			e.loadPixels(part, lo, min(lo+simd.PixelBlock, hi), logits, targets, weights)
+			e.loadBlock(id, lo, min(lo+simd.PixelBlock, hi), logits, targets, weights)
 			e.isa.Pixels.CrossEntropy(b)
 		}
 	})
-	for part := range e.pool.Pieces(n) {
-		sums := &e.parts[part].pixels.Sums
+	for id := range e.pool.Pieces(n) {
+		sums := &e.workers[id].args.crossEntropy.Sums
 		for i := range simd.MaxVector {
 			cost += sums[0][i]
 			weight += sums[1][i]
@@ -41,12 +41,12 @@ func (e *Engine) CrossEntropy(logits, targets, weights []float32) (cost, weight,
 //	dlogits_c = factor * W * (p_c sum_k y_k - y_c)
 func (e *Engine) CrossEntropyGrad(dlogits []float32, factor float32, logits, targets, weights []float32) {
 	c := len(weights)
-	e.pool.Steal(len(logits)/c, 8*simd.PixelBlock, func(part, _, lo, hi int) {
-		b := &e.parts[part].pixels
+	e.pool.Steal(len(logits)/c, 8*simd.PixelBlock, func(id, _, lo, hi int) {
+		b := &e.workers[id].args.crossEntropy
 		b.Factor = factor
 		for lo < hi {
 			end := min(lo+simd.PixelBlock, hi)
-			e.loadPixels(part, lo, end, logits, targets, weights)
+			e.loadBlock(id, lo, end, logits, targets, weights)
 			e.isa.Pixels.CrossEntropyGrad(b)
 			e.isa.Pixels.ToPixels(dlogits[lo*c:end*c], b.Logits, c)
 			lo = end
@@ -55,9 +55,9 @@ func (e *Engine) CrossEntropyGrad(dlogits []float32, factor float32, logits, tar
 }
 
 // loadPixels transposes the pixels lo..end.
-func (e *Engine) loadPixels(part, lo, end int, logits, targets, weights []float32) {
-	c, b, lanes := len(weights), &e.parts[part].pixels, e.isa.Pixels.Vector
-	scratch := memory.Grow(&e.parts[part].band, 2*c*simd.PixelBlock)
+func (e *Engine) loadBlock(id, lo, end int, logits, targets, weights []float32) {
+	c, b, lanes := len(weights), &e.workers[id].args.crossEntropy, e.isa.Pixels.Vector
+	scratch := memory.Grow(e.workers[id].classes, 2*c*simd.PixelBlock)
 	b.Logits, b.Targets, b.Weights = scratch[:c*simd.PixelBlock], scratch[c*simd.PixelBlock:], weights
 	b.Classes, b.Vectors = c, (end-lo+lanes-1)/lanes
 	if end-lo < simd.PixelBlock {

@@ -1,0 +1,88 @@
+package kernel
+
+import (
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+)
+
+// sumPartial computes dw by f, which writes to its dw the sum over rows lo..hi of what
+// is in panels panelLo..panelHi. Where dw is larger than the input, of so many floats,
+// every worker had better read all of that than add up sums: if there are panels for
+// all workers, these are split. Otherwise the rows are, and the workers' partial sums
+// are added in the order of the workers.
+func (e *Engine) sumPartial(dw []float32, input, rows, panels int, f func(id int, dw []float32, lo, hi, panelLo, panelHi int)) {
+	if panels >= e.pool.Threads() && len(dw) > input {
+		e.pool.Split(panels, func(id, lo, hi int) { f(id, dw, 0, rows, lo, hi) })
+		return
+	}
+	size := len(dw)
+	pieces := e.pool.Pieces(rows)
+	partial := memory.Grow(&e.shared.partial, (pieces-1)*size)
+	e.pool.Split(rows, func(id, lo, hi int) {
+		to := dw
+		if id > 0 {
+			to = partial[(id-1)*size:][:size]
+		}
+		f(id, to, lo, hi, 0, panels)
+	})
+	for i := range pieces - 1 {
+		e.add(dw, partial[i*size:][:size])
+	}
+}
+
+// pixelSums describes dw[i, g, o] = sum over pixels p of x[p, i] * dy[p, g, o],
+// where x is (pixels, in), dw is (in, halves, out), and dy has rows of row
+// pixels: (pixels/row, halves, row, stride) with stride >= out.
+type pixelSums struct {
+	pixels, in, out, halves, row, stride int
+}
+
+// sumOverPixels computes dw. Every block of pixels is prefetched while the one before
+// it is multiplied.
+func (e *Engine) sumOverPixels(s pixelSums, dw, x, dy []float32) {
+	panels := e.isa.Panels(s.out)
+	row := s.halves * s.out
+	e.sumPartial(dw[:s.in*row], s.pixels*s.in, s.pixels, s.halves*panels, func(id int, dw []float32, lo, hi, panelLo, panelHi int) {
+		own := &e.workers[id]
+		t := &own.args.gemm
+		*t = simd.GEMM{CStride: row, AStride: 1, AStep: s.in}
+		fresh := true
+		for lo < hi {
+			end := min(lo+sumPixels, hi)
+			panel := memory.Grow(own.direct.panel, (end-lo)*e.isa.NR)
+			for p := panelLo; p < panelHi; p++ {
+				half := p / panels
+				first, cols, nr := e.isa.Panel(s.out, p%panels)
+				for from := lo; from < end; { // one row of dy at a time
+					r, at := from/s.row, from%s.row
+					count := min(s.row-at, end-from)
+					e.isa.PackPanel(panel[(from-lo)*nr:], nr, cols, count,
+						dy[((r*s.halves+half)*s.row+at)*s.stride+first:], s.stride, 1)
+					from += count
+				}
+				t.B, t.N, t.NR = panel, cols, nr
+				t.A, t.KOuter, t.K = x[lo*s.in:], 1, end-lo
+				t.Accumulate(dw[half*s.out+first:], fresh)
+				t.Prefetch(e.isa, s.cut(x, dy, end, min(end+sumPixels, hi), p-panelLo, panelHi-panelLo), s.in)
+				e.isa.Multiply(t, s.in)
+			}
+			fresh = false
+			lo = end
+		}
+	})
+}
+
+// cut is piece n of so many that the pixels lo..hi of x and dy are cut into: the first
+// are of x, the others of dy.
+func (s pixelSums) cut(x, dy []float32, lo, hi, n, pieces int) []float32 {
+	ofX := (pieces + 1) / 2
+	v := x[lo*s.in : hi*s.in]
+	if n < ofX {
+		pieces = ofX
+	} else {
+		n, pieces = n-ofX, pieces-ofX
+		from := (lo/s.row*s.halves*s.row + lo%s.row) * s.stride
+		v = dy[from:min(from+(hi-lo)*s.halves*s.stride, len(dy))]
+	}
+	return v[len(v)*n/pieces : len(v)*(n+1)/pieces]
+}
