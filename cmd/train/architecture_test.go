@@ -30,7 +30,7 @@ var arrows = []struct{ from, to string }{
 	{"internal/op", "internal/kernel internal/kernel/memory"},
 	{"internal/solver", "internal/kernel internal/kernel/memory"},
 	{"internal/kernel", "internal/kernel/simd internal/kernel/parallel internal/kernel/memory"},
-	{"internal/kernel/simd", ""},
+	{"internal/kernel/simd", "internal/float16"},
 	{"internal/kernel/simd/asm", ""}, // generates assembly
 	{"internal/kernel/parallel", ""},
 	{"internal/kernel/memory", ""},

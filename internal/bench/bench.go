@@ -47,6 +47,7 @@ type Setup struct {
 type Result struct {
 	CPU            string  `json:"cpu"`
 	Kernel         string  `json:"kernel"`
+	Precision      string  `json:"precision"`
 	Threads        int     `json:"threads"`
 	BaseChannels   int     `json:"base_channels"`
 	Depth          int     `json:"depth"`
@@ -88,7 +89,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	forward, backward := s.Params.Operations(s.H, s.W)
 	n := float64(s.Batch)
 	return Result{
-		CPU: cpuName(), Kernel: s.Engine.Kernel(), Threads: s.Engine.Threads(),
+		CPU: cpuName(), Kernel: s.Engine.Kernel(), Precision: s.Engine.Precision(), Threads: s.Engine.Threads(),
 		BaseChannels: s.Params.Config.BaseChannels, Depth: s.Params.Config.Depth,
 		BatchSize: s.Batch, Height: s.H, Width: s.W, Parameters: s.Params.Count(),
 		StepMS:         training.Seconds() * 1000,
@@ -133,12 +134,12 @@ func measureTraining(ctx context.Context, s Setup, images, targets []float32) (t
 
 // Write prints the result as text.
 func (r Result) Write(w io.Writer) error {
-	_, err := fmt.Fprintf(w, `%s, kernel %s, %d threads, %.0f GFLOP/s in a large matrix product
+	_, err := fmt.Fprintf(w, `%s, kernel %s, %s, %d threads, %.0f GFLOP/s in a large matrix product
 base %d, depth %d, %d parameters, batches of %d images of %d x %d
 training   %.1f ms per step, %.2f images/s, %.0f GFLOP/s, %.0f%% of that
 inference  %.2f images/s, %.0f GFLOP/s, %.0f%% of that
 peak memory %.0f MiB
-`, r.CPU, r.Kernel, r.Threads, r.PeakGFLOPS, r.BaseChannels, r.Depth, r.Parameters, r.BatchSize, r.Height, r.Width,
+`, r.CPU, r.Kernel, r.Precision, r.Threads, r.PeakGFLOPS, r.BaseChannels, r.Depth, r.Parameters, r.BatchSize, r.Height, r.Width,
 		r.StepMS, r.TrainPerSecond, r.TrainGFLOPS, 100*r.TrainGFLOPS/r.PeakGFLOPS,
 		r.InferPerSecond, r.InferGFLOPS, 100*r.InferGFLOPS/r.PeakGFLOPS, r.PeakRSS)
 	return err

@@ -36,9 +36,10 @@ type Config struct {
 	Out string `yaml:"out"`
 	// Threads is the number of threads of the ops, >= 0; 0 is one per core.
 	Threads int `yaml:"threads" range:"[0,1024]"`
-	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic",
-	// or "bfloat16", whose convolutions are less exact.
-	Kernel     string                `yaml:"kernel" enum:"auto,avx512,avx2,generic,bfloat16"`
+	// Kernel is the instruction set of the ops: "auto" (the best the CPU has), "avx512", "avx2" or "generic".
+	Kernel string `yaml:"kernel" enum:"auto,avx512,avx2,generic"`
+	// Precision is that of the operands of convolutions: "float32", or "bfloat16", which is less exact.
+	Precision  string                `yaml:"precision" enum:"float32,bfloat16"`
 	Data       data.Config           `yaml:"data"`
 	Model      arch.Config           `yaml:"model"`
 	Loss       scheme.Config         `yaml:"loss"`
@@ -55,6 +56,7 @@ func Default() Config {
 		Seed:       42,
 		Out:        "runs/unet",
 		Kernel:     "auto",
+		Precision:  "float32",
 		Data:       data.DefaultConfig(),
 		Model:      arch.DefaultConfig(),
 		Loss:       scheme.DefaultConfig(),
@@ -76,9 +78,14 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("threads = %d, want 0 (all cores) to 1024", c.Threads))
 	}
 	switch c.Kernel {
-	case "auto", "avx512", "avx2", "generic", "bfloat16":
+	case "auto", "avx512", "avx2", "generic":
+	case "bfloat16":
+		errs = append(errs, errors.New(`kernel = "bfloat16", want auto, avx512, avx2 or generic; bfloat16 has a key of its own: precision: bfloat16`))
 	default:
-		errs = append(errs, fmt.Errorf("kernel = %q, want auto, avx512, avx2, generic or bfloat16", c.Kernel))
+		errs = append(errs, fmt.Errorf("kernel = %q, want auto, avx512, avx2 or generic", c.Kernel))
+	}
+	if c.Precision != "float32" && c.Precision != "bfloat16" {
+		errs = append(errs, fmt.Errorf("precision = %q, want float32 or bfloat16", c.Precision))
 	}
 	errs = append(errs, c.Data.Validate(), c.Model.Validate(), c.Loss.Validate(len(c.Data.Classes)),
 		c.Optimizer.Validate(), c.Schedule.Validate(), c.Train.Validate(), c.Checkpoint.Validate())
@@ -166,6 +173,7 @@ func Load(o Options) (Config, error) {
 func Parse(name string, doc []byte) (Config, error) {
 	m := newMerge()
 	errFile := m.file(name, doc)
+	m.splitPrecision()
 	c, err := m.config()
 	return c, errors.Join(errFile, err)
 }

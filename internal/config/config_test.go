@@ -199,7 +199,11 @@ func TestErrors(t *testing.T) {
 		{name: "size against depth", set: []string{"data.size=[100, 128]"},
 			want: []string{"--set data.size=[100, 128]: data.size = [100, 128], want multiples of 16 (2^model.depth)"}},
 		{name: "kernel", set: []string{"kernel=sse"},
-			want: []string{`--set kernel=sse: kernel = "sse", want auto, avx512, avx2, generic or bfloat16`}},
+			want: []string{`--set kernel=sse: kernel = "sse", want auto, avx512, avx2 or generic`}},
+		{name: "precision as kernel", set: []string{"kernel=bfloat16"},
+			want: []string{`--set kernel=bfloat16: kernel = "bfloat16", want auto, avx512, avx2 or generic; bfloat16 has a key of its own: precision: bfloat16`}},
+		{name: "precision", set: []string{"precision=float16"},
+			want: []string{`--set precision=float16: precision = "float16", want float32 or bfloat16`}},
 		{name: "all at once", file: "seed: x\ntrain: {epochs: 0, batch: 1}\n", env: []string{"UNET_THREADS=-1"},
 			want: []string{
 				`FILE:1: seed = "x", want an integer >= 0`,
@@ -308,4 +312,12 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%+v\nbecame\n%+v", c, back)
 		}
 	})
+}
+
+// Checkpoints from before precision had a key of its own say kernel: bfloat16.
+func TestStoredPrecision(t *testing.T) {
+	c, err := config.Parse("old", []byte("kernel: bfloat16\n"))
+	if err != nil || c.Kernel != "auto" || c.Precision != "bfloat16" {
+		t.Errorf("kernel %q, precision %q, error %v; want auto, bfloat16 and none", c.Kernel, c.Precision, err)
+	}
 }

@@ -169,6 +169,15 @@ func (m *merge) read(key string, n *yaml.Node, at func(*yaml.Node) string, put f
 	return errors.Join(errs...)
 }
 
+// splitPrecision reads kernel: bfloat16, which stands in stored configurations from
+// before precision had a key of its own, as the two keys that say the same now.
+func (m *merge) splitPrecision() {
+	if m.viper.Get("kernel") == "bfloat16" {
+		m.viper.Set("kernel", "auto")
+		m.viper.Set("precision", "bfloat16")
+	}
+}
+
 // config decodes and validates what was merged; each error begins with the origin of its value.
 func (m *merge) config() (Config, error) {
 	var c Config

@@ -9,19 +9,52 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
-// bfloat16Engine gives an engine with so many threads, if this CPU has what it needs.
-func bfloat16Engine(t testing.TB, threads int) *kernel.Engine {
+// bfloat16Engines gives an engine with so many threads for each instruction set that
+// has bfloat16 on this CPU: plain Go everywhere.
+func bfloat16Engines(t testing.TB, threads int) []*kernel.Engine {
 	t.Helper()
-	e, err := kernel.NewEngine(threads, "bfloat16")
-	if err != nil {
-		t.Skipf("not tested here: %v", err)
+	var all []*kernel.Engine
+	for _, name := range []string{"avx512", "generic"} {
+		e, err := kernel.NewEngine(threads, name)
+		if err == nil {
+			err = e.SetPrecision("bfloat16")
+		}
+		switch {
+		case err == nil:
+			all = append(all, e)
+		case name == "generic":
+			t.Fatal(err)
+		default:
+			t.Logf("not tested here: %v", err)
+		}
 	}
-	return e
+	return all
+}
+
+func TestPrecision(t *testing.T) {
+	e, err := kernel.NewEngine(1, "generic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, precision := range []string{"float32", "bfloat16", "float32"} {
+		if err := e.SetPrecision(precision); err != nil || e.Precision() != precision || e.Kernel() != "generic" {
+			t.Errorf("SetPrecision(%q) = %v: kernel %s, precision %s", precision, err, e.Kernel(), e.Precision())
+		}
+	}
+	if err := e.SetPrecision("float16"); err == nil || err.Error() != `kernel: unknown precision "float16", want float32 or bfloat16` {
+		t.Errorf("float16: %v", err)
+	}
+	if e, err := kernel.NewEngine(1, "avx2"); err == nil && e.SetPrecision("bfloat16") == nil {
+		t.Error("avx2 has no bfloat16 kernels, but took the precision")
+	}
 }
 
 // fillScratch leaves NaN in the memory that the engine will use again.
 func fillScratch(e *kernel.Engine) {
 	s := kernel.ConvShape{N: 1, H: 24, W: 34, In: 128, Out: 128, Kernel: 3}
+	if e.Kernel() == "generic" {
+		s.In, s.Out = 32, 32 // plain Go takes its time
+	}
 	up := kernel.UpConvShape{N: 1, H: s.H, W: s.W, In: s.In, Out: s.Out}
 	x, w := result(4*s.H*s.W*s.In), result(9*s.In*s.Out)
 	y := make([]float32, len(x))
@@ -49,7 +82,6 @@ func rounded(rng *rand.Rand, n int) []float32 {
 
 // Of numbers that are bfloat16 already the results are those of float32.
 func TestConvBFloat16(t *testing.T) {
-	bfloat16Engine(t, 1)
 	for i, s := range []kernel.ConvShape{
 		{N: 1, H: 1, W: 1, In: 64, Out: 64, Kernel: 3},
 		{N: 2, H: 1, W: 7, In: 64, Out: 128, Kernel: 3},
@@ -65,6 +97,9 @@ func TestConvBFloat16(t *testing.T) {
 		{N: 1, H: 8, W: 8, In: 32, Out: 16, Kernel: 3},    // float32
 		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1},    // float32
 	} {
+		if testing.Short() && s.H*s.W > 1000 {
+			continue // plain Go takes its time, in emulation above all
+		}
 		checkConvBFloat16(t, s, uint64(i))
 	}
 }
@@ -80,9 +115,10 @@ func checkConvBFloat16(t *testing.T, s kernel.ConvShape, seed uint64) {
 	}
 	want := referenceConv(s, x, dy, w, bias)
 	for _, threads := range []int{1, 3} {
-		e := bfloat16Engine(t, threads)
-		fillScratch(e)
-		checkPasses(t, fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), threads), e, s, checkLargest, x, dy, w, bias, want)
+		for _, e := range bfloat16Engines(t, threads) {
+			fillScratch(e)
+			checkPasses(t, fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), threads), e, s, checkLargest, x, dy, w, bias, want)
+		}
 	}
 }
 
@@ -95,7 +131,7 @@ func FuzzConvBFloat16(f *testing.F) {
 }
 
 func TestUpConvBFloat16(t *testing.T) {
-	engines := []*kernel.Engine{bfloat16Engine(t, 1), bfloat16Engine(t, 3)}
+	engines := append(bfloat16Engines(t, 1), bfloat16Engines(t, 3)...)
 	for _, e := range engines {
 		fillScratch(e)
 	}
@@ -121,7 +157,12 @@ func TestUpConvBFloat16(t *testing.T) {
 
 // Operands are rounded to the nearest bfloat16, and NaN and infinity stay what they are.
 func TestBFloat16Rounding(t *testing.T) {
-	e := bfloat16Engine(t, 1)
+	for _, e := range bfloat16Engines(t, 1) {
+		t.Run(e.Kernel(), func(t *testing.T) { testBFloat16Rounding(t, e) })
+	}
+}
+
+func testBFloat16Rounding(t *testing.T, e *kernel.Engine) {
 	s := kernel.ConvShape{N: 1, H: 1, W: 1, In: 32, Out: 32, Kernel: 3}
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, v := range []float32{0, 1, -1, 1.0039062, 1.00390625, 1.01171875, 1.0117188, -3.1415927, 1e-20, 3e38, inf, -inf, nan} {

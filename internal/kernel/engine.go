@@ -22,9 +22,8 @@ type Engine struct {
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)
-// and instruction set: "auto" (the best this CPU has), "avx512", "avx2",
-// "generic", or "bfloat16" with less exact convolutions. It is an error to ask
-// for one the CPU does not have.
+// and instruction set: "auto" (the best this CPU has), "avx512", "avx2" or "generic".
+// It is an error to ask for one the CPU does not have. It computes in float32.
 func NewEngine(threads int, kernel string) (*Engine, error) {
 	if threads < 0 {
 		return nil, fmt.Errorf("kernel: threads = %d, want >= 0 (0: all cores)", threads)
@@ -35,11 +34,6 @@ func NewEngine(threads int, kernel string) (*Engine, error) {
 	isa, err := simd.Choose(kernel)
 	if err != nil {
 		return nil, err
-	}
-	if isa.BFloat16 != nil {
-		if err := isa.BFloat16.Start(); err != nil {
-			return nil, fmt.Errorf("kernel: the system gives no tile registers for %q: %w", kernel, err)
-		}
 	}
 	e := &Engine{pool: parallel.New(threads), isa: isa, workers: make([]worker, threads)}
 	for i := range e.workers {
@@ -59,5 +53,35 @@ func (e *Engine) Parallel(n int, f func(worker, lo, hi int)) { e.pool.Split(n, f
 // workers steal from each other: see parallel.Pool.Steal.
 func (e *Engine) Share(n, grain int, f func(worker, piece, lo, hi int)) { e.pool.Steal(n, grain, f) }
 
-// Kernel is the name of the chosen instruction set: avx512, avx2, generic or bfloat16.
+// Kernel is the name of the chosen instruction set: avx512, avx2 or generic.
 func (e *Engine) Kernel() string { return e.isa.Name }
+
+// SetPrecision chooses the precision of the operands of 3x3 and transposed
+// convolutions and of their gradients: "float32", as from the start, or "bfloat16",
+// with sums in float32. bfloat16 is an error where the instruction set has no kernels
+// for it: avx512 needs AMX, avx2 has none.
+func (e *Engine) SetPrecision(precision string) error {
+	switch precision {
+	case "float32":
+		with := *e.isa
+		with.BFloat16 = nil
+		e.isa = &with
+		return nil
+	case "bfloat16":
+		with, err := e.isa.WithBFloat16()
+		if err != nil {
+			return err
+		}
+		e.isa = with
+		return nil
+	}
+	return fmt.Errorf("kernel: unknown precision %q, want float32 or bfloat16", precision)
+}
+
+// Precision is float32 or bfloat16.
+func (e *Engine) Precision() string {
+	if e.isa.BFloat16 != nil {
+		return "bfloat16"
+	}
+	return "float32"
+}

@@ -36,9 +36,7 @@ func fenced[T float32 | uint8](t *testing.T, n int, front bool) []T {
 // No kernel touches anything outside of its arguments.
 func TestFence(t *testing.T) {
 	engines := engines(t)
-	if e, err := kernel.NewEngine(3, "bfloat16"); err == nil {
-		engines = append(engines, e)
-	}
+	engines = append(engines, bfloat16Engines(t, 3)...)
 	for i, shape := range [][5]int{ // N, H, W, In, Out; H and W even for the pool
 		{1, 2, 2, 1, 1}, {1, 2, 2, 3, 4}, {2, 4, 6, 5, 16}, {1, 2, 14, 16, 17}, {1, 8, 8, 32, 16}, {1, 6, 26, 8, 33}, {3, 2, 2, 31, 32}, {1, 16, 16, 33, 20}, {2, 4, 6, 64, 32}, {1, 2, 2, 32, 96},
 	} {

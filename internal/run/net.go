@@ -18,6 +18,9 @@ const channels = 3
 // NewEngine makes the engine that a configuration asks for.
 func NewEngine(cfg config.Config) (*kernel.Engine, error) {
 	engine, err := kernel.NewEngine(cfg.Threads, cfg.Kernel)
+	if err == nil {
+		err = engine.SetPrecision(cfg.Precision)
+	}
 	return engine, Usage(err)
 }
 
@@ -57,7 +60,7 @@ func (s *Saved) Parameters() (*model.Parameters, error) {
 }
 
 // Net is the net and an engine that uses all cores and the best instruction set
-// there is: those of the configuration belong to the machine that trained.
+// there is, in float32: those of the configuration belong to the machine that trained.
 func (s *Saved) Net() (*kernel.Engine, *model.Parameters, error) {
 	engine, err := kernel.NewEngine(0, "auto")
 	if err != nil {

@@ -4,8 +4,7 @@ import "golang.org/x/sys/cpu"
 
 //go:generate go run ./asm -out kernels_amd64.s -stubs kernels_amd64.go -pkg simd
 
-// InstructionSets lists what this program knows, best first. The last one is not chosen
-// unless it is asked for: its results are less exact.
+// InstructionSets lists what this program knows, best first.
 func InstructionSets() []*InstructionSet {
 	x := &cpu.X86
 	sets := []*InstructionSet{
@@ -59,13 +58,10 @@ func InstructionSets() []*InstructionSet {
 		},
 		generic,
 	}
-	rounding := *sets[0]
-	rounding.Name = "bfloat16"
-	if rounding.Missing == "" {
-		rounding.Missing = missing(x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16, "AVX-512 and AMX for bfloat16")
+	if x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16 {
+		sets[0].bfloat16 = &BFloat16Kernels{gemmBFloat16AMX, gradWeightsBFloat16AMX, convertBFloat16AMX, packBFloat16AMX, requestTiles}
 	}
-	rounding.BFloat16 = &BFloat16Kernels{gemmBFloat16AMX, gradWeightsBFloat16AMX, convertBFloat16AMX, packBFloat16AMX, requestTiles}
-	return append(sets, &rounding)
+	return sets
 }
 
 func missing(has bool, features string) string {

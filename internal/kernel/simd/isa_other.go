@@ -8,6 +8,5 @@ func InstructionSets() []*InstructionSet {
 		{Name: "avx512", Missing: "AVX-512 (amd64)"},
 		{Name: "avx2", Missing: "AVX2 and FMA (amd64)"},
 		generic,
-		{Name: "bfloat16", Missing: "AVX-512 and AMX for bfloat16 (amd64)"},
 	}
 }

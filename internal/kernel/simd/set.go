@@ -24,10 +24,24 @@ func Choose(name string) (*InstructionSet, error) {
 			return set, nil
 		}
 		if name != "auto" {
-			return nil, fmt.Errorf("kernel: %q needs a CPU with %s, which this one has not; want auto or generic", name, set.Missing)
+			return nil, fmt.Errorf("kernel: %q needs a CPU with %s, which this CPU does not have; want auto or generic", name, set.Missing)
 		}
 	}
 	return nil, fmt.Errorf("kernel: unknown kernel %q, want %s", name, strings.Join(names, ", "))
+}
+
+// WithBFloat16 is the set with its bfloat16 kernels switched on. It is an error if it
+// has none that this CPU can run: AMX belongs to avx512, plain Go to generic.
+func (s *InstructionSet) WithBFloat16() (*InstructionSet, error) {
+	if s.bfloat16 == nil {
+		return nil, fmt.Errorf("kernel: precision bfloat16 needs a CPU with AMX and AVX-512 (kernel avx512), found kernel %s; want float32, or kernel generic, whose bfloat16 is plain Go and slow", s.Name)
+	}
+	if err := s.bfloat16.start(); err != nil {
+		return nil, fmt.Errorf("kernel: the OS denied AMX tile registers for precision bfloat16: %w", err)
+	}
+	with := *s
+	with.BFloat16 = s.bfloat16
+	return &with, nil
 }
 
 // InstructionSet is the seam between the operations and the CPU.
@@ -48,11 +62,12 @@ type InstructionSet struct {
 	OutputMoments bool               // has a resultMomentsTransform
 
 	OnTheFly *OnTheFlyKernels // or nil
-	BFloat16 *BFloat16Kernels // or nil
+	BFloat16 *BFloat16Kernels // nil: all in float32, as Choose returns it
+	bfloat16 *BFloat16Kernels // those that this CPU can run, or nil
 
 	Pixels  PixelKernels
 	updates updateKernels
 }
 
 // Generic is the plain Go tile, and what the others are tested against.
-var generic = &InstructionSet{Name: "generic", MR: 2, NR: 4, NRNarrow: 4, gemm: gemmGeneric, columnwise: plainColumnwise, Pixels: plainPixels, updates: plainUpdates}
+var generic = &InstructionSet{Name: "generic", MR: 2, NR: 4, NRNarrow: 4, gemm: gemmGeneric, columnwise: plainColumnwise, Pixels: plainPixels, updates: plainUpdates, bfloat16: plainBFloat16}

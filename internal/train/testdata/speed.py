@@ -68,7 +68,7 @@ def main():
     p.add_argument("--steps", type=int, default=8)
     p.add_argument("--turns", type=int, default=5)
     p.add_argument("--threads", type=int, default=os.cpu_count())
-    p.add_argument("--bfloat16", action="store_true", help="our kernel bfloat16 and PyTorch's autocast")
+    p.add_argument("--bfloat16", action="store_true", help="our precision bfloat16 and PyTorch's autocast")
     p.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.peer:
@@ -83,7 +83,7 @@ def main():
     for _ in range(a.turns):
         settings = {"model.base_channels": a.base, "model.depth": 4, "train.batch_size": a.batch, "threads": a.threads}
         if a.bfloat16:
-            settings["kernel"] = "bfloat16"
+            settings["precision"] = "bfloat16"
         ours.append(run(a.program, "bench", "--json", *shared, *(f"--set={k}={v}" for k, v in settings.items())))
         theirs.append(run(sys.executable, __file__, "--peer", *shared, *rounding, *(f"--{k}={getattr(a, k)}" for k in ("base", "batch", "threads"))))
     for key in ("train_images_per_second", "infer_images_per_second", "peak_rss_mb"):
