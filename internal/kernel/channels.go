@@ -53,10 +53,11 @@ func (e *Engine) copyChannels(y []float32, yStride int, x []float32, xStride, co
 	})
 }
 
-// Results of so many floats leave the caches before they are read again, and
-// those lines need not be fetched from memory to be overwritten.
+// nonTemporalFloats is the size of results from which on they leave the caches before
+// they are read again: non-temporal stores spare reading a line to overwrite it.
 const nonTemporalFloats = 1 << 20
 
+// nonTemporal is the argument of that name for results of so many floats.
 func nonTemporal(floats int) int {
 	if floats >= nonTemporalFloats {
 		return 1
@@ -64,7 +65,8 @@ func nonTemporal(floats int) int {
 	return 0
 }
 
-// pastUnless is past for y, but 0 if y is x: those lines are in the caches.
+// nonTemporalUnlessInPlace is nonTemporal for y, but 0 if y is x, whose lines are in the
+// caches.
 func nonTemporalUnlessInPlace(y, x []float32) int {
 	if len(y) == 0 || &y[0] == &x[0] {
 		return 0

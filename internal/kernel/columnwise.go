@@ -6,7 +6,9 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
-const blockFloats = 4 << 10 // floats of a matrix that are worked on at once, to stay in the first cache
+// blockFloats is how much of a matrix is worked on at once, to stay in the first-level
+// cache.
+const blockFloats = 4 << 10
 
 // floor is what ReLU, if there is one, lifts its input to.
 func reluFloor(relu bool) float32 {

@@ -5,8 +5,8 @@ import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 // algorithm is how a convolution is done.
 //
 //	algorithm    when                                       why
-//	bfloat16     the engine rounds operands, 3x3, input     AMX multiplies so fast that Winograd's algorithm,
-//	             and output channels multiples of 32        which would lose most of the few bits, has nothing to save
+//	bfloat16     precision bfloat16, 3x3, input and         AMX multiplies so fast that Winograd's algorithm,
+//	             output channels multiples of 32            which would lose most of the few bits, has nothing to save
 //	on the fly   AVX-512, 3x3, at most 4 tiles of 4x4       reading the weights is most of the work, and transformed
 //	             outputs (8, but for weight gradients),     ones are four times as large: they are made in registers,
 //	             input and output channels multiples of 16  multiplied and forgotten

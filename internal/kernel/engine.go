@@ -22,8 +22,9 @@ type Engine struct {
 }
 
 // NewEngine returns an engine for the given number of threads (0: all cores)
-// and instruction set: "auto" (the best this CPU has), "avx512", "avx2" or "generic".
-// It is an error to ask for one the CPU does not have. It computes in float32.
+// and instruction set: "auto" (the best this CPU has), "avx512", "avx2" or "generic". It
+// is an error to ask for one that the CPU does not have. The engine computes in float32:
+// see SetPrecision.
 func NewEngine(threads int, kernel string) (*Engine, error) {
 	if threads < 0 {
 		return nil, fmt.Errorf("kernel: threads = %d, want >= 0 (0: all cores)", threads)

@@ -32,14 +32,14 @@ var ones = func() (v [simd.MaxVector]float32) {
 	return v
 }()
 
-// flat runs a loop on n floats.
+// flat runs an operation on n floats.
 func (e *Engine) flat(n int, loop simd.ColumnOp, c simd.Columnwise) {
 	e.pool.Steal((n+simd.MaxVector-1)/simd.MaxVector, 8*blockFloats/simd.MaxVector, func(id, _, lo, hi int) {
 		e.overFloats(id, c, lo*simd.MaxVector, min(hi*simd.MaxVector, n), loop)
 	})
 }
 
-// overFlat runs a loop on the floats lo..hi as rows of one vector, and the rest
+// overFloats runs an operation on the floats lo..hi as rows of one vector, and the rest
 // as one shorter row.
 func (e *Engine) overFloats(id int, c simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
 	c.Y, c.X, c.G = span(c.Y, lo, hi), span(c.X, lo, hi), span(c.G, lo, hi)

@@ -23,7 +23,7 @@ func (e *Engine) LogSoftmaxGrad(dlogits, dlogp, logp []float32, c int) {
 	e.overClasses(dlogits, logp, dlogp, c, simd.LogSoftmaxGrad)
 }
 
-// overPixels runs a loop on the pixels (rows of c) of x and, unless it is nil,
+// overClasses runs a loop on the pixels (rows of c) of x and, unless it is nil,
 // g. Blocks of them are transposed, so that a vector holds the same class of
 // its neighbours; what the last block lacks is computed too and left behind.
 func (e *Engine) overClasses(y, x, g []float32, c int, loop simd.ColumnOp) {

@@ -14,7 +14,7 @@ import (
 // 2*Out consecutive floats of y, so it is two matrix products.
 type UpConvShape struct{ N, H, W, In, Out int }
 
-// smallImage is the floats of an image that stays in the second cache.
+// smallImage is the floats of an image that stays in the second-level cache.
 const smallImage = 128 << 10
 
 // UpConv computes y from x, w and bias (Out), which may be nil.
@@ -52,7 +52,7 @@ func (e *Engine) UpConv(s UpConvShape, y, x, w, bias []float32) {
 	})
 }
 
-// panelProducts are the products of rows of an image and panels of weights.
+// panelGEMM is the product of rows of an image and panels of weights.
 type panelGEMM struct {
 	rows, rowPixels, rowFloats, panels, panelFloats int
 
@@ -61,8 +61,8 @@ type panelGEMM struct {
 	multiply func(t *simd.GEMM, panel, row int) // t.b is the panel
 }
 
-// sharePanelProducts computes them. Of a small image each thread takes some panels,
-// and packs one after the other while it fetches the next; of a large one it takes
+// multiplyPanels computes it. Of a small image each worker takes some panels, and packs
+// one after the other while it prefetches the next; of a large one it takes
 // some rows.
 func (e *Engine) multiplyPanels(s panelGEMM) {
 	if s.rows*s.rowFloats <= smallImage {

@@ -1,27 +1,25 @@
-// Package memory gives memory for tensors and scratch: zeros in large pages, which
-// spare the processor most of its page table walks, and buffers that grow.
+// Package memory allocates memory for tensors and scratch: in large pages, which spare
+// the processor most of its page table walks, and in buffers that grow.
 package memory
 
 import "unsafe"
 
-// Large pages of memory, of 2 MiB, spare the processor most of its page table walks.
-// The system may not have them: then they are ordinary memory.
+// Sizes in floats. The OS may have no large pages: then they are ordinary memory.
 const (
-	pageFloats = 2 << 20 / 4
-	lineFloats = 16 // of a cache line
+	pageFloats = 2 << 20 / 4 // of a large page, of 2 MiB
+	lineFloats = 16          // of a cache line
 )
 
-// arenaPages is how many an Arena asks for at once, at least. Pages that nothing was put
-// into take no memory, unless the heap gives some that were in use before: those it
-// overwrites with zeros.
+// arenaPages is how many large pages an Arena asks for at once, at least. Pages that
+// nothing was put into take no memory, unless the heap gives some that were in use
+// before: those it overwrites with zeros.
 const arenaPages = 4
 
-// Arena is memory that is fast to go through: all that is put into it, however small,
-// lies in large pages. It is given back when no piece of it is in use any longer. The
-// zero value is ready for use.
+// Arena is memory in large pages, also of small pieces. The garbage collector frees it
+// when none of its pieces is in use any longer. The zero value is ready for use.
 type Arena struct{ rest []float32 }
 
-// Floats gives n zeros, which begin at a cache line.
+// Floats returns n zeros, which begin at a cache line.
 func (a *Arena) Floats(n int) []float32 {
 	size := (n + lineFloats - 1) / lineFloats * lineFloats
 	if size <= len(a.rest) {
@@ -36,7 +34,7 @@ func (a *Arena) Floats(n int) []float32 {
 	return v[:n:n]
 }
 
-// largePages gives at least n zeros, in whole pages.
+// largePages returns at least n zeros, in whole pages.
 func largePages(n int) []float32 {
 	n = (n + pageFloats - 1) / pageFloats * pageFloats
 	block := make([]float32, n+pageFloats)
@@ -46,7 +44,7 @@ func largePages(n int) []float32 {
 	return block
 }
 
-// Floats gives at least n zeros, in large pages if they fill a good part of one.
+// Floats returns at least n zeros, in large pages if they fill a good part of one.
 func Floats(n int) []float32 {
 	if n < pageFloats/8 {
 		return make([]float32, n)
@@ -54,8 +52,8 @@ func Floats(n int) []float32 {
 	return largePages(n)
 }
 
-// Grow returns *buf with length n and undefined contents, enlarged if need be;
-// float32 as by scratch.
+// Grow returns *buf with length n and undefined contents, enlarged if need be; float32
+// as by Floats.
 func Grow[T any](buf *[]T, n int) []T {
 	if cap(*buf) < n {
 		if floats, ok := any(buf).(*[]float32); ok {

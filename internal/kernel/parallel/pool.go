@@ -1,7 +1,7 @@
-// Package parallel shares out loops over a fixed number of threads, in pieces that
-// depend on the number of iterations and threads only, so that sums over pieces are
-// the same from run to run; threads may steal pieces from each other (Blumofe and
-// Leiserson, "Scheduling Multithreaded Computations by Work Stealing", 1999).
+// Package parallel spreads loops over a fixed number of workers. The pieces depend on the
+// number of iterations and of workers only, so that sums over pieces are the same from
+// run to run; with work stealing (Blumofe and Leiserson, "Scheduling Multithreaded
+// Computations by Work Stealing", 1999) only who runs a piece changes.
 package parallel
 
 import (
@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// Pool runs pieces of work on a fixed number of threads.
+// Pool runs pieces of work on a fixed number of threads: the caller's, which is worker
+// 0, and those of its other workers. Two goroutines must not use it at once.
 type Pool struct {
 	threads int
-	workers []worker       // one for each thread but the caller's
-	begun   []atomic.Int64 // of the pieces of Steal, how far each thread's share is begun
+	workers []worker       // 1, 2, ...
+	begun   []atomic.Int64 // of the pieces of Steal, up to which each worker's own are begun
 }
 
 // New returns a pool of so many threads, at least 1.
@@ -59,14 +60,14 @@ func (p *Pool) Split(n int, f func(worker, lo, hi int)) {
 // Pieces is the number of pieces that Split makes of 0..n.
 func (p *Pool) Pieces(n int) int { return max(1, min(n, p.threads)) }
 
-// maxPieces is how many pieces of Steal a thread has at most.
+// maxPieces is how many pieces of Steal a worker has at most.
 const maxPieces = 16
 
-// Steal is Split in smaller pieces, of about grain or more. A thread that has
-// done its own takes those that another one has not begun: some other program,
+// Steal is Split in smaller pieces, of about grain or more. A worker that has
+// done its own steals those that another one has not begun: some other program,
 // or a slower core, may hold that one up. What the pieces are depends on n,
-// grain and Threads() only; which thread does one does not, so f may use the
-// scratch of its worker, but what adds up must do so by the piece.
+// grain and Threads() only; which worker runs one does not, so f may use the
+// scratch of its worker, but sums must be kept by the piece.
 func (p *Pool) Steal(n, grain int, f func(worker, piece, lo, hi int)) {
 	threads, pieces := min(n, p.threads), p.StealPieces(n, grain)
 	for whose := range threads {
@@ -87,7 +88,7 @@ func (p *Pool) Steal(n, grain int, f func(worker, piece, lo, hi int)) {
 	})
 }
 
-// shares is the number of pieces that Steal makes of 0..n.
+// StealPieces is the number of pieces that Steal makes of 0..n.
 func (p *Pool) StealPieces(n, grain int) int {
 	threads := p.Pieces(n)
 	if threads == 1 {
@@ -98,10 +99,10 @@ func (p *Pool) StealPieces(n, grain int) int {
 }
 
 // worker runs pieces of work on a goroutine of its own, which outlives a piece
-// by linger: a step has hundreds of pieces with little between them, and to wake
-// a thread takes as long as many of them do. An idle pool has no goroutines.
+// by linger: a step has hundreds of pieces with little between them, and waking a
+// thread takes as long as many of them do. An idle pool has no goroutines.
 type worker struct {
-	_     [128]byte // nothing else on its cache line: the threads look at state all the time
+	_     [128]byte // nothing else on its cache line: threads poll state all the time
 	state atomic.Int32
 	run   func(piece int)
 	piece int
@@ -111,12 +112,12 @@ type worker struct {
 // States of a worker. Whoever moves it from posted to running does the piece.
 const (
 	asleep  int32 = iota // has no goroutine
-	waiting              // its goroutine looks out for a piece
+	waiting              // its goroutine polls for a piece
 	posted               // a piece is there
-	running              // its goroutine is at the piece
+	running              // the piece runs
 )
 
-// linger is how long a goroutine looks out for another piece.
+// linger is how long a goroutine polls for another piece.
 const linger = time.Millisecond
 
 // post hands a piece to the worker, whose last one is finished.
@@ -129,8 +130,8 @@ func (w *worker) post(run func(piece int), piece int) {
 	}
 }
 
-// finish returns when the piece is done. It does it itself if the worker has
-// not begun: its goroutine may have no processor to run on.
+// finish returns when the piece is done. It runs it itself if the worker has not begun:
+// its goroutine may have no processor to run on.
 func (w *worker) finish() {
 	if w.state.CompareAndSwap(posted, running) {
 		w.run(w.piece)
@@ -144,10 +145,10 @@ func (w *worker) finish() {
 	}
 }
 
-// spinsBetweenYields is some microseconds of looking.
+// spinsBetweenYields is some microseconds of polling.
 const spinsBetweenYields = 1 << 12
 
-// work does the pieces that are posted until none has come for a while.
+// work runs the pieces that are posted until none has come for a while.
 func (w *worker) work() {
 	idle := time.Now()
 	for spins := 1; ; spins++ {

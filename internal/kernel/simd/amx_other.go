@@ -4,5 +4,5 @@ package simd
 
 import "errors"
 
-// requestTiles tells that the tile registers are not asked for here.
+// requestTiles reports that this OS is not asked for AMX tile registers.
 func requestTiles() error { return errors.ErrUnsupported }

@@ -6,22 +6,17 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/float16"
 )
 
-// Convolutions of operands that are rounded to bfloat16, the first 16 bits of a
-// float32, with sums in float32: the processor's tile registers (AMX) hold 16 rows of
-// 32 such numbers, and a product of two tiles is one instruction. That is so much
-// faster than float32 that Winograd's algorithm, which would lose most of the few
-// bits, is not needed.
-//
-// The image is rounded into a band with a border of zeros. The pixels of the band lie
-// in one line, so for each tap the products are those of the pixels, a constant
-// further on; what comes out for pixels of the border is not used.
+// Products of operands in bfloat16, the first 16 bits of a float32, with sums in float32:
+// the tile registers of AMX hold 16 rows of 32 such numbers, and one instruction
+// multiplies two of them. The right operand is packed in pairs along k, as that
+// instruction wants it (oneDNN's VNNI layout).
 const (
-	BFloat16K  = 32 // of one product of tiles
-	BFloat16NR = 32 // of a panel of weights: two tiles
-	BFloat16MR = 32 // at once: two tiles
+	BFloat16K  = 32 // of one instruction
+	BFloat16NR = 32 // of a panel: two tile registers
+	BFloat16MR = 32 // of a micro-tile: two tile registers
 )
 
-// BFloat16Kernels are the loops of an instruction set.
+// BFloat16Kernels are those of an instruction set.
 type BFloat16Kernels struct {
 	GEMM        func(*GEMMBFloat16)
 	GradWeights func(*GradWeightsBFloat16)
@@ -32,10 +27,10 @@ type BFloat16Kernels struct {
 
 // GEMMBFloat16 is
 //
-//	c[m*32+n] = initial[n] + sum over j < rows, k < blocks*32 of
-//	            a[m*aRow+j*(blocks*32+aJump)+k] * b(j*blocks*32+k, n)
+//	C[m*32+n] = Init[n] + sum over j < KOuter, k < KBlocks*32 of
+//	            A[m*AStride+j*(KBlocks*32+AJump)+k] * b(j*KBlocks*32+k, n)
 //
-// for m < steps*32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The assembly reads
+// for m < MBlocks*32, n < 32, where b(k, n) is B[k/2*64+n*2+k%2]. The assembly reads
 // this struct by its field names.
 type GEMMBFloat16 struct {
 	C, Init         []float32
@@ -47,10 +42,10 @@ type GEMMBFloat16 struct {
 
 // GradWeightsBFloat16 is
 //
-//	c[i*cTap+m*cRow+n] = initial[i*iTap+m*iRow+n] + sum over k < steps*32 of
-//	                     a[m*aRow+i/3*line+i%3+k] * b(k, n)
+//	C[i*CTap+m*CStride+n] = Init[i*InitTap+m*InitStride+n] + sum over k < KBlocks*32 of
+//	                        A[m*AStride+i/3*Line+i%3+k] * b(k, n)
 //
-// for i < taps (9 or 1), m < 32, n < 32, where b(k, n) is b[k/2*64+n*2+k%2]. The
+// for i < Taps (9 or 1), m < 32, n < 32, where b(k, n) is B[k/2*64+n*2+k%2]. The
 // assembly reads this struct by its field names.
 type GradWeightsBFloat16 struct {
 	C, Init                            []float32
@@ -60,7 +55,10 @@ type GradWeightsBFloat16 struct {
 	Taps, KBlocks                      int
 }
 
-// Conversion is y[r*yStride+i] = x[r*xStride+i] in bfloat16, for r < rows, i < cols.
+// Conversion is
+//
+//	Y[r*YStride+i] = X[r*XStride+i], rounded to bfloat16, for r < Rows, i < Cols
+//
 // The assembly reads this struct by its field names.
 type Conversion struct {
 	Y                []uint16
@@ -69,7 +67,7 @@ type Conversion struct {
 	Cols, Rows       int
 }
 
-// Accumulate makes t add to c, or overwrite it if it is fresh.
+// Accumulate makes t add to C, or overwrite it if that is fresh.
 func (t *GradWeightsBFloat16) Accumulate(fresh bool) {
 	t.Init, t.InitTap, t.InitStride = t.C, t.CTap, t.CStride
 	if fresh {
@@ -86,13 +84,13 @@ var plainBFloat16 = &BFloat16Kernels{
 }
 
 func gemmBFloat16Generic(t *GEMMBFloat16) {
-	width := t.KBlocks * BFloat16K // of a stretch of a
+	k := t.KBlocks * BFloat16K
 	for m := range t.MBlocks * BFloat16MR {
 		c := t.C[m*BFloat16NR:][:BFloat16NR]
 		copy(c, t.Init)
 		for j := range t.KOuter {
-			a := t.A[m*t.AStride+j*(width+t.AJump):][:width]
-			addProductsBFloat16(c, a, t.B[j*width*BFloat16NR:])
+			a := t.A[m*t.AStride+j*(k+t.AJump):][:k]
+			addProductsBFloat16(c, a, t.B[j*k*BFloat16NR:])
 		}
 	}
 }

@@ -5,7 +5,7 @@ package simd
 //go:noescape
 func gemmBFloat16AMX(p *GEMMBFloat16)
 
-// convertBFloat16AMX does r, whose cols are a multiple of 16.
+// convertBFloat16AMX does r, whose Cols are a multiple of 16.
 //
 //go:noescape
 func convertBFloat16AMX(r *Conversion)

@@ -1,25 +1,26 @@
 package simd
 
-// Loops over pixels that do the same to each want a vector to hold the same
-// class of its neighbours, but in memory the classes of a pixel are neighbours.
-// So they work on blocks of pixels, transposed.
+// Operations on the classes of pixels (softmax, cross entropy) want a vector to hold one
+// class of neighbouring pixels, but in memory the classes of a pixel are neighbours. So
+// they work on blocks of pixels, transposed.
 
-const PixelBlock = 4 * MaxVector // pixels that are transposed at once
+// PixelBlock is how many pixels are transposed at once.
+const PixelBlock = 4 * MaxVector
 
-// PixelKernels are the loops over blocks of pixels of an instruction set.
+// PixelKernels are the micro-kernels on blocks of pixels of an instruction set.
 type PixelKernels struct {
 	// Four classes of a whole block, whose pixels have c classes; or nil.
 	transposeFour     func(classes, pixels []float32, c int)
 	transposeFourBack func(pixels, classes []float32, c int)
 
 	Vector           int                 // pixels in a vector
-	CrossEntropy     func(*CrossEntropy) // adds to sums
-	CrossEntropyGrad func(*CrossEntropy) // replaces x by the gradient
+	CrossEntropy     func(*CrossEntropy) // adds to Sums
+	CrossEntropyGrad func(*CrossEntropy) // replaces Logits by their gradient
 }
 
 var plainPixels = PixelKernels{Vector: 1, CrossEntropy: crossEntropyPlain, CrossEntropyGrad: crossEntropyGradPlain}
 
-// ToClasses computes classes (c, pixelBlock) from pixels (M, c), M <= pixelBlock.
+// ToClasses computes classes (c, PixelBlock) from pixels (M, c), M <= PixelBlock.
 func (l *PixelKernels) ToClasses(classes, pixels []float32, c int) {
 	if l.transposeFour != nil && c >= 4 && len(pixels) == c*PixelBlock {
 		for i := 0; i < c; i += 4 {
@@ -36,7 +37,7 @@ func (l *PixelKernels) ToClasses(classes, pixels []float32, c int) {
 	}
 }
 
-// ToPixels computes pixels from classes.
+// ToPixels computes pixels (M, c) from classes (c, PixelBlock).
 func (l *PixelKernels) ToPixels(pixels, classes []float32, c int) {
 	if l.transposeFourBack != nil && c >= 4 && len(pixels) == c*PixelBlock {
 		for i := 0; i < c; i += 4 {

@@ -2,12 +2,12 @@ package simd
 
 import "math"
 
-// Columnwise is a block of neighbouring columns (channels) of matrices of the
-// same rows, x[r*stride+i] for r < rows, i < cols: what the memory-bound loops
-// work on. The assembly reads this struct by its field names.
+// Columnwise is an operation on a block of neighbouring columns of matrices of the same
+// rows, X[r*Stride+i] for r < Rows, i < Cols: the loops that are bound by memory. Columns
+// are channels, or pixels for softmax. The assembly reads this struct by its field names.
 type Columnwise struct {
 	Y, Y2, X, X2, G []float32
-	Argmax          []uint8
+	Argmax          []uint8 // of a 2x2 window: 0..3 in row-major order
 	// Per column:
 	Centre, Scale, Shift []float32
 	Slope, Offset        []float32
@@ -15,62 +15,59 @@ type Columnwise struct {
 
 	Floor              float32 // 0 behind a ReLU, else -Inf
 	Rows, Stride, Cols int
-	NonTemporal        int // as in rowCopy
+	NonTemporal        int // as in RowCopy
 }
 
 // ColumnOp is one of the operations on columns.
 type ColumnOp int
 
-// The loops over columns. Those up to gradInput go over all columns of a row: see
-// columnLoops.
 const (
-	Affine         ColumnOp = iota // y = max(floor, (x-centre)*scale + shift)
-	Moments                        // sum += x, product += x*x
-	GradMoments                    // sum += g, product += g*(x-centre); g counts as 0 where affine <= floor
-	GradInput                      // y = scale*g + slope*(x-centre) + offset; g as in gradMoments
-	ReLUGrad                       // y = g, 0 where x <= floor
-	MaxPool                        // y and which from the pixel rows x and x2, two pixels of each to a row of y
-	MaxPoolGrad                    // the pixel rows y and y2 = g where which says, else 0
-	MaxPoolGradAdd                 // the same, plus the pixel rows x and x2
-	Softmax                        // y = exp(x) / sum(exp(x)) of each column
-	LogSoftmax                     // y = x - log(sum(exp(x))) of each column
-	LogSoftmaxGrad                 // y = g - exp(x)*sum(g) of each column, x <= 0
+	Affine         ColumnOp = iota // Y = max(Floor, (X-Centre)*Scale + Shift)
+	Moments                        // Sum += X, Product += X*X
+	GradMoments                    // Sum += G, Product += G*(X-Centre); G counts as 0 where Affine gives Floor
+	GradInput                      // Y = Scale*G + Slope*(X-Centre) + Offset; G as in GradMoments
+	ReLUGrad                       // Y = G, 0 where X <= Floor
+	MaxPool                        // Y and Argmax from the pixel rows X and X2, two pixels of each for a row of Y
+	MaxPoolGrad                    // the pixel rows Y and Y2 = G where Argmax says, else 0
+	MaxPoolGradAdd                 // the same, plus the pixel rows X and X2
+	Softmax                        // Y = exp(X) / sum(exp(X)) of each column
+	LogSoftmax                     // Y = X - log(sum(exp(X))) of each column
+	LogSoftmaxGrad                 // Y = G - exp(X)*sum(G) of each column, X <= 0
 	columnOps
 )
 
-// columnKernels are the loops of an instruction set. Each takes at most lanes
-// columns at once, or exactly that many if whole is set; the plain loops do
-// the rest then. The loops over all columns take any number of them, or of whole
-// vectors.
+// columnKernels are those of an instruction set. Each takes at most a vector of columns
+// at once, or exactly that many if whole is set; the plain loops do the rest then. The
+// operations up to GradInput take any number of columns, or of whole vectors.
 type columnKernels struct {
 	vector int
 	whole  bool
 	run    [columnOps]func(*Columnwise)
 }
 
-// overAllColumns tells whether a loop goes over all columns of a row, so that it goes
-// through memory as that lies.
-func overAllColumns(loop ColumnOp) bool { return loop <= GradInput }
+// overAllColumns reports whether an operation takes all columns of a row at once, so
+// that it goes through memory as that lies.
+func overAllColumns(op ColumnOp) bool { return op <= GradInput }
 
 // MaxVector is the number of floats in the widest vector of any instruction set.
 const MaxVector = 16
 
-// Padded is n columns rounded up to whole vectors of any instruction set.
+// Padded is n columns rounded up to whole vectors of every instruction set.
 func Padded(n int) int { return (n + MaxVector - 1) / MaxVector * MaxVector }
 
-// ColumnBlock sets b.cols for the block from column col on and gives its loop.
-func (s *InstructionSet) ColumnBlock(b *Columnwise, col int, loop ColumnOp) func(*Columnwise) {
-	loops := &s.columnwise
-	b.Cols = min(loops.vector, b.Stride-col)
-	if loops.whole && b.Cols < loops.vector {
-		loops = &plainColumnwise
-	} else if overAllColumns(loop) {
+// ColumnBlock sets b.Cols for the block from column col on and gives its micro-kernel.
+func (s *InstructionSet) ColumnBlock(b *Columnwise, col int, op ColumnOp) func(*Columnwise) {
+	kernels := &s.columnwise
+	b.Cols = min(kernels.vector, b.Stride-col)
+	if kernels.whole && b.Cols < kernels.vector {
+		kernels = &plainColumnwise
+	} else if overAllColumns(op) {
 		b.Cols = b.Stride - col
-		if loops.whole {
-			b.Cols -= b.Cols % loops.vector
+		if kernels.whole {
+			b.Cols -= b.Cols % kernels.vector
 		}
 	}
-	return loops.run[loop]
+	return kernels.run[op]
 }
 
 var plainColumnwise = columnKernels{

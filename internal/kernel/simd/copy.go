@@ -1,12 +1,15 @@
 package simd
 
-// RowCopy is y[r*yStride+i] = x[r*xStride+i] for r < rows, i < cols. The
-// assembly reads this struct by its field names.
+// RowCopy is
+//
+//	Y[r*YStride+i] = X[r*XStride+i] for r < Rows, i < Cols
+//
+// The assembly reads this struct by its field names.
 type RowCopy struct {
 	Y, X             []float32
 	YStride, XStride int
 	Cols, Rows       int
-	NonTemporal      int // not 0: write past the caches where whole lines are written
+	NonTemporal      int // not 0: whole cache lines are written by non-temporal stores
 }
 
 // CopyRows does c.

@@ -1,14 +1,21 @@
 package simd
 
-// CrossEntropy is a block of at most pixelBlock neighbouring pixels, transposed: row
-// c of x and y holds the logits and the target of class c. The assembly reads
-// this struct by its field names.
+// CrossEntropy is the weighted cross entropy of a block of at most PixelBlock
+// neighbouring pixels, transposed: row c of Logits and Targets holds those of class c.
+// Per pixel, with p = softmax(Logits):
+//
+//	cost   = W * -(sum_c Targets_c log p_c), W = sum_c Targets_c Weights_c
+//	weight = W
+//	target = sum_c Targets_c
+//
+// and the gradient of Factor*cost by the logits is Factor * W * (p_c*target - Targets_c).
+// The assembly reads this struct by its field names.
 type CrossEntropy struct {
-	Logits, Targets, Weights []float32             // (classes, pixelBlock) twice; class weights (classes)
-	Sums                     [3][MaxVector]float64 // of cost, weight and target, in as many parts as a vector has lanes
+	Logits, Targets, Weights []float32             // (classes, PixelBlock) twice; class weights (classes)
+	Sums                     [3][MaxVector]float64 // of cost, weight and target, one for each float of a vector
 	Factor                   float32
 	Classes                  int
-	Vectors                  int // of pixels; beyond the last pixel, the target is 0
+	Vectors                  int // of pixels; beyond the last pixel, the targets are 0
 }
 
 func crossEntropyPlain(b *CrossEntropy) {

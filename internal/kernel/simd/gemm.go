@@ -1,6 +1,33 @@
 package simd
 
-// StartFrom makes t begin from bias[first:], or from zero without a bias.
+// GEMM is the one matrix product that all convolutions in float32 are made of. A
+// micro-kernel computes micro-tiles of MR x N results with all sums in registers:
+//
+//	C[m*CStride+n] = Init[m*InitStride+n] + sum over j < KOuter, k < K of
+//	                 A[m*AStride + j*AJump + k*AStep] * B[(j*K+k)*NR + n]
+//
+// for m < MR, n < N <= NR. Init is a bias (InitStride 0), zeros, or C itself. B is a
+// packed panel (PackPanel); A is read in place. Strides are in floats. The assembly
+// reads this struct by its field names.
+type GEMM struct {
+	C, Init, A, B       []float32
+	CStride, InitStride int // between rows
+	AStride, AStep      int // between rows, and between neighbours along k
+	AJump               int // from one K to the next
+	KOuter, K           int // what is summed over: KOuter times K
+	MR, N, NR           int
+
+	// So many micro-tiles, one below the other. The assembly counts the rest: where in
+	// C, Init and A it is, in bytes.
+	tiles                     int
+	cBytes, initBytes, aBytes int
+
+	// So many cache lines are prefetched for each j, from prefetchBytes on: see Prefetch.
+	prefetch                     []float32
+	prefetchLines, prefetchBytes int
+}
+
+// StartFrom makes t start its sums from bias[first:], or from zeros if bias is nil.
 func (t *GEMM) StartFrom(bias []float32, first int) {
 	t.InitStride = 0
 	if t.Init = zeros[:]; bias != nil {
@@ -8,7 +35,7 @@ func (t *GEMM) StartFrom(bias []float32, first int) {
 	}
 }
 
-// Accumulate makes t add to c, or overwrite it if it is fresh.
+// Accumulate makes t add to c, or overwrite it if that is fresh.
 func (t *GEMM) Accumulate(c []float32, fresh bool) {
 	t.C = c
 	if fresh {
@@ -18,36 +45,8 @@ func (t *GEMM) Accumulate(c []float32, fresh bool) {
 	}
 }
 
-// GEMM is the one product that all convolutions are made of, on a block of at
-// most instructionSet.rows x width results:
-//
-//	c[m*cRow+n] = i[m*iRow+n] + sum over j < js, k < ks of
-//	              a[m*aRow+j*aJump+k*aStep] * b[(j*ks+k)*width+n]
-//
-// for m < rows, n < cols <= width. The initial value i is a bias (iRow 0),
-// zeros, or c itself. b is a packed panel: see pack. The assembly reads this
-// struct, so its layout is known to asm/main.go.
-type GEMM struct {
-	C, Init, A, B       []float32
-	CStride, InitStride int
-	AStride, AStep      int
-	AJump               int
-	KOuter, K           int
-	MR, N, NR           int
-
-	// So many blocks of rows, one below the other, are done; the assembly counts
-	// the others up: where in c, i and a it is, in bytes.
-	tiles                     int
-	cBytes, initBytes, aBytes int
-
-	// So many cache lines are fetched from memory for each j, from aheadBytes on: see
-	// fetch.
-	prefetch                     []float32
-	prefetchLines, prefetchBytes int
-}
-
-// Multiply computes m rows of one panel as tiles. t holds the strides, js, ks,
-// cols, width and b; i, a and c begin at their first elements and are moved on.
+// Multiply computes m rows of one panel, as micro-tiles. t holds the strides, KOuter, K,
+// N, NR and B; Init, A and C begin at their first elements and are moved on.
 func (s *InstructionSet) Multiply(t *GEMM, m int) {
 	c, i, a := t.C, t.Init, t.A
 	t.B = t.B[:t.KOuter*t.K*t.NR]
@@ -66,9 +65,9 @@ func (s *InstructionSet) Multiply(t *GEMM, m int) {
 	}
 }
 
-// tiles gives the rows of the next tiles of m rows, and their number: full ones,
+// tiles gives the rows of the next micro-tiles of m rows, and their number: full ones,
 // and at the end two even ones rather than a full one and a sliver.
-func (s *InstructionSet) tiles(m int) (rows, blocks int) {
+func (s *InstructionSet) tiles(m int) (mr, count int) {
 	switch {
 	case m%s.MR == 0:
 		return s.MR, m / s.MR
@@ -80,12 +79,12 @@ func (s *InstructionSet) tiles(m int) (rows, blocks int) {
 	return s.MR, m/s.MR - 1
 }
 
-// prefetchEvery is how many k a tile goes through before it fetches some more lines.
+// prefetchEvery is how many k a micro-kernel goes through before it prefetches again.
 const prefetchEvery = 16
 
-// Prefetch makes t fetch x into the caches while it computes m rows: a few lines at a
-// time, for the processor can wait for a few only. The sums stay as they are; they are
-// cut into pieces of fetchEach, one for each j.
+// Prefetch makes t prefetch x while it computes m rows: a few lines at a time, because
+// the processor can wait for a few only. The sums stay as they are; they are cut into
+// pieces of prefetchEvery, one for each j.
 func (t *GEMM) Prefetch(s *InstructionSet, x []float32, m int) {
 	if t.prefetchLines, t.prefetchBytes = 0, 0; s.prefetch == nil || len(x) == 0 || t.KOuter > 1 || t.K%prefetchEvery != 0 {
 		return
@@ -98,9 +97,10 @@ func (t *GEMM) Prefetch(s *InstructionSet, x []float32, m int) {
 
 var zeros [64]float32
 
+// gemmGeneric is the plain micro-kernel, of NR = 4, and what the others are tested against.
 func gemmGeneric(t *GEMM) {
-	for block := range t.tiles {
-		row := block * t.MR
+	for tile := range t.tiles {
+		row := tile * t.MR
 		c, i, a := t.C[row*t.CStride:], t.Init[row*t.InitStride:], t.A[row*t.AStride:]
 		if t.MR == 2 && t.N == 4 {
 			gemm2x4(t, c, i, a)
@@ -127,7 +127,7 @@ func gemmGeneric(t *GEMM) {
 	}
 }
 
-// gemm2x4 is a full tile: eight sums, which fit the registers of amd64 with
+// gemm2x4 is a full micro-tile: eight sums, which fit the registers of amd64 with
 // their operands. The bounds checks in the loop stay on purpose: they keep the
 // compiler from doing all products before all sums and spilling them.
 func gemm2x4(t *GEMM, c, i, a []float32) {

@@ -82,7 +82,7 @@ var (
 	}}
 )
 
-// The tiles by their number of rows less one.
+// The micro-kernels GEMM by NR, then by MR less one.
 var (
 	gemm32AVX512 = [12]func(*GEMM){
 		gemm1x32AVX512, gemm2x32AVX512, gemm3x32AVX512, gemm4x32AVX512, gemm5x32AVX512, gemm6x32AVX512,

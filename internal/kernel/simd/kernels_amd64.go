@@ -214,12 +214,12 @@ func reluGradAVX512(c *Columnwise)
 //go:noescape
 func maxPoolAVX512(c *Columnwise)
 
-// maxPoolGradAVX512 spreads g to the places of the rows y and y2 that which names.
+// maxPoolGradAVX512 spreads g to the places of the rows Y and Y2 that Argmax names.
 //
 //go:noescape
 func maxPoolGradAVX512(c *Columnwise)
 
-// maxPoolGradAddAVX512 spreads g to the places of the rows y and y2 that which names, and adds the rows x and x2.
+// maxPoolGradAddAVX512 spreads g to the places of the rows Y and Y2 that Argmax names, and adds the rows X and X2.
 //
 //go:noescape
 func maxPoolGradAddAVX512(c *Columnwise)
@@ -254,77 +254,77 @@ func reluGradAVX2(c *Columnwise)
 //go:noescape
 func maxPoolAVX2(c *Columnwise)
 
-// maxPoolGradAVX2 spreads g to the places of the rows y and y2 that which names.
+// maxPoolGradAVX2 spreads g to the places of the rows Y and Y2 that Argmax names.
 //
 //go:noescape
 func maxPoolGradAVX2(c *Columnwise)
 
-// maxPoolGradAddAVX2 spreads g to the places of the rows y and y2 that which names, and adds the rows x and x2.
+// maxPoolGradAddAVX2 spreads g to the places of the rows Y and Y2 that Argmax names, and adds the rows X and X2.
 //
 //go:noescape
 func maxPoolGradAddAVX2(c *Columnwise)
 
-// inputTransformAVX512 computes Bᵀ x B: 6x6 pixels to 6x6 frequencies, for whole vectors of columns.
+// inputTransformAVX512 computes Bᵀ x B: 6x6 pixels to 6x6 frequencies, for whole vectors of channels.
 //
 //go:noescape
 func inputTransformAVX512(t *Transform)
 
-// outputTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+// outputTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of channels.
 //
 //go:noescape
 func outputTransformAVX512(t *Transform)
 
-// outputNormTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scale, shift and ReLU, for whole vectors of columns.
+// outputNormTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scales, shifts and applies ReLU, for whole vectors of channels.
 //
 //go:noescape
 func outputNormTransformAVX512(t *Transform)
 
-// outputMomentsTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, and its moments, for whole vectors of columns.
+// outputMomentsTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, and adds up its moments, for whole vectors of channels.
 //
 //go:noescape
 func outputMomentsTransformAVX512(t *Transform)
 
-// outputGradTransformAVX512 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of columns.
+// outputGradTransformAVX512 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of channels.
 //
 //go:noescape
 func outputGradTransformAVX512(t *Transform)
 
-// weightsTransformAVX512 computes G w Gᵀ: 3x3 weights to 6x6 frequencies, for whole vectors of columns.
+// weightsTransformAVX512 computes G w Gᵀ: 3x3 weights to 6x6 frequencies, for whole vectors of channels.
 //
 //go:noescape
 func weightsTransformAVX512(t *Transform)
 
-// weightsGradTransformAVX512 computes Gᵀ du G: 6x6 frequencies to 3x3 weights, for whole vectors of columns.
+// weightsGradTransformAVX512 computes Gᵀ du G: 6x6 frequencies to 3x3 weights, for whole vectors of channels.
 //
 //go:noescape
 func weightsGradTransformAVX512(t *Transform)
 
-// inputTransformAVX2 computes Bᵀ x B: 6x6 pixels to 6x6 frequencies, for whole vectors of columns.
+// inputTransformAVX2 computes Bᵀ x B: 6x6 pixels to 6x6 frequencies, for whole vectors of channels.
 //
 //go:noescape
 func inputTransformAVX2(t *Transform)
 
-// outputTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of columns.
+// outputTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, for whole vectors of channels.
 //
 //go:noescape
 func outputTransformAVX2(t *Transform)
 
-// outputNormTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scale, shift and ReLU, for whole vectors of columns.
+// outputNormTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scales, shifts and applies ReLU, for whole vectors of channels.
 //
 //go:noescape
 func outputNormTransformAVX2(t *Transform)
 
-// outputGradTransformAVX2 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of columns.
+// outputGradTransformAVX2 computes A dy Aᵀ: 4x4 pixels to 6x6 frequencies, for whole vectors of channels.
 //
 //go:noescape
 func outputGradTransformAVX2(t *Transform)
 
-// weightsTransformAVX2 computes G w Gᵀ: 3x3 weights to 6x6 frequencies, for whole vectors of columns.
+// weightsTransformAVX2 computes G w Gᵀ: 3x3 weights to 6x6 frequencies, for whole vectors of channels.
 //
 //go:noescape
 func weightsTransformAVX2(t *Transform)
 
-// weightsGradTransformAVX2 computes Gᵀ du G: 6x6 frequencies to 3x3 weights, for whole vectors of columns.
+// weightsGradTransformAVX2 computes Gᵀ du G: 6x6 frequencies to 3x3 weights, for whole vectors of channels.
 //
 //go:noescape
 func weightsGradTransformAVX2(t *Transform)
@@ -410,12 +410,12 @@ func prefetchRowsSSE(x []float32, rows int, stride int, cols int)
 // transposeAVX2 does t, for Rows and Cols which are multiples of 8.
 func transposeAVX2(t Transposition)
 
-// onTheFlyMultiplyAVX512 adds the products of the image and the weights in memory to the sums, and copies the weights to the panel.
+// onTheFlyMultiplyAVX512 adds the products of the input and the weights in memory to the sums, and copies the weights to the panel.
 //
 //go:noescape
 func onTheFlyMultiplyAVX512(q *OnTheFly)
 
-// onTheFlyGradWeightsAVX512 computes the panel from the image and the sums, and copies the last one to memory.
+// onTheFlyGradWeightsAVX512 computes the panel from the input and the sums, and copies the previous one to memory.
 //
 //go:noescape
 func onTheFlyGradWeightsAVX512(q *OnTheFly)

@@ -1,61 +1,62 @@
 package simd
 
-// A convolution of few tiles with many channels costs little beside the reading
-// of its weights, and transformed weights are four times as large as these. So
-// they are not kept: transformed weights are made in registers, multiplied by
-// four tiles, a quad, and forgotten.
+// Winograd's products with weights that are transformed on the fly, in registers: see
+// kernel.Engine for when that pays. A panel of weights is transformed by
 //
-// G is used without its fractions,
+//	    1  0  0
+//	    1  1  1
+//	G = 1 -1  1
+//	    1  2  4
+//	    1 -2  4
+//	    0  0  1
 //
-//	1  0  0
-//	1  1  1
-//	1 -1  1
-//	1  2  4
-//	1 -2  4
-//	0  0  1
-//
-// which saves multiplications; quadScales make up for it. Sums of four tiles and
-// one of the six rows of frequencies fill the registers, so the same weights are
-// gone through six times. They come from the first cache, where a panel of them
-// is copied to: rows of the whole matrix would share few of its sets.
+// without G's fractions, which saves multiplications; Scale makes up for it. The sums of
+// a group of four tiles and one of the six rows of frequencies fill the registers, so the
+// same weights are gone through six times. They come from the first-level cache, where a
+// panel of them is copied to: rows of the whole matrix would share few of its sets.
 const (
-	OnTheFlyTiles = 4
-	OnTheFlyK     = 16 // of a panel
+	OnTheFlyTiles = 4  // of a group
+	OnTheFlyK     = 16 // channels of a panel
 	OnTheFlyNR    = 16 // columns of a panel: one vector
 	OnTheFlyTap   = OnTheFlyK*OnTheFlyNR + Skew
 	OnTheFlyPanel = 9 * OnTheFlyTap
 	OnTheFlyInput = Frequencies * OnTheFlyTiles // of one channel
 	OnTheFlySums  = Frequencies * OnTheFlyTiles * OnTheFlyNR
 
-	// While a panel is at work, weights for later are fetched from memory, in
-	// pieces of 8 cache lines, of which the loops have room for so many.
+	// While a panel is at work, weights for later are prefetched, in pieces of 8 cache
+	// lines, of which a call has room for so many.
 	PrefetchFloats = 128
 	PrefetchPieces = 2 * InputTile * OnTheFlyK / 8
 )
 
-// OnTheFly is work on four tiles and one panel of weights. The assembly reads this
-// struct by its field names.
+// OnTheFly is work on a group of four tiles and one panel of weights w, of 16 input
+// channels k and 16 output channels n. With u = G w Gᵀ, for all frequencies f:
+//
+//	Multiply:    Sums[t,f,n] = Scale[f] * (Sums[t,f,n] + sum over k of Input[k,f,t] * u[f,k,n])
+//	GradWeights: Panel = Gᵀ du G, du[f,k,n] = sum over t of Input[k,f,t] * Scale[f] * Sums[t,f,n]
+//
+// The assembly reads this struct by its field names.
 type OnTheFly struct {
-	Input []float32 // (6, 16, 6, 4): of the rows' channels, one row of frequencies after the other
-	Sums  []float32 // (4, 36, 16): of products; or the transformed gradients of results
-	Scale []float32 // (36): what sums are multiplied by after that, or gradients before
-	Panel []float32 // (9, 16, 16), by quadTap: weights, or their gradient
+	Input []float32 // (6, 16, 6, 4): for each row of frequencies, by channel
+	Sums  []float32 // (4, 36, 16): of products; or the transformed gradient of the output
+	Scale []float32 // (36)
+	Panel []float32 // (9, 16, 16), by OnTheFlyTap: weights, or their gradient
 
-	Weights                []float32 // where the panel comes from or another one goes to
+	Weights                []float32 // where the panel comes from, or the previous one goes to
 	WeightsRow, WeightsTap int       // floats between its rows and between its taps
 
 	Prefetch   []float32 // from where on weights for later are in memory,
-	PrefetchAt []int     // and how many bytes after that the pieces to fetch now
-	Plan       []int     // fetch of one call after the other
+	PrefetchAt []int     // and how many bytes after that the pieces to prefetch now
+	Plan       []int     // PrefetchAt of one call after the other
 
-	Previous []float32 // the panel before, which gradWeights writes to memory on the way
+	Previous []float32 // the panel before, which GradWeights writes to memory on the way
 }
 
-// OnTheFlyKernels are the loops of an instruction set.
+// OnTheFlyKernels are those of an instruction set.
 type OnTheFlyKernels struct {
-	Multiply    func(*OnTheFly) // add to sums, and copy the panel from memory
-	GradWeights func(*OnTheFly) // compute the panel from sums, and copy last to memory
-	Transpose   func(*OnTheFly) // fill the panel from memory, where its columns are rows and its taps in reverse
+	Multiply    func(*OnTheFly) // adds to Sums, and copies the panel from Weights
+	GradWeights func(*OnTheFly) // computes the panel, and copies Previous to Weights
+	Transpose   func(*OnTheFly) // fills the panel from Weights, where its columns are rows and its taps in reverse
 }
 
 // PlainOnTheFly is the generic instruction set with plain forms of OnTheFlyKernels: what

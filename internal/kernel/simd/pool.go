@@ -1,8 +1,11 @@
 package simd
 
+// The plain forms of MaxPool and its gradients. A window is two pixels of one pixel row
+// and two of the next; the first of equal maxima wins, and a NaN wins over everything.
+
 func maxPoolPlain(c *Columnwise) {
 	for r := range c.Rows {
-		y, which := c.Y[r*c.Stride:][:c.Cols], c.Argmax[r*c.Stride:][:c.Cols]
+		y, argmax := c.Y[r*c.Stride:][:c.Cols], c.Argmax[r*c.Stride:][:c.Cols]
 		x0, x1 := c.X[2*r*c.Stride:][:c.Cols], c.X[(2*r+1)*c.Stride:][:c.Cols]
 		x2, x3 := c.X2[2*r*c.Stride:][:c.Cols], c.X2[(2*r+1)*c.Stride:][:c.Cols]
 		for i := range y {
@@ -16,7 +19,7 @@ func maxPoolPlain(c *Columnwise) {
 			if v := x3[i]; !(v <= best) && best == best {
 				best, at = v, 3
 			}
-			y[i], which[i] = best, at
+			y[i], argmax[i] = best, at
 		}
 	}
 }
@@ -37,15 +40,15 @@ func maxPoolGradAddPlain(c *Columnwise) {
 	spreadPlain(c)
 }
 
-// spreadPlain adds g to the places that which names.
+// spreadPlain adds G to the places that Argmax names.
 func spreadPlain(c *Columnwise) {
 	for r := range c.Rows {
-		g, which := c.G[r*c.Stride:][:c.Cols], c.Argmax[r*c.Stride:][:c.Cols]
+		g, argmax := c.G[r*c.Stride:][:c.Cols], c.Argmax[r*c.Stride:][:c.Cols]
 		places := [4][]float32{
 			c.Y[2*r*c.Stride:][:c.Cols], c.Y[(2*r+1)*c.Stride:][:c.Cols],
 			c.Y2[2*r*c.Stride:][:c.Cols], c.Y2[(2*r+1)*c.Stride:][:c.Cols],
 		}
-		for i, at := range which {
+		for i, at := range argmax {
 			places[at][i] += g[i]
 		}
 	}

@@ -1,9 +1,23 @@
-// Package simd holds the micro-kernels: the inner loops of all operations, each as
-// plain Go and as assembly for the instruction sets that have it. InstructionSet is
-// the table of them, chosen at run time. Nothing here knows of threads or of graphs.
+// Package simd holds the micro-kernels: the inner loops of all operations, in plain Go
+// and in assembly for the instruction sets that have them. InstructionSet is the table
+// of them, chosen at run time. Nothing here knows of threads or graphs.
 //
-// The assembly is written by simd/asm (go generate), but for that of bfloat16, whose
-// instructions the assembler does not know.
+//	file                 micro-kernels                                plain Go beside the assembly
+//	gemm.go, pack.go     matrix products of packed panels             yes
+//	winograd.go          input, weights and output transforms         yes
+//	onthefly.go          products of weights transformed on the fly   for tests only
+//	bfloat16.go          products of operands in bfloat16             yes
+//	columnwise.go        batch norm, ReLU, sums over rows             yes
+//	pool.go              2x2 max pool                                 yes
+//	softmax.go           softmax, log-softmax                         yes
+//	crossentropy.go      weighted cross entropy                       yes
+//	classes.go           blocks of pixels, by class                   yes
+//	update.go            Adam, SGD, sum of squares                    yes
+//	copy.go, transpose.go, prefetch.go                                yes
+//
+// A struct is the argument of a micro-kernel; its doc is the loop. simd/asm writes
+// kernels_amd64.s (go generate); bfloat16_amd64.s is by hand, because its instructions
+// are unknown to the assembler and to the generator.
 package simd
 
 import (
@@ -30,7 +44,7 @@ func Choose(name string) (*InstructionSet, error) {
 	return nil, fmt.Errorf("kernel: unknown kernel %q, want %s", name, strings.Join(names, ", "))
 }
 
-// WithBFloat16 is the set with its bfloat16 kernels switched on. It is an error if it
+// WithBFloat16 is the set with its kernels for bfloat16 switched on. It is an error if it
 // has none that this CPU can run: AMX belongs to avx512, plain Go to generic.
 func (s *InstructionSet) WithBFloat16() (*InstructionSet, error) {
 	if s.bfloat16 == nil {
@@ -44,22 +58,24 @@ func (s *InstructionSet) WithBFloat16() (*InstructionSet, error) {
 	return &with, nil
 }
 
-// InstructionSet is the seam between the operations and the CPU.
+// InstructionSet is the table of an instruction set's micro-kernels: the seam between
+// the algorithms and the CPU.
 type InstructionSet struct {
-	Name       string
-	Missing    string // CPU features that are absent; empty: usable
-	MR         int    // rows of the largest tile
-	NR         int    // columns of a panel
-	NRNarrow   int    // columns of the last panel, where that many are enough
+	Name     string
+	Missing  string // CPU features that are absent; empty: usable
+	MR       int    // rows of the largest micro-tile
+	NR       int    // columns of a panel
+	NRNarrow int    // columns of the last panel, where that many are enough
+
 	gemm       func(*GEMM)
 	columnwise columnKernels
 
-	copyRows  func(*RowCopy)                            // for cols which are a multiple of 8; or nil
-	transpose func(Transposition)                       // for rows and cols which are multiples of 8; or nil
-	prefetch  func(x []float32, rows, stride, cols int) // into the caches, the columns of rows which are stride apart; or nil
+	copyRows  func(*RowCopy)                            // for Cols that are a multiple of 8; or nil
+	transpose func(Transposition)                       // for Rows and Cols that are multiples of 8; or nil
+	prefetch  func(x []float32, rows, stride, cols int) // into the caches, some columns of rows; or nil
 
 	transforms    []transformKernels // widest first; a plain loop does the rest
-	OutputMoments bool               // has a resultMomentsTransform
+	OutputMoments bool               // has OutputMomentsTransform
 
 	OnTheFly *OnTheFlyKernels // or nil
 	BFloat16 *BFloat16Kernels // nil: all in float32, as Choose returns it
@@ -69,5 +85,5 @@ type InstructionSet struct {
 	updates updateKernels
 }
 
-// Generic is the plain Go tile, and what the others are tested against.
+// generic is plain Go, and what the others are tested against.
 var generic = &InstructionSet{Name: "generic", MR: 2, NR: 4, NRNarrow: 4, gemm: gemmGeneric, columnwise: plainColumnwise, Pixels: plainPixels, updates: plainUpdates, bfloat16: plainBFloat16}

@@ -2,11 +2,9 @@ package simd
 
 import "math"
 
-// The updates of an optimizer and the sum that its clipping needs work on one
-// stretch of a parameter, on the caller's goroutine: to use all threads, share
-// the stretches out with Parallel. Products, sums, quotients and roots are each
-// rounded to float32, never fused, so all instruction sets agree bit for bit;
-// in the plain loops the conversions forbid the compiler to fuse.
+// The updates of an optimizer, and the sum that its clipping needs. Products, sums,
+// quotients and roots are each rounded to float32, never fused, so all instruction sets
+// agree bit for bit; in the plain loops the conversions forbid the compiler to fuse.
 
 // AdamStep is one step of Adam or AdamW, on a parameter p, its gradient and
 // their running averages m and v:
@@ -16,7 +14,7 @@ import "math"
 //	v = Beta2*v + Gain2*g*g
 //	p = Keep*p - Rate*m / (sqrt(v)*Scale + Epsilon)
 //
-// The assembly reads it by its field names, as the other step.
+// The assembly reads this struct by its field names.
 type AdamStep struct {
 	Clip, Decay, Gain1, Beta2, Gain2, Keep, Rate, Scale, Epsilon float32
 }
@@ -26,12 +24,14 @@ type AdamStep struct {
 //
 //	m = Momentum*m + (Clip*grad + Decay*p)
 //	p = p - Rate*m
+//
+// The assembly reads this struct by its field names.
 type SGDStep struct {
 	Clip, Decay, Momentum, Rate float32
 }
 
-// updateKernels are the updates of an instruction set, for lengths which are a
-// multiple of lanes and not 0.
+// updateKernels are those of an instruction set, for lengths that are whole vectors and
+// not 0; sumSquares takes a multiple of sumsOfSquares floats.
 type updateKernels struct {
 	vector     int
 	adam       func(s *AdamStep, p, m, v, grad []float32)
@@ -43,7 +43,7 @@ type updateKernels struct {
 var plainUpdates = updateKernels{1, adamPlain, sgdPlain, momentumPlain, sumSquaresPlain}
 
 // sumsOfSquares is the number of sums that run side by side in sumSquares; every
-// instruction set has as many, or the results would differ.
+// instruction set has as many, because results would differ otherwise.
 const sumsOfSquares = 32
 
 // Adam does a step on p, m and v, which are as long as grad.
@@ -125,7 +125,7 @@ func momentumPlain(s *SGDStep, p, m, grad []float32) {
 	}
 }
 
-// sumSquaresPlain adds up whole rows of sumLanes and then folds the row.
+// sumSquaresPlain adds up whole rows of sumsOfSquares floats and then folds the row.
 func sumSquaresPlain(x []float32) float64 {
 	var sums [sumsOfSquares]float64
 	for ; len(x) >= sumsOfSquares; x = x[sumsOfSquares:] {

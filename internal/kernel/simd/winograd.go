@@ -1,51 +1,66 @@
 package simd
 
+// The transforms of Winograd's convolution F(4x4, 3x3): tiles of OutputTile x OutputTile
+// outputs from InputTile x InputTile inputs, by products of Frequencies.
+const (
+	OutputTile  = 4
+	InputTile   = OutputTile + 2
+	Frequencies = InputTile * InputTile
+
+	// ConstantFrequency is the frequency whose column of Aᵀ is all ones in both
+	// directions: what is added to it is added to every output of the tile.
+	ConstantFrequency = InputTile + 1
+
+	// Skew is added to strides that would otherwise be powers of two, and put everything
+	// into a few ways of the caches.
+	Skew = 16
+)
+
 // Transform is one of the small products of Winograd's convolutions,
 //
-//	dst = L * src * Lᵀ
+//	Dst = L * Src * Lᵀ
 //
-// for a constant matrix L, done for cols neighbouring channels at once: src is
-// a square of (i, j) at src[i*srcRow+j*srcCol:][:cols], and so is dst. The
-// assembly reads this struct by its field names.
+// for a constant matrix L, of Tiles tiles, for neighbouring channels at once: element
+// (i, j) of a tile is at Src[i*SrcRow+j*SrcCol:][:Channels], that of the next one SrcTile
+// floats further on; likewise in Dst. The assembly reads this struct by its field names.
 type Transform struct {
 	Dst, Src       []float32
 	DstRow, DstCol int
 	SrcRow, SrcCol int
 	Channels       int
 
-	Tiles              int // of squares, so many floats apart in dst and src
+	Tiles              int
 	DstTile, SrcTile   int
 	dstBytes, srcBytes int // where the assembly is
-	PrefetchBytes      int // bytes from src on to what is fetched for later
-	NonTemporal        int // of the results and the gradients of weights: as in rowCopy
+	PrefetchBytes      int // from Src on to what is prefetched
+	NonTemporal        int // as in RowCopy; of outputs and gradients of weights
 
-	halfway [6][6]float4 // of the plain loop: [j][i] of L * src
+	halfway [6][6]float4 // of the plain loop: [j][i] of L * Src
 	row     [6]float4
 
-	Moments      []float64 // of resultMomentsTransform: see Moments
-	Scale, Shift []float32 // of resultNormTransform, for each column
+	Moments      []float64 // of OutputMomentsTransform: per vector of channels their sums, then those of their squares
+	Scale, Shift []float32 // of OutputNormTransform, per channel
 }
 
-// TransformKind is one of the transforms.
+// TransformKind is one of the transforms, by the letters of Lavin and Gray.
 type TransformKind int
 
-// The transforms by the letters of Lavin and Gray.
 const (
 	InputTransform         TransformKind = iota // Bᵀ x B: 6x6 pixels to 6x6 frequencies
 	OutputTransform                             // Aᵀ m A: 6x6 frequencies to 4x4 pixels
-	OutputMomentsTransform                      // the same, and its moments; AVX-512 has it for whole vectors
-	OutputNormTransform                         // max(0, Aᵀ m A * scale + shift)
+	OutputMomentsTransform                      // the same, and adds to Moments; AVX-512 has it for whole vectors
+	OutputNormTransform                         // max(0, Aᵀ m A * Scale + Shift)
 	OutputGradTransform                         // A dy Aᵀ: 4x4 pixels to 6x6 frequencies
 	WeightsTransform                            // G w Gᵀ: 3x3 weights to 6x6 frequencies
 	WeightsGradTransform                        // Gᵀ du G: 6x6 frequencies to 3x3 weights
 	transformKinds
 )
 
-// float4 is what the plain loops do at once: the compiler moves it as one.
+// float4 is what the plain loops do at once: the compiler moves it as one value.
 type float4 [4]float32
 
-// transforms gives, for each of them, the sides of src and dst and the product
-// of L with one column.
+// transforms gives, for each kind, the sides of the tiles Src and Dst and the product of
+// L with one column.
 var transforms = [transformKinds]struct {
 	src, dst int
 	line     func(v *[6]float4)
@@ -59,14 +74,14 @@ var transforms = [transformKinds]struct {
 	WeightsGradTransform:   {6, 3, weightsGradLine},
 }
 
-// transformKernels are the transforms of an instruction set, which take a
-// multiple of lanes columns.
+// transformKernels are the transforms of an instruction set, which take whole vectors of
+// channels.
 type transformKernels struct {
-	vector int
+	vector int // channels
 	run    [transformKinds]func(*Transform)
 }
 
-// Transform runs t, which it changes.
+// Transform does t, which it changes.
 func (s *InstructionSet) Transform(t *Transform, kind TransformKind) {
 	if t.Tiles == 0 {
 		return
@@ -76,13 +91,13 @@ func (s *InstructionSet) Transform(t *Transform, kind TransformKind) {
 	t.Src = t.Src[:(count-1)*t.SrcTile+(shape.src-1)*(t.SrcRow+t.SrcCol)+cols]
 	t.Dst = t.Dst[:(count-1)*t.DstTile+(shape.dst-1)*(t.DstRow+t.DstCol)+cols]
 	for i := range s.transforms {
-		loops := &s.transforms[i]
-		t.Channels = cols / loops.vector * loops.vector
+		kernels := &s.transforms[i]
+		t.Channels = cols / kernels.vector * kernels.vector
 		if t.Channels == 0 {
 			continue
 		}
 		t.Tiles, t.dstBytes, t.srcBytes = count, 0, 0
-		loops.run[kind](t)
+		kernels.run[kind](t)
 		if cols -= t.Channels; cols == 0 {
 			return
 		}
@@ -102,6 +117,7 @@ func transformPlain(t *Transform, kind TransformKind) {
 	}
 }
 
+// transformTile transforms one tile: its columns, and then the rows of what that gives.
 func transformTile(t *Transform, kind TransformKind, dst, src []float32) {
 	shape := &transforms[kind]
 	for from := 0; from < t.Channels; from += len(float4{}) {
@@ -218,28 +234,3 @@ func weightsGradLine(v *[6]float4) {
 		v[2][c] = (even2-even)*(1./6) + v5
 	}
 }
-
-// Winograd's convolution F(4x4, 3x3), after Lavin and Gray, "Fast Algorithms
-// for Convolutional Neural Networks", 2015. The image is cut into tiles of 4x4
-// results, and
-//
-//	y  = Aᵀ [(G w Gᵀ) . (Bᵀ x B)] A
-//	dw = Gᵀ [(Bᵀ x B) . (A dy Aᵀ)] G, summed over tiles
-//
-// for each tile with its neighbourhood of 6x6 pixels. The point is an
-// elementwise product between 36 frequencies, summed over channels or tiles,
-// so it is 36 matrix products, with a quarter of the multiplications that the
-// direct convolution needs.
-const (
-	OutputTile  = 4
-	InputTile   = OutputTile + 2
-	Frequencies = InputTile * InputTile
-
-	// The column of Aᵀ for this frequency is all ones in both directions: what
-	// is added to it is added to every result of the tile.
-	ConstantFrequency = InputTile + 1
-
-	// Added to strides which would else be powers of two, and put everything
-	// into a few ways of the caches.
-	Skew = 16
-)

@@ -7,8 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// vectors is what the loops over columns of an instruction set differ in. With
-// AVX-512 the block may be narrower than a vector; with AVX2 it must fill one.
+// vectors is what the micro-kernels of an instruction set differ in. With AVX-512
+// the block may be narrower than a vector; with AVX2 it must fill one.
 type vectors struct {
 	isa    string
 	floats int // in a vector
@@ -105,7 +105,7 @@ func (b block) each(body func(), steps ...reg.GPVirtual) {
 // to go through memory as it lies, which is what the processor expects.
 const groupRows = 8
 
-// groupAhead is how many bytes beyond the next group of rows they are asked for.
+// groupAhead is how many bytes beyond the next group of rows it prefetches.
 const groupAhead = 1024
 
 // matrix is a function over all columns of rows, func(c *Columnwise). With AVX-512 there
@@ -154,8 +154,8 @@ func (b columnBlock) doubles(field string) (v [2]reg.VecVirtual, save func()) {
 	}
 }
 
-// write writes the function. Whole lines that AVX-512 writes to y go past the caches
-// if the argument says so.
+// write writes the function. AVX-512 writes whole lines of Y by non-temporal stores if
+// the argument says so.
 func (m matrix) write(s vectors, name string) {
 	name += s.isa
 	TEXT(name, NOSPLIT, "func(c *Columnwise)")
@@ -183,8 +183,8 @@ func (m matrix) write(s vectors, name string) {
 	m.groups(bases, stride, false)
 }
 
-// groups does one group of rows after the other, and returns. It counts in c.rows.
-func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, past bool) {
+// groups does one group of rows after the other, and returns. It counts in c.Rows.
+func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, nonTemporal bool) {
 	group, column, row := label(), label(), label()
 	rows, left := GP64(), GP64()
 	b := columnBlock{block: m.block, at: map[string]reg.GPVirtual{}, column: GP64()}
@@ -209,7 +209,7 @@ func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, pas
 		KMOVW(ones.As32(), k)
 		b.mask = k
 	}
-	if b.store = b.block.store; past {
+	if b.store = b.block.store; nonTemporal {
 		b.store = func(v reg.VecVirtual, to Mem) { VMOVNTPS(v, to) }
 	}
 	for _, field := range m.fields {
@@ -220,7 +220,7 @@ func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, pas
 	MOVQ(rows, count)
 	Label(row)
 	for _, field := range m.fields {
-		if field != "Y" || !past {
+		if field != "Y" || !nonTemporal {
 			PREFETCHT0(Mem{Base: b.at[field], Index: stride, Scale: groupRows, Disp: groupAhead})
 		}
 	}
@@ -432,19 +432,19 @@ func maxPool(s vectors) {
 }
 
 func maxPoolGrad(s vectors) {
-	b := s.function("maxPoolGrad", "spreads g to the places of the rows y and y2 that which names.")
+	b := s.function("maxPoolGrad", "spreads g to the places of the rows Y and Y2 that Argmax names.")
 	places, steps := b.windows("Y", "Y2")
 	b.spread(places, [4]Mem{}, steps)
 }
 
 func maxPoolGradAdd(s vectors) {
-	b := s.function("maxPoolGradAdd", "spreads g to the places of the rows y and y2 that which names, and adds the rows x and x2.")
+	b := s.function("maxPoolGradAdd", "spreads g to the places of the rows Y and Y2 that Argmax names, and adds the rows X and X2.")
 	places, steps := b.windows("Y", "Y2")
 	others, otherSteps := b.windows("X", "X2")
 	b.spread(places, others, append(steps, otherSteps...))
 }
 
-// spread writes g to the place that which names and zeros to the other places,
+// spread writes G to the place that Argmax names and zeros to the other places,
 // plus what others hold, if they are given.
 func (b block) spread(places, others [4]Mem, steps []reg.GPVirtual) {
 	g, which, stride, bytes := b.pointer("G"), b.pointer("Argmax"), b.stride("Stride"), GP64()

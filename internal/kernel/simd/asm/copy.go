@@ -6,7 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// copyRows writes the function that copies rows of whole AVX2 vectors.
+// copyRows writes the function that copies rows of whole AVX2 vectors, whole lines by
+// non-temporal stores if the argument says so.
 func copyRows() {
 	TEXT("copyRowsAVX2", NOSPLIT, "func(c *RowCopy)")
 	Pragma("noescape")

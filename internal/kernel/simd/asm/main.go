@@ -1,7 +1,7 @@
 // Command asm writes the micro-kernels of package simd as Go assembly.
 //
-// It takes the layout of the arguments from the package itself, which must
-// compile for that: declare a new function by hand before it is generated.
+// It takes the layout of the arguments from the package itself, whose Go must type-check
+// for that: declare a new function by hand in kernels_amd64.go before it is generated.
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Sizes in the simd's onthefly.go, here in bytes; its tiles are 4, its columns a vector.
+// Sizes in simd's onthefly.go, here in bytes; its tiles are 4, its columns a vector.
 const (
 	onTheFlyK        = 16
 	onTheFlyTap      = 64*onTheFlyK + 64
@@ -56,8 +56,8 @@ func (q onTheFlyArgument) strides() (row, tap reg.GPVirtual) {
 	return row, tap
 }
 
-// imageRow is where row i of the frequencies of the image is.
-func (q onTheFlyArgument) imageRow(i int) reg.GPVirtual {
+// inputRow is where row i of the frequencies of the input is.
+func (q onTheFlyArgument) inputRow(i int) reg.GPVirtual {
 	at := q.base("Input")
 	ADDQ(U32(uint32(onTheFlyK*onTheFlyInputRow*i)), at)
 	return at
@@ -71,7 +71,7 @@ func onTheFlySum(sums reg.GPVirtual, tile, i, f int) Mem {
 // onTheFlyScale is the factor of a frequency.
 func onTheFlyScale(scale reg.GPVirtual, i, f int) Mem { return Mem{Base: scale, Disp: 4 * (6*i + f)} }
 
-// factor is one number of the image, of column f of the frequencies of a tile.
+// factor is one number of the input, of column f of the frequencies of a tile.
 func onTheFlyFactor(at reg.GPVirtual, tile, f int) Mem { return Mem{Base: at, Disp: 4 * (4*f + tile)} }
 
 func zmms(n int) []reg.VecVirtual {
@@ -108,12 +108,12 @@ func onTheFlyVertical(a *sums, i int, w func(row int) Op) reg.VecVirtual {
 
 // onTheFlyMultiply writes the function that multiplies four tiles by a panel.
 func onTheFlyMultiply(constants map[int]Mem) {
-	q := newOnTheFly("onTheFlyMultiply", "adds the products of the image and the weights in memory to the sums, and copies the weights to the panel.")
+	q := newOnTheFly("onTheFlyMultiply", "adds the products of the input and the weights in memory to the sums, and copies the weights to the panel.")
 	two, four := ZMM(), ZMM()
 	VBROADCASTSS(constants[2], two)
 	VBROADCASTSS(constants[4], four)
 	a := &sums{avx512Vectors, map[float32]Op{2: two, 4: four}}
-	fetch := q.base("PrefetchAt")
+	pieces := q.base("PrefetchAt")
 	for n, i := range []int{1, 2, 3, 4, 0, 5} { // the first one needs all weights
 		products := onTheFlyRegisters()
 		at := q.base("Sums")
@@ -122,7 +122,7 @@ func onTheFlyMultiply(constants map[int]Mem) {
 				VMOVUPS(onTheFlySum(at, tile, i, f), v)
 			}
 		}
-		image, panel := q.imageRow(i), q.base("Panel")
+		input, panel := q.inputRow(i), q.base("Panel")
 		var memory [3]reg.GPVirtual // by the row of the tap
 		var row, tap reg.GPVirtual
 		if n == 0 {
@@ -150,7 +150,7 @@ func onTheFlyMultiply(constants map[int]Mem) {
 		}
 		multiply := func(f int, u reg.VecVirtual) {
 			for tile, v := range products[f] {
-				VFMADD231PS_BCST(onTheFlyFactor(image, tile, f), u, v)
+				VFMADD231PS_BCST(onTheFlyFactor(input, tile, f), u, v)
 			}
 		}
 		eights, eight, loop := GP64(), label(), label()
@@ -158,9 +158,9 @@ func onTheFlyMultiply(constants map[int]Mem) {
 		Label(eight)
 		piece, other, rows := q.base("Prefetch"), GP64(), GP64()
 		MOVQ(piece, other)
-		ADDQ(Mem{Base: fetch}, piece)
-		ADDQ(Mem{Base: fetch, Disp: 8}, other)
-		ADDQ(Imm(16), fetch)
+		ADDQ(Mem{Base: pieces}, piece)
+		ADDQ(Mem{Base: pieces, Disp: 8}, other)
+		ADDQ(Imm(16), pieces)
 		MOVQ(U32(8), rows)
 		Label(loop)
 		var r [3]reg.VecVirtual
@@ -188,7 +188,7 @@ func onTheFlyMultiply(constants map[int]Mem) {
 		for _, p := range []reg.GPVirtual{piece, other, panel} {
 			ADDQ(Imm(64), p)
 		}
-		ADDQ(Imm(onTheFlyInputRow), image)
+		ADDQ(Imm(onTheFlyInputRow), input)
 		if n == 0 {
 			for _, p := range memory {
 				ADDQ(row, p)
@@ -210,10 +210,10 @@ func onTheFlyMultiply(constants map[int]Mem) {
 	RET()
 }
 
-// onTheFlyGradWeights writes the function that multiplies the image of four tiles by
-// the gradients of their results.
+// onTheFlyGradWeights writes the function that multiplies the input of four tiles by
+// the gradients of their outputs.
 func onTheFlyGradWeights(constants map[int]Mem) {
-	q := newOnTheFly("onTheFlyGradWeights", "computes the panel from the image and the sums, and copies the last one to memory.")
+	q := newOnTheFly("onTheFlyGradWeights", "computes the panel from the input and the sums, and copies the previous one to memory.")
 	unaligned := label()
 	bits := q.base("Weights")
 	row, tap := q.strides()
@@ -221,7 +221,7 @@ func onTheFlyGradWeights(constants map[int]Mem) {
 	ORQ(tap, bits)
 	TESTQ(U32(63), bits)
 	JNZ(LabelRef(unaligned))
-	onTheFlyGradRows(q, constants, func(v, to Op) { VMOVNTPS(v, to) }) // past the caches: see transform
+	onTheFlyGradRows(q, constants, func(v, to Op) { VMOVNTPS(v, to) }) // see transform
 	Label(unaligned)
 	onTheFlyGradRows(q, constants, func(v, to Op) { VMOVUPS(v, to) })
 }
@@ -239,7 +239,7 @@ func onTheFlyGradRows(q onTheFlyArgument, constants map[int]Mem, store func(v, t
 				VMULPS_BCST(onTheFlyScale(scale, i, f), v, v)
 			}
 		}
-		image, panel, last, memory := q.imageRow(i), q.base("Panel"), q.base("Previous"), q.base("Weights")
+		input, panel, last, memory := q.inputRow(i), q.base("Panel"), q.base("Previous"), q.base("Weights")
 		row, tap := q.strides()
 		taps := []int{2 * n, 2*n + 1} // that are copied meanwhile: nine in all
 		if n >= 3 {
@@ -253,9 +253,9 @@ func onTheFlyGradRows(q onTheFlyArgument, constants map[int]Mem, store func(v, t
 		Label(loop)
 		u := zmms(6)
 		for f, tiles := range grads {
-			VMULPS_BCST(onTheFlyFactor(image, 0, f), tiles[0], u[f])
+			VMULPS_BCST(onTheFlyFactor(input, 0, f), tiles[0], u[f])
 			for tile := 1; tile < len(tiles); tile++ {
-				VFMADD231PS_BCST(onTheFlyFactor(image, tile, f), tiles[tile], u[f])
+				VFMADD231PS_BCST(onTheFlyFactor(input, tile, f), tiles[tile], u[f])
 			}
 		}
 		even := a.add(u[1], u[2])
@@ -305,7 +305,7 @@ func onTheFlyGradRows(q onTheFlyArgument, constants map[int]Mem, store func(v, t
 		ADDQ(Imm(64), panel)
 		ADDQ(Imm(64), last)
 		ADDQ(row, memory)
-		ADDQ(Imm(onTheFlyInputRow), image)
+		ADDQ(Imm(onTheFlyInputRow), input)
 		DECQ(rows)
 		JNZ(LabelRef(loop))
 	}

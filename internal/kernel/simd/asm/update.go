@@ -49,7 +49,7 @@ func (f stretch) constants(fields ...string) map[string]reg.VecVirtual {
 	return of
 }
 
-// aheadBytes is how far ahead loops ask for what they will read: the processor does so
+// aheadBytes is how far ahead loops prefetch what they will read: the processor does so
 // by itself, but not from one page to the next.
 const aheadBytes = 2048
 

@@ -180,16 +180,16 @@ func constantTable() map[float32]Mem {
 	return at
 }
 
-// side is the src or the dst of a transform: elements of a square in memory.
+// side is the Src or the Dst of a transform: elements of a tile in memory.
 type side struct {
 	field       string
-	base, at    reg.GPVirtual // of the channels, of a row or column of the square
+	base, at    reg.GPVirtual // of the channels, of a row or column of the tile
 	step, one   reg.GPVirtual // to the next row or column; within it to the next element
 	three, five reg.GPVirtual // times one
 	count       int
 }
 
-// newSide walks the square along step and reaches within it along one.
+// newSide walks the tile along step and reaches within it along one.
 func newSide(t gotypes.Component, slice, step, one string, count int) side {
 	s := side{field: slice, base: GP64(), at: GP64(), step: GP64(), one: GP64(), three: GP64(), count: count}
 	Load(t.Field(slice).Base(), s.base)
@@ -218,17 +218,17 @@ func (s side) element(i int) Mem {
 }
 
 // transform writes the function that does a line to all columns and then to
-// all rows of a square. One group of its rows after the other stays in
+// all rows of a tile. One group of its rows after the other stays in
 // registers between the two: all of them at once would not fit.
 //
-// After it may come "Moments", which also adds the stored values and their
-// squares to moments, in float32 within a square and in float64 beyond; or
-// "Norm", which stores max(0, v*scale + shift).
-func transform(s vectors, l line, table map[float32]Mem, after string) {
-	name := l.name + after + "Transform" + s.isa
+// The epilogue may be "Moments", which also adds the stored values and their
+// squares to Moments, in float32 within a tile and in float64 beyond; or
+// "Norm", which stores max(0, v*Scale + Shift).
+func transform(s vectors, l line, table map[float32]Mem, epilogue string) {
+	name := l.name + epilogue + "Transform" + s.isa
 	TEXT(name, NOSPLIT, "func(t *Transform)")
 	Pragma("noescape")
-	Doc(name + " computes " + l.doc + map[string]string{"": "", "Moments": ", and its moments", "Norm": ", then scale, shift and ReLU"}[after] + ", for whole vectors of columns.")
+	Doc(name + " computes " + l.doc + map[string]string{"": "", "Moments": ", and adds up its moments", "Norm": ", then scales, shifts and applies ReLU"}[epilogue] + ", for whole vectors of channels.")
 	t := Dereference(Param("t"))
 	src := newSide(t, "Src", "SrcCol", "SrcRow", l.from)
 	dst := newSide(t, "Dst", "DstRow", "DstCol", l.to)
@@ -243,8 +243,8 @@ func transform(s vectors, l line, table map[float32]Mem, after string) {
 		a.constants[k] = v
 	}
 	if (l.name == "output" || l.name == "weightsGrad") && s.floats == 16 {
-		// Whole lines may go past the caches: they need not be fetched from memory
-		// to be overwritten. The atomic operations that end a piece of Parallel
+		// Whole lines may be written by non-temporal stores, which do not read a line
+		// from memory to overwrite it. The atomic operations that end a piece of work
 		// order these stores too.
 		bits, unaligned := GP64(), label()
 		Load(t.Field("NonTemporal"), bits)
@@ -257,10 +257,10 @@ func transform(s vectors, l line, table map[float32]Mem, after string) {
 		ORQ(dst.one, bits)
 		TESTQ(U32(63), bits)
 		JNZ(LabelRef(unaligned))
-		transformLoop(a, t, l, src, dst, after, func(v, to Op) { VMOVNTPS(v, to) })
+		transformLoop(a, t, l, src, dst, epilogue, func(v, to Op) { VMOVNTPS(v, to) })
 		Label(unaligned)
 	}
-	transformLoop(a, t, l, src, dst, after, func(v, to Op) { VMOVUPS(v, to) })
+	transformLoop(a, t, l, src, dst, epilogue, func(v, to Op) { VMOVUPS(v, to) })
 }
 
 // address is where a field of the argument is.
@@ -272,30 +272,30 @@ func address(t gotypes.Component, field string) Mem {
 	return f.Addr
 }
 
-// squareMoments are sums over the values of a square, for a vector of columns.
-type squareMoments struct {
+// tileMoments are sums over the values of a tile, for a vector of channels.
+type tileMoments struct {
 	vectors
-	at          reg.GPVirtual // of the sums in float64 and, behind them, of the squares
+	at          reg.GPVirtual // of the sums in float64 and, behind them, those of squares
 	sum, square reg.VecVirtual
 }
 
-func newMoments(t gotypes.Component, s vectors) *squareMoments {
-	m := &squareMoments{s, GP64(), s.reg(), s.reg()}
+func newMoments(t gotypes.Component, s vectors) *tileMoments {
+	m := &tileMoments{s, GP64(), s.reg(), s.reg()}
 	Load(t.Field("Moments").Base(), m.at)
 	return m
 }
 
-func (m *squareMoments) clear() {
+func (m *tileMoments) clear() {
 	VXORPS(m.sum, m.sum, m.sum)
 	VXORPS(m.square, m.square, m.square)
 }
 
-func (m *squareMoments) add(v reg.VecVirtual) {
+func (m *tileMoments) add(v reg.VecVirtual) {
 	VADDPS(v, m.sum, m.sum)
 	VFMADD231PS(v, v, m.square)
 }
 
-func (m *squareMoments) save() {
+func (m *tileMoments) save() {
 	b := block{vectors: m.vectors}
 	for i, v := range []reg.VecVirtual{m.sum, m.square} {
 		for half := range 2 {
@@ -307,14 +307,14 @@ func (m *squareMoments) save() {
 	ADDQ(U32(uint32(4*b.bytes())), m.at)
 }
 
-// squareNorm is max(0, v*scale + shift) on the vectors of a square.
-type squareNorm struct {
+// tileNorm is max(0, v*Scale + Shift) on the vectors of a tile.
+type tileNorm struct {
 	vectors
 	scale, shift reg.GPVirtual // where those of the columns at work are
 }
 
 // find points n at the columns of which cols are left.
-func (n *squareNorm) find(t gotypes.Component, cols reg.GPVirtual) {
+func (n *tileNorm) find(t gotypes.Component, cols reg.GPVirtual) {
 	Load(t.Field("Channels"), n.shift)
 	SUBQ(cols, n.shift)
 	SHLQ(Imm(2), n.shift)
@@ -328,7 +328,7 @@ func (n *squareNorm) find(t gotypes.Component, cols reg.GPVirtual) {
 }
 
 // apply changes v, which must be a result and not an operand that is kept.
-func (n *squareNorm) apply(v reg.VecVirtual) {
+func (n *tileNorm) apply(v reg.VecVirtual) {
 	zero := n.reg()
 	VXORPS(zero, zero, zero)
 	VMULPS(Mem{Base: n.scale}, v, v)
@@ -336,9 +336,9 @@ func (n *squareNorm) apply(v reg.VecVirtual) {
 	VMAXPS(v, zero, v) // of a NaN and a number the second operand, v
 }
 
-// transformLoop does the squares one after the other, of each the vectors of
-// columns, and returns.
-func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, after string, store func(v, to Op)) {
+// transformLoop does the tiles one after the other, of each the vectors of
+// channels, and returns.
+func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, epilogue string, store func(v, to Op)) {
 	next, loop := label(), label()
 	Label(next)
 	for _, s := range []side{src, dst} {
@@ -347,13 +347,13 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, after st
 	}
 	cols := GP64()
 	Load(t.Field("Channels"), cols)
-	var moments *squareMoments
-	var norm *squareNorm
-	switch after {
+	var moments *tileMoments
+	var norm *tileNorm
+	switch epilogue {
 	case "Moments":
 		moments = newMoments(t, a.vectors)
 	case "Norm":
-		norm = &squareNorm{a.vectors, src.at, GP64()}
+		norm = &tileNorm{a.vectors, src.at, GP64()}
 	}
 	Label(loop)
 	if moments != nil {
@@ -364,7 +364,7 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, after st
 		ADDQ(address(t, "PrefetchBytes"), src.at)
 		for j := range l.from {
 			for i := range l.from {
-				if j >= first { // the columns before belong to the square before too
+				if j >= first { // the columns before belong to the tile before too
 					PREFETCHT0(src.element(i))
 				}
 			}
