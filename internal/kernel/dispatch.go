@@ -8,8 +8,9 @@ import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 //	bfloat16     precision bfloat16, 3x3, input and         AMX multiplies so fast that Winograd's algorithm,
 //	             output channels multiples of 32            which would lose most of the few bits, has nothing to save
 //	on the fly   AVX-512, 3x3, at most 4 tiles of 4x4       reading the weights is most of the work, and transformed
-//	             outputs (8, but for weight gradients),     ones are four times as large: they are made in registers,
-//	             input and output channels multiples of 16  multiplied and forgotten
+//	             outputs (or 8 where Winograd is chosen,    ones are four times as large: they are made in registers,
+//	             but for gradients of weights), input and   multiplied and forgotten
+//	             output channels multiples of 16
 //	Winograd     3x3, 8 channels (plain Go: 16) or more,    a quarter of the multiplications
 //	             multiples of 8, at least 4 tiles, and
 //	             tiles at least 3/8 inside the image
