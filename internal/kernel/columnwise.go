@@ -10,7 +10,7 @@ import (
 // cache.
 const blockFloats = 4 << 10
 
-// floor is what ReLU, if there is one, lifts its input to.
+// reluFloor is what ReLU, if there is one, lifts its input to.
 func reluFloor(relu bool) float32 {
 	if relu {
 		return 0
@@ -18,12 +18,12 @@ func reluFloor(relu bool) float32 {
 	return float32(math.Inf(-1))
 }
 
-// grain is the number of rows below which it is not worth to share them out.
+// grain is the number of rows below which sharing them out is not worth it.
 func grain(c *simd.Columnwise) int { return max(1, 8*blockFloats/c.Stride) }
 
-// overRows runs a loop on rows lo..hi of c, which holds whole matrices
+// overRows runs an operation on rows lo..hi of c, which holds whole matrices
 // (M, stride).
-func (e *Engine) overRows(id int, c *simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
+func (e *Engine) overRows(id int, c *simd.Columnwise, lo, hi int, op simd.ColumnOp) {
 	b := &e.workers[id].args.columnwise
 	step := max(1, blockFloats/c.Stride)
 	for lo < hi {
@@ -31,7 +31,7 @@ func (e *Engine) overRows(id int, c *simd.Columnwise, lo, hi int, loop simd.Colu
 		for col := 0; col < c.Stride; {
 			*b = *c
 			b.Rows = end - lo
-			run := e.isa.ColumnBlock(b, col, loop)
+			run := e.isa.ColumnBlock(b, col, op)
 			to := col + b.Cols
 			from, last := lo*c.Stride+col, (end-1)*c.Stride+to
 			b.Y, b.X, b.G = span(c.Y, from, last), span(c.X, from, last), span(c.G, from, last)

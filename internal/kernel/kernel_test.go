@@ -283,12 +283,12 @@ func TestConv(t *testing.T) {
 		{"several slices of channels and blocks of tiles", kernel.ConvShape{N: 1, H: 24, W: 28, In: 136, Out: 72, Kernel: 3}},
 		{"large sums in several blocks of tiles", kernel.ConvShape{N: 2, H: 20, W: 28, In: 136, Out: 128, Kernel: 3}},
 		{"results past the caches", kernel.ConvShape{N: 1, H: 64, W: 64, In: 8, Out: 256, Kernel: 3}},
-		{"one quad of tiles", kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 96, Kernel: 3}},
+		{"one group of tiles", kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 96, Kernel: 3}},
 		{"one tile", kernel.ConvShape{N: 1, H: 3, W: 4, In: 160, Out: 32, Kernel: 3}},
 		{"three tiles", kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 64, Kernel: 3}},
-		{"two quads of tiles, the last one not full", kernel.ConvShape{N: 1, H: 7, W: 11, In: 96, Out: 160, Kernel: 3}},
-		{"two quads of tiles, two images", kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3}},
-		{"three quads of tiles", kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3}},
+		{"two groups of tiles, the last one not full", kernel.ConvShape{N: 1, H: 7, W: 11, In: 96, Out: 160, Kernel: 3}},
+		{"two groups of tiles, two images", kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3}},
+		{"three groups of tiles", kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3}},
 		{"head", kernel.ConvShape{N: 2, H: 16, W: 15, In: 32, Out: 4, Kernel: 1}},
 		{"head of one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 33, Out: 4, Kernel: 1}},
 		{"1x1 wide", kernel.ConvShape{N: 1, H: 20, W: 21, In: 7, Out: 100, Kernel: 1}},
@@ -341,7 +341,7 @@ func TestConvOnTheFly(t *testing.T) {
 func TestConvGradWeightsUnaligned(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, s := range []kernel.ConvShape{
-		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},   // a quad of tiles
+		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},   // a group of tiles
 		{N: 2, H: 16, W: 16, In: 64, Out: 64, Kernel: 3}, // slices of channels
 		{N: 2, H: 32, W: 32, In: 32, Out: 32, Kernel: 3}, // many tiles
 	} {

@@ -88,9 +88,9 @@ func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
 	e.pool.Steal(len(x)/len(scale), grain(whole), func(id, _, lo, hi int) { e.overRows(id, whole, lo, hi, simd.Affine) })
 }
 
-// sumColumns runs moments or gradMoments over m rows of c: the sums of each
+// sumColumns runs simd.Moments or simd.GradMoments over m rows of c: the sums of each
 // piece are added in the order of the pieces.
-func (e *Engine) sumColumns(m int, c *simd.Columnwise, loop simd.ColumnOp) (sum, product []float64) {
+func (e *Engine) sumColumns(m int, c *simd.Columnwise, op simd.ColumnOp) (sum, product []float64) {
 	size := simd.Padded(c.Stride)
 	pieces := e.pool.StealPieces(m, grain(c))
 	sums := memory.Grow(&e.shared.sums, pieces*2*size)
@@ -98,7 +98,7 @@ func (e *Engine) sumColumns(m int, c *simd.Columnwise, loop simd.ColumnOp) (sum,
 	e.pool.Steal(m, grain(c), func(id, piece, lo, hi int) {
 		whole := *c
 		whole.Sum, whole.Product = sums[piece*2*size:][:size], sums[piece*2*size+size:][:size]
-		e.overRows(id, &whole, lo, hi, loop)
+		e.overRows(id, &whole, lo, hi, op)
 	})
 	total := sums[:2*size]
 	for p := 1; p < pieces; p++ {

@@ -15,7 +15,7 @@ func (e *Engine) ReLUGrad(dx, dy, y []float32) {
 // add computes y = y + x.
 func (e *Engine) add(y, x []float32) { e.flat(len(y), simd.GradInput, addition(y, x)) }
 
-// addition makes of gradInput y = y + x.
+// addition is the argument that makes simd.GradInput compute y = y + x.
 func addition(y, x []float32) simd.Columnwise {
 	return simd.Columnwise{
 		Y: y, X: y, G: x, Floor: reluFloor(false),
@@ -23,6 +23,7 @@ func addition(y, x []float32) simd.Columnwise {
 	}
 }
 
+// Per-column arguments that change nothing.
 var zeros [64]float32
 
 var ones = func() (v [simd.MaxVector]float32) {
@@ -33,23 +34,23 @@ var ones = func() (v [simd.MaxVector]float32) {
 }()
 
 // flat runs an operation on n floats.
-func (e *Engine) flat(n int, loop simd.ColumnOp, c simd.Columnwise) {
+func (e *Engine) flat(n int, op simd.ColumnOp, c simd.Columnwise) {
 	e.pool.Steal((n+simd.MaxVector-1)/simd.MaxVector, 8*blockFloats/simd.MaxVector, func(id, _, lo, hi int) {
-		e.overFloats(id, c, lo*simd.MaxVector, min(hi*simd.MaxVector, n), loop)
+		e.overFloats(id, c, lo*simd.MaxVector, min(hi*simd.MaxVector, n), op)
 	})
 }
 
 // overFloats runs an operation on the floats lo..hi as rows of one vector, and the rest
 // as one shorter row.
-func (e *Engine) overFloats(id int, c simd.Columnwise, lo, hi int, loop simd.ColumnOp) {
+func (e *Engine) overFloats(id int, c simd.Columnwise, lo, hi int, op simd.ColumnOp) {
 	c.Y, c.X, c.G = span(c.Y, lo, hi), span(c.X, lo, hi), span(c.G, lo, hi)
 	n := hi - lo
 	rows := n / simd.MaxVector
 	c.Stride = simd.MaxVector
-	e.overRows(id, &c, 0, rows, loop)
+	e.overRows(id, &c, 0, rows, op)
 	if done := rows * simd.MaxVector; done < n {
 		c.Stride = n - done
 		c.Y, c.X, c.G = span(c.Y, done, n), span(c.X, done, n), span(c.G, done, n)
-		e.overRows(id, &c, 0, 1, loop)
+		e.overRows(id, &c, 0, 1, op)
 	}
 }

@@ -3,26 +3,26 @@ package kernel
 import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 
 // MaxPool is the 2x2 max pool of stride 2, x (N, H, W, C) -> y (N, H/2, W/2, C),
-// H and W even. which (N, H/2, W/2, C) gets the place of the maximum in its
+// H and W even. argmax (N, H/2, W/2, C) gets the place of the maximum in its
 // window, 0..3 in row-major order; the first of equal ones wins. A NaN in the
 // window gives NaN.
-func (e *Engine) MaxPool(n, h, w, c int, y []float32, which []uint8, x []float32) {
+func (e *Engine) MaxPool(n, h, w, c int, y []float32, argmax []uint8, x []float32) {
 	e.overWindows(n*h/2, w, c, simd.MaxPool, func(b *simd.Columnwise, r int) {
-		b.Y, b.Argmax = y[r*w/2*c:], which[r*w/2*c:]
+		b.Y, b.Argmax = y[r*w/2*c:], argmax[r*w/2*c:]
 		b.X, b.X2 = x[2*r*w*c:], x[(2*r+1)*w*c:]
 	})
 }
 
-// MaxPoolGrad computes dx (N, H, W, C), overwriting it, from dy and which
+// MaxPoolGrad computes dx (N, H, W, C), overwriting it, from dy and argmax
 // (N, H/2, W/2, C): dy where the maximum was, 0 elsewhere; plus the gradient
 // that x got otherwise, other (N, H, W, C), unless that is nil. dx may be other.
-func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8, other []float32) {
-	loop := simd.MaxPoolGrad
+func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, argmax []uint8, other []float32) {
+	op := simd.MaxPoolGrad
 	if other != nil {
-		loop = simd.MaxPoolGradAdd
+		op = simd.MaxPoolGradAdd
 	}
-	e.overWindows(n*h/2, w, c, loop, func(b *simd.Columnwise, r int) {
-		b.G, b.Argmax = dy[r*w/2*c:], which[r*w/2*c:]
+	e.overWindows(n*h/2, w, c, op, func(b *simd.Columnwise, r int) {
+		b.G, b.Argmax = dy[r*w/2*c:], argmax[r*w/2*c:]
 		b.Y, b.Y2 = dx[2*r*w*c:], dx[(2*r+1)*w*c:]
 		if other != nil {
 			b.X, b.X2 = other[2*r*w*c:], other[(2*r+1)*w*c:]
@@ -30,9 +30,9 @@ func (e *Engine) MaxPoolGrad(n, h, w, c int, dx, dy []float32, which []uint8, ot
 	})
 }
 
-// overWindows runs a pooling loop over pairs of rows of w pixels and c
+// overWindows runs a pooling operation over pairs of rows of w pixels and c
 // channels; set points the block at the beginning of pair r.
-func (e *Engine) overWindows(pairs, w, c int, loop simd.ColumnOp, set func(b *simd.Columnwise, r int)) {
+func (e *Engine) overWindows(pairs, w, c int, op simd.ColumnOp, set func(b *simd.Columnwise, r int)) {
 	windows := w / 2
 	e.pool.Steal(pairs, 1+8*blockFloats/(w*c), func(id, _, lo, hi int) {
 		b := &e.workers[id].args.columnwise
@@ -40,10 +40,10 @@ func (e *Engine) overWindows(pairs, w, c int, loop simd.ColumnOp, set func(b *si
 			for col := 0; col < c; col += b.Cols {
 				*b = simd.Columnwise{Rows: windows, Stride: c}
 				set(b, r)
-				run := e.isa.ColumnBlock(b, col, loop)
+				run := e.isa.ColumnBlock(b, col, op)
 				pooled, row := (windows-1)*c+col+b.Cols, (2*windows-1)*c+col+b.Cols
 				b.Argmax = b.Argmax[col:pooled]
-				if loop == simd.MaxPool {
+				if op == simd.MaxPool {
 					b.Y = b.Y[col:pooled]
 				} else {
 					b.G, b.Y, b.Y2 = b.G[col:pooled], b.Y[col:row], b.Y2[col:row]

@@ -23,10 +23,10 @@ func (e *Engine) LogSoftmaxGrad(dlogits, dlogp, logp []float32, c int) {
 	e.overClasses(dlogits, logp, dlogp, c, simd.LogSoftmaxGrad)
 }
 
-// overClasses runs a loop on the pixels (rows of c) of x and, unless it is nil,
+// overClasses runs an operation on the pixels (rows of c) of x and, unless it is nil,
 // g. Blocks of them are transposed, so that a vector holds the same class of
-// its neighbours; what the last block lacks is computed too and left behind.
-func (e *Engine) overClasses(y, x, g []float32, c int, loop simd.ColumnOp) {
+// its neighbours; what the last block lacks is computed too and ignored.
+func (e *Engine) overClasses(y, x, g []float32, c int, op simd.ColumnOp) {
 	e.pool.Split(len(x)/c, func(id, lo, hi int) {
 		scratch := memory.Grow(e.workers[id].classes, 2*c*simd.PixelBlock)
 		classes, grads := scratch[:c*simd.PixelBlock], scratch[c*simd.PixelBlock:]
@@ -39,7 +39,7 @@ func (e *Engine) overClasses(y, x, g []float32, c int, loop simd.ColumnOp) {
 			}
 			for col := 0; col < end-lo; col += b.Cols {
 				*b = simd.Columnwise{Y: classes[col:], X: classes[col:], G: grads[col:], Rows: c, Stride: simd.PixelBlock}
-				e.isa.ColumnBlock(b, col, loop)(b)
+				e.isa.ColumnBlock(b, col, op)(b)
 			}
 			e.isa.Pixels.ToPixels(y[lo*c:end*c], classes, c)
 			lo = end
