@@ -25,9 +25,22 @@ func (e *Engine) sumPartial(dw []float32, input, rows, panels int, f func(id int
 		}
 		f(id, to, lo, hi, 0, panels)
 	})
-	for i := range pieces - 1 {
-		e.add(dw, partial[i*size:][:size])
-	}
+	e.addParts(dw, partial)
+}
+
+// addParts adds to dw the parts of its length that partial holds, in their order. All
+// parts are added in one pass: a block of dw stays in the first-level cache meanwhile.
+func (e *Engine) addParts(dw, partial []float32) {
+	vectors := (len(dw) + simd.MaxVector - 1) / simd.MaxVector
+	e.pool.Steal(vectors, blockFloats/simd.MaxVector, func(id, _, lo, hi int) {
+		lo, hi = lo*simd.MaxVector, min(hi*simd.MaxVector, len(dw))
+		for ; lo < hi; lo += blockFloats {
+			end := min(lo+blockFloats, hi)
+			for part := range len(partial) / len(dw) {
+				e.overFloats(id, addition(dw, partial[part*len(dw):][:len(dw)]), lo, end, simd.GradInput)
+			}
+		}
+	})
 }
 
 // pixelSums describes dw[i, g, o] = sum over pixels p of x[p, i] * dy[p, g, o],

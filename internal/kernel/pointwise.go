@@ -12,9 +12,6 @@ func (e *Engine) ReLUGrad(dx, dy, y []float32) {
 	e.flat(len(y), simd.ReLUGrad, simd.Columnwise{Y: dx, G: dy, X: y})
 }
 
-// add computes y = y + x.
-func (e *Engine) add(y, x []float32) { e.flat(len(y), simd.GradInput, addition(y, x)) }
-
 // addition is the argument that makes simd.GradInput compute y = y + x.
 func addition(y, x []float32) simd.Columnwise {
 	return simd.Columnwise{

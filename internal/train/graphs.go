@@ -1,0 +1,139 @@
+package train
+
+import (
+	G "gorgonia.org/gorgonia"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
+	"github.com/unet-gorgonia/unet-gorgonia/model"
+)
+
+// Loss is what training minimises.
+type Loss interface {
+	// Nodes adds the loss to a graph: value is a scalar; sums is the vector of
+	// sums over pixels that it is a function of. logits, target: (N, H, W, C).
+	Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error)
+	// Value is the loss of all batches whose sums were added up.
+	Value(sums []float64) float64
+}
+
+// Shape is the size of a batch: N images of H x W pixels.
+type Shape struct{ N, H, W int }
+
+// Graphs builds the graphs of a net, one per batch size and mode, which share its
+// parameters and, since they never run at the same time, their memory.
+type Graphs struct {
+	Engine *kernel.Engine
+	Params *model.Parameters
+	Loss   Loss
+	Seed   uint64 // of dropout
+
+	memory op.Memory
+}
+
+// Step is the graph of a training step: forward and backward, without the update.
+type Step struct {
+	batch
+	net *model.UNet
+}
+
+// Evaluation is the graph of a forward pass in evaluation mode.
+type Evaluation struct {
+	batch
+	sums, logits *G.Node
+}
+
+// batch is what both kinds of graph have.
+type batch struct {
+	images  []float32 // (N, H, W, channels)
+	targets []float32 // (N, H, W, C)
+	graph   *op.Graph
+	machine *op.Machine
+	loss    *G.Node
+}
+
+// NewStep builds and compiles the training graph for batches of a shape.
+func (gs *Graphs) NewStep(s Shape) (*Step, error) {
+	b, image, target := gs.newBatch(s)
+	net, err := model.New(b.graph, image, gs.Params, true, gs.Seed)
+	if err != nil {
+		return nil, err
+	}
+	if b.loss, _, err = gs.Loss.Nodes(b.graph, net.Logits, target, true); err != nil {
+		return nil, err
+	}
+	if err := net.Differentiate(b.loss); err != nil {
+		return nil, err
+	}
+	if b.machine, err = b.graph.Compile(b.loss); err != nil {
+		return nil, err
+	}
+	return &Step{b, net}, nil
+}
+
+// Run computes the loss of a batch and leaves its gradient in the parameters'
+// Grad. images: (N, H, W, channels); targets: (N, H, W, C); step seeds dropout.
+func (s *Step) Run(images, targets []float32, step int64) (loss float64, err error) {
+	copy(s.images, images)
+	copy(s.targets, targets)
+	s.graph.Step = uint64(step)
+	if err := s.machine.Run(); err != nil {
+		return 0, err
+	}
+	return float64(op.Values(s.loss)[0]), nil
+}
+
+// Profile is the time of each op over the runs since the last Profile, the slowest
+// first.
+func (s *Step) Profile() []op.Timing { return s.graph.Profile() }
+
+// FirstNonFinite repeats the last Run and names the first op or input whose
+// values are not all finite; "" if there is none.
+func (s *Step) FirstNonFinite() (string, error) { return s.graph.FirstNonFinite(s.machine) }
+
+// UpdateStatistics moves batch norm's running statistics towards those of the last Run.
+func (s *Step) UpdateStatistics() { s.net.UpdateStatistics() }
+
+// NewEvaluation builds and compiles the evaluation graph for batches of a shape.
+func (gs *Graphs) NewEvaluation(s Shape) (*Evaluation, error) {
+	b, image, target := gs.newBatch(s)
+	net, err := model.New(b.graph, image, gs.Params, false, gs.Seed)
+	if err != nil {
+		return nil, err
+	}
+	e := &Evaluation{batch: b, logits: net.Logits}
+	if e.loss, e.sums, err = gs.Loss.Nodes(b.graph, net.Logits, target, false); err != nil {
+		return nil, err
+	}
+	if e.machine, err = b.graph.Compile(e.logits, e.sums); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Run computes the logits (N, H, W, C) of a batch and the sums that its loss is
+// a function of; both are overwritten by the next run of any graph.
+func (e *Evaluation) Run(images, targets []float32) (logits, sums []float32, err error) {
+	copy(e.images, images)
+	copy(e.targets, targets)
+	if err := e.machine.Run(); err != nil {
+		return nil, nil, err
+	}
+	return op.Values(e.logits), op.Values(e.sums), nil
+}
+
+// bytes is the size of the inputs.
+func (b *batch) bytes() int64 { return 4 * int64(len(b.images)+len(b.targets)) }
+
+// newBatch starts a graph with its two inputs.
+func (gs *Graphs) newBatch(s Shape) (b batch, image, target *G.Node) {
+	p := gs.Params
+	b = batch{
+		images:  make([]float32, s.N*s.H*s.W*p.Channels),
+		targets: make([]float32, s.N*s.H*s.W*p.Classes),
+		graph:   op.NewGraph(gs.Engine, &gs.memory),
+	}
+	image = b.graph.Input("image", b.images, s.N, s.H, s.W, p.Channels)
+	target = b.graph.Input("target", b.targets, s.N, s.H, s.W, p.Classes)
+	return b, image, target
+}
