@@ -24,7 +24,7 @@ type LoaderConfig struct {
 	BatchSize int // >= 1
 	Workers   int // samples decoded at once; 0: one per core
 	Shuffle   bool
-	Patches   int // random ones that an epoch has of each image; 0: one of each image, or, where they keep their own size, the grid of patches that covers them
+	Patches   int // random patches per image and epoch; 0: whole images, or, where they keep their own size, the grid of patches that covers each
 	Augment   AugmentConfig
 	Seed      uint64
 }
@@ -56,7 +56,7 @@ func (l *Loader) Len() int {
 	return l.split.Len() * max(l.cfg.Patches, 1)
 }
 
-// Sample is sample i of an epoch, not in the epoch's order but in that of the images.
+// Sample is sample i of an epoch, counted in the order of the images, not in the epoch's.
 func (l *Loader) Sample(epoch, i int) (Sample, error) {
 	s, err := l.split.Load(l.image(i))
 	if err != nil {

@@ -39,7 +39,7 @@ func (p patch) cut(out, image Sample) {
 	}
 }
 
-// padded is the sample, reflected at its edges up to a least size, where it is Void.
+// padded is the sample, reflected at its edges up to a least size; what is added is Void.
 func (s Sample) padded(h, w int) Sample {
 	if s.H >= h && s.W >= w {
 		return s

@@ -50,8 +50,8 @@ func (v variation) recolour(s Sample) {
 
 func clip(x float32) float32 { return min(max(x, 0), 1) }
 
-// raise takes values in 0..1 to a power, by straight lines between points of the
-// curve: for x >= 1/255 and exponents from 0.1 on they leave it by less than 0.001.
+// raise raises values in 0..1 to a power, by straight lines between points of the
+// curve: for x >= 1/255 and exponents from 0.1 on the error is less than 0.001.
 func raise(image []float32, exponent float64) {
 	const steps = 1024
 	var curve [steps + 2]float32

@@ -66,7 +66,7 @@ func Open(cfg Config, seed uint64, split string) (*Split, error) {
 	return s, nil
 }
 
-// List is Open without a look into the files of images. The split has its samples
+// List is Open without looking into the image files. The split has its samples
 // in order even if problems tell of others; it is nil where nothing can be read.
 func List(cfg Config, seed uint64, split string) (s *Split, problems []error) {
 	if err := cfg.Validate(); err != nil {
@@ -108,7 +108,7 @@ func List(cfg Config, seed uint64, split string) (s *Split, problems []error) {
 			s.index = val
 		case err == nil:
 			s.index = train
-		case len(problems) == 0: // else mending those gives more images
+		case len(problems) == 0: // otherwise mending those gives more images
 			problems = append(problems, fmt.Errorf("data: %s: %w", dir, err))
 		}
 	}

@@ -19,7 +19,7 @@ func Schemes() []string { return scheme.Schemes() }
 //
 // pixels[c] is the number of labelled pixels of class c, imagePixels[c] that of
 // the images in which c occurs (only median_frequency reads it), names[c] the
-// class's name for errors; all are as long as there are classes. With the default
+// class's name for errors; each has one entry per class. With the default
 // scheme the weight of a class is sum(pixels) / pixels[c]; scheme.Weights has the
 // formulas of all.
 //

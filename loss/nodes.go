@@ -8,8 +8,8 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 )
 
-// batchWeights counts the weights of a batch from the batch alone, as the loss
-// that people first write does: w_c = images / (pixels of class c + 1e-7). A class
+// batchWeights counts the weights of a batch from the batch alone, as a first
+// attempt at such a loss does: w_c = images / (pixels of class c + 1e-7). A class
 // that the batch hardly has gets an enormous weight.
 // target: (N, H, W, C). Result: (C). It has no gradient.
 func batchWeights(g *op.Graph, target *G.Node) *G.Node {
@@ -62,8 +62,8 @@ func expOf(g *op.Graph, x *G.Node) *G.Node {
 const clip = 1e-7
 
 // logOfProbabilities is log(clip(p_c / sum_k p_k)) over the channels: the loss
-// that starts from probabilities. The gradient does not pass where the clip
-// holds. p: (N, H, W, C), >= 0.
+// that starts from probabilities. No gradient passes where a value is clipped.
+// p: (N, H, W, C), >= 0.
 func logOfProbabilities(g *op.Graph, p *G.Node) *G.Node {
 	if g.Err() != nil {
 		return nil

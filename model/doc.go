@@ -3,7 +3,7 @@
 // A service needs two calls: [Open] reads a checkpoint, and [Segmenter.Segment]
 // gives the mask of an image of any size.
 //
-// A trainer of its own makes an [Engine], the [Parameters] and a [Graph], adds the
+// A program that trains a net itself makes an [Engine], the [Parameters] and a [Graph], adds the
 // net by [New] and a loss by loss.Loss.Nodes to it, and has the gradient added by
 // [UNet.Differentiate]; see the example of New. A [Predictor] then gives the
 // probabilities of batches.

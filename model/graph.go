@@ -14,7 +14,7 @@ import (
 //	Kernel() string   the instruction set
 type Engine = kernel.Engine
 
-// NewEngine makes an engine of so many threads (0: one per core) and of an
+// NewEngine makes an engine with this many threads (0: one per core) and an
 // instruction set that this CPU has: "auto" for the best one, else "avx512",
 // "avx2" or "generic", which is plain Go.
 func NewEngine(threads int, kernelName string) (*Engine, error) {
@@ -33,12 +33,12 @@ func NewEngine(threads int, kernelName string) (*Engine, error) {
 //	    add nothing
 //	Compile(keep ...*gorgonia.Node) (machine, error)
 //	    plans the memory; Values of the kept nodes can be read after a run of the
-//	    machine, machine.Run() error; those of others are gone, for memory is used
-//	    again within a run
+//	    machine, machine.Run() error; those of others are gone, because a run uses
+//	    its memory again
 //	Step uint64
 //	    the number of the step, which seeds dropout: set it before each run
 //
-// A graph is not for use by two goroutines at once.
+// A graph is not safe for concurrent use.
 type Graph = op.Graph
 
 // NewGraph begins an empty graph with memory of its own.

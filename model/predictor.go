@@ -11,7 +11,7 @@ import (
 // Predictor is a net in evaluation mode: it turns images into probabilities of
 // the classes. It builds a graph for each size of batch that it meets and keeps
 // it; all of them share their memory. It reads the parameters in place, so it
-// follows a training that changes them. Not for use by two goroutines at once.
+// sees them change in training. It is not safe for concurrent use.
 type Predictor struct {
 	engine *Engine
 	params *Parameters

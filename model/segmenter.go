@@ -28,7 +28,7 @@ type Segmenter struct {
 
 // Open reads a checkpoint that the train command saved, such as
 // checkpoints/best.safetensors of a run folder, or exported as safetensors. All that
-// is needed besides the weights is the configuration inside it. The net runs by the
+// is needed besides the weights is the configuration inside it. The net runs on the
 // best instruction set of this CPU. Errors name the file.
 func Open(path string) (*Segmenter, error) {
 	c, err := checkpoint.ReadRun(path)
@@ -52,7 +52,7 @@ type recipe struct {
 	} `yaml:"data"`
 	Model arch.Config `yaml:"model"`
 	Train struct {
-		BatchSize int `yaml:"batch_size"` // most tiles that run at once
+		BatchSize int `yaml:"batch_size"` // largest number of tiles per run
 	} `yaml:"train"`
 }
 
@@ -164,8 +164,8 @@ func (s *Segmenter) Segment(img image.Image) (*image.Paletted, error) {
 	return &image.Paletted{Pix: mask, Stride: m.W, Rect: img.Bounds(), Palette: s.Palette()}, nil
 }
 
-// Probabilities are those of each class at each pixel of an image of any size,
-// brought to the net as by Segment: (H, W, C), row-major, for the H rows and W
+// Probabilities are those of each class at each pixel of an image of any size, which
+// is resized or tiled as for Segment: (H, W, C), row-major, for the H rows and W
 // columns of the image and the C classes, each in 0..1 and with the sum 1 at each
 // pixel but for rounding. That of class c at row y and column x, from 0, is
 //

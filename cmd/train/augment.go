@@ -21,7 +21,7 @@ func (p *program) augment() *cobra.Command {
 		Use:   "augment --config FILE --out DIR",
 		Short: "Draw what the net will see of some training images",
 		Long: `Draw some training images and what the net will see of them in the first epochs, with
-their masks, to augment.png. A training with this configuration sees just these.`,
+their masks, to augment.png. Training with this configuration sees exactly these.`,
 		Example: p.named("  PROGRAM augment --config unet.yaml --set data.augment.elastic=4 --out look"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -18,9 +18,9 @@ func (p *program) bench() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure the speed of training and inference on random images",
 		Long: `Measure the speed of training steps (forward, backward, update) and of inference on random images:
-medians after warm-up. GFLOP/s count the convolutions as direct ones, and are compared with those of
-a large matrix product by the same kernel: Winograd's algorithm, which needs a quarter of the
-multiplications, goes beyond 100%.`,
+medians after warm-up. GFLOP/s counts the convolutions as direct ones, and is compared with that of a
+large matrix product by the same kernel: Winograd's algorithm needs only a quarter of the
+multiplications, so it can exceed 100%.`,
 		Example: p.named("  PROGRAM bench --set model.base_channels=16 --steps 20 --json"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -18,9 +18,9 @@ func (p *program) check() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check --config FILE",
 		Short: "Read the whole data set and report everything wrong in it",
-		Long: `Read every image and mask of the training, validation and test set as a training
+		Long: `Read every image and mask of the training, validation and test set as training
 would, without stopping at a fault, so that all can be mended at once. Faults and
-warnings go to stderr, what is fine to stdout. Exit code 1: there are faults.`,
+warnings go to stderr, what is fine to stdout. The exit code is 1 if there are faults.`,
 		Example: p.named("  PROGRAM check --config unet.yaml --set data.train=DIR"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,7 +39,7 @@ warnings go to stderr, what is fine to stdout. Exit code 1: there are faults.`,
 		},
 	}
 	settings.register(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 100, "largest number of faults to show, 0: all")
+	cmd.Flags().IntVar(&limit, "limit", 100, "show at most this many faults; 0: all")
 	return cmd
 }
 
@@ -68,11 +68,11 @@ func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, 
 	return checked, faults.err()
 }
 
-// faults shows lines that differ, at most limit of them, and counts all. Splits
-// that share a folder share what is wrong with it.
+// faults shows each different line once, at most limit of them, and counts all:
+// splits that share a folder share what is wrong with it.
 type faults struct {
 	w     io.Writer
-	limit int // 0: none
+	limit int // 0: no limit
 	seen  map[string]bool
 }
 

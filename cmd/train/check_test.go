@@ -140,7 +140,7 @@ func floats(values ...float32) []byte {
 
 // Each way in which a data set can be strange or broken: what `check` says of it
 // and its exit code, 0 where it is no fault. Each training set that it finds
-// fault with is one that a training refuses, shown by `weights`, which reads it
+// fault with is one that training refuses, shown by `weights`, which reads it
 // in the same way.
 func TestCheckTable(t *testing.T) {
 	// The good set: 8x8 images a, b and c; each column pair of a mask is one of the
@@ -446,7 +446,7 @@ func TestCheckLimit(t *testing.T) {
 			t.Errorf("%v: %d lines, the last %q, want %d, %q", tc.flags, len(lines), lines[len(lines)-1], tc.lines, tc.last)
 		}
 	}
-	// What a training says of the same folder: fewer lines, the same number.
+	// What training says of the same folder: fewer lines, the same number.
 	if o := command(t, "--config", "c.yaml"); o.code != 1 || !strings.HasSuffix(o.stderr, "\ntrain: and 105 more\n") {
 		t.Errorf("exit code %d\n%s", o.code, o.stderr)
 	}

@@ -41,9 +41,9 @@ func (p *program) completion() *cobra.Command {
 	}
 }
 
-// complete says with what shells complete the arguments and flags of a command. A
-// flag tells by the name of its value in the help: FILE and DIR are what they say,
-// a|b is one of these words; what else there is to know goes by the name of the flag.
+// complete tells shells how to complete the arguments and flags of a command. What a
+// flag takes follows from the name of its value in the help: FILE and DIR are what they
+// say, a|b is one of these words. The other flags are known by their own names.
 func complete(cmd *cobra.Command) {
 	if cmd.ValidArgs == nil && cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -51,13 +51,13 @@ func complete(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if completion := flagCompletion(f); completion != nil {
 			if err := cmd.RegisterFlagCompletionFunc(f.Name, completion); err != nil {
-				panic(err) // each flag is met once
+				panic(err) // each flag is visited once
 			}
 		}
 	})
 }
 
-// flagCompletion is nil where any file may stand.
+// flagCompletion is nil where any file will do.
 func flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 	switch f.Name {
 	case "config":
@@ -97,7 +97,7 @@ func completeResume(cmd *cobra.Command, args []string, begun string) ([]string, 
 	return filesOf("safetensors")(cmd, args, begun)
 }
 
-// completeSetting completes KEY=VALUE: keys, and after the = the words that the key takes.
+// completeSetting completes KEY=VALUE: keys, and after the = the words that a key takes.
 func completeSetting(_ *cobra.Command, _ []string, begun string) (all []string, _ cobra.ShellCompDirective) {
 	key, _, hasValue := strings.Cut(begun, "=")
 	for _, k := range config.Keys() {

@@ -86,7 +86,7 @@ func TestEndurance(t *testing.T) {
 	if late.live > early.live+early.live/20 {
 		t.Errorf("the live heap grew by %d KiB, want at most 5 %%", late.live-early.live)
 	}
-	// The kernels' helpers, one a core but the first, end after a pause and begin again.
+	// The kernels' helpers, one per core but the first, end after a pause and begin again.
 	helpers := runtime.GOMAXPROCS(0) - 1
 	if late.goroutines > early.goroutines+helpers || early.files != late.files {
 		t.Errorf("after 500 steps %v, after 5,000 %v: want as many goroutines, but for %d helpers, and files", early, late, helpers)

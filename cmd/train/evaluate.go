@@ -29,8 +29,8 @@ func (p *program) evaluate() *cobra.Command {
 		Long: `Measure a checkpoint on a split: IoU, Dice, precision and recall of each class,
 from one confusion matrix over all images. Net, data and loss are those of the
 configuration in the checkpoint. Images are measured at data.size as in training;
-with --tile at their own size, from what predict --tile makes of them. --tile and
---tta give no loss.`,
+with --tile, at their own size, as predict --tile segments them. With --tile or
+--tta there is no loss.`,
 		Example: p.named("  PROGRAM evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,7 +46,7 @@ with --tile at their own size, from what predict --tile makes of them. --tile an
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
 	cmd.Flags().StringVar(&split, "split", "val", "what to measure on: `val|train|test`")
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy")
-	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` to write a picture a sample to: image, mask and prediction side by side")
+	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
 	how.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -128,7 +128,7 @@ func useFolder(cfg *data.Config, split, dir string) {
 	}
 }
 
-// writeJSON prints v indented.
+// writeJSON prints v as indented JSON.
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

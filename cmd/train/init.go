@@ -22,7 +22,7 @@ func (p *program) init() *cobra.Command {
 		Use:   "init --data DIR",
 		Short: "Write a commented configuration for a folder of images and masks",
 		Long: `Look through a folder of images and masks and write a commented configuration that
-fits it, to stdout or a file: where the splits are, the classes or colours that are
+fits it, to stdout or a file: where the splits are, the classes or colours found
 in the masks, an image size, a batch size. DIR has images/ and masks/ (or images.npy
 and masks.npy), or train/, val/ and test/ with them. Every file is read; a faulty one
 is named, and nothing is written. Class names come from DIR/classes.txt or labels.txt.`,
@@ -34,7 +34,7 @@ is named, and nothing is written. Class names come from DIR/classes.txt or label
 				return err
 			}
 			if schema && out == "" {
-				return usagef("--schema: want --out FILE too, beside which the schema is written")
+				return usagef("--schema: want --out FILE too: the schema is written beside it")
 			}
 			if _, err := os.Stat(out); err == nil && !force {
 				return usagef("--out %s: exists already, --force overwrites it", out)
@@ -47,7 +47,7 @@ is named, and nothing is written. Class names come from DIR/classes.txt or label
 	}
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` of images and masks")
 	cmd.Flags().StringVar(&out, "out", "", "configuration `FILE` to write, instead of stdout")
-	cmd.Flags().BoolVar(&force, "force", false, "overwrite the file")
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite the file if it exists")
 	cmd.Flags().BoolVar(&schema, "schema", false, "also write "+schemaFile+" beside the file, so that editors complete its keys")
 	return cmd
 }

@@ -140,7 +140,7 @@ func TestInitMistakes(t *testing.T) {
 		last []string // lines of stderr
 	}{
 		{"no folder given", 2, []string{"--out", "my.yaml"}, []string{"train: --data DIR is missing: DIR of images and masks"}},
-		{"schema without a file", 2, []string{"--data", "set", "--schema"}, []string{"train: --schema: want --out FILE too, beside which the schema is written"}},
+		{"schema without a file", 2, []string{"--data", "set", "--schema"}, []string{"train: --schema: want --out FILE too: the schema is written beside it"}},
 		{"faulty mask", 1, []string{"--data", "bad", "--out", "my.yaml"}, []string{"train: data: mask bad/masks/train-000002.png: is empty"}},
 		{"image cut off", 1, []string{"--data", "cut", "--out", "my.yaml"}, []string{"train: 1 fault in the data set"}},
 		{"other folder", 1, []string{"--data", "none", "--out", "my.yaml"}, []string{

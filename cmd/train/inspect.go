@@ -59,7 +59,7 @@ func (p *program) runInspect(c *checkpoint.Checkpoint) error {
 	return err
 }
 
-// moments are mean and standard deviation; NaN if there are no values.
+// moments are the mean and the standard deviation, NaN if there are no values.
 func moments(x []float32) (mean, deviation float64) {
 	for _, v := range x {
 		mean += float64(v)

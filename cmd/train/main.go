@@ -1,8 +1,8 @@
-// Command train trains a UNet for semantic segmentation and works with what it
-// has learnt; see its --help.
+// Command train trains a UNet for semantic segmentation, and measures, uses and
+// exports what it has learnt; see its --help.
 //
-// Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted (a
-// training saves a checkpoint first).
+// Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted
+// (training saves a checkpoint first).
 package main
 
 import (
@@ -39,8 +39,8 @@ func main() {
 		p.stderr, p.ink = p.terminal, os.Getenv("NO_COLOR") == ""
 	}
 	if os.Getenv("GOGC") == "" {
-		// Most memory is in few large arrays that live as long as the run and hold no
-		// pointers: looking for garbage often costs little, and saves a third of it.
+		// Most memory is in a few large arrays that live as long as the run and hold no
+		// pointers: collecting garbage often costs little, and saves a third of the memory.
 		debug.SetGCPercent(20)
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -80,7 +80,7 @@ type program struct {
 const (
 	exitFailed      = 1
 	exitUsage       = 2
-	exitInterrupted = 130 // as of a program that SIGINT ended
+	exitInterrupted = 130 // as shells report a program that SIGINT ended
 )
 
 // maxLines bounds the problems that are shown at once.
@@ -130,7 +130,7 @@ func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, 
 // named puts the name by which the program was started in place of PROGRAM.
 func (p *program) named(text string) string { return strings.ReplaceAll(text, "PROGRAM", p.name) }
 
-// noArguments refuses arguments that are no flags.
+// noArguments refuses arguments that are not flags.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

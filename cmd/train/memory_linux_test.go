@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The memory that a training announces is what the system counts in the end.
+// The memory that a run announces is what the system counts in the end.
 // The race detector has memory of its own.
 func TestAnnouncedMemory(t *testing.T) {
 	for _, tc := range []struct {

@@ -26,9 +26,9 @@ func (p *program) predict() *cobra.Command {
 		Use:   "predict --checkpoint FILE --input FILE|DIR --out DIR",
 		Short: "Segment images of any size",
 		Long: `Segment an image or all images of a folder. For each NAME, NAME.png in the out
-folder is an 8-bit paletted mask of class indices of the image's own size. The
+folder is an 8-bit paletted mask of class indices at the image's own size. The
 image is resized to data.size and its probabilities back; with --tile, and always
-for a net that was trained on patches, its resolution is kept.`,
+for a net that was trained on patches, the image keeps its resolution.`,
 		Example: p.named(`  PROGRAM predict --checkpoint best.safetensors --input photos --out masks --overlay
   PROGRAM predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta`),
 		Args: noArguments,
@@ -43,12 +43,12 @@ for a net that was trained on patches, its resolution is kept.`,
 	cmd.Flags().StringVar(&input, "input", "", "image `FILE` or folder of images")
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the masks")
 	cmd.Flags().BoolVar(&o.overlay, "overlay", false, "write NAME.overlay.png too: the mask over the image")
-	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write NAME.npy too: float32 (H, W, classes) at data.size, or at the image's with --tile")
+	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write NAME.npy too: float32 (H, W, classes) at data.size, or at the image's own size with --tile")
 	how.register(cmd)
 	return cmd
 }
 
-// inference is how a net is brought to an image.
+// inference is how a net is applied to an image.
 type inference struct{ tile, tta bool }
 
 func (i *inference) register(cmd *cobra.Command) {

@@ -203,7 +203,7 @@ func when(ctx context.Context, do map[string]func(), args ...string) outcome {
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
-// says tells whether a line begins with one text and contains another.
+// says reports whether a line begins with one text and contains another.
 func says(text, begin, contains string) bool {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, begin) && strings.Contains(line, contains) {
@@ -318,7 +318,7 @@ func TestStartRemovesTemporaryFiles(t *testing.T) {
 	}
 }
 
-// Ctrl-C and SIGTERM end a training with a checkpoint, from which it goes on.
+// Ctrl-C and SIGTERM end training with a checkpoint, from which it goes on.
 func TestSignalSavesAndTellsHowToResume(t *testing.T) {
 	inFolder(t)
 	long := tiny("--epochs", "150")
@@ -342,7 +342,7 @@ func TestSignalSavesAndTellsHowToResume(t *testing.T) {
 	}
 }
 
-// Ctrl-Z stops a training, which then goes on as if nothing had been: nobody else
+// Ctrl-Z stops a run, which then goes on as if nothing had happened: nobody else
 // may train in its folder, and the time in between counts nowhere.
 func TestStopsAndGoesOn(t *testing.T) {
 	inFolder(t)
@@ -361,7 +361,7 @@ func TestStopsAndGoesOn(t *testing.T) {
 	stop := time.Now()
 	written := read(t, "run/log.jsonl")
 	check(t, command(t, append(long, "--resume", "auto")...), 1, []string{
-		"train: another training is running in run: wait for it to end, or choose another folder with --out"})
+		"train: another run is training in run: wait for it to end, or choose another folder with --out"})
 	must(t, append(long, "--out", "straight")...)
 	if read(t, "run/log.jsonl") != written {
 		t.Error("it went on while it was stopped")
@@ -428,7 +428,7 @@ func TestTwoRunsInOneFolder(t *testing.T) {
 	p.awaitLine(t, "images for training")
 	p.await(func() bool { return len(names("run/checkpoints", "last.")) > 0 })
 	before := read(t, "run/config.yaml")
-	want := []string{"train: another training is running in run: wait for it to end, or choose another folder with --out"}
+	want := []string{"train: another run is training in run: wait for it to end, or choose another folder with --out"}
 	check(t, command(t, tiny()...), 1, want)
 	check(t, command(t, tiny("--resume", "auto")...), 1, want)
 	if read(t, "run/config.yaml") != before {
@@ -442,7 +442,7 @@ func TestTwoRunsInOneFolder(t *testing.T) {
 }
 
 // A run is a function of its configuration and data: not of the clock, nor of
-// the number of workers that read images, one a core that Go is given.
+// the number of workers that read images, one per core that Go is given.
 func TestSameSeedSameRun(t *testing.T) {
 	inFolder(t)
 	flags := tiny("--set", "data.augment={rotate: 20, scale: [0.8, 1.2], brightness: 0.2}", "--set", "model.dropout=0.3", "--set", "data.synthetic={train: 11, val: 5}")

@@ -17,9 +17,9 @@ func (p *program) report() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "report --out DIR",
-		Short: "Draw the pictures and the page of a run folder anew",
-		Long: `Draw curves.png, classes.png, confusion.png and report.html anew, from config.yaml,
-metrics.csv, log.jsonl and samples/ of a run folder. Training does the same after each epoch.`,
+		Short: "Redraw the pictures and the page of a run folder",
+		Long: `Redraw curves.png, classes.png, confusion.png and report.html from config.yaml, metrics.csv,
+log.jsonl and samples/ of a run folder. Training does the same after each epoch.`,
 		Example: p.named("  PROGRAM report --out runs/unet"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,7 +37,7 @@ func (p *program) runReport(out string) error {
 	path := filepath.Join(out, "config.yaml")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is no run folder: %w", out, err)
+		return fmt.Errorf("%s is not a run folder: %w", out, err)
 	}
 	if err != nil {
 		return err

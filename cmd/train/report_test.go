@@ -102,8 +102,8 @@ func TestReport(t *testing.T) {
 		want []string // lines of stderr
 	}{
 		{"no flag", 2, []string{"report"}, []string{"train: --out DIR is missing: run folder DIR"}},
-		{"no folder", 1, []string{"report", "--out", "nowhere"}, []string{"train: nowhere is no run folder: open nowhere/config.yaml: no such file or directory"}},
-		{"another folder", 1, []string{"report", "--out", "run/samples"}, []string{"train: run/samples is no run folder: open run/samples/config.yaml: no such file or directory"}},
+		{"no folder", 1, []string{"report", "--out", "nowhere"}, []string{"train: nowhere is not a run folder: open nowhere/config.yaml: no such file or directory"}},
+		{"another folder", 1, []string{"report", "--out", "run/samples"}, []string{"train: run/samples is not a run folder: open run/samples/config.yaml: no such file or directory"}},
 		{"another configuration", 1, []string{"report", "--out", "broken"}, []string{"train: broken/config.yaml:1: unknown key trian, did you mean train?"}},
 		{"no epoch yet", 1, []string{"report", "--out", "new"}, []string{"train: report: new/metrics.csv: no epoch is finished yet"}},
 	} {

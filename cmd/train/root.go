@@ -25,8 +25,8 @@ func (p *program) root() *cobra.Command {
 The configuration comes from the defaults, the file, environment variables
 (UNET_TRAIN_EPOCHS for train.epochs), --set and the other flags; later ones win.
 The run folder gets config.yaml, metrics.csv, log.jsonl, tensorboard/ (for
-tensorboard --logdir), checkpoints/, pictures and report.html. An interrupted
-training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
+tensorboard --logdir), checkpoints/, pictures and report.html. On Ctrl-C,
+training saves a checkpoint; --resume auto goes on from there.`,
 		Example: p.named(`  PROGRAM --config unet.yaml
   PROGRAM --config camvid --set data.train=DIR/train --set data.val=DIR/val --out runs/camvid
   PROGRAM --config unet.yaml --resume auto --epochs 20`),
@@ -55,11 +55,11 @@ training (Ctrl-C) saves a checkpoint and goes on with --resume auto.`,
 	}
 	settings.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&out, "out", "", "run folder `DIR`, overrides out")
-	flags.StringVar(&resume, "resume", "", "go on from a checkpoint `FILE`, or from the last one of the run folder with auto")
-	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides train.epochs")
-	flags.BoolVar(&version, "version", false, "print what version prints")
-	flags.BoolVar(&quiet, "quiet", false, "no progress, only warnings and results")
+	flags.StringVar(&out, "out", "", "run folder `DIR`, overrides the key out")
+	flags.StringVar(&resume, "resume", "", "go on from a checkpoint `FILE`; auto: from the last one in the run folder")
+	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides the key train.epochs")
+	flags.BoolVar(&version, "version", false, "the same as the version command")
+	flags.BoolVar(&quiet, "quiet", false, "print only warnings and results, no progress")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	cmd.AddCommand(p.init(), p.check(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
 		p.synth(), p.bench(), p.schema(), p.completion(), p.version())
@@ -78,7 +78,7 @@ type settings struct {
 
 func (s *settings) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.file, "config", "", "configuration `FILE`, as given or in configs/")
-	cmd.Flags().StringArrayVar(&s.set, "set", nil, "set a configuration key: `KEY=VALUE`, may be repeated")
+	cmd.Flags().StringArrayVar(&s.set, "set", nil, "set a configuration key: `KEY=VALUE`; may be repeated")
 }
 
 func (p *program) load(s settings) (config.Config, error) {

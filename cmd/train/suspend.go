@@ -9,7 +9,7 @@ import (
 )
 
 // clock stands still while the process is stopped by Ctrl-Z, so that speeds and
-// the time left are those of the time in which it worked.
+// the time left do not count the pause.
 type clock struct {
 	mu      sync.Mutex // held while the process is stopped
 	stopped time.Duration
@@ -23,7 +23,8 @@ func (c *clock) now() time.Time {
 }
 
 // watch takes over from the system what Ctrl-Z (SIGTSTP) does, which is to stop
-// the process until SIGCONT, and measures how long that is. It stops within away.
+// the process until SIGCONT, and measures how long that is. The stop happens within
+// a call of away.
 func (c *clock) watch(away func(stop func())) {
 	if signal.Ignored(syscall.SIGTSTP) { // by a shell without job control
 		return
@@ -46,7 +47,7 @@ func (c *clock) suspend() {
 	defer signal.Stop(goOn)
 	start := time.Now()
 	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
-		return // cannot be: a process may stop itself
+		return // cannot happen: a process may stop itself
 	}
 	<-goOn // SIGSTOP takes effect a moment after Kill has returned
 	c.stopped += time.Since(start)

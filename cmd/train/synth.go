@@ -32,7 +32,7 @@ func (p *program) synth() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&out, "out", "", "`DIR` to write to, without files in it")
+	cmd.Flags().StringVar(&out, "out", "", "`DIR` to write to, new or without files")
 	cmd.Flags().IntVar(&count, "count", 64, "number of images")
 	cmd.Flags().Uint64Var(&seed, "seed", 42, "seed of the images")
 	return cmd

@@ -40,12 +40,12 @@ func pyTorch(t *testing.T, interpreter, path string, args ...string) {
 	}
 }
 
-// keep are the flags of a training that leaves the net as it was.
+// keep are the flags of a run that leaves the net as it was.
 func keep(flags ...string) []string {
 	return tiny(append(flags, "--epochs", "1", "--set", "model.freeze=[encoder, up, decoder]", "--set", "optimizer.lr=1e-30", "--set", "optimizer.weight_decay=0")...)
 }
 
-// Weights go from PyTorch through a training and an export back to PyTorch, and
+// Weights go from PyTorch through training and an export back to PyTorch, and
 // no bit of them changes.
 func TestPyTorchThereAndBack(t *testing.T) {
 	interpreter, exchange := python(t, "torch"), script(t, "..", "..", "internal", "train", "testdata", "exchange.py")
@@ -100,7 +100,7 @@ func TestTransferLearning(t *testing.T) {
 	o := command(t, append(second, "--out", "straight")...)
 	want := `starting from the weights of lent.safetensors
 its head is for 7 classes, the net has 4: the head starts from random weights
-not used of it: aux.weight
+unused tensors: aux.weight
 data        6 images for training, 3 for validation, 16x16 pixels
 epochs      2 of 2 steps each
 parameters  162, and 330 frozen
@@ -136,7 +136,7 @@ parameters  162, and 330 frozen
 	})
 	t.Run("another file", func(t *testing.T) {
 		o := command(t, tiny("--resume", "auto", "--epochs", "3", "--set", "model.freeze=[encoder]", "--set", "model.init=other")...)
-		if o.code != 0 || !strings.Contains(o.stderr, "model.init = other is not read: the training goes on from run/checkpoints/last.safetensors\n") {
+		if o.code != 0 || !strings.Contains(o.stderr, "model.init = other is not read: the run goes on from run/checkpoints/last.safetensors\n") {
 			t.Errorf("exit code %d\n%s", o.code, o.stderr)
 		}
 	})
@@ -173,7 +173,7 @@ func TestInitErrors(t *testing.T) {
 		want   []string
 	}{
 		{"missing", func(c *checkpoint.Checkpoint) { at(c, "up.0.bias").Name = "module.up.0.bias" }, []string{
-			"train: model.init = init.safetensors: not used of it: module.up.0.bias",
+			"train: model.init = init.safetensors: unused tensors: module.up.0.bias",
 			"train: model.init = init.safetensors: model: tensor up.0.bias is missing"}},
 		{"other shape", func(c *checkpoint.Checkpoint) { at(c, "encoder.0.conv1.weight").Shape = []int{2, 27} }, []string{
 			"train: model.init = init.safetensors: model: tensor encoder.0.conv1.weight has shape [2 27], want [2 3 3 3]"}},
@@ -193,7 +193,7 @@ func TestInitErrors(t *testing.T) {
 		header := `{"head.bias":{"dtype":"I8","shape":[4],"data_offsets":[0,4]}}`
 		write(t, "init.safetensors", string([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0})+header+"abcd")
 		o := command(t, tiny("--quiet", "--set", "model.init=init.safetensors")...)
-		if o.code != 1 || !strings.HasPrefix(o.stderr, "train: model.init = init.safetensors: not used of it: head.bias (I8)\n") {
+		if o.code != 1 || !strings.HasPrefix(o.stderr, "train: model.init = init.safetensors: unused tensors: head.bias (I8)\n") {
 			t.Errorf("exit code %d\n%s", o.code, o.stderr)
 		}
 	})

@@ -14,7 +14,7 @@ func (p *program) version() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Print what the program was built from, and the instruction set it chooses here",
+		Short:   "Print what the program was built from, and the instruction set it uses on this machine",
 		Example: p.named("  PROGRAM version --json"),
 		Args:    noArguments,
 		RunE:    func(*cobra.Command, []string) error { return p.runVersion(asJSON) },

@@ -188,7 +188,7 @@ type dataRange struct {
 }
 
 // headerParser reads JSON token by token: encoding/json's own decoding would
-// take doubled keys and unknown ones.
+// accept duplicate keys and unknown ones.
 type headerParser struct{ *json.Decoder }
 
 func (p headerParser) tensor(types dtypes) (dataRange, error) {

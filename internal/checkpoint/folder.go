@@ -44,8 +44,8 @@ func Write(path string, c *Checkpoint) error {
 	return nil
 }
 
-// Save writes c as the checkpoint of a step, if best as the best one, and as the
-// last one. When all of these are durable and the new file has been read
+// Save writes c as the checkpoint of a step, as the last one and, if best, as the
+// best one. When all of these are durable and the new file has been read
 // back, it removes the older step files beyond Keep. Steps above this one (of
 // a run that was resumed from further back) are left alone.
 func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
@@ -79,7 +79,7 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	return f.prune(step)
 }
 
-// create makes the folder, and its name in the parent durable.
+// create makes the folder if there is none, and syncs its parent.
 func (f Folder) create() error {
 	if _, err := os.Stat(f.Dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -90,8 +90,8 @@ func (f Folder) create() error {
 	return durable.SyncFolder(filepath.Dir(f.Dir))
 }
 
-// RemoveStale removes what a process that was killed in Save left behind. A
-// folder that does not exist has nothing of the kind.
+// RemoveStale removes what a process that was killed in Save left behind. It is no
+// error if the folder does not exist.
 func (f Folder) RemoveStale() error {
 	entries, err := os.ReadDir(f.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -89,7 +89,7 @@ func (c *Checkpoint) Config() []byte { return []byte(c.Meta["config"]) }
 func (c *Checkpoint) DataFingerprint() string { return c.Meta["data_fingerprint"] }
 
 // ClassWeights are those of the run's loss, one per class. Anything but a list of
-// so many numbers is an error.
+// that many numbers is an error.
 func (c *Checkpoint) ClassWeights(classes int) ([]float64, error) {
 	var weights []float64
 	if err := json.Unmarshal([]byte(c.Meta["class_weights"]), &weights); err != nil || len(weights) != classes {
@@ -98,8 +98,8 @@ func (c *Checkpoint) ClassWeights(classes int) ([]float64, error) {
 	return weights, nil
 }
 
-// Position is where the run stood. The error lists every number that is missing or
-// is none.
+// Position is where the run stood. The error lists every value that is missing or
+// is not a number.
 func (c *Checkpoint) Position() (Position, error) {
 	if f := c.Meta["format"]; f != Format {
 		return Position{}, fmt.Errorf("checkpoint has format %q, want %q", f, Format)
@@ -130,11 +130,11 @@ func (c *Checkpoint) Position() (Position, error) {
 	return p, errors.Join(errs...)
 }
 
-// IsOptimizerState reports whether the tensor is no part of the net.
+// IsOptimizerState reports whether the tensor belongs to the optimizer, not to the net.
 func (t Tensor) IsOptimizerState() bool { return strings.HasPrefix(t.Name, OptimizerPrefix) }
 
-// HasOptimizerState reports whether a run could go on from the checkpoint: exported
-// ones have the net alone. SGD without momentum has no state to save.
+// HasOptimizerState reports whether the checkpoint holds the optimizer's state.
+// Exported ones do not; nor does any of SGD without momentum, which has none.
 func (c *Checkpoint) HasOptimizerState() bool {
 	return slices.ContainsFunc(c.Tensors, Tensor.IsOptimizerState)
 }

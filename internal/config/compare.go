@@ -10,7 +10,7 @@ import (
 )
 
 // fixed are the keys that a resumed run must keep: the shapes and the meaning
-// of the parameters, and what the optimizer's state is of.
+// of the parameters, and what the optimizer's state belongs to.
 var fixed = []string{
 	"data.classes", "model.base_channels", "model.depth", "model.norm", "model.up", "model.freeze", "optimizer.name",
 }
@@ -24,7 +24,7 @@ type Difference struct {
 func (d Difference) String() string { return fmt.Sprintf("%s %s -> %s", d.Key, d.Old, d.New) }
 
 // Compare lists what differs between the configuration of a checkpoint and the
-// one it shall be resumed with: refused, where the checkpoint would not fit, and
+// one it is to be resumed with: refused, where the checkpoint would not fit, and
 // changed, where it may. Both are sorted by key.
 func Compare(old, resumed Config) (refused, changed []Difference) {
 	s := newSchema()

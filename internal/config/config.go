@@ -6,7 +6,7 @@
 // The Config is made of the Config types that the packages own, and of the sections
 // that belong to none; their yaml tags are the keys. A value from the environment (UNET_DATA_VAL_FRACTION=0.2
 // for data.val_fraction) or from --set is written as in the file, in YAML. An
-// unknown or doubled key, a wrong type and a value out of range are errors that
+// unknown or duplicate key, a wrong type and a value out of range are errors that
 // name the key, where it was given, and the value; all of them are reported at once.
 package config
 
@@ -210,7 +210,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if len(doc) > maxFile {
-		return nil, fmt.Errorf("config %s: more than %d bytes, which is no configuration file", path, maxFile)
+		return nil, fmt.Errorf("config %s: more than %d bytes, too large for a configuration file", path, maxFile)
 	}
 	return doc, nil
 }

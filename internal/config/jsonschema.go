@@ -37,8 +37,8 @@ func Keys() []Key {
 }
 
 // JSONSchema describes configuration files for editors, which complete and check
-// keys by it: types, words, ranges, defaults and meanings. It is of draft 7, the
-// one that they all know. Names and types come from the Config types, words and
+// keys by it: types, words, ranges, defaults and meanings. It is draft 7, which
+// all of them know. Names and types come from the Config types, words and
 // ranges from their enum and range tags, meanings from configs/unet.yaml.
 func JSONSchema() []byte {
 	s, about := newSchema(), descriptions()

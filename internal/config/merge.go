@@ -123,7 +123,7 @@ func parse(text []byte) (*yaml.Node, error) {
 }
 
 // read takes the values of the key or section from n and hands them to put. It
-// reports every unknown key, doubled key and wrong type.
+// reports every unknown key, duplicate key and wrong type.
 func (m *merge) read(key string, n *yaml.Node, at func(*yaml.Node) string, put func(key string, value any)) error {
 	if m.schema[key].leaf {
 		value, err := m.schema.value(key, n)

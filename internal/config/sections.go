@@ -11,7 +11,7 @@ type Train struct {
 	Epochs int `yaml:"epochs" range:"[1,)"`
 	// BatchSize is the number of images per step, >= 1; the last batch of an epoch may be smaller.
 	BatchSize int `yaml:"batch_size" range:"[1,)"`
-	// EarlyStop ends the run after so many epochs without a better validation mIoU; 0 turns it off.
+	// EarlyStop ends the run after this many epochs without a better validation mIoU; 0 turns it off.
 	EarlyStop int `yaml:"early_stop" range:"[0,)"`
 }
 

@@ -72,8 +72,7 @@ func (c *Confusion) Pixels(class int) int64 {
 	return n
 }
 
-// PredictedPixels is the number of labelled pixels that were predicted to be
-// of a class.
+// PredictedPixels is the number of labelled pixels that were predicted as a class.
 func (c *Confusion) PredictedPixels(class int) int64 {
 	var n int64
 	for t := range c.classes {

@@ -20,8 +20,8 @@ func (g *Graph) Conv(name string, x []*G.Node, w, bias *G.Node) *G.Node {
 	return g.conv(name, x, w, bias, nil)
 }
 
-// conv gives the moments of its results, of a convolution without bias, unless
-// they are nil.
+// conv is Conv, and fills in the moments of its results if they are not nil; bias
+// must be nil then.
 func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.Moments) *G.Node {
 	s, channels := g.convShape(name, x, w)
 	if g.err != nil {

@@ -57,7 +57,7 @@ func (g *Graph) Apply(f Func, inputs ...*G.Node) *G.Node {
 	return n
 }
 
-// view adds a node which is the values of another one from a place on.
+// view adds a node whose values are those of another from an index on.
 func (g *Graph) view(name string, of *G.Node, from int, shape []int) *G.Node {
 	n := g.Apply(Func{Name: name, Kind: "view", Shape: shape, Run: func([]float32, [][]float32) {}}, of)
 	if n != nil {
@@ -66,7 +66,7 @@ func (g *Graph) view(name string, of *G.Node, from int, shape []int) *G.Node {
 	return n
 }
 
-// viewed is whose memory a node looks at, from which place on.
+// viewed is the node whose memory a view shares, and the index at which it begins.
 type viewed struct {
 	node *G.Node
 	from int
@@ -119,8 +119,8 @@ func (f *function) setMemory(out []float32) {
 	}
 }
 
-// Do runs the op. A panic would end the process, for it happens in a goroutine
-// of the tape machine, so it becomes the error.
+// Do runs the op. A panic becomes the error, because in a goroutine of the tape
+// machine it would end the process.
 func (f *function) Do(inputs ...G.Value) (v G.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // Graph is an expression graph under construction. Its methods add nodes; the
-// first error sticks, makes all later calls return nil and is told by Err, so
+// first error sticks, makes all later calls return nil and is returned by Err, so
 // that a net can be written down without a check at every line.
 type Graph struct {
 	*G.ExprGraph
@@ -112,7 +112,7 @@ func (g *Graph) claim(name string) bool {
 		return false
 	}
 	if g.names[name] {
-		g.Fail(fmt.Errorf("op: the graph has two nodes of the name %q", name))
+		g.Fail(fmt.Errorf("op: the graph has two nodes named %q", name))
 		return false
 	}
 	g.names[name] = true
@@ -132,7 +132,7 @@ func (g *Graph) shape4(name string, x *G.Node) (n, h, w, c int) {
 	return s[0], s[1], s[2], s[3]
 }
 
-// checkVector makes it the graph's error when v has another shape than (channels).
+// checkVector fails the graph unless v has the shape (channels).
 func (g *Graph) checkVector(name, what string, v *G.Node, channels int) {
 	if g.err != nil {
 		return

@@ -23,13 +23,13 @@ func TestGraphErrors(t *testing.T) {
 		build func(g *op.Graph)
 		want  string // part of the error
 	}{
-		{"two inputs of one name", func(g *op.Graph) { input(g, "x", 1); input(g, "x", 2) }, `two nodes of the name "x"`},
+		{"two inputs of one name", func(g *op.Graph) { input(g, "x", 1); input(g, "x", 2) }, `two nodes named "x"`},
 		{"two ops of one name", func(g *op.Graph) {
 			x := input(g, "x", 1, 2, 2, 1)
 			g.ReLU("relu", g.ReLU("relu", x))
-		}, `two nodes of the name "relu"`},
-		{"an op named as an input", func(g *op.Graph) { g.ReLU("x", input(g, "x", 1, 2, 2, 1)) }, `two nodes of the name "x"`},
-		{"a constant named as an input", func(g *op.Graph) { input(g, "x", 1); g.Constant("x", []float32{1}) }, `two nodes of the name "x"`},
+		}, `two nodes named "relu"`},
+		{"an op named as an input", func(g *op.Graph) { g.ReLU("x", input(g, "x", 1, 2, 2, 1)) }, `two nodes named "x"`},
+		{"a constant named as an input", func(g *op.Graph) { input(g, "x", 1); g.Constant("x", []float32{1}) }, `two nodes named "x"`},
 		{"too few values", func(g *op.Graph) { g.Input("x", make([]float32, 3), 2, 2) }, "input x: 3 values for shape (2, 2)"},
 		{"conv: image of 3 axes", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 2, 2, 1)}, input(g, "w", 3, 3, 1, 1), nil) }, "op: c: input has shape (2, 2, 1), want (N, H, W, C)"},
 		{"conv: 5x5", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 5, 5, 1, 1), nil) }, "want (K, K, 1, O) with K 1 or 3"},

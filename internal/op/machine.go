@@ -52,7 +52,7 @@ func (g *Graph) Compile(keep ...*G.Node) (m *Machine, err error) {
 	return &Machine{vm: G.NewTapeMachine(g.ExprGraph)}, nil
 }
 
-// Run computes all nodes once. Not for use by two goroutines at once.
+// Run computes all nodes once. It is not safe for concurrent use.
 func (m *Machine) Run() error {
 	defer m.vm.Reset()
 	if err := m.vm.RunAll(); err != nil {
@@ -73,9 +73,9 @@ func (g *Graph) checkDistinct() error {
 	return nil
 }
 
-// planMemory gives each op a block for its output, in the order in which the
-// tape machine will run them, and takes it back after its last reader; or the
-// memory of an input that it may overwrite and nobody reads later.
+// planMemory gives the output of each op, in the order in which the tape machine
+// will run them, the memory of an input that the op may overwrite and nobody reads
+// later, or else a block, which it takes back after the last reader.
 func (g *Graph) planMemory(keep []*G.Node) error {
 	order, err := G.Sort(g.ExprGraph)
 	if err != nil {

@@ -286,7 +286,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 	}
 	small, smallGrown := perStep(image{1, 8, 8, 4})
 	large, largeGrown := perStep(image{2, 48, 64, 4}) // 96 times the pixels; one activation is 98 kB
-	t.Logf("bytes a step: %d small, %d large; heap grown by %d, %d", small, large, smallGrown, largeGrown)
+	t.Logf("bytes per step: %d small, %d large; heap grown by %d, %d", small, large, smallGrown, largeGrown)
 	// The tape machine takes about 1 kB an op.
 	if large > 128<<10 || large > small+16<<10 {
 		t.Errorf("a step allocates %d bytes for large tensors and %d for small ones, want as many, and less than 128 KiB", large, small)

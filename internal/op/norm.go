@@ -13,7 +13,7 @@ import (
 type BatchStatistics struct {
 	Mean     []float32 // (C)
 	Variance []float32 // (C), biased
-	Rows     int       // values a channel: N*H*W
+	Rows     int       // values per channel: N*H*W
 }
 
 // ConvBatchNorm is a convolution (see Conv) without bias and, on its results, a
@@ -111,7 +111,7 @@ func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, var
 	}, inputs...)
 }
 
-// factor is what batch norm multiplies a channel with.
+// factor is what batch norm multiplies a channel by.
 func factor(gamma, variance float32, epsilon float64) float64 {
 	return float64(gamma) / math.Sqrt(float64(variance)+epsilon)
 }

@@ -20,7 +20,7 @@ import (
 type Net struct {
 	H, W    int
 	Classes int  // C
-	Batch   int  // most images that run at once
+	Batch   int  // largest number of images per run
 	Tiled   bool // Segment keeps the resolution of images
 	// Run computes the probabilities (n,H,W,C) of images (n,H,W,3), n <= Batch.
 	// They are valid until the next call.

@@ -15,10 +15,10 @@ func (n Net) Shape(m imagefile.Image) []int {
 	return []int{n.H, n.W, n.Classes}
 }
 
-// Segment is the class of each pixel (m.H,m.W) of an image: the greatest of its
-// probabilities, which are brought to the image's own size before. rows, which may
-// be nil, is given the probabilities themselves, in the size of Shape, from top to
-// bottom; they are valid within the call.
+// Segment is the most probable class of each pixel (m.H,m.W) of an image, whose
+// probabilities are brought to the image's own size first. rows, which may be nil, is
+// given the probabilities themselves, in the size of Shape, from top to bottom; they
+// are valid within the call.
 func (n Net) Segment(ctx context.Context, m imagefile.Image, rows func(probabilities []float32) error) ([]uint8, error) {
 	if rows == nil {
 		rows = func([]float32) error { return nil }

@@ -111,7 +111,7 @@ func TestConsoleOnTerminal(t *testing.T) {
 	}
 	frames := regexp.MustCompile("\r\x1b\\[K(epoch [^\r\n]*▏[^\r\n]*)").FindAllStringSubmatch(p.out.String(), -1)
 	if len(frames) < 20 {
-		t.Fatalf("%d pictures of the bar, want one a step at least", len(frames))
+		t.Fatalf("%d pictures of the bar, want at least one per step", len(frames))
 	}
 	for _, tc := range []struct {
 		step int

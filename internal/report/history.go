@@ -55,7 +55,7 @@ type start struct {
 	ClassWeights []float64 `json:"class_weights"`
 }
 
-// evaluation is what the log, and it alone, says of an epoch.
+// evaluation is what only the log says of an epoch.
 type evaluation struct {
 	Epoch     int                  `json:"epoch"`
 	Classes   []metric.ClassReport `json:"classes"`
@@ -63,8 +63,8 @@ type evaluation struct {
 	Samples   []string             `json:"samples"`   // names
 }
 
-// readHistory reads metrics.csv and log.jsonl of a run folder. What the log
-// lacks, or all of it, is left out: the table alone is enough for the curves.
+// readHistory reads metrics.csv and log.jsonl of a run folder. What the log lacks
+// is left out, and there may be no log: the table alone is enough for the curves.
 func readHistory(dir string, classes []string) (*history, error) {
 	table := &Table{Path: filepath.Join(dir, "metrics.csv"), Classes: classes}
 	cells, err := table.read()

@@ -257,7 +257,7 @@ func (p *Pages) readSheet(s sheet, epoch, samples int) (draws, error) {
 	}
 	most := s.cell(samples-1, sheetColumns-1).Max
 	if size.Width < most.X || size.Height < most.Y || size.Width > 1<<13 || size.Height > 1<<14 {
-		return nil, fmt.Errorf("report: %s is %dx%d, which is no picture of %d samples of %dx%d; remove it", path, size.Width, size.Height, samples, p.Size[1], p.Size[0])
+		return nil, fmt.Errorf("report: %s is %dx%d, which is not a picture of %d samples of %dx%d; remove it", path, size.Width, size.Height, samples, p.Size[1], p.Size[0])
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("report: %w", err)

@@ -56,7 +56,7 @@ func (p *Pages) Record(e event.Event) error {
 // metrics.csv, log.jsonl and samples/ of the run folder. What these do not have
 // is left out.
 func (p *Pages) Write() (err error) {
-	// A plot of strange values must not end a training.
+	// A plot of strange values must not end a run.
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("report: %s: drawing: %v", p.Dir, r)

@@ -266,7 +266,7 @@ func TestPagesOfOtherFolders(t *testing.T) {
 				t.Fatal(err)
 			}
 			writes("samples/epoch-002.png", b.String())(t, dir)
-		}, "report: DIR/samples/epoch-002.png is 8x8, which is no picture of 2 samples of 8x4; remove it", nil},
+		}, "report: DIR/samples/epoch-002.png is 8x8, which is not a picture of 2 samples of 8x4; remove it", nil},
 		{"samples that are no picture", writes("samples/epoch-002.png", "a longer text"), "report: DIR/samples/epoch-002.png: png: invalid format: not a PNG file", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -22,8 +22,8 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// ink is the colour of text and axes. The page draws what has it in its own ink,
-// dark or light; no class should have just this one.
+// ink is the colour of text and axes. The page replaces it by its own ink, dark or
+// light, so no class should have exactly this colour.
 var (
 	ink  = color.NRGBA{0x22, 0x23, 0x24, 0xff}
 	grid = color.NRGBA{0x22, 0x23, 0x24, 0x28}

@@ -30,7 +30,7 @@ type pace struct {
 	seen  int       // parts since
 }
 
-// see tells that parts 1..done are done. The first call of a pass only starts
+// see notes that parts 1..done are done. The first call of a pass only starts
 // the clock: what came before may have been anything.
 func (p *pace) see(now time.Time, done int) {
 	if p.begun.IsZero() {

@@ -98,7 +98,7 @@ func entries(t *testing.T, dir string) []string {
 	return paths
 }
 
-// describe lists the values of an event file, one a line.
+// describe lists the values of an event file, one per line.
 func describe(t *testing.T, path string) string {
 	t.Helper()
 	rest, err := os.ReadFile(path)

@@ -14,7 +14,7 @@ import (
 // predicted mask (H,W); they are valid within the call. An error ends the evaluation.
 type Show func(name string, s data.Sample, predicted []uint8) error
 
-// Evaluate measures the net, and its loss, on a split in batches at data.size, as a
+// Evaluate measures the net, and its loss, on a split in batches at data.size, as
 // training does.
 func (s *Saved) Evaluate(ctx context.Context, set *data.Split, progress func(done, total int), show Show) (*metric.Confusion, float64, error) {
 	engine, params, err := s.Net()

@@ -31,7 +31,7 @@ func OpenFolder(dir string) (*Folder, error) {
 	case err != nil:
 		return nil, fmt.Errorf("out: lock: %w", err)
 	case !locked:
-		return nil, fmt.Errorf("another training is running in %s: wait for it to end, or choose another folder with --out", dir)
+		return nil, fmt.Errorf("another run is training in %s: wait for it to end, or choose another folder with --out", dir)
 	}
 	if err := f.removeStale(); err != nil {
 		f.Close()
@@ -41,7 +41,7 @@ func OpenFolder(dir string) (*Folder, error) {
 }
 
 // Close lets other processes train in the folder. Its lock file stays: removing
-// it would take the lock from one who has just opened it.
+// it would take the lock from a process that has just opened it.
 func (f *Folder) Close() error { return f.lock.Unlock() }
 
 // staleName is a temporary file of package durable.

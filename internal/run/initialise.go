@@ -14,7 +14,7 @@ import (
 )
 
 // initialise gives the net its first weights from a file of this program or
-// another, and notes what of either was left out.
+// another, and notes which tensors of the file, or of the net, were left out.
 func initialise(params *model.Parameters, path string, console *report.Console) error {
 	c, skipped, err := checkpoint.ReadForeign(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 	if err := errors.Join(c.Finite(), err); err != nil {
 		var errs []error
 		if len(unused) > 0 {
-			errs = append(errs, fmt.Errorf("model.init = %s: not used of it: %s", path, some(unused)))
+			errs = append(errs, fmt.Errorf("model.init = %s: unused tensors: %s", path, some(unused)))
 		}
 		for _, problem := range config.Problems(err) {
 			errs = append(errs, fmt.Errorf("model.init = %s: %w", path, problem))
@@ -50,7 +50,7 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 		console.Note("its head is for %d classes, the net has %d: the head starts from random weights", classes, params.Classes)
 	}
 	if len(unused) > 0 {
-		console.Note("not used of it: %s", some(unused))
+		console.Note("unused tensors: %s", some(unused))
 	}
 	return nil
 }

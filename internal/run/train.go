@@ -22,7 +22,7 @@ type Training struct {
 	// the run folder, or "" to start anew, which is refused in a folder that holds
 	// a run already.
 	Resume string
-	// Console is told of progress, and of what differs from what may be expected.
+	// Console shows progress, and whatever may surprise.
 	Console *report.Console
 	// Program is the name by which the program was started.
 	Program string
@@ -32,7 +32,7 @@ type Training struct {
 
 // Train runs it to its end, in the run folder of its configuration. At the end of
 // ctx the run is saved, and the error is train.ErrInterrupted. The result has no
-// Confusion if the run was at its end before.
+// Confusion if the run had already reached its end.
 func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	cfg, console := t.Config, t.Console
 	engine, err := NewEngine(cfg)
@@ -134,7 +134,7 @@ func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) 
 func (t Training) resume(saved *Saved, trainSet *data.Split) (config.Config, error) {
 	cfg, old, console := t.Config, saved.Config, t.Console
 	if given := cfg.Model.Init; given != "" && given != old.Model.Init {
-		console.Note("model.init = %s is not read: the training goes on from %s", given, saved.Path)
+		console.Note("model.init = %s is not read: the run goes on from %s", given, saved.Path)
 	}
 	cfg.Model.Init = old.Model.Init // where the weights came from
 	refused, changed := config.Compare(old, cfg)
@@ -156,7 +156,7 @@ func (t Training) resume(saved *Saved, trainSet *data.Split) (config.Config, err
 		return cfg, Usage(fmt.Errorf("%s was exported without the optimizer's state: resume from a checkpoint of the run folder, or start anew with model.init=%s", saved.Path, saved.Path))
 	}
 	if saved.DataFingerprint() != trainSet.Fingerprint() {
-		console.Warn("the training set is not the one of %s", saved.Path)
+		console.Warn("the training set is not the one that %s was trained on", saved.Path)
 	}
 	return cfg, nil
 }

@@ -94,14 +94,14 @@ func (c Config) KeepsAverages() bool {
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // Param is a trainable parameter: Step reads Grad and changes Value in place.
-// Both have the same length and stay the same memory for the solver's life.
+// Both have the same length and keep the same memory for the solver's life.
 type Param struct {
 	Name        string
 	Value, Grad []float32
 }
 
-// Solver holds the parameters and the state of the rule. It is not for use by
-// two goroutines at once.
+// Solver holds the parameters and the state of the rule. It is not safe for
+// concurrent use.
 type Solver struct {
 	cfg      Config
 	rule     rule
@@ -171,13 +171,13 @@ func (s *Solver) average(a int, p piece) []float32 {
 
 // Step clips the gradients by their global norm (if clip_norm is set) and
 // updates every parameter with learning rate lr, which is Config.LR times the
-// schedule's factor. It returns the norm before clipping. Grad is left as it
-// is: it is scaled on the way.
+// schedule's factor. It returns the norm before clipping. Grad does not change:
+// it is scaled as it is read.
 //
 // A gradient that is NaN or infinite is an error that names the first
 // parameter with one, and the norm is NaN or infinite. With clip_norm nothing has
-// changed then. Without it the norm is summed on the way, while the gradients are
-// in the caches: values and state are finite, but of no further use.
+// changed then. Without it the norm is summed during the update, while the gradients
+// are in the caches: values and state are finite, but of no further use.
 func (s *Solver) Step(lr float64) (norm float64, err error) {
 	if !(lr >= 0) || !finite(lr) {
 		return 0, fmt.Errorf("solver: learning rate = %v, want a number >= 0", lr)

@@ -38,7 +38,7 @@ type Inferred struct {
 // Masks hold class indices if they are grey or paletted and at least half of
 // the indices up to the largest occur; 255 is void then. Else each colour is a
 // class, in the order of red, green and blue. Names are those of classes.txt or
-// labels.txt, one a line, in DIR for masks of indices, else class_0, class_1, ...
+// labels.txt, one per line, in DIR for masks of indices, else class_0, class_1, ...
 func Infer(ctx context.Context, dir string, workers int, progress func(done, total int)) (Inferred, error) {
 	r := Inferred{Config: data.DefaultConfig(), Sizes: map[[2]int]int{}}
 	if err := r.findSplits(dir); err != nil {

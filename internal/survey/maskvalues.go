@@ -13,7 +13,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
-// maskValue is a value in masks of which it is not known what it means.
+// maskValue is a value in masks whose meaning is not known yet.
 type maskValue struct {
 	stored   int      // grey value or palette index; -1 in true colour
 	paletted bool     // its image has a palette

@@ -17,7 +17,7 @@ func (r *run) compile() error {
 	return err
 }
 
-// memory is about what a long run takes, in bytes, after compile: within 10 %
+// memory estimates what a long run takes, in bytes, after compile: within 10 %
 // of what Linux counted in ten trials of 80 MiB to 2 GiB. It adds up the large
 // arrays that are alive while a checkpoint is written; Go lets the heap grow by
 // GOGC percent of that before it frees what is not.

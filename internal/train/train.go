@@ -28,7 +28,7 @@ type Setup struct {
 	Seed       uint64
 	Epochs     int // passes over the training set, >= 1
 	BatchSize  int // images per step, >= 1; the last batch of an epoch may be smaller
-	EarlyStop  int // epochs without a better validation that end the run; 0: none do
+	EarlyStop  int // epochs without a better validation that end the run; 0: never
 	Optimizer  solver.Config
 	Schedule   solver.ScheduleConfig
 	Checkpoint checkpoint.Config

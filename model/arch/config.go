@@ -20,7 +20,7 @@ type Config struct {
 	// Dropout is the probability of dropping a value of the bottleneck's output, [0, 1); 0 turns it off.
 	Dropout float64 `yaml:"dropout" range:"[0,1)"`
 	// Init is a safetensors file with PyTorch's names whose weights and running
-	// statistics a new training starts from; empty: they are drawn. The head is
+	// statistics a new run starts from; empty: they are drawn. The head is
 	// drawn where the file's has another number of classes.
 	Init string `yaml:"init"`
 	// Freeze lists parts that are not trained, such as encoder, encoder.0 or head:
@@ -92,7 +92,7 @@ func (c Config) validateFreeze() error {
 	return nil
 }
 
-// CheckSize reports whether images of h x w pixels pass through the poolings
+// CheckSize returns an error unless images of h x w pixels pass through the poolings
 // of the net without a remainder. The configuration must be valid.
 func (c Config) CheckSize(h, w int) error {
 	n := c.describe(1, 1).Multiple()

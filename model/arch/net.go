@@ -42,7 +42,7 @@ type Layer struct {
 	Inputs []string
 	// In and Out are the numbers of channels of all inputs together and of the result.
 	In, Out int
-	// Scale is how many times the image is as high, and as wide, as the result.
+	// Scale is how many times higher, and wider, the image is than the result.
 	Scale int
 	// Kernel and Stride are in pixels, in both directions. Stride is how far an
 	// input pixel is from the next in the result (UpConv, Upsample) or the other way
@@ -64,8 +64,8 @@ type Kind string
 const (
 	// Conv is a convolution, padded with zeros so that it keeps the size.
 	Conv Kind = "conv"
-	// UpConv is a transposed convolution whose stride is its kernel: no two of the
-	// pixels that it makes of one overlap.
+	// UpConv is a transposed convolution whose stride is its kernel: what it makes of
+	// one pixel and of another does not overlap.
 	UpConv Kind = "upconv"
 	// MaxPool takes the largest of Kernel x Kernel pixels.
 	MaxPool Kind = "maxpool"
@@ -118,7 +118,7 @@ func (c Config) describe(channels, classes int) Net {
 // Head is the layer that makes the logits.
 func (n Net) Head() Layer { return n.Layers[len(n.Layers)-1] }
 
-// Multiple is the number of pixels of which the sides of images must be multiples.
+// Multiple is the number of which the height and width of images must be multiples.
 func (n Net) Multiple() int {
 	scale := 1
 	for _, l := range n.Layers {
@@ -127,8 +127,8 @@ func (n Net) Multiple() int {
 	return scale
 }
 
-// CheckBatch reports whether a training step can normalise a batch of images of h
-// x w pixels: the variance of one value says nothing.
+// CheckBatch returns an error unless a training step can normalise a batch of images
+// of h x w pixels: the variance of one value says nothing.
 func (n Net) CheckBatch(batch, h, w int) error {
 	for _, l := range n.Layers {
 		if l.Norm != nil && !l.Frozen && batch*(h/l.Scale)*(w/l.Scale) < 2 {
