@@ -87,8 +87,8 @@ func (p *Parameters) count(which func(*Parameter) bool) int {
 // Source finds a tensor in PyTorch's layout by its name, such as one of a checkpoint.
 type Source func(name string) (shape []int, values []float32, ok bool)
 
-// Load copies all tensors from a source. The error names every tensor that is
-// missing or of another shape; then nothing was copied.
+// Load copies all tensors from a source. The error says how many tensors are
+// missing or of another shape, and which; then nothing was copied.
 func (p *Parameters) Load(from Source) error { return load(p.list, from) }
 
 // Transfer copies the tensors of a net that was trained elsewhere as Load does,
@@ -106,11 +106,11 @@ func (p *Parameters) Transfer(from Source) (classes int, err error) {
 }
 
 func load(list []*Parameter, from Source) error {
-	var errs []error
-	for _, q := range list {
-		errs = append(errs, fit(q.Tensor, from))
+	tensors := make([]arch.Tensor, len(list))
+	for i, q := range list {
+		tensors[i] = q.Tensor
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := fit(tensors, from); err != nil {
 		return err
 	}
 	for _, q := range list {
@@ -120,13 +120,41 @@ func load(list []*Parameter, from Source) error {
 	return nil
 }
 
-// fit reports whether a source has a tensor in the shape that the net needs.
-func fit(t arch.Tensor, from Source) error {
-	switch shape, _, ok := from(t.Name); {
-	case !ok:
-		return fmt.Errorf("model: tensor %s is missing", t.Name)
-	case !slices.Equal(shape, t.TorchShape()):
-		return fmt.Errorf("model: tensor %s has shape %v, want %v", t.Name, shape, t.TorchShape())
+// fit returns an error unless a source has all tensors in the shapes that the net
+// needs: a line for those that are missing, one for those of another shape.
+func fit(tensors []arch.Tensor, from Source) error {
+	var missing, other []string
+	for _, t := range tensors {
+		switch shape, _, ok := from(t.Name); {
+		case !ok:
+			missing = append(missing, t.Name)
+		case !slices.Equal(shape, t.TorchShape()):
+			other = append(other, fmt.Sprintf("%s has shape %v, want %v", t.Name, shape, t.TorchShape()))
+		}
 	}
-	return nil
+	var errs []error
+	switch len(missing) {
+	case 0:
+	case 1:
+		errs = append(errs, fmt.Errorf("model: tensor %s is missing", missing[0]))
+	default:
+		errs = append(errs, fmt.Errorf("model: %d of the net's %d tensors are missing: %s", len(missing), len(tensors), some(missing, ", ")))
+	}
+	switch len(other) {
+	case 0:
+	case 1:
+		errs = append(errs, fmt.Errorf("model: tensor %s", other[0]))
+	default:
+		errs = append(errs, fmt.Errorf("model: %d of the net's %d tensors do not fit: %s", len(other), len(tensors), some(other, "; ")))
+	}
+	return errors.Join(errs...)
+}
+
+// some are the first of many texts, and how many more there are.
+func some(texts []string, separator string) string {
+	const most = 3
+	if more := len(texts) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(texts[:most], separator), more)
+	}
+	return strings.Join(texts, separator)
 }

@@ -244,9 +244,8 @@ func TestLoad(t *testing.T) {
 		t.Fatal("tensors that are missing or of another shape were taken")
 	}
 	want := "model: tensor up.0.bias is missing\n" +
-		"model: tensor decoder.0.conv1.weight has shape [2 4 9], want [2 4 3 3]\n" +
-		"model: tensor head.weight has shape [5 2 1 1], want [4 2 1 1]\n" +
-		"model: tensor head.bias has shape [5], want [4]"
+		"model: 3 of the net's 34 tensors do not fit: decoder.0.conv1.weight has shape [2 4 9], want [2 4 3 3]; " +
+		"head.weight has shape [5 2 1 1], want [4 2 1 1]; head.bias has shape [5], want [4]"
 	if err.Error() != want {
 		t.Errorf("error is\n%v\nwant\n%s", err, want)
 	}

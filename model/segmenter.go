@@ -91,10 +91,7 @@ func readRecipe(c *checkpoint.Checkpoint) (recipe, error) {
 	if err != nil {
 		return r, fmt.Errorf("config: %w", err)
 	}
-	for _, t := range net.Tensors() {
-		errs = append(errs, fit(t, source(c)))
-	}
-	return r, errors.Join(errs...)
+	return r, fit(net.Tensors(), source(c))
 }
 
 func source(c *checkpoint.Checkpoint) Source {

@@ -161,15 +161,15 @@ func TestSegmenterRefuses(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	for _, tc := range []struct{ name, old, new, want string }{
 		{"no YAML", "data: {", "data: [", "config: yaml: "},
-		{"wider than its tensors", "base_channels: 3", "base_channels: 1024", "model: tensor encoder.0.conv1.weight has shape [3 3 3 3], want [1024 3 3 3]"},
-		{"deeper than its tensors", "depth: 2", "depth: 3", "model: tensor encoder.3.conv1.weight is missing"},
-		{"more classes", "[sky,", "[cloud, sky,", "model: tensor head.weight has shape [3 3 1 1], want [4 3 1 1]"},
+		{"wider than its tensors", "base_channels: 3", "base_channels: 1024", "model: 55 of the net's 56 tensors do not fit: encoder.0.conv1.weight has shape [3 3 3 3], want [1024 3 3 3]; "},
+		{"deeper than its tensors", "depth: 2", "depth: 3", "model: 22 of the net's 78 tensors are missing: encoder.3.conv1.weight, encoder.3.bn1.weight, encoder.3.bn1.bias and 19 more\n"},
+		{"more classes", "[sky,", "[cloud, sky,", "model: 2 of the net's 56 tensors do not fit: head.weight has shape [3 3 1 1], want [4 3 1 1]; head.bias has shape [3], want [4]"},
 		{"no classes", "classes: [sky, ground, tree], ", "", "config: data.classes has 0 names, want 1..255"},
 		{"no size", "size: [16, 24], ", "", "config: data.size = [0, 0], want multiples of 4 (2^model.depth)"},
 		{"an odd size", "[16, 24]", "[16, 25]", "config: data.size = [16, 25], want multiples of 4 (2^model.depth)"},
 		{"an enormous size", "[16, 24]", "[1048576, 1048576]", "config: data.size = [1048576 1048576], want at most 100000000 pixels"},
 		{"no batch", "batch_size: 4", "batch_size: -4", "config: train.batch_size = -4, want >= 1"},
-		{"another norm", "depth: 2", "depth: 2, norm: none", "model: tensor encoder.0.conv1.bias is missing"},
+		{"another norm", "depth: 2", "depth: 2, norm: none", "model: 10 of the net's 26 tensors are missing: encoder.0.conv1.bias, "},
 		{"an unknown norm", "depth: 2", "depth: 2, norm: layer", `config: model.norm = "layer", want batch or none`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -100,7 +100,7 @@ func TestTransferLearning(t *testing.T) {
 	o := command(t, append(second, "--out", "straight")...)
 	want := `starting from the weights of lent.safetensors
 its head is for 7 classes, the net has 4: the head starts from random weights
-unused tensors: aux.weight
+unused: tensor aux.weight
 data        6 images for training, 3 for validation, 16x16 pixels
 epochs      2 of 2 steps each
 parameters  162, and 330 frozen
@@ -154,6 +154,65 @@ parameters  162, and 330 frozen
 	})
 }
 
+// rename writes the net of a checkpoint under other names.
+func rename(t *testing.T, from, to string, name func(string) string) {
+	t.Helper()
+	c, err := checkpoint.Read(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.DropOptimizerState()
+	for i := range c.Tensors {
+		c.Tensors[i].Name = name(c.Tensors[i].Name)
+	}
+	if err := checkpoint.Write(to, &checkpoint.Checkpoint{Tensors: c.Tensors}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The prefixes of PyTorch's wrappers are taken off if all names have them; the
+// weights arrive bit for bit. Other names are summed up beside what the net wants.
+func TestInitNames(t *testing.T) {
+	inFolder(t)
+	must(t, tiny("--quiet", "--out", "first")...)
+	const last = "first/checkpoints/last.safetensors"
+	for _, prefix := range []string{"module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."} {
+		rename(t, last, "init.safetensors", func(name string) string { return prefix + name })
+		o := command(t, keep("--set", "model.init=init.safetensors", "--out", "run-"+prefix)...)
+		if want := "starting from the weights of init.safetensors, its names without " + prefix + "\ndata "; o.code != 0 || !strings.HasPrefix(o.stderr, want) {
+			t.Fatalf("%s: exit code %d\n%s", prefix, o.code, o.stderr)
+		}
+		before := tensors(t, last)
+		for name, tensor := range tensors(t, "run-"+prefix+"/checkpoints/last.safetensors") {
+			if !strings.HasPrefix(name, "optimizer.") && !sameBits(tensor, before[name]) {
+				t.Errorf("%s: %s has changed on the way", prefix, name)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		rename func(string) string
+		want   []string
+	}{
+		{"another prefix", func(name string) string { return "net.backbone." + name }, []string{
+			"train: model.init = init.safetensors: not of this net: 34 tensors: net.backbone.encoder.0.conv1.weight, net.backbone.encoder.0.bn1.weight, net.backbone.encoder.0.bn1.bias and 31 more, all beginning with net.backbone.",
+			"train: model.init = init.safetensors: model: 34 of the net's 34 tensors are missing: encoder.0.conv1.weight, encoder.0.bn1.weight, encoder.0.bn1.bias and 31 more"}},
+		{"a prefix of some", func(name string) string {
+			if strings.HasPrefix(name, "head.") {
+				return name
+			}
+			return "module." + name
+		}, []string{
+			"train: model.init = init.safetensors: not of this net: 32 tensors: module.encoder.0.conv1.weight, module.encoder.0.bn1.weight, module.encoder.0.bn1.bias and 29 more, all beginning with module.",
+			"train: model.init = init.safetensors: model: 32 of the net's 34 tensors are missing: encoder.0.conv1.weight, encoder.0.bn1.weight, encoder.0.bn1.bias and 29 more"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			rename(t, last, "init.safetensors", tc.rename)
+			check(t, command(t, tiny("--quiet", "--set", "model.init=init.safetensors")...), 1, tc.want)
+		})
+	}
+}
+
 func TestInitErrors(t *testing.T) {
 	inFolder(t)
 	must(t, tiny("--quiet", "--out", "first")...)
@@ -173,7 +232,7 @@ func TestInitErrors(t *testing.T) {
 		want   []string
 	}{
 		{"missing", func(c *checkpoint.Checkpoint) { at(c, "up.0.bias").Name = "module.up.0.bias" }, []string{
-			"train: model.init = init.safetensors: unused tensors: module.up.0.bias",
+			"train: model.init = init.safetensors: not of this net: tensor module.up.0.bias",
 			"train: model.init = init.safetensors: model: tensor up.0.bias is missing"}},
 		{"other shape", func(c *checkpoint.Checkpoint) { at(c, "encoder.0.conv1.weight").Shape = []int{2, 27} }, []string{
 			"train: model.init = init.safetensors: model: tensor encoder.0.conv1.weight has shape [2 27], want [2 3 3 3]"}},
@@ -193,7 +252,7 @@ func TestInitErrors(t *testing.T) {
 		header := `{"head.bias":{"dtype":"I8","shape":[4],"data_offsets":[0,4]}}`
 		write(t, "init.safetensors", string([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0})+header+"abcd")
 		o := command(t, tiny("--quiet", "--set", "model.init=init.safetensors")...)
-		if o.code != 1 || !strings.HasPrefix(o.stderr, "train: model.init = init.safetensors: unused tensors: head.bias (I8)\n") {
+		if o.code != 1 || !strings.HasPrefix(o.stderr, "train: model.init = init.safetensors: not of this net: tensor head.bias (I8)\n") {
 			t.Errorf("exit code %d\n%s", o.code, o.stderr)
 		}
 	})

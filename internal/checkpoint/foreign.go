@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/float16"
 )
@@ -26,6 +27,23 @@ func ReadForeign(path string) (c *Checkpoint, skipped map[string]string, err err
 		return true
 	})
 	return c, skipped, nil
+}
+
+// TrimPrefix takes off what wrappers of PyTorch put before the name of every tensor:
+// module. (DataParallel) and _orig_mod. (torch.compile), also both. A prefix of only
+// some names stays. The result is what was taken off, such as "module.", or "".
+func (c *Checkpoint) TrimPrefix() string {
+	trimmed := ""
+	for _, prefix := range []string{"module.", "_orig_mod.", "module."} {
+		if len(c.Tensors) == 0 || slices.ContainsFunc(c.Tensors, func(t Tensor) bool { return !strings.HasPrefix(t.Name, prefix) }) {
+			continue
+		}
+		for i := range c.Tensors {
+			c.Tensors[i].Name = c.Tensors[i].Name[len(prefix):]
+		}
+		trimmed += prefix
+	}
+	return trimmed
 }
 
 // dtype is how the numbers of a tensor are stored.

@@ -27,10 +27,11 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 		}
 	}
 	slices.Sort(unused)
+	prefix := c.TrimPrefix()
 	c.Tensors = slices.DeleteFunc(c.Tensors, func(t checkpoint.Tensor) bool {
 		known := params.Get(t.Name) != nil
 		if !known && !t.IsOptimizerState() {
-			unused = append(unused, t.Name)
+			unused = append(unused, prefix+t.Name)
 		}
 		return !known
 	})
@@ -38,28 +39,53 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 	if err := errors.Join(c.Finite(), err); err != nil {
 		var errs []error
 		if len(unused) > 0 {
-			errs = append(errs, fmt.Errorf("model.init = %s: unused tensors: %s", path, some(unused)))
+			errs = append(errs, fmt.Errorf("model.init = %s: not of this net: %s", path, summary(unused)))
 		}
 		for _, problem := range config.Problems(err) {
 			errs = append(errs, fmt.Errorf("model.init = %s: %w", path, problem))
 		}
 		return errors.Join(errs...)
 	}
-	console.Note("starting from the weights of %s", path)
+	if prefix == "" {
+		console.Note("starting from the weights of %s", path)
+	} else {
+		console.Note("starting from the weights of %s, its names without %s", path, prefix)
+	}
 	if classes != params.Classes {
 		console.Note("its head is for %d classes, the net has %d: the head starts from random weights", classes, params.Classes)
 	}
 	if len(unused) > 0 {
-		console.Note("unused tensors: %s", some(unused))
+		console.Note("unused: %s", summary(unused))
 	}
 	return nil
 }
 
-// some are the first of many names.
-func some(names []string) string {
-	const most = 5
-	if more := len(names) - most; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+// summary is the number of tensors, the first of their names and what all names begin with.
+func summary(names []string) string {
+	const most = 3
+	if len(names) == 1 {
+		return "tensor " + names[0]
 	}
-	return strings.Join(names, ", ")
+	text := fmt.Sprintf("%d tensors: %s", len(names), strings.Join(names[:min(most, len(names))], ", "))
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	if prefix := commonPrefix(names); prefix != "" {
+		text += fmt.Sprintf(", all beginning with %s", prefix)
+	}
+	return text
+}
+
+// commonPrefix is the components, dot and all, that all names begin with.
+func commonPrefix(names []string) string {
+	prefix := names[0]
+	for _, name := range names {
+		for !strings.HasPrefix(name, prefix) || !strings.HasSuffix(prefix, ".") {
+			if prefix == "" {
+				return ""
+			}
+			prefix = prefix[:strings.LastIndexByte(prefix[:len(prefix)-1], '.')+1]
+		}
+	}
+	return prefix
 }
