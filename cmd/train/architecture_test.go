@@ -14,10 +14,11 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey"},
+	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey"},
 	{"internal/run", "internal/durable internal/config internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/survey", "internal/config data loss/scheme internal/imagefile internal/visit"},
+	{"internal/annotation", "internal/durable internal/imagefile internal/visit"},
 	{"internal/config", "configs data model/arch loss/scheme internal/solver internal/checkpoint"},
 	{"internal/report", "internal/event data internal/imagefile internal/metric internal/protobuf internal/durable"},
 	{"internal/train", "internal/event internal/predict data internal/imagefile model model/arch internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
@@ -67,6 +68,7 @@ var without = []struct{ from, library string }{
 	{"internal/solver", "gorgonia.org/"},
 	{"internal/metric", "gorgonia.org/"},
 	{"internal/checkpoint", "gorgonia.org/"},
+	{"internal/annotation", "gorgonia.org/"},
 	{"data", "gorgonia.org/"},
 	{"model/arch", "gorgonia.org/"},
 	{"loss/scheme", "gorgonia.org/"},

@@ -35,7 +35,7 @@ func renamed(t *testing.T, name string) func(args ...string) (stdout, stderr str
 }
 
 // commandLine is a command line of the program under the name of its folder.
-var commandLine = regexp.MustCompile(`(?m)^train: \S|(^|[\s(>])train( --?[a-z]| \[| (init|check|weights|augment|evaluate|predict|report|inspect|export|synth|bench|schema|completion|version)\b)`)
+var commandLine = regexp.MustCompile(`(?m)^train: \S|(^|[\s(>])train( --?[a-z]| \[| (init|check|weights|augment|evaluate|predict|report|inspect|export|import|synth|bench|schema|completion|version)\b)`)
 
 // The program has the name that it was started by, wherever it says one.
 func TestRenamed(t *testing.T) {

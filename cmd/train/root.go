@@ -62,7 +62,7 @@ training saves a checkpoint; --resume auto goes on from there.`,
 	flags.BoolVar(&quiet, "quiet", false, "print only warnings and results, no progress")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	cmd.AddCommand(p.init(), p.check(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
-		p.synth(), p.bench(), p.schema(), p.completion(), p.version())
+		p.importCommand(), p.synth(), p.bench(), p.schema(), p.completion(), p.version())
 	for _, c := range append(cmd.Commands(), cmd) {
 		complete(c)
 	}

@@ -1,0 +1,317 @@
+package annotation
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+)
+
+// cocoID is a number or a text; tools write both.
+type cocoID string
+
+// UnmarshalJSON takes 7, 7.0 and "7" for the same.
+func (id *cocoID) UnmarshalJSON(b []byte) error {
+	*id = cocoID(strings.TrimSuffix(strings.Trim(string(b), `"`), ".0"))
+	return nil
+}
+
+type cocoImage struct {
+	ID            cocoID
+	FileName      string `json:"file_name"`
+	Height, Width float64
+}
+
+type cocoCategory struct {
+	ID   cocoID
+	Name string
+}
+
+type cocoAnnotation struct {
+	ID           cocoID
+	ImageID      cocoID          `json:"image_id"`
+	CategoryID   cocoID          `json:"category_id"`
+	Segmentation json.RawMessage // polygons or cocoRuns
+}
+
+type cocoRuns struct {
+	Size   [2]float64      // height, width
+	Counts json.RawMessage // numbers, or compressed as a text
+}
+
+type cocoFile struct {
+	images      []cocoImage
+	annotations []cocoAnnotation
+	categories  []cocoCategory
+}
+
+// parseCOCO reads a COCO file, one element after the other.
+func parseCOCO(r io.Reader) (*cocoFile, error) {
+	d := json.NewDecoder(bufio.NewReader(r))
+	if token, err := d.Token(); err != nil {
+		return nil, jsonError(err, d)
+	} else if token != json.Delim('{') {
+		return nil, errors.New("is no JSON object, want one with images, annotations and categories")
+	}
+	f := &cocoFile{}
+	seen := map[string]bool{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, jsonError(err, d)
+		}
+		name, _ := key.(string)
+		seen[name] = true
+		switch name {
+		case "images":
+			err = decodeEach(d, &f.images)
+		case "annotations":
+			err = decodeEach(d, &f.annotations)
+		case "categories":
+			err = decodeEach(d, &f.categories)
+		default:
+			err = d.Decode(&json.RawMessage{})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", printable(name), jsonError(err, d))
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, jsonError(err, d)
+	}
+	for _, key := range []string{"images", "annotations", "categories"} {
+		if !seen[key] {
+			return nil, fmt.Errorf("has no %q, want a COCO file with images, annotations and categories", key)
+		}
+	}
+	return f, nil
+}
+
+// decodeEach appends the elements of a JSON array.
+func decodeEach[T any](d *json.Decoder, all *[]T) error {
+	token, err := d.Token()
+	if err != nil {
+		return err
+	}
+	if token != json.Delim('[') {
+		return errors.New("is not a list")
+	}
+	for d.More() {
+		var e T
+		if err := d.Decode(&e); err != nil {
+			return err
+		}
+		*all = append(*all, e)
+	}
+	_, err = d.Token()
+	return err
+}
+
+// jsonError says where in the file JSON is broken.
+func jsonError(err error, d *json.Decoder) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the JSON is truncated")
+	}
+	return fmt.Errorf("near byte %d: %w", d.InputOffset(), err)
+}
+
+func (s *Set) readCOCO() error {
+	f, _, err := openFile(s.options.Data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.options.Data, err)
+	}
+	defer f.Close()
+	file, err := parseCOCO(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.options.Data, err)
+	}
+	names := newClasses()
+	if err := s.addCOCO(file, s.options.Data, "", names); err != nil {
+		return fmt.Errorf("%s: %w", s.options.Data, err)
+	}
+	s.Classes = names.names
+	return nil
+}
+
+// addCOCO adds the images of a COCO file to the set, and their categories to the classes.
+func (s *Set) addCOCO(file *cocoFile, path, split string, names *classes) error {
+	classOf, err := cocoClasses(file.categories, names)
+	if err != nil {
+		return err
+	}
+	ofImage := map[cocoID][]cocoAnnotation{}
+	for _, a := range file.annotations {
+		ofImage[a.ImageID] = append(ofImage[a.ImageID], a)
+	}
+	folders := cocoFolders(path, s.options.Images)
+	missing := "images that are not in " + strings.Join(folders, " or ")
+	known := map[cocoID]bool{}
+	for _, image := range file.images {
+		switch annotations := ofImage[image.ID]; {
+		case known[image.ID]:
+			s.Report.add("images whose id occurs before", image.FileName)
+		case len(annotations) == 0 && !s.options.KeepEmpty:
+			s.Report.add("images without annotation", image.FileName)
+		default:
+			name, ok := localPath(image.FileName)
+			if !ok {
+				s.Report.add("images whose path leaves the folder", image.FileName)
+				break
+			}
+			path, ok := firstFile(folders, name)
+			if !ok {
+				s.Report.add(missing, image.FileName)
+				break
+			}
+			s.samples = append(s.samples, sample{split: split, name: name, path: path,
+				mask: func(h, w int) (*canvas, Report) { return drawCOCO(image, annotations, classOf, h, w) }})
+		}
+		known[image.ID] = true
+	}
+	for _, a := range file.annotations {
+		if !known[a.ImageID] {
+			s.Report.add("annotations without image", "annotation "+string(a.ID))
+		}
+	}
+	return nil
+}
+
+// cocoClasses adds the categories, in the order of their ids, to the classes.
+func cocoClasses(categories []cocoCategory, names *classes) (map[cocoID]uint8, error) {
+	number := func(c cocoCategory) float64 {
+		n, _ := strconv.ParseFloat(string(c.ID), 64)
+		return n
+	}
+	slices.SortStableFunc(categories, func(a, b cocoCategory) int { return cmp.Compare(number(a), number(b)) })
+	classOf := map[cocoID]uint8{}
+	for _, c := range categories {
+		class, err := names.add(c.Name)
+		if err != nil {
+			return nil, fmt.Errorf("category %s: %w", printable(string(c.ID)), err)
+		}
+		if before, ok := classOf[c.ID]; ok && before != class {
+			return nil, fmt.Errorf("category %s is there twice, as %s and as %s", printable(string(c.ID)), names.names[before], names.names[class])
+		}
+		classOf[c.ID] = class
+	}
+	return classOf, nil
+}
+
+// cocoFolders are the folders in which images of a COCO file are looked for:
+// images, or that of the file, its images/, and those beside annotations/.
+func cocoFolders(path, images string) (folders []string) {
+	dir := filepath.Dir(path)
+	part := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) // train2017 of instances_train2017
+	if _, after, ok := strings.Cut(part, "_"); ok {
+		part = after
+	}
+	roots := []string{dir}
+	if images != "" {
+		roots = []string{images}
+	} else if filepath.Base(dir) == "annotations" {
+		roots = append(roots, filepath.Dir(dir))
+	}
+	for _, root := range roots {
+		for _, sub := range []string{"", "images", part, filepath.Join("images", part)} {
+			folder := filepath.Join(root, sub)
+			if info, err := os.Stat(folder); err == nil && info.IsDir() {
+				folders = append(folders, folder)
+			}
+		}
+	}
+	return folders
+}
+
+// localPath is a path in an annotation, with either slash, if it stays in its folder.
+func localPath(path string) (string, bool) {
+	path = filepath.FromSlash(strings.ReplaceAll(path, `\`, "/"))
+	if !filepath.IsLocal(path) || strings.ContainsRune(path, 0) {
+		return "", false
+	}
+	return filepath.Clean(path), true
+}
+
+// firstFile is the file of this name in the first folder that has it.
+func firstFile(folders []string, name string) (string, bool) {
+	for _, folder := range folders {
+		path := filepath.Join(folder, name)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// drawCOCO draws the mask of an image of h x w pixels.
+func drawCOCO(image cocoImage, annotations []cocoAnnotation, classOf map[cocoID]uint8, h, w int) (_ *canvas, report Report) {
+	if image.Height != float64(h) || image.Width != float64(w) {
+		report.add("images of another size than they were annotated at", fmt.Sprintf("%s (%dx%d, not %gx%g)", image.FileName, w, h, image.Width, image.Height))
+		return nil, report
+	}
+	c := newCanvas(h, w, 0)
+	for _, a := range annotations {
+		name := fmt.Sprintf("%s (annotation %s)", image.FileName, a.ID)
+		class, ok := classOf[a.CategoryID]
+		if !ok {
+			class = imagefile.Void
+			report.add("annotations of an unknown category (drawn as void)", fmt.Sprintf("%s (category %s)", image.FileName, a.CategoryID))
+		}
+		switch pixels, err := c.coco(a.Segmentation, class); {
+		case errors.Is(err, errNoShape):
+			report.add("annotations with a box only, without polygon or run lengths", name)
+		case err != nil:
+			report.add("annotations with a broken shape", fmt.Sprintf("%s: %v", name, err))
+		case pixels == 0:
+			report.add("shapes that cover no pixel", name)
+		}
+	}
+	return c, report
+}
+
+var errNoShape = errors.New("no shape")
+
+// coco draws the segmentation of an annotation.
+func (c *canvas) coco(segmentation json.RawMessage, class uint8) (pixels int, err error) {
+	switch text := string(segmentation); {
+	case text == "" || text == "null" || text == "[]" || text == "{}":
+		return 0, errNoShape
+	case text[0] == '[':
+		var polygons [][]float64
+		if err := json.Unmarshal(segmentation, &polygons); err != nil {
+			return 0, fmt.Errorf("polygons: %w", err)
+		}
+		for _, xy := range polygons {
+			n, err := c.polygon(xy, class)
+			if err != nil {
+				return 0, err
+			}
+			pixels += n
+		}
+		return pixels, nil
+	}
+	var runs cocoRuns
+	if err := json.Unmarshal(segmentation, &runs); err != nil {
+		return 0, fmt.Errorf("run lengths: %w", err)
+	}
+	if runs.Size != [2]float64{float64(c.h), float64(c.w)} {
+		return 0, fmt.Errorf("run lengths for %gx%g pixels, want those of the image, %dx%d", runs.Size[1], runs.Size[0], c.w, c.h)
+	}
+	var letters string
+	if json.Unmarshal(runs.Counts, &letters) == nil {
+		return c.runs(compressed(letters), class)
+	}
+	var counts []float64
+	if err := json.Unmarshal(runs.Counts, &counts); err != nil {
+		return 0, fmt.Errorf("run lengths: %w", err)
+	}
+	return c.runs(listed(counts), class)
+}

@@ -1,0 +1,244 @@
+package annotation
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
+)
+
+// Options say where annotations are.
+type Options struct {
+	Format    string // coco
+	Data      string // file or folder of annotations
+	Images    string // folder of images, "": where the format has them
+	KeepEmpty bool   // keep images without annotation, as background
+	MaxPixels int64  // larger images are refused
+}
+
+// Set is annotated images whose masks are not drawn yet.
+type Set struct {
+	Classes []string // names, by index
+	Report  Report   // of what was left out so far
+
+	options Options
+	samples []sample
+}
+
+// sample is an annotated image.
+type sample struct {
+	split string // train, val, test, or "" in a set without splits
+	name  string // for the report
+	stem  string // of the files to be written
+	path  string // of the image
+	// mask draws the mask of the image of this size, and reports what is not drawn.
+	// It is nil where the image is to be left out.
+	mask func(h, w int) (*canvas, Report)
+}
+
+// Read reads annotations, all but the pixels. An error means that nothing can be
+// imported; what is wrong with a part of them is in the set's report.
+func Read(o Options) (*Set, error) {
+	s := &Set{options: o}
+	var err error
+	switch o.Format {
+	case "coco":
+		err = s.readCOCO()
+	default:
+		err = fmt.Errorf("format %q, want coco", o.Format)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("import: %w", err)
+	}
+	s.nameFiles()
+	return s, nil
+}
+
+// nameFiles gives each sample the stem of its files: the image's name with its
+// folders, so that images of one name in several folders stay apart.
+func (s *Set) nameFiles() {
+	taken := map[string]bool{}
+	for i := range s.samples {
+		name := strings.TrimSuffix(s.samples[i].name, filepath.Ext(s.samples[i].name))
+		stem := strings.Map(func(r rune) rune {
+			if r == '/' || r == '\\' || r == ':' || r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+				return '_'
+			}
+			return r
+		}, filepath.ToSlash(filepath.Clean(name)))
+		if strings.HasPrefix(stem, ".") {
+			stem = "_" + stem // hidden files are no images of a folder
+		}
+		unique := stem
+		key := func() string { return s.samples[i].split + "/" + strings.ToLower(unique) }
+		for n := 2; taken[key()]; n++ {
+			unique = fmt.Sprintf("%s_%d", stem, n)
+		}
+		taken[key()] = true
+		s.samples[i].stem = unique
+	}
+}
+
+// Written is what Write wrote.
+type Written struct {
+	Images int
+	Splits map[string]int // images by split, nil without splits
+}
+
+// Write writes the folder data set: dir/images, dir/masks and dir/classes.txt, or
+// dir/SPLIT/images and dir/SPLIT/masks where the annotations have splits. Images
+// are copied byte for byte, masks are 8-bit paletted PNGs. A sample that cannot be
+// written is left out and reported. It is an error if none is left.
+func (s *Set) Write(ctx context.Context, dir string, progress func(done, total int)) (Written, error) {
+	if err := s.checkInputs(dir); err != nil {
+		return Written{}, fmt.Errorf("import: %w", err)
+	}
+	for _, split := range s.splits() {
+		for _, sub := range []string{"images", "masks"} {
+			if err := os.MkdirAll(filepath.Join(dir, split, sub), 0o755); err != nil {
+				return Written{}, fmt.Errorf("import: %w", err)
+			}
+		}
+	}
+	palette := maskPalette(len(s.Classes))
+	reports := make([]Report, len(s.samples))
+	done := make([]bool, len(s.samples))
+	faults, err := visit.All(ctx, len(s.samples), 0, progress, func(i int) error {
+		var err error
+		done[i], reports[i], err = s.write(s.samples[i], dir, palette)
+		return err
+	})
+	if err != nil {
+		return Written{}, err
+	}
+	if len(faults) > 0 {
+		return Written{}, fmt.Errorf("import: %w", errors.Join(faults...))
+	}
+	written := Written{Splits: map[string]int{}}
+	for i, r := range reports {
+		s.Report.merge(r)
+		if done[i] {
+			written.Images++
+			written.Splits[s.samples[i].split]++
+		}
+	}
+	if written.Images == 0 {
+		return Written{}, fmt.Errorf("import: nothing of %s can be written", printable(s.options.Data))
+	}
+	if err := durable.WriteFile(filepath.Join(dir, "classes.txt"), []byte(strings.Join(s.Classes, "\n")+"\n")); err != nil {
+		return Written{}, fmt.Errorf("import: %w", err)
+	}
+	return written, nil
+}
+
+// checkInputs is an error if a folder to be written to has an image that is imported.
+func (s *Set) checkInputs(dir string) error {
+	written := map[string]bool{}
+	for _, split := range s.splits() {
+		for _, sub := range []string{"images", "masks"} {
+			if real, err := filepath.EvalSymlinks(filepath.Join(dir, split, sub)); err == nil {
+				written[real] = true
+			}
+		}
+	}
+	for _, m := range s.samples {
+		if real, err := filepath.EvalSymlinks(m.path); err == nil && written[filepath.Dir(real)] {
+			return fmt.Errorf("%s would be written to, but %s in it is an image that is imported: choose another folder", printable(dir), printable(m.path))
+		}
+	}
+	return nil
+}
+
+// splits are the splits that samples are of, "" for none.
+func (s *Set) splits() (splits []string) {
+	for _, m := range s.samples {
+		if !slices.Contains(splits, m.split) {
+			splits = append(splits, m.split)
+		}
+	}
+	return splits
+}
+
+// write writes one sample, or reports why it cannot be. Its error is one of the
+// folder that is written to.
+func (s *Set) write(m sample, dir string, palette color.Palette) (done bool, report Report, err error) {
+	f, size, err := openFile(m.path)
+	if err != nil {
+		report.add("images that cannot be read", fmt.Sprintf("%s (%v)", m.name, err))
+		return false, report, nil
+	}
+	defer f.Close()
+	header, err := imagefile.ReadHeader(f, size, s.options.MaxPixels)
+	if err != nil {
+		report.add("images that cannot be read", fmt.Sprintf("%s (%v)", m.name, err))
+		return false, report, nil
+	}
+	c, report := m.mask(header.H, header.W)
+	if c == nil {
+		return false, report, nil
+	}
+	if !slices.ContainsFunc(c.mask, func(class uint8) bool { return class != imagefile.Void }) {
+		report.add("images without a labelled pixel", m.name)
+		return false, report, nil
+	}
+	var mask bytes.Buffer
+	if err := png.Encode(&mask, &image.Paletted{Pix: c.mask, Stride: c.w, Rect: image.Rect(0, 0, c.w, c.h), Palette: palette}); err != nil {
+		return false, report, err
+	}
+	extension := "." + cmp.Or(map[string]string{"jpeg": "jpg", "tiff": "tif"}[header.Format], header.Format)
+	copied := filepath.Join(dir, m.split, "images", m.stem+extension)
+	err = errors.Join(
+		durable.Write(copied, func(w io.Writer) error {
+			_, err := io.Copy(w, io.NewSectionReader(f, 0, size))
+			return err
+		}),
+		durable.WriteFile(filepath.Join(dir, m.split, "masks", m.stem+".png"), mask.Bytes()),
+	)
+	return err == nil, report, err
+}
+
+// maskPalette has a colour for every index, so that masks have one byte per pixel
+// and an index looks the same in all of them.
+func maskPalette(classes int) color.Palette {
+	p := make(color.Palette, imagefile.Void+1)
+	for i := range p {
+		p[i] = color.NRGBA{A: 255}
+	}
+	copy(p, imagefile.Colors(classes, nil))
+	p[imagefile.Void] = color.NRGBA{255, 255, 255, 255}
+	return p
+}
+
+// openFile opens a regular file; its errors do not name it.
+func openFile(path string) (f *os.File, size int64, err error) {
+	info, err := os.Stat(path) // first: opening a pipe would block
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is not a regular file")
+	}
+	if err == nil {
+		f, err = os.Open(path)
+	}
+	if err != nil {
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
