@@ -27,7 +27,7 @@ data: images/c.PNG and images/c.png differ only in the extension, want one file
 data: images/sub is a folder, want image files only
 data: mask masks/d.png has no image images/d.*
 data: mask masks/g.png has no image images/g.*
-data: masks/notes.txt is not an image, want .png .jpg .jpeg .bmp .tif .tiff .webp
+data: masks/notes.txt is not an image, want .png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm
 data: image images/a.png: is truncated: unexpected EOF
 data: image images/e.png is 2x2 pixels, its mask masks/e.png is 3x2, want equal sizes`
 	if _, err := data.Open(folderConfig(2, 2), 1, "train"); filetest.Message(err) != want {
@@ -50,7 +50,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"file", "file", "", "train", `data.train = "file" is a file, want a folder`},
 		{"no test", "one", "one", "test", `data: there is no test split: set data.test to its folder`},
 		{"strange split", "one", "one", "dev", `data: split "dev", want train, val or test`},
-		{"no images", "empty", "empty", "train", `data: empty/images has no images (.png .jpg .jpeg .bmp .tif .tiff .webp)`},
+		{"no images", "empty", "empty", "train", `data: empty/images has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)`},
 		{"no masks folder", "halves", "", "train", `data: open halves/masks: no such file or directory`},
 		{"too few to divide", "one", "", "train", `data: one: has 1 image, too few to split off validation images: set data.val, or add images`},
 	}

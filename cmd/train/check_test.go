@@ -230,7 +230,7 @@ func TestCheckTable(t *testing.T) {
 		{"empty file", map[string]any{b: []byte{}}, nil, 1, []string{
 			"data: image set/images/b.png: is empty"}},
 		{"no image", map[string]any{b: []byte("a text")}, nil, 1, []string{
-			"data: image set/images/b.png: is not a PNG, JPEG, BMP, TIFF or WebP image"}},
+			"data: image set/images/b.png: is not a PNG, JPEG, BMP, GIF, PNM, TIFF or WebP image"}},
 		{"huge header", map[string]any{b: sized(pngFile(rgb), 60000, 60000)}, nil, 1, []string{
 			"data: image set/images/b.png: is 60000x60000 pixels, want at most data.max_pixels = 100000000"}},
 		{"huge JPEG header", as("b.jpg", sizedJPEG(jpegFile(rgb), 60000, 60000)), nil, 1, []string{
@@ -258,9 +258,9 @@ func TestCheckTable(t *testing.T) {
 		{"RGB without data.palette", map[string]any{m: pngFile(antialiased)}, nil, 1, []string{
 			"data: mask set/masks/b.png: is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class"}},
 		{"JPEG mask", map[string]any{m: removed{}, "set/masks/b.jpg": jpegFile(mask)}, []string{palette}, 1, []string{
-			"data: mask set/masks/b.jpg: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
+			"data: mask set/masks/b.jpg: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP"}},
 		{"grey JPEG mask that is called PNG", map[string]any{m: jpegFile(image.NewGray(rect))}, nil, 1, []string{
-			"data: mask set/masks/b.png: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP"}},
+			"data: mask set/masks/b.png: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP"}},
 		{"sizes differ", map[string]any{m: pngFile(draw(colours, image.Rect(0, 0, 16, 8)))}, nil, 1, []string{
 			"data: image set/images/b.png is 8x8 pixels, its mask set/masks/b.png is 16x8, want equal sizes"}},
 		{"class out of range", map[string]any{m: pngFile(outside)}, nil, 1, []string{
@@ -277,10 +277,10 @@ func TestCheckTable(t *testing.T) {
 			"data: image set/images/e.png has no mask set/masks/e.*",
 			"data: mask set/masks/d.png has no image set/images/d.*",
 			"data: set/images/c.bmp and set/images/c.png differ only in the extension, want one file",
-			"data: set/masks/notes.txt is not an image, want .png .jpg .jpeg .bmp .tif .tiff .webp",
+			"data: set/masks/notes.txt is not an image, want .png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm",
 			"data: mask set/masks/b.png: pixel (5, 6) has class 77, want 0..3 or ignore 255"}},
 		{"empty folders", map[string]any{"set/images": removed{}, "set/masks": removed{}, "set/images/.keep": []byte{}, "set/masks/.keep": []byte{}}, nil, 1, []string{
-			"data: set/images has no images (.png .jpg .jpeg .bmp .tif .tiff .webp)"}},
+			"data: set/images has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)"}},
 		{"no masks folder", map[string]any{"set/masks": removed{}}, nil, 1, []string{
 			"data: open set/masks: no such file or directory"}},
 		{"no folder", nil, []string{"data.train=nowhere"}, 1, []string{
@@ -298,7 +298,7 @@ func TestCheckTable(t *testing.T) {
 			"data: image set/images/b.webp: too many levels of symbolic links"}},
 		{"link to the folder above", map[string]any{"set/masks/up": link(".."), "set/masks/up.png": link("..")}, nil, 1, []string{
 			"data: mask set/masks/up.png has no image set/images/up.*",
-			"data: set/masks/up is not an image, want .png .jpg .jpeg .bmp .tif .tiff .webp"}},
+			"data: set/masks/up is not an image, want .png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm"}},
 		{"folder that is a link to itself", map[string]any{"set/loop": link("loop")}, []string{"data.train=set/loop"}, 1, []string{
 			`data.train = "set/loop": too many levels of symbolic links`}},
 

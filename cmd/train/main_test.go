@@ -236,7 +236,7 @@ func TestFromTrainingToMasks(t *testing.T) {
 	t.Run("a bad image among good ones", func(t *testing.T) {
 		write(t, "shapes/images/bad.png", "no image")
 		o := command(t, "predict", "--checkpoint", best, "--input", "shapes/images", "--out", "more")
-		check(t, o, 1, []string{"train: data: image shapes/images/bad.png: is not a PNG, JPEG, BMP, TIFF or WebP image"})
+		check(t, o, 1, []string{"train: data: image shapes/images/bad.png: is not a PNG, JPEG, BMP, GIF, PNM, TIFF or WebP image"})
 		if !strings.HasPrefix(o.stdout, "2 of 3 masks") {
 			t.Errorf("got %q, want the other two to be done", o.stdout)
 		}

@@ -50,7 +50,10 @@ func FuzzImage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m := upright(FromImage(d.Image), d.Header.orientation)
+		m, err := d.picture()
+		if err != nil {
+			m = FromImage(d.Image)
+		}
 		if m.H != d.Header.H || m.W != d.Header.W || len(m.Pix) != m.H*m.W*3 {
 			t.Fatalf("image of %dx%d with %d values, header %+v", m.W, m.H, len(m.Pix), d.Header)
 		}
@@ -80,7 +83,7 @@ func FuzzEXIF(f *testing.F) {
 	f.Add([]byte("\xff\xd8\xff\xe0\x00\x02\xff\xe1\x00\x24Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\xff\xd8\xff\xe1\x00\x22Exif\x00\x00MM\x00*\xff\xff\xff\xff\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x03\x00\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if o := exifOrientation(bytes.NewReader(b)); o < 1 || o > 8 {
+		if o := jpegOrientation(bytes.NewReader(b)); o < 1 || o > 8 {
 			t.Fatalf("orientation %d", o)
 		}
 	})

@@ -1,22 +1,14 @@
 package imagefile
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
-	_ "image/jpeg" // decoders by magic number
-	_ "image/png"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/tiff"
-	_ "golang.org/x/image/webp"
 )
 
 // Image is a decoded picture.
@@ -57,7 +49,7 @@ func reflect(i, n int) int {
 func TooLarge(h, w int, limit int64) bool { return int64(h) > limit/int64(w) }
 
 // extensions of the image files that are read, in lower case.
-var extensions = []string{".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+var extensions = []string{".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm", ".pnm"}
 
 func isImageName(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
@@ -68,16 +60,24 @@ func stem(path string) string {
 	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
-// Read decodes a PNG, JPEG, BMP, TIFF or WebP file. Grey becomes three equal
-// channels; an alpha channel is dropped; a JPEG photo is turned upright by its
-// EXIF orientation. An image of more than maxPixels pixels is refused before it
-// is decoded.
+// Read decodes an image file. Grey becomes three equal channels; an alpha channel
+// is dropped, and the colour stays as it is stored; the image is turned upright by
+// the orientation that the file says. An image of more than maxPixels pixels is
+// refused before it is decoded, as is a file of several pictures.
 func Read(path string, maxPixels int64) (Image, error) {
-	f, err := decode(path, maxPixels)
+	m, err := read(path, maxPixels)
 	if err != nil {
 		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
 	}
-	return upright(FromImage(f.Image), f.Header.orientation), nil
+	return m, nil
+}
+
+func read(path string, maxPixels int64) (Image, error) {
+	d, err := decode(path, maxPixels)
+	if err != nil {
+		return Image{}, err
+	}
+	return d.picture()
 }
 
 // Files is path itself if it is a file, and the image files in it, sorted
@@ -116,148 +116,7 @@ func Files(path string) ([]string, error) {
 	return files, errors.Join(errs...)
 }
 
-// Decoded is an image file in memory.
-type Decoded struct {
-	Image  image.Image // as it is stored: not turned upright
-	Header Header
-}
-
-// Header is what an image file says of itself before its pixels.
-type Header struct {
-	Format      string // png, jpeg, bmp, tiff, webp
-	H, W        int    // upright
-	Bytes       int64  // of the file
-	orientation int    // EXIF, 1..8
-	greyBits    int    // bits of a grey pixel in the file, 1, 2, 4 or 8, for image.Gray
-}
-
-// decodeHeader reads the size of an image and checks it.
-func decodeHeader(path string, maxPixels int64) (Header, error) {
-	f, size, err := openRegular(path)
-	if err != nil {
-		return Header{}, err
-	}
-	defer f.Close()
-	return readHeader(f, size, maxPixels)
-}
-
-func decode(path string, maxPixels int64) (Decoded, error) {
-	f, size, err := openRegular(path)
-	if err != nil {
-		return Decoded{}, err
-	}
-	defer f.Close()
-	return decodeFrom(f, size, maxPixels)
-}
-
-// decodeFrom decodes an image file of size bytes.
-func decodeFrom(r io.ReaderAt, size, maxPixels int64) (Decoded, error) {
-	h, err := readHeader(r, size, maxPixels)
-	if err != nil {
-		return Decoded{}, err
-	}
-	img, err := decodePixels(io.NewSectionReader(r, 0, size))
-	if err != nil {
-		return Decoded{}, err
-	}
-	if b := img.Bounds(); b.Dx()*b.Dy() != h.W*h.H {
-		return Decoded{}, fmt.Errorf("decodes to %dx%d pixels, its header says %dx%d", b.Dx(), b.Dy(), h.W, h.H)
-	}
-	return Decoded{img, h}, nil
-}
-
-// openRegular refuses what would block or is no file: a pipe, a device, a folder.
-func openRegular(path string) (f *os.File, size int64, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, bare(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, errors.New("is not a regular file")
-	}
-	f, err = os.Open(path)
-	return f, info.Size(), bare(err)
-}
-
-// bare takes operation and path off an error of package os; the caller names the file.
-func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
-func readHeader(r io.ReaderAt, size, maxPixels int64) (h Header, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("is damaged: %v", p)
-		}
-	}()
-	var first [1]byte
-	switch _, err := r.ReadAt(first[:], 0); err { // image.DecodeConfig takes this for an unknown format
-	case nil:
-	case io.EOF:
-		return h, errors.New("is empty")
-	default:
-		return h, bare(err)
-	}
-	cfg, format, err := image.DecodeConfig(bufio.NewReader(io.NewSectionReader(r, 0, size)))
-	if err != nil {
-		return h, decodeError(err)
-	}
-	h = Header{Format: format, H: cfg.Height, W: cfg.Width, Bytes: size, orientation: 1, greyBits: 8}
-	if h.H < 1 || h.W < 1 {
-		return h, fmt.Errorf("is %dx%d pixels, want at least 1x1", h.W, h.H)
-	}
-	if TooLarge(h.H, h.W, maxPixels) {
-		return h, fmt.Errorf("is %dx%d pixels, want at most data.max_pixels = %d", h.W, h.H, maxPixels)
-	}
-	switch format {
-	case "png":
-		// signature 8, chunk length and type 8, width and height 8, bit depth, colour type
-		var b [26]byte
-		if _, err := r.ReadAt(b[:], 0); err != nil {
-			return h, decodeError(err)
-		}
-		if depth, grey := int(b[24]), b[25] == 0; grey && depth < 8 {
-			h.greyBits = depth
-		}
-	case "tiff":
-		const bitsPerSample = 258
-		if bits := tiffShort(r, bitsPerSample, 1); bits == 1 || bits == 2 || bits == 4 {
-			h.greyBits = bits
-		}
-	case "jpeg":
-		h.orientation = exifOrientation(io.NewSectionReader(r, 0, size))
-		if h.orientation > 4 {
-			h.H, h.W = h.W, h.H
-		}
-	}
-	return h, nil
-}
-
-func decodePixels(r io.Reader) (img image.Image, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("is damaged: %v", p)
-		}
-	}()
-	img, _, err = image.Decode(bufio.NewReader(r))
-	return img, decodeError(err)
-}
-
-func decodeError(err error) error {
-	switch {
-	case errors.Is(err, image.ErrFormat):
-		return errors.New("is not a PNG, JPEG, BMP, TIFF or WebP image")
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("is truncated: %w", err)
-	}
-	return bare(err)
-}
-
-// FromImage drops alpha and scales to 0..1.
+// FromImage scales colours to 0..1 as they are stored, and drops alpha.
 func FromImage(img image.Image) Image {
 	b := img.Bounds()
 	out := Image{H: b.Dy(), W: b.Dx()}
@@ -281,24 +140,33 @@ func FromImage(img image.Image) Image {
 		}
 		return out
 	case *image.YCbCr:
-		for y := range out.H {
-			for x := range out.W {
-				yi, ci := img.YOffset(b.Min.X+x, b.Min.Y+y), img.COffset(b.Min.X+x, b.Min.Y+y)
-				r, g, bl := color.YCbCrToRGB(img.Y[yi], img.Cb[ci], img.Cr[ci])
-				p := out.Pix[(y*out.W+x)*3:][:3]
-				p[0], p[1], p[2] = float32(r)/255, float32(g)/255, float32(bl)/255
-			}
-		}
+		fromYCbCr(out, img)
+		return out
+	case *image.NYCbCrA:
+		fromYCbCr(out, &img.YCbCr)
 		return out
 	}
+	at := colours(img)
 	for y := range out.H {
 		for x := range out.W {
-			c := color.NRGBA64Model.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA64)
+			c := at(x, y)
 			p := out.Pix[(y*out.W+x)*3:][:3]
 			p[0], p[1], p[2] = float32(c.R)/65535, float32(c.G)/65535, float32(c.B)/65535
 		}
 	}
 	return out
+}
+
+func fromYCbCr(out Image, img *image.YCbCr) {
+	b := img.Rect
+	for y := range out.H {
+		for x := range out.W {
+			yi, ci := img.YOffset(b.Min.X+x, b.Min.Y+y), img.COffset(b.Min.X+x, b.Min.Y+y)
+			r, g, bl := color.YCbCrToRGB(img.Y[yi], img.Cb[ci], img.Cr[ci])
+			p := out.Pix[(y*out.W+x)*3:][:3]
+			p[0], p[1], p[2] = float32(r)/255, float32(g)/255, float32(bl)/255
+		}
+	}
 }
 
 func bytesToRGB(out Image, pix []uint8, stride, channels int) {
@@ -309,5 +177,34 @@ func bytesToRGB(out Image, pix []uint8, stride, channels int) {
 			p := out.Pix[(y*out.W+x)*3:][:3]
 			p[0], p[1], p[2] = float32(c[0])/255, float32(c[1])/255, float32(c[2])/255
 		}
+	}
+}
+
+// colours reads the colours of an image as they are stored, x and y from 0: alpha
+// does not darken them, and 16-bit samples keep all of their bits.
+func colours(img image.Image) func(x, y int) color.NRGBA64 {
+	b := img.Bounds()
+	wide := func(v uint8) uint16 { return uint16(v) * 0x101 }
+	stored := func(c color.NRGBA) color.NRGBA64 {
+		return color.NRGBA64{wide(c.R), wide(c.G), wide(c.B), wide(c.A)}
+	}
+	switch img := img.(type) {
+	case *image.NRGBA:
+		return func(x, y int) color.NRGBA64 { return stored(img.NRGBAAt(b.Min.X+x, b.Min.Y+y)) }
+	case *image.NRGBA64:
+		return func(x, y int) color.NRGBA64 { return img.NRGBA64At(b.Min.X+x, b.Min.Y+y) }
+	case *image.Paletted:
+		palette := make([]color.NRGBA64, len(img.Palette))
+		for i, c := range img.Palette {
+			if c, ok := c.(color.NRGBA); ok {
+				palette[i] = stored(c)
+				continue
+			}
+			palette[i] = color.NRGBA64Model.Convert(c).(color.NRGBA64)
+		}
+		return func(x, y int) color.NRGBA64 { return palette[img.ColorIndexAt(b.Min.X+x, b.Min.Y+y)] }
+	}
+	return func(x, y int) color.NRGBA64 {
+		return color.NRGBA64Model.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA64)
 	}
 }

@@ -142,7 +142,7 @@ func TestReadImageRefuses(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"empty.png":  "data: image empty.png: is empty",
-		"text.png":   "data: image text.png: is not a PNG, JPEG, BMP, TIFF or WebP image",
+		"text.png":   "data: image text.png: is not a PNG, JPEG, BMP, GIF, PNM, TIFF or WebP image",
 		"folder.png": "data: image folder.png: is not a regular file",
 		"none.png":   "data: image none.png: no such file or directory",
 	} {
@@ -242,11 +242,11 @@ func TestMaskRefused(t *testing.T) {
 		{"class", "007.png", filetest.Encode(t, ".png", seven), nil, "data: mask masks/007.png: pixel (12, 9) has class 7, want 0..3 or ignore 255"},
 		{"colour", "007.png", filetest.Encode(t, ".png", odd), black, "data: mask masks/007.png: pixel (1, 3) is [1, 2, 3], want a colour of data.palette; 17 such pixels"},
 		{"transparent", "007.png", filetest.Encode(t, ".png", clear), black, "data: mask masks/007.png: pixel (5, 6) is [0, 0, 0] with alpha 0, want an opaque colour of data.palette; 1 such pixels"},
-		{"no palette", "007.png", filetest.Encode(t, ".png", filetest.RGB(16, w)), nil, "data: mask masks/007.png: is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class"},
-		{"jpeg", "007.jpg", filetest.Encode(t, ".jpg", seven), nil, "data: mask masks/007.jpg: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP"},
-		{"jpeg named png", "007.png", filetest.Encode(t, ".jpg", seven), nil, "data: mask masks/007.png: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP"},
+		{"no palette", "007.png", filetest.Encode(t, ".png", odd), nil, "data: mask masks/007.png: is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class"},
+		{"jpeg", "007.jpg", filetest.Encode(t, ".jpg", seven), nil, "data: mask masks/007.jpg: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP"},
+		{"jpeg named png", "007.png", filetest.Encode(t, ".jpg", seven), nil, "data: mask masks/007.png: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP"},
 		{"size", "007.png", filetest.Encode(t, ".png", filetest.Grey(w, 16)), nil, "data: image images/007.png is 20x16 pixels, its mask masks/007.png is 16x20, want equal sizes"},
-		{"no image", "007.png", []byte("class 7"), nil, "data: mask masks/007.png: is not a PNG, JPEG, BMP, TIFF or WebP image"},
+		{"no image", "007.png", []byte("class 7"), nil, "data: mask masks/007.png: is not a PNG, JPEG, BMP, GIF, PNM, TIFF or WebP image"},
 		{"cut", "007.png", filetest.Encode(t, ".png", seven)[:50], nil, "data: mask masks/007.png: png: invalid format: not enough pixel data"},
 	}
 	for _, tt := range tests {
@@ -256,7 +256,7 @@ func TestMaskRefused(t *testing.T) {
 			}
 		})
 	}
-	want := "data: mask masks/007.webp: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP"
+	want := "data: mask masks/007.webp: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP"
 	if _, err := loadMask(t, 1, 1, imagefile.NewMaskFormat(4, 255, nil, 100), "007.webp", decodeBase64(t, webP["lossy"])); filetest.Message(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -277,7 +277,7 @@ func TestImageFiles(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"two":  "data: two/a.jpg and two/a.png differ only in the extension, want names that differ before it",
-		"none": "data: none has no images (.png .jpg .jpeg .bmp .tif .tiff .webp)",
+		"none": "data: none has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)",
 		"gone": "data: stat gone: no such file or directory",
 	} {
 		if _, err := imagefile.Files(path); filetest.Message(err) != want {

@@ -65,11 +65,12 @@ func (f MaskFormat) Read(path string) (mask []uint8, h, w int, err error) {
 
 // convert turns a decoded mask file into (H,W) class indices.
 func (f MaskFormat) convert(d Decoded) ([]uint8, error) {
-	if err := lossless(d); err != nil {
+	d, err := d.labels()
+	if err != nil {
 		return nil, err
 	}
 	if f.colours != nil {
-		return f.fromColours(d.Image)
+		return f.fromColours(d)
 	}
 	return f.fromIndices(d)
 }
@@ -77,8 +78,8 @@ func (f MaskFormat) convert(d Decoded) ([]uint8, error) {
 // header reads the header of a mask file.
 func (f MaskFormat) header(path string) (Header, error) {
 	h, err := decodeHeader(path, f.maxPixels)
-	if err == nil {
-		err = losslessFormat(h.Format)
+	if err == nil && h.lossy {
+		err = errLossy
 	}
 	if err != nil {
 		return h, fmt.Errorf("data: mask %s: %w", path, err)
@@ -90,45 +91,12 @@ func (f MaskFormat) header(path string) (Header, error) {
 func DecodeMask(path string, maxPixels int64) (Decoded, error) {
 	d, err := decode(path, maxPixels)
 	if err == nil {
-		err = lossless(d)
+		d, err = d.labels()
 	}
 	if err != nil {
 		return Decoded{}, fmt.Errorf("data: mask %s: %w", path, err)
 	}
 	return d, nil
-}
-
-func losslessFormat(format string) error {
-	if format == "jpeg" {
-		return errLossy
-	}
-	return nil
-}
-
-var errLossy = errors.New("uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP")
-
-func lossless(d Decoded) error {
-	switch d.Image.(type) {
-	case *image.YCbCr, *image.NYCbCrA:
-		return errLossy
-	}
-	return losslessFormat(d.Header.Format)
-}
-
-// Stored reads the pixels of a grey or paletted image as they stand in the file,
-// x and y from 0; it is nil for other images.
-func (d Decoded) Stored() func(x, y int) int {
-	switch img := d.Image.(type) {
-	case *image.Paletted:
-		return func(x, y int) int { return int(img.Pix[y*img.Stride+x]) }
-	case *image.Gray:
-		// The decoder stretches 1, 2 and 4 bit grey to 0..255: 1 becomes 255.
-		unit := 255 / (1<<d.Header.greyBits - 1)
-		return func(x, y int) int { return int(img.Pix[y*img.Stride+x]) / unit }
-	case *image.Gray16:
-		return func(x, y int) int { return int(img.Gray16At(img.Rect.Min.X+x, img.Rect.Min.Y+y).Y) }
-	}
-	return nil
 }
 
 func (f MaskFormat) fromIndices(d Decoded) ([]uint8, error) {
@@ -151,19 +119,18 @@ func (f MaskFormat) fromIndices(d Decoded) ([]uint8, error) {
 	return mask, nil
 }
 
-func (f MaskFormat) fromColours(img image.Image) ([]uint8, error) {
-	b := img.Bounds()
-	h, w := b.Dy(), b.Dx()
+func (f MaskFormat) fromColours(d Decoded) ([]uint8, error) {
+	h, w, at := d.Header.H, d.Header.W, d.Colour()
 	mask := make([]uint8, h*w)
 	var strange struct {
 		x, y, pixels int
-		colour       color.NRGBA
+		colour       color.NRGBA64
 	}
 	for y := range h {
 		for x := range w {
-			c := color.NRGBAModel.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
-			class, ok := f.colours[[3]uint8{c.R, c.G, c.B}]
-			if !ok || c.A != 255 {
+			c := at(x, y)
+			class, ok := f.colours[[3]uint8{uint8(c.R >> 8), uint8(c.G >> 8), uint8(c.B >> 8)}]
+			if !ok || c.A != 0xffff || !isBytes(c) {
 				if strange.pixels == 0 {
 					strange.x, strange.y, strange.colour = x, y, c
 				}
@@ -174,12 +141,21 @@ func (f MaskFormat) fromColours(img image.Image) ([]uint8, error) {
 	}
 	if strange.pixels > 0 {
 		c := strange.colour
-		if c.A != 255 {
-			return nil, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want an opaque colour of data.palette; %d such pixels", strange.x, strange.y, c.R, c.G, c.B, c.A, strange.pixels)
+		what := fmt.Sprintf("[%d, %d, %d]", c.R>>8, c.G>>8, c.B>>8)
+		if !isBytes(c) {
+			what = fmt.Sprintf("[%d, %d, %d] in 16 bits, of which data.palette has 8", c.R, c.G, c.B)
 		}
-		return nil, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d], want a colour of data.palette; %d such pixels", strange.x, strange.y, c.R, c.G, c.B, strange.pixels)
+		if c.A != 0xffff {
+			return nil, fmt.Errorf("pixel (%d, %d) is %s with alpha %d, want an opaque colour of data.palette; %d such pixels", strange.x, strange.y, what, c.A>>8, strange.pixels)
+		}
+		return nil, fmt.Errorf("pixel (%d, %d) is %s, want a colour of data.palette; %d such pixels", strange.x, strange.y, what, strange.pixels)
 	}
 	return mask, nil
+}
+
+// isBytes reports whether 8 bits per sample say a colour: no bit of 16 would be lost.
+func isBytes(c color.NRGBA64) bool {
+	return c.R%0x101 == 0 && c.G%0x101 == 0 && c.B%0x101 == 0
 }
 
 // WriteMask writes class indices (h,w) as an 8-bit paletted PNG, class c in

@@ -178,7 +178,7 @@ func TestInferSplits(t *testing.T) {
 		{"mixed", "", "", "", "data: mixed/train and mixed/val are of two kinds, folders of images and arrays (npy): want one"},
 		{"other", "", "", "", "data: other has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; it has Images/, notes.txt"},
 		{"nowhere", "", "", "", "data: nowhere has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; no such file or directory"},
-		{"empty", "", "", "", "data: empty/images has no images (.png .jpg .jpeg .bmp .tif .tiff .webp)"},
+		{"empty", "", "", "", "data: empty/images has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)"},
 	} {
 		t.Run(tc.dir, func(t *testing.T) {
 			r, err := survey.Infer(t.Context(), tc.dir, 0, nil)
@@ -239,8 +239,8 @@ func TestInferFaults(t *testing.T) {
 	filetest.Write(t, "images/d.png", picture[:20])
 	_, err := survey.Infer(t.Context(), ".", 2, nil)
 	want := `data: image images/alone.png has no mask masks/alone.*
-data: mask masks/a.png: is not a PNG, JPEG, BMP, TIFF or WebP image
-data: mask masks/b.png: uses lossy compression, which changes classes; want PNG, BMP, TIFF or lossless WebP
+data: mask masks/a.png: is not a PNG, JPEG, BMP, GIF, PNM, TIFF or WebP image
+data: mask masks/b.png: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP
 data: image images/c.png is 12x8 pixels, its mask masks/c.png is 4x4, want equal sizes
 data: image images/d.png: is truncated: unexpected EOF`
 	if filetest.Message(err) != want {

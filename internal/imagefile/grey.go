@@ -1,0 +1,45 @@
+package imagefile
+
+import (
+	"image"
+	"image/color"
+)
+
+// GIF and BMP have no grey pictures: every palette of greys stands for one. What
+// its indices are is up to the writer, which may leave unused greys out.
+
+// greyPalette reports whether a palette of n colours is one of greys, and how many
+// steps above black their values are: n-1 for an even ramp, black to white, such as
+// that of 1 bit, else 255.
+func greyPalette(n int, colour func(i int) [3]uint8) (most int, ok bool) {
+	ramp := n > 1
+	for i := range n {
+		c := colour(i)
+		if c[0] != c[1] || c[1] != c[2] {
+			return 255, false
+		}
+		ramp = ramp && 255%(n-1) == 0 && int(c[0]) == i*255/(n-1)
+	}
+	if ramp {
+		return n - 1, true
+	}
+	return 255, n > 0
+}
+
+// withoutPalette is the grey picture that a palette of greys stands for, or else p.
+func withoutPalette(p *image.Paletted) image.Image {
+	rgb := func(i int) [3]uint8 {
+		c := color.NRGBAModel.Convert(p.Palette[i]).(color.NRGBA)
+		return [3]uint8{c.R, c.G, c.B}
+	}
+	if _, ok := greyPalette(len(p.Palette), rgb); !ok {
+		return p
+	}
+	out := image.NewGray(image.Rect(0, 0, p.Rect.Dx(), p.Rect.Dy()))
+	for y := range out.Rect.Dy() {
+		for x, i := range p.Pix[y*p.Stride:][:out.Stride] {
+			out.Pix[y*out.Stride+x] = rgb(int(i))[0]
+		}
+	}
+	return out
+}
