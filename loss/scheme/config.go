@@ -102,8 +102,8 @@ func (c Config) Validate(classes int) error {
 		}
 		sum := 0.0
 		for i, w := range v {
-			if !(w >= 0) || math.IsInf(w, 0) {
-				bad("loss.class_weights[%d] = %v, want a finite number >= 0", i, w)
+			if !inRange(w) {
+				bad("loss.class_weights[%d] = %v, want 0 or %g to %g (the loss is computed in float32)", i, w, leastWeight, mostWeight)
 			}
 			sum += w
 		}

@@ -47,9 +47,10 @@ func TestValidate(t *testing.T) {
 		{"right", []float64{0, 1, 2}, ""},
 		{"too few", []float64{1, 2}, "loss.class_weights has 2 numbers, want 3"},
 		{"empty", []float64{}, "loss.class_weights has 0 numbers, want 3"},
-		{"negative", []float64{1, -2, 3}, "loss.class_weights[1] = -2, want a finite number >= 0"},
+		{"negative", []float64{1, -2, 3}, "loss.class_weights[1] = -2, want 0 or 1e-30 to 1e+30 (the loss is computed in float32)"},
 		{"not a number", []float64{1, 2, math.NaN()}, "loss.class_weights[2] = NaN"},
 		{"infinite", []float64{math.Inf(1), 2, 3}, "loss.class_weights[0] = +Inf"},
+		{"beyond float32", []float64{1, 1e39, 1}, "loss.class_weights[1] = 1e+39, want 0 or 1e-30 to 1e+30"},
 		{"all zero", []float64{0, 0, 0}, "loss.class_weights are all 0"},
 	} {
 		cfg := scheme.DefaultConfig()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Weights turns class counts over the training set into one weight per class, >= 0.
@@ -23,8 +24,57 @@ import (
 //
 // Weights that cfg.ClassWeights.Values gives are returned as they are. A class
 // without a pixel is an error that names it, or has weight 0 when
-// cfg.AllowAbsentClasses is set.
+// cfg.AllowAbsentClasses is set. So is a weight that the loss cannot be computed
+// with, and a weight of 0 for every class that has a pixel.
 func Weights(cfg Config, pixels, imagePixels []int64, names []string) ([]float64, error) {
+	weights, err := weigh(cfg, pixels, imagePixels, names)
+	if err == nil {
+		err = usable(weights, pixels, names)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return weights, nil
+}
+
+// The loss is computed in float32: the sum of a batch's weights must stay far from
+// its largest value, 3e38, and a weight from its smallest, 1e-45.
+const (
+	leastWeight = 1e-30
+	mostWeight  = 1e30
+)
+
+// inRange reports whether the loss can be computed with a weight.
+func inRange(w float64) bool { return w == 0 || w >= leastWeight && w <= mostWeight }
+
+// usable is an error unless the loss can be computed with the weights and one of
+// them weighs a pixel.
+func usable(weights []float64, pixels []int64, names []string) error {
+	var errs []error
+	var present []string
+	weighs := false
+	for c, w := range weights {
+		if !inRange(w) {
+			errs = append(errs, fmt.Errorf("loss: class %d (%s) has weight %g, want 0 or %g to %g (the loss is computed in float32): choose another loss.class_weights", c, names[c], w, leastWeight, mostWeight))
+		}
+		if pixels[c] > 0 {
+			present = append(present, names[c])
+			weighs = weighs || w != 0
+		}
+	}
+	switch {
+	case errs != nil:
+		return errors.Join(errs...)
+	case present == nil:
+		return errors.New("loss: the training set has no labelled pixel")
+	case !weighs:
+		return fmt.Errorf("loss: loss.class_weights gives weight 0 to every class that has a pixel in the training set (%s), so there is nothing to train on: give one of them a weight > 0", strings.Join(present, ", "))
+	}
+	return nil
+}
+
+// weigh makes the weights; usable checks them.
+func weigh(cfg Config, pixels, imagePixels []int64, names []string) ([]float64, error) {
 	classes := len(pixels)
 	if v := cfg.ClassWeights.Values; v != nil {
 		if len(v) != classes {
@@ -47,10 +97,6 @@ func Weights(cfg Config, pixels, imagePixels []int64, names []string) ([]float64
 	if errs != nil {
 		return nil, errors.Join(errs...)
 	}
-	if total == 0 {
-		return nil, errors.New("loss: the training set has no labelled pixel")
-	}
-
 	share := func(c int) float64 { return float64(pixels[c]) / float64(total) }
 	var weight func(c int) float64
 	switch cfg.ClassWeights.Scheme {

@@ -14,6 +14,12 @@ func withScheme(name string) scheme.Config {
 	return cfg
 }
 
+func givenWeights(values ...float64) scheme.Config {
+	cfg := scheme.DefaultConfig()
+	cfg.ClassWeights = scheme.ClassWeights{Values: values}
+	return cfg
+}
+
 func TestWeights(t *testing.T) {
 	camvid := []int64{1387704, 2284532, 1736162, 376550} // 5784948 in all
 	small, smallImages := []int64{1, 2, 5}, []int64{4, 4, 8}
@@ -27,8 +33,7 @@ func TestWeights(t *testing.T) {
 		cfg.AllowAbsentClasses = true
 		return cfg
 	}
-	given := scheme.DefaultConfig()
-	given.ClassWeights = scheme.ClassWeights{Values: []float64{0.5, 0, 3}}
+	given := givenWeights(0.5, 0, 3)
 	for _, tt := range []struct {
 		name                string
 		cfg                 scheme.Config
@@ -56,7 +61,6 @@ func TestWeights(t *testing.T) {
 		{"effective_number, b within rounding of 1", beta(1 - 1e-15), []int64{1, 3}, nil, []float64{1.5, 0.5}},
 		{"none", withScheme("none"), small, smallImages, []float64{1, 1, 1}},
 		{"given", given, small, smallImages, []float64{0.5, 0, 3}},
-		{"given needs no counts", given, []int64{0, 0, 0}, nil, []float64{0.5, 0, 3}},
 		{"per_batch evaluates by dataset", withScheme("per_batch"), small, smallImages, []float64{8, 4, 1.6}},
 
 		{"absent class, dataset", absent("dataset"), []int64{1, 0, 3}, nil, []float64{4, 0, 4. / 3}},
@@ -87,8 +91,9 @@ func TestWeights(t *testing.T) {
 func TestWeightsErrors(t *testing.T) {
 	allowed := withScheme("dataset")
 	allowed.AllowAbsentClasses = true
-	two := scheme.DefaultConfig()
-	two.ClassWeights = scheme.ClassWeights{Values: []float64{1, 2}}
+	two := givenWeights(1, 2)
+	nothing := givenWeights(0, 1, 0)
+	nothing.AllowAbsentClasses = true
 	for _, tt := range []struct {
 		name   string
 		cfg    scheme.Config
@@ -99,6 +104,15 @@ func TestWeightsErrors(t *testing.T) {
 		{"an absent class", withScheme("dataset"), []int64{5, 0, 7}, []string{"class 1 (road)", "loss.allow_absent_classes: true"}, "class 0"},
 		{"two absent classes", withScheme("none"), []int64{0, 3, 0}, []string{"class 0 (sky)", "class 2 (car)"}, "class 1"},
 		{"no pixel at all", allowed, []int64{0, 0, 0}, []string{"no labelled pixel"}, "class"},
+		{"no pixel at all, given", givenWeights(1, 2, 3), []int64{0, 0, 0}, []string{"no labelled pixel"}, "class"},
+		{"beyond float32", givenWeights(1, 1e39, 2), []int64{1, 1, 1}, []string{"class 1 (road) has weight 1e+39, want 0 or 1e-30 to 1e+30"}, "class 0"},
+		{"a batch's sum beyond float32", givenWeights(1, 1e38, 2), []int64{1, 1, 1}, []string{"class 1 (road) has weight 1e+38"}, "class 0"},
+		{"0 in float32", givenWeights(1, 2, 1e-50), []int64{1, 1, 1}, []string{"class 2 (car) has weight 1e-50"}, "class 0"},
+		{"negative", givenWeights(-1, 2, 1), []int64{1, 1, 1}, []string{"class 0 (sky) has weight -1,"}, "class 1"},
+		{"not a number", givenWeights(1, 2, math.NaN()), []int64{1, 1, 1}, []string{"class 2 (car) has weight NaN,"}, "class 1"},
+		{"infinite", givenWeights(math.Inf(1), 2, 1), []int64{1, 1, 1}, []string{"class 0 (sky) has weight +Inf,"}, "class 1"},
+		{"all zero", givenWeights(0, 0, 0), []int64{1, 1, 1}, []string{"weight 0 to every class that has a pixel in the training set (sky, road, car)", "nothing to train on"}, ""},
+		{"zero where there are pixels", nothing, []int64{1, 0, 1}, []string{"weight 0 to every class that has a pixel in the training set (sky, car)"}, "road"},
 		{"too few given", two, []int64{1, 1, 1}, []string{"loss.class_weights has 2 numbers, want 3"}, ""},
 		{"unknown scheme", withScheme("datasets"), []int64{1, 1, 1}, []string{`loss.class_weights = "datasets"`, "median_frequency"}, ""},
 	} {
