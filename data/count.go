@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
@@ -43,6 +44,45 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 		return Counts{}, err
 	}
 	return total, nil
+}
+
+// Labelled is the number of pixels that have a class.
+func (c Counts) Labelled() int64 {
+	var n int64
+	for _, pixels := range c.Pixels {
+		n += pixels
+	}
+	return n
+}
+
+// HasLabel reports whether a pixel of the split has a label. It reads no further
+// than the first image that has one.
+func HasLabel(ctx context.Context, s *Split) (bool, error) {
+	for i := range s.Len() {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		smp, err := s.Load(i)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(smp.Mask, func(c uint8) bool { return c != Void }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Unlabelled is the error of a split (train, val or test) of that many images, of
+// which no pixel has a label, so that nothing can be measured on it.
+func (c Config) Unlabelled(split string, images int) error {
+	wayOut := "set data." + split + " to images with labels"
+	if split == "val" && c.Val == "" {
+		wayOut = "raise data.val_fraction, or set data.val to images with labels"
+	} else if split == "val" {
+		wayOut += ", or set data.val empty and data.val_fraction to the share of the training set to measure on"
+	}
+	return fmt.Errorf("data: %s: none of its %d images has a labelled pixel: all are void (data.ignore_index: %d), as in Cityscapes' test set, so there is nothing to measure: %s", split, images, c.IgnoreIndex, wayOut)
 }
 
 func newCounts(classes int) Counts {

@@ -148,7 +148,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, fromSample int) iter.Seq2[*Ba
 			select {
 			case <-p.full:
 			case <-ctx.Done():
-				yield(nil, fmt.Errorf("data: epoch %d: %w", epoch, context.Cause(ctx)))
+				yield(nil, fmt.Errorf("data: reading batches: %w", context.Cause(ctx)))
 				return
 			}
 			for _, err := range p.errs[:p.batch.N] {
@@ -163,7 +163,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, fromSample int) iter.Seq2[*Ba
 			free <- p
 		}
 		if err := ctx.Err(); err != nil {
-			yield(nil, fmt.Errorf("data: epoch %d: %w", epoch, context.Cause(ctx)))
+			yield(nil, fmt.Errorf("data: reading batches: %w", context.Cause(ctx)))
 		}
 	}
 }

@@ -222,7 +222,7 @@ func TestCancel(t *testing.T) {
 			}
 			cancel(why)
 		}
-		if !errors.Is(last, why) || last.Error() != "data: epoch 4: stopped by hand" {
+		if !errors.Is(last, why) || last.Error() != "data: reading batches: stopped by hand" {
 			t.Errorf("ends with %v, want the cause of the cancellation", last)
 		}
 		if batches > 4 {

@@ -60,6 +60,19 @@ func (l *Loss) Value(sums []float64) float64 {
 	return v
 }
 
+// Defined reports whether a batch with these targets (..., C), one-hot or all zero,
+// has a loss: whether a pixel of it has a label, and a weight. If none has, the value
+// of Nodes is 0, and so is its gradient.
+func (l *Loss) Defined(targets []float32) bool {
+	ignoresWeights := l.cfg.Dice > 0 || l.cfg.WeightBy == "prediction"
+	for i, t := range targets {
+		if t != 0 && (ignoresWeights || l.weights[i%len(l.weights)] != 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // combine computes the loss from the sums, and its derivative by each of them.
 func (l *Loss) combine(sums []float64) (value float64, grad []float64) {
 	s := layout(len(l.weights))

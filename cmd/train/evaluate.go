@@ -65,6 +65,11 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	if err != nil {
 		return err
 	}
+	if labelled, err := data.HasLabel(ctx, set); err != nil {
+		return err
+	} else if !labelled {
+		return fmt.Errorf("%w; --split and --data choose others", cfg.Data.Unlabelled(split, set.Len()))
+	}
 	if pictures != "" {
 		if err := os.MkdirAll(pictures, 0o755); err != nil {
 			return err
@@ -97,7 +102,7 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	}
 	fmt.Fprintf(p.stdout, "%s, %d images of %s", path, set.Len(), split)
 	if !how.tile && !how.tta {
-		fmt.Fprintf(p.stdout, ", loss %.4f", value)
+		fmt.Fprintf(p.stdout, ", loss %s", report.LossText(value))
 	}
 	fmt.Fprintln(p.stdout)
 	return r.Table(p.stdout)

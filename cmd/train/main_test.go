@@ -195,7 +195,7 @@ func TestFromTrainingToMasks(t *testing.T) {
 
 	t.Run("resume", func(t *testing.T) {
 		o := command(t, tiny("--resume", "auto", "--epochs", "3")...)
-		if o.code != 0 || !strings.Contains(o.stderr, "changed since the checkpoint: train.epochs 2 -> 3") {
+		if o.code != 0 || !strings.Contains(o.stderr, "changed since the checkpoint, from epoch 3 on: train.epochs 2 -> 3") {
 			t.Errorf("exit code %d\n%s", o.code, o.stderr)
 		}
 		if lines := strings.Count(read(t, "run/metrics.csv"), "\n"); lines != 4 {

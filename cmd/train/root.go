@@ -91,13 +91,23 @@ func (p *program) console(quiet bool) *report.Console {
 }
 
 func (p *program) train(ctx context.Context, cfg config.Config, resume string, console *report.Console) error {
-	result, err := run.Training{Config: cfg, Resume: resume, Console: console, Program: p.name, Now: p.clock.now}.Train(ctx)
-	if err != nil || result.Confusion == nil {
+	training := run.Training{Config: cfg, Resume: resume, Console: console, Program: p.name, Now: p.clock.now}
+	result, err := training.Train(ctx)
+	if err != nil {
 		return err
 	}
-	if err := result.Confusion.Report(cfg.Data.Classes).Table(p.stdout); err != nil {
-		return err
+	if result.Confusion != nil {
+		if err := result.Confusion.Report(cfg.Data.Classes).Table(p.stdout); err != nil {
+			return err
+		}
 	}
-	_, err = fmt.Fprintf(p.stdout, "best mIoU %.4f after epoch %d: %s\n", result.BestIoU, result.BestEpoch+1, run.BestCheckpoint(cfg.Out))
+	if result.BestEpoch < 0 { // of a run with an older program, which measured on no labels
+		return nil
+	}
+	where := training.Best(result)
+	if where == "" {
+		where = "its checkpoint is not in " + cfg.Out
+	}
+	_, err = fmt.Fprintf(p.stdout, "best mIoU %.4f after epoch %d: %s\n", result.BestIoU, result.BestEpoch+1, where)
 	return err
 }

@@ -21,10 +21,10 @@ type Folder struct {
 	Keep int // step files to keep, >= 1
 }
 
-const (
-	lastName = "last.safetensors"
-	bestName = "best.safetensors"
-)
+// BestName is the file of the best validation's checkpoint in a Folder.
+const BestName = "best.safetensors"
+
+const lastName = "last.safetensors"
 
 var (
 	stepName = regexp.MustCompile(`^step-(\d{8,18})\.safetensors$`)
@@ -69,7 +69,7 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	// last one, and so comes to this step again.
 	names := []string{lastName}
 	if best {
-		names = []string{bestName, lastName}
+		names = []string{BestName, lastName}
 	}
 	for _, name := range names {
 		if err := f.link(path, name, c); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +23,13 @@ const OptimizerPrefix = "optimizer."
 type Run struct {
 	Config          []byte    // of the run, YAML
 	Position                  // where the run stands
+	Ended           Ending    // why training ended there; "" if it goes on
 	Batch           int       // batches of the epoch done; for other programs, as Sample says it for any batch size
 	ClassCounts     []int64   // labelled pixels of the training set, per class
 	ClassWeights    []float64 // of the loss, per class
 	DataFingerprint string    // of the training set
+	ValClassCounts  []int64   // as ClassCounts, of the validation set
+	ValFingerprint  string    // of the validation set
 }
 
 // Position is how far a run has come, and what it remembers of the way.
@@ -33,26 +37,55 @@ type Position struct {
 	Epoch     int     // from 0
 	Sample    int     // samples of the epoch's order that were trained on
 	Step      int64   // updates done
-	BestIoU   float64 // mean IoU of the best validation; NaN: none yet, or no class has an IoU
+	BestIoU   float64 // mean IoU of the best validation; NaN: none yet
 	BestEpoch int     // epoch of BestIoU, from 0; -1: none yet
-	LossSum   float64 // sum over the epoch's images so far of their batch's loss
+	// LossSum is the sum over the epoch's images so far of their batch's loss, and
+	// LossImages their number, without the batches in which no pixel has a label and a
+	// weight: the epoch's training loss is LossSum / LossImages.
+	LossSum    float64
+	LossImages int
+}
+
+// Ending is why a run has nothing left to train; "" if it has.
+type Ending string
+
+// The reasons for a run to end.
+const (
+	AllEpochs Ending = "epochs"     // none is left
+	EarlyStop Ending = "early_stop" // the last epochs, as many as the patience, had no better validation
+)
+
+// Ending is why training ends at the position, if a run has that many epochs and
+// that much patience, in epochs; 0: endless.
+func (p Position) Ending(epochs, patience int) Ending {
+	switch {
+	case p.Epoch >= epochs:
+		return AllEpochs
+	case patience > 0 && p.BestEpoch >= 0 && p.Epoch-1-p.BestEpoch >= patience:
+		return EarlyStop
+	}
+	return ""
 }
 
 // Metadata are the strings that say so in a file.
 func (r Run) Metadata() map[string]string {
 	return map[string]string{
-		"format":           Format,
-		"config":           string(r.Config),
-		"epoch":            strconv.Itoa(r.Epoch),
-		"step":             strconv.FormatInt(r.Step, 10),
-		"batch_in_epoch":   strconv.Itoa(r.Batch),
-		"sample_in_epoch":  strconv.Itoa(r.Sample),
-		"class_counts":     list(r.ClassCounts),
-		"class_weights":    list(r.ClassWeights),
-		"best_miou":        strconv.FormatFloat(r.BestIoU, 'g', -1, 64),
-		"best_epoch":       strconv.Itoa(r.BestEpoch),
-		"epoch_loss_sum":   strconv.FormatFloat(r.LossSum, 'g', -1, 64),
-		"data_fingerprint": r.DataFingerprint,
+		"format":            Format,
+		"config":            string(r.Config),
+		"epoch":             strconv.Itoa(r.Epoch),
+		"step":              strconv.FormatInt(r.Step, 10),
+		"batch_in_epoch":    strconv.Itoa(r.Batch),
+		"sample_in_epoch":   strconv.Itoa(r.Sample),
+		"class_counts":      list(r.ClassCounts),
+		"class_weights":     list(r.ClassWeights),
+		"best_miou":         strconv.FormatFloat(r.BestIoU, 'g', -1, 64),
+		"best_epoch":        strconv.Itoa(r.BestEpoch),
+		"epoch_loss_sum":    strconv.FormatFloat(r.LossSum, 'g', -1, 64),
+		"epoch_loss_images": strconv.Itoa(r.LossImages),
+		"ended":             string(r.Ended),
+		"data_fingerprint":  r.DataFingerprint,
+		"val_class_counts":  list(r.ValClassCounts),
+		"val_fingerprint":   r.ValFingerprint,
 	}
 }
 
@@ -87,6 +120,23 @@ func (c *Checkpoint) Config() []byte { return []byte(c.Meta["config"]) }
 
 // DataFingerprint is that of the run's training set.
 func (c *Checkpoint) DataFingerprint() string { return c.Meta["data_fingerprint"] }
+
+// ValFingerprint is that of the run's validation set; "" in older files.
+func (c *Checkpoint) ValFingerprint() string { return c.Meta["val_fingerprint"] }
+
+// ClassCounts are the labelled pixels of the run's training set, per class; nil if
+// the file does not say.
+func (c *Checkpoint) ClassCounts() []int64 { return c.counts("class_counts") }
+
+// ValClassCounts are those of the validation set; nil in older files.
+func (c *Checkpoint) ValClassCounts() []int64 { return c.counts("val_class_counts") }
+
+func (c *Checkpoint) counts(key string) (counts []int64) {
+	if json.Unmarshal([]byte(c.Meta[key]), &counts) != nil {
+		return nil
+	}
+	return counts
+}
 
 // ClassWeights are those of the run's loss, one per class. Anything but a list of
 // that many numbers is an error.
@@ -126,6 +176,13 @@ func (c *Checkpoint) Position() (Position, error) {
 		BestIoU:   float("best_miou"),
 		BestEpoch: int(integer("best_epoch")),
 		LossSum:   float("epoch_loss_sum"),
+	}
+	p.LossImages = p.Sample
+	if _, ok := c.Meta["epoch_loss_images"]; ok { // older files counted all images
+		p.LossImages = int(integer("epoch_loss_images"))
+	}
+	if math.IsNaN(p.BestIoU) { // in older files an undefined mean IoU could be the best
+		p.BestEpoch = -1
 	}
 	return p, errors.Join(errs...)
 }

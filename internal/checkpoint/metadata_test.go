@@ -15,10 +15,12 @@ import (
 func someRun() checkpoint.Run {
 	return checkpoint.Run{
 		Config:      []byte("seed: 1\n"),
-		Position:    checkpoint.Position{Epoch: 2, Sample: 24, Step: 17, BestIoU: 0.625, BestEpoch: 1, LossSum: 1e-7},
+		Position:    checkpoint.Position{Epoch: 2, Sample: 24, Step: 17, BestIoU: 0.625, BestEpoch: 1, LossSum: 1e-7, LossImages: 20},
+		Ended:       checkpoint.EarlyStop,
 		Batch:       3,
 		ClassCounts: []int64{1 << 40, 0}, ClassWeights: []float64{1.5, 0},
 		DataFingerprint: "ab12",
+		ValClassCounts:  []int64{0, 3}, ValFingerprint: "cd34",
 	}
 }
 
@@ -28,6 +30,7 @@ func TestMetadata(t *testing.T) {
 		"format": "unet-gorgonia/1", "config": "seed: 1\n", "epoch": "2", "step": "17", "batch_in_epoch": "3", "sample_in_epoch": "24",
 		"class_counts": "[1099511627776, 0]", "class_weights": "[1.5, 0]", "best_miou": "0.625", "best_epoch": "1",
 		"epoch_loss_sum": "1e-07", "data_fingerprint": "ab12",
+		"epoch_loss_images": "20", "ended": "early_stop", "val_class_counts": "[0, 3]", "val_fingerprint": "cd34",
 	}
 	if got := someRun().Metadata(); !maps.Equal(got, want) {
 		t.Errorf("metadata %v, want %v", got, want)
@@ -49,10 +52,63 @@ func TestMetadataReadBack(t *testing.T) {
 	if got := c.DataFingerprint(); got != run.DataFingerprint {
 		t.Errorf("fingerprint %q, want %q", got, run.DataFingerprint)
 	}
+	if got := c.ClassCounts(); !slices.Equal(got, run.ClassCounts) {
+		t.Errorf("class counts %v, want %v", got, run.ClassCounts)
+	}
+	if got := c.ValClassCounts(); !slices.Equal(got, run.ValClassCounts) {
+		t.Errorf("class counts of the validation set %v, want %v", got, run.ValClassCounts)
+	}
+	if got := c.ValFingerprint(); got != run.ValFingerprint {
+		t.Errorf("fingerprint of the validation set %q, want %q", got, run.ValFingerprint)
+	}
 	run.BestIoU = math.NaN() // no validation yet
 	c.Meta = run.Metadata()
 	if got, err := c.Position(); err != nil || !math.IsNaN(got.BestIoU) {
 		t.Errorf("best mIoU %v, %v, want NaN", got.BestIoU, err)
+	}
+}
+
+// Files of older versions lack what was added since, and could call an undefined mean IoU the best.
+func TestMetadataOfOlderFiles(t *testing.T) {
+	run := someRun()
+	run.BestIoU = math.NaN()
+	c := &checkpoint.Checkpoint{Meta: run.Metadata()}
+	for _, key := range []string{"epoch_loss_images", "ended", "val_class_counts", "val_fingerprint"} {
+		delete(c.Meta, key)
+	}
+	got, err := c.Position()
+	if err != nil || got.LossImages != got.Sample || got.BestEpoch != -1 {
+		t.Errorf("position %+v, %v, want the loss of all %d images and no best epoch", got, err, got.Sample)
+	}
+	if got := c.ValClassCounts(); got != nil {
+		t.Errorf("class counts of the validation set %v, want none", got)
+	}
+	if got := c.ValFingerprint(); got != "" {
+		t.Errorf("fingerprint of the validation set %q, want none", got)
+	}
+}
+
+func TestEnding(t *testing.T) {
+	at := func(epoch, best int) checkpoint.Position { return checkpoint.Position{Epoch: epoch, BestEpoch: best} }
+	for _, tc := range []struct {
+		name             string
+		at               checkpoint.Position
+		epochs, patience int
+		want             checkpoint.Ending
+	}{
+		{"under way", at(2, 1), 3, 0, ""},
+		{"all epochs", at(3, 1), 3, 0, checkpoint.AllEpochs},
+		{"patience left", at(3, 1), 9, 2, ""},
+		{"patience used up", at(4, 1), 9, 2, checkpoint.EarlyStop},
+		{"more epochs do not help", at(4, 1), 90, 2, checkpoint.EarlyStop},
+		{"a larger patience goes on", at(4, 1), 9, 3, ""},
+		{"endless patience goes on", at(4, 1), 9, 0, ""},
+		{"no validation had an mIoU", at(8, -1), 9, 2, ""},
+		{"both", at(9, 1), 9, 2, checkpoint.AllEpochs},
+	} {
+		if got := tc.at.Ending(tc.epochs, tc.patience); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
 	}
 }
 

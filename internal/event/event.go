@@ -37,6 +37,7 @@ type Started struct {
 	Epoch         int       // the epoch that the run begins or goes on in, from 0
 	Step          int64     // steps done before
 	Batch         int       // batches of that epoch done before
+	Changes       []string  // of configuration and data since the checkpoint that the run goes on from
 }
 
 // Stepped follows an update of the weights.
@@ -45,7 +46,7 @@ type Stepped struct {
 	Batch, Batches  int     // of the epoch; Batch from 1
 	Step            int64   // of the run, from 1
 	Images          int     // of the batch
-	Loss            float64 // before the update
+	Loss            float64 // before the update; NaN if no pixel has a label and a weight
 	LR              float64
 	GradNorm        float64 // before clipping
 	ImagesPerSecond float64
@@ -55,12 +56,13 @@ type Stepped struct {
 type Evaluated struct {
 	Epoch, Epochs   int // Epoch from 0
 	Step            int64
-	LR              float64 // of the next step
-	TrainLoss       float64 // mean over the epoch's images
-	ValLoss         float64
+	LR              float64           // of the next step
+	TrainLoss       float64           // mean over the epoch's images, without the batches that have no loss; NaN if none has
+	ValLoss         float64           // NaN if no pixel has a label and a weight
 	Confusion       *metric.Confusion // of the validation split
 	Samples         []Sample          // at most 6 of the validation split, the same in every epoch
 	Best            bool              // no earlier validation had so high a mean IoU
+	Ending          string            // why this epoch is the last: "epochs" or "early_stop"; "" if it is not
 	ImagesPerSecond float64           // while training, without the validation
 	Duration        time.Duration     // of the epoch, with its validation
 }

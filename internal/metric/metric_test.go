@@ -203,7 +203,7 @@ func TestTable(t *testing.T) {
 	want := `class          IoU    Dice  precision  recall  true pixels  predicted
 background  0.5000  0.6667     1.0000  0.5000       50.00%     25.00%
 straße      0.6667  0.8000     0.6667  1.0000       50.00%     75.00%
-sky              -       -          -       -        0.00%      0.00%
+sky              –       –          –       –        0.00%      0.00%
 mIoU 0.5833  mean Dice 0.7333  pixel accuracy 0.7500
 `
 	if b.String() != want {

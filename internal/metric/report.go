@@ -107,16 +107,19 @@ func (r Report) Table(w io.Writer) error {
 	return err
 }
 
+// undefined stands for a figure that is undefined.
+const undefined = "–"
+
 func (n Number) cell() string {
 	if math.IsNaN(float64(n)) {
-		return "-"
+		return undefined
 	}
 	return fmt.Sprintf("%.4f", float64(n))
 }
 
 func share(pixels, total int64) string {
 	if total == 0 {
-		return "-"
+		return undefined
 	}
 	return fmt.Sprintf("%.2f%%", 100*float64(pixels)/float64(total))
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func (c *Console) step(e event.Stepped) error {
 	if each := c.pace.each; each > 0 {
 		rate = float64(c.batch) / each.Seconds() // smoother, and with the time that the images take
 	}
-	state := fmt.Sprintf("loss %s  %s images/s%s", lossText(e.Loss), rateText(rate), c.left(e))
+	state := fmt.Sprintf("loss %s  %s images/s%s", LossText(e.Loss), rateText(rate), c.left(e))
 	if err := c.estimate(e, now); err != nil {
 		return err
 	}
@@ -138,8 +139,8 @@ func (c *Console) evaluated(e event.Evaluated) error {
 	if e.Best {
 		best = "  " + c.Ink.good("best")
 	}
-	return c.Note("%s  train loss %s  val loss %s  mIoU %.4f  %s%s", epochOf(e.Epoch, e.Epochs),
-		lossText(e.TrainLoss), lossText(e.ValLoss), e.Confusion.MeanIoU(), e.Duration.Round(time.Second), best)
+	return c.Note("%s  train loss %s  val loss %s  mIoU %s  %s%s", epochOf(e.Epoch, e.Epochs),
+		LossText(e.TrainLoss), LossText(e.ValLoss), shown("", e.Confusion.MeanIoU(), ""), e.Duration.Round(time.Second), best)
 }
 
 // ended notes that the validation, or the save after it, is done.
@@ -155,9 +156,13 @@ func epochOf(epoch, epochs int) string {
 	return fmt.Sprintf("epoch %-*s", 2*len(all)+1, fmt.Sprintf("%d/%s", epoch+1, all))
 }
 
-// lossText has four decimals, or four digits where the loss is a sum.
-func lossText(x float64) string {
-	if x >= 1000 {
+// LossText has four decimals, or four digits where the loss is a sum; a dash where
+// it is undefined.
+func LossText(x float64) string {
+	switch {
+	case math.IsNaN(x):
+		return undefined
+	case x >= 1000:
 		return fmt.Sprintf("%.4g", x)
 	}
 	return fmt.Sprintf("%.4f", x)

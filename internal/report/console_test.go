@@ -199,7 +199,7 @@ func TestConsoleLines(t *testing.T) {
 		{"resumed", nil, []event.Event{event.Started{Epochs: 3, Epoch: 1, Step: 7}}, "resuming at step 7, epoch 2 of 3\ndata "},
 		{"patches", nil, []event.Event{event.Started{Epochs: 1, TrainImages: 2, ValImages: 1, Patches: 4, Height: 32, Width: 64}}, "data        2 images for training, 1 for validation, patches of 64x32 pixels\nepochs "},
 		{"columns stay where they are", nil, []event.Event{event.Evaluated{Epoch: 8, Epochs: 10, Confusion: confusion(t)}}, "epoch 9/10   train loss 0.0000  val loss 0.0000  mIoU 0.5833  0s\n"},
-		{"no validation loss", nil, []event.Event{event.Evaluated{Epochs: 1, ValLoss: math.NaN(), Confusion: confusion(t)}}, "epoch 1/1  train loss 0.0000  val loss NaN  mIoU 0.5833  0s\n"},
+		{"no validation loss", nil, []event.Event{event.Evaluated{Epochs: 1, ValLoss: math.NaN(), Confusion: confusion(t)}}, "epoch 1/1  train loss 0.0000  val loss –  mIoU 0.5833  0s\n"},
 		{"best in colour", coloured, []event.Event{event.Evaluated{Epochs: 1, Best: true, Confusion: confusion(t)}}, "epoch 1/1  train loss 0.0000  val loss 0.0000  mIoU 0.5833  0s  \x1b[1;32mbest\x1b[0m\n"},
 		{"quiet", quiet, []event.Event{event.Started{Epochs: 3, Epoch: 1, Step: 7}, event.Stepped{Batches: 1}, evaluated(t, 1, 1), event.Ended{}}, ""},
 		{"quiet, but not about this", quiet, []event.Event{event.Unwritten{Err: errors.New("disk full")}}, "training goes on, but disk full\n"},

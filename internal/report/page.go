@@ -294,12 +294,15 @@ func css(c color.Color) template.CSS {
 	return template.CSS(fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8))
 }
 
+// undefined stands for a figure that is undefined.
+const undefined = "–"
+
 // shown is a value as the page shows it, a dash where it is undefined. Whole
 // numbers, times and speeds stand as in the table, others with four decimals.
 func shown(column string, x float64, cell string) string {
 	switch {
 	case math.IsNaN(x):
-		return "–"
+		return undefined
 	case column == "epoch", column == "step", column == "lr", column == "images_per_second", column == "seconds":
 		return cell
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
@@ -32,7 +31,7 @@ type Training struct {
 
 // Train runs it to its end, in the run folder of its configuration. At the end of
 // ctx the run is saved, and the error is train.ErrInterrupted. The result has no
-// Confusion if the run had already reached its end.
+// Confusion if the run had already ended, and Ending says why.
 func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	cfg, console := t.Config, t.Console
 	engine, err := NewEngine(cfg)
@@ -61,16 +60,16 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	if err != nil {
 		return result, err
 	}
-	var start *checkpoint.Checkpoint // nil: anew
+	var resumed *resumed // nil: anew
 	if from != "" {
-		saved, err := Read(from)
-		if err != nil {
+		if resumed, err = t.resume(from); err != nil {
 			return result, err
 		}
-		if cfg, err = t.resume(saved, trainSet); err != nil {
-			return result, err
+		cfg = resumed.config
+		if ending := resumed.at.Ending(cfg.Train.Epochs, cfg.Train.EarlyStop); ending != "" {
+			resumed.sayEnded(ending, console)
+			return train.Result{Epoch: resumed.at.Epoch - 1, BestIoU: resumed.at.BestIoU, BestEpoch: resumed.at.BestEpoch, Ending: ending}, nil
 		}
-		start = saved.Checkpoint
 	} else if cfg.Model.Init != "" {
 		if err := initialise(params, cfg.Model.Init, console); err != nil {
 			return result, err
@@ -81,84 +80,34 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	if err != nil {
 		return result, err
 	}
-	if err := out.write("config.yaml", cfg.YAML()); err != nil {
+	valCounts, err := countVal(ctx, cfg, valSet, console)
+	if err != nil {
 		return result, err
 	}
-	result, err = train.Run(ctx, train.Setup{
+	setup := train.Setup{
 		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
 		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, Augment: cfg.Data.Augment,
 		Now: t.Now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
-		Folder: folder, Resume: start,
+		Folder:     folder,
 		Recorder:   t.recorders(out, cfg),
-		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights,
-	})
+		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights, ValClassCounts: valCounts.Pixels,
+	}
+	if resumed != nil {
+		setup.Resume = resumed.saved.Checkpoint
+		setup.Changes = append(resumed.changes, resumed.compareData(setup, console)...)
+	}
+	if err := out.write("config.yaml", cfg.YAML()); err != nil {
+		return result, err
+	}
+	result, err = train.Run(ctx, setup)
 	console.Close()
 	switch {
 	case errors.Is(err, train.ErrInterrupted):
 		err = fmt.Errorf("%w: saved to %s, --resume auto goes on from there", err, folder.Dir)
-	case err != nil:
-	case result.Confusion == nil:
-		console.Note("nothing to train: %s has all %d epochs; --epochs gives it more", from, cfg.Train.Epochs)
-	case result.Stopped:
-		console.Note("stopped early: no better validation in %d epochs", cfg.Train.EarlyStop)
+	case err == nil && result.Ending == checkpoint.EarlyStop:
+		console.Note("stopped early after epoch %d: no better validation mIoU in %d epochs (train.early_stop)", result.Epoch+1, cfg.Train.EarlyStop)
 	}
 	return result, err
-}
-
-// BestCheckpoint is where a run in the folder out keeps the checkpoint of its best validation.
-func BestCheckpoint(out string) string { return filepath.Join(out, "checkpoints", "best.safetensors") }
-
-// resumeFrom is the checkpoint that Resume stands for, or "" to start anew.
-func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) {
-	if t.Resume != "" && t.Resume != "auto" {
-		return t.Resume, nil
-	}
-	path, skipped, err := folder.Last()
-	if t.Resume == "" && (path != "" || err != nil) {
-		return "", Usage(fmt.Errorf("%s holds checkpoints already: go on with --resume auto, or choose another folder with --out", folder.Dir))
-	}
-	if err != nil {
-		return "", err
-	}
-	for _, err := range skipped {
-		t.Console.Warn("passed over: %v", err)
-	}
-	if path != "" {
-		t.Console.Note("resuming from %s", path)
-	}
-	return path, nil
-}
-
-// resume is the configuration to go on with from a checkpoint. It refuses one that
-// does not fit, and notes what else differs.
-func (t Training) resume(saved *Saved, trainSet *data.Split) (config.Config, error) {
-	cfg, old, console := t.Config, saved.Config, t.Console
-	if given := cfg.Model.Init; given != "" && given != old.Model.Init {
-		console.Note("model.init = %s is not read: the run goes on from %s", given, saved.Path)
-	}
-	cfg.Model.Init = old.Model.Init // where the weights came from
-	refused, changed := config.Compare(old, cfg)
-	var errs []error
-	for _, d := range refused {
-		hint := ""
-		if d.Key == "model.freeze" {
-			hint = fmt.Sprintf("; to train other parts, start anew from its weights, with model.init=%s and another --out", saved.Path)
-		}
-		errs = append(errs, fmt.Errorf("%s does not fit the configuration: %v%s", saved.Path, d, hint))
-	}
-	for _, d := range changed {
-		console.Note("changed since the checkpoint: %v", d)
-	}
-	if errs != nil {
-		return cfg, Usage(errors.Join(errs...))
-	}
-	if !saved.HasOptimizerState() && cfg.Optimizer.KeepsAverages() {
-		return cfg, Usage(fmt.Errorf("%s was exported without the optimizer's state: resume from a checkpoint of the run folder, or start anew with model.init=%s", saved.Path, saved.Path))
-	}
-	if saved.DataFingerprint() != trainSet.Fingerprint() {
-		console.Warn("the training set is not the one that %s was trained on", saved.Path)
-	}
-	return cfg, nil
 }
 
 // ClassWeights counts the classes of the training set and weighs them.
@@ -170,6 +119,16 @@ func ClassWeights(ctx context.Context, cfg config.Config, trainSet *data.Split, 
 	}
 	weights, err := loss.Weights(cfg.Loss, counts.Pixels, counts.ImagePixels, cfg.Data.Classes)
 	return counts, weights, err
+}
+
+// countVal counts the classes of the validation set, of which a pixel must have a label.
+func countVal(ctx context.Context, cfg config.Config, valSet *data.Split, console *report.Console) (data.Counts, error) {
+	counts, err := data.CountClasses(ctx, valSet, cfg.Threads, console.Progress("counting classes of the validation set"))
+	console.Close()
+	if err == nil && counts.Labelled() == 0 {
+		err = cfg.Data.Unlabelled("val", counts.Images)
+	}
+	return counts, err
 }
 
 // recorders are what sees the events of the run, in this order.

@@ -45,6 +45,9 @@ func Check(ctx context.Context, cfg config.Config, split string, progress func(d
 	if split == "train" && len(c.Faults) == 0 {
 		_, unweighted = scheme.Weights(cfg.Loss, c.Pixels, c.ImagePixels, cfg.Data.Classes)
 	}
+	if split == "val" && len(c.Faults) == 0 && c.Labelled() == 0 {
+		unweighted = cfg.Data.Unlabelled(split, c.Images)
+	}
 	if unweighted != nil {
 		c.Faults = append(c.Faults, unweighted)
 	} else {

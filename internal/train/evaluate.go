@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
@@ -22,11 +23,12 @@ func NewEvaluator(graphs *Graphs) *Evaluator {
 
 // Run passes all batches of the loader through the net in evaluation mode. The
 // confusion matrix and the loss are of the whole split: each image counts once,
-// whatever the batch size. seen, which may be nil, is shown each batch with the
+// whatever the batch size. The loss is NaN if no batch has one. seen, which may be nil, is shown each batch with the
 // predicted class of each pixel (N, H, W); both are overwritten by the next one.
 func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batch *data.Batch, predicted []uint8) error) (*metric.Confusion, float64, error) {
 	confusion := metric.NewConfusion(e.graphs.Params.Classes)
 	var total []float64
+	defined := false
 	var truth, predicted []uint8
 	for batch, err := range loader.Epoch(ctx, 0, 0) {
 		if err != nil {
@@ -46,6 +48,7 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 		for i, s := range sums {
 			total[i] += float64(s)
 		}
+		defined = defined || e.graphs.Loss.Defined(batch.Targets)
 		truth = Labels(truth[:0], batch.Targets, batch.C)
 		predicted = predict.Argmax(predicted[:0], logits, batch.C)
 		if err := confusion.Add(truth, predicted); err != nil {
@@ -57,6 +60,9 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 		if err := seen(batch, predicted); err != nil {
 			return nil, 0, err
 		}
+	}
+	if !defined {
+		return confusion, math.NaN(), nil
 	}
 	return confusion, e.graphs.Loss.Value(total), nil
 }

@@ -13,6 +13,9 @@ type Loss interface {
 	// Nodes adds the loss to a graph: value is a scalar; sums is the vector of
 	// sums over pixels that it is a function of. logits, target: (N, H, W, C).
 	Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error)
+	// Defined reports whether a batch with these targets (..., C) has a loss: a pixel
+	// with a label and a weight. If not, its value is 0 and so is its gradient.
+	Defined(targets []float32) bool
 	// Value is the loss of all batches whose sums were added up.
 	Value(sums []float64) float64
 }

@@ -1,15 +1,26 @@
 package train
 
 import (
+	"fmt"
 	"math"
 	"runtime/metrics"
 
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
-// compile builds the graphs of whole batches, the largest ones.
+// compile builds the graphs of whole batches, the largest ones, and refuses a last
+// batch of an epoch that is too small to be normalised.
 func (r *run) compile() error {
 	h, w := r.Train.Size()
+	if last := r.loader.Len() % r.BatchSize; last > 0 && last < r.loader.Len() {
+		if err := r.Params.CheckBatch(last, h, w); err != nil {
+			images := "images"
+			if last == 1 {
+				images = "image"
+			}
+			return fmt.Errorf("the last batch of an epoch has %d %s (%d in batches of train.batch_size = %d): %w", last, images, r.loader.Len(), r.BatchSize, err)
+		}
+	}
 	if _, err := r.graph(Shape{min(r.BatchSize, r.loader.Len()), h, w}); err != nil {
 		return err
 	}

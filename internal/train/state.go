@@ -14,8 +14,9 @@ import (
 // capture makes a checkpoint of the run, of copies, so that training may continue.
 func (r *run) capture() *checkpoint.Checkpoint {
 	run := checkpoint.Run{
-		Config: r.ConfigYAML, Position: r.at, Batch: r.batchesIn(r.at.Sample),
+		Config: r.ConfigYAML, Position: r.at, Ended: r.at.Ending(r.Epochs, r.EarlyStop), Batch: r.batchesIn(r.at.Sample),
 		ClassCounts: r.ClassCounts, ClassWeights: r.ClassWeights, DataFingerprint: r.Train.Fingerprint(),
+		ValClassCounts: r.ValClassCounts, ValFingerprint: r.Val.Fingerprint(),
 	}
 	c := &checkpoint.Checkpoint{Meta: run.Metadata()}
 	add := func(name string, p *model.Parameter, values []float32) {

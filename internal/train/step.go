@@ -34,7 +34,12 @@ func (r *run) step(batch *data.Batch) error {
 
 	r.at.Step = number
 	r.at.Sample = batch.First + batch.N
-	r.at.LossSum += loss * float64(batch.N)
+	if r.Loss.Defined(batch.Targets) {
+		r.at.LossSum += loss * float64(batch.N)
+		r.at.LossImages += batch.N
+	} else {
+		loss = math.NaN() // for those who watch
+	}
 	return r.Recorder.Record(event.Stepped{
 		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: number,
 		Batch: r.batchesIn(r.at.Sample), Batches: r.batchesIn(r.loader.Len()),

@@ -45,19 +45,22 @@ type Setup struct {
 	Now        func() time.Time // the clock of speeds and durations; nil is time.Now
 
 	// For checkpoints.
-	ConfigYAML   []byte
-	ClassCounts  []int64
-	ClassWeights []float64
+	ConfigYAML     []byte
+	ClassCounts    []int64 // of Train
+	ClassWeights   []float64
+	ValClassCounts []int64 // of Val
+
+	Changes []string // of configuration and data since Resume, for the events
 }
 
 // Result is where a run ended.
 type Result struct {
 	Confusion *metric.Confusion // of the last validation; nil if there was none
 	ValLoss   float64
-	Epoch     int // of that validation, from 0
-	BestIoU   float64
-	BestEpoch int  // from 0
-	Stopped   bool // early: the validation no longer improved
+	Epoch     int               // of that validation, from 0
+	BestIoU   float64           // NaN: no validation had one
+	BestEpoch int               // from 0; -1: none
+	Ending    checkpoint.Ending // why it ended
 }
 
 // run is a training run under way.
@@ -101,7 +104,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
 		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
-		Epoch: r.at.Epoch, Step: r.at.Step, Batch: r.batchesIn(r.at.Sample),
+		Epoch: r.at.Epoch, Step: r.at.Step, Batch: r.batchesIn(r.at.Sample), Changes: s.Changes,
 	}); err != nil {
 		return r.result, err
 	}
@@ -148,9 +151,9 @@ func Trained(params *model.Parameters) []solver.Param {
 	return trained
 }
 
-// epochs trains until no epoch is left or stopEarly says so.
+// epochs trains until no epoch is left or patience is used up.
 func (r *run) epochs(ctx context.Context) error {
-	for r.at.Epoch < r.Epochs && !r.stopEarly() {
+	for r.at.Ending(r.Epochs, r.EarlyStop) == "" {
 		err := r.epoch(ctx)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			if err := r.save(false); err != nil || r.saveErr != nil {
@@ -162,7 +165,7 @@ func (r *run) epochs(ctx context.Context) error {
 			return err
 		}
 	}
-	r.result.Stopped = r.at.Epoch < r.Epochs
+	r.result.Ending = r.at.Ending(r.Epochs, r.EarlyStop)
 	r.result.BestIoU, r.result.BestEpoch = r.at.BestIoU, r.at.BestEpoch
 	return nil
 }
@@ -194,20 +197,22 @@ func (r *run) epoch(ctx context.Context) error {
 		return err
 	}
 	iou := confusion.MeanIoU()
-	best := r.at.BestEpoch < 0 || iou > r.at.BestIoU || math.IsNaN(r.at.BestIoU) && !math.IsNaN(iou)
+	best := iou > r.at.BestIoU || math.IsNaN(r.at.BestIoU) && !math.IsNaN(iou)
 	if best {
 		r.at.BestIoU, r.at.BestEpoch = iou, r.at.Epoch
 	}
 	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.Epoch}
+	done := r.at
+	done.Epoch++
 	// Before save: a resumed run writes the row of an unsaved epoch again, but not one that is missing.
 	if err := r.Recorder.Record(event.Evaluated{
 		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: r.at.Step, LR: r.learningRate(),
-		TrainLoss: r.at.LossSum / float64(r.at.Sample), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best,
+		TrainLoss: r.at.LossSum / float64(r.at.LossImages), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best, Ending: string(done.Ending(r.Epochs, r.EarlyStop)),
 		ImagesPerSecond: float64(r.at.Sample-first) / trained.Seconds(), Duration: r.Now().Sub(start),
 	}); err != nil {
 		return err
 	}
-	r.at.Epoch, r.at.Sample, r.at.LossSum = r.at.Epoch+1, 0, 0
+	r.at.Epoch, r.at.Sample, r.at.LossSum, r.at.LossImages = r.at.Epoch+1, 0, 0, 0
 	return r.save(best)
 }
 
@@ -245,10 +250,4 @@ func (r *run) save(best bool) error {
 // batchesIn is the number of batches of that many images.
 func (r *run) batchesIn(images int) int {
 	return (images + r.BatchSize - 1) / r.BatchSize
-}
-
-// stopEarly reports whether none of the last EarlyStop epochs had a better validation.
-func (r *run) stopEarly() bool {
-	patience := r.EarlyStop
-	return patience > 0 && r.at.BestEpoch >= 0 && r.at.Epoch-1-r.at.BestEpoch >= patience
 }

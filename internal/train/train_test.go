@@ -321,8 +321,8 @@ func TestEarlyStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(recorder.epochs); !result.Stopped || n != result.BestEpoch+3 {
-		t.Errorf("stopped %v after %d epochs, best epoch %d, want a stop 2 epochs after the best", result.Stopped, n, result.BestEpoch)
+	if n := len(recorder.epochs); result.Ending != checkpoint.EarlyStop || n != result.BestEpoch+3 {
+		t.Errorf("ended by %q after %d epochs, best epoch %d, want a stop 2 epochs after the best", result.Ending, n, result.BestEpoch)
 	}
 }
 

@@ -1,0 +1,200 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+)
+
+// resumed is a run that goes on from a checkpoint.
+type resumed struct {
+	saved   *Saved
+	at      checkpoint.Position
+	config  config.Config // to go on with
+	changes []string      // of the configuration, since the checkpoint
+}
+
+// resumeFrom is the checkpoint that Resume stands for, or "" to start anew.
+func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) {
+	if t.Resume != "" && t.Resume != "auto" {
+		return t.Resume, nil
+	}
+	path, skipped, err := folder.Last()
+	if t.Resume == "" && (path != "" || err != nil) {
+		return "", Usage(fmt.Errorf("%s holds checkpoints already: go on with --resume auto, or choose another folder with --out", folder.Dir))
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, err := range skipped {
+		t.Console.Warn("passed over: %v", err)
+	}
+	switch {
+	case path != "":
+		t.Console.Note("resuming from %s", path)
+	case t.Resume == "auto":
+		t.Console.Note("%s holds no checkpoint to resume from: starting anew", folder.Dir)
+	}
+	return path, nil
+}
+
+// resume reads a checkpoint and decides on the configuration to go on with. It
+// refuses a checkpoint that does not fit, and notes what else differs.
+func (t Training) resume(path string) (*resumed, error) {
+	saved, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	at, err := saved.Position()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	cfg, old, console := t.Config, saved.Config, t.Console
+	if given := cfg.Model.Init; given != "" && given != old.Model.Init {
+		console.Note("model.init = %s is not read: the run goes on from %s", given, path)
+	}
+	cfg.Model.Init = old.Model.Init // where the weights came from
+	r := &resumed{saved: saved, at: at, config: cfg}
+	refused, changed := config.Compare(old, cfg)
+	var errs []error
+	for _, d := range refused {
+		hint := ""
+		if d.Key == "model.freeze" {
+			hint = fmt.Sprintf("; to train other parts, start anew from its weights, with model.init=%s and another --out", path)
+		}
+		errs = append(errs, fmt.Errorf("%s does not fit the configuration: %v%s", path, d, hint))
+	}
+	for _, d := range changed {
+		console.Note("changed since the checkpoint, %s: %v", r.since(), d)
+		r.changes = append(r.changes, d.String())
+	}
+	if errs != nil {
+		return nil, Usage(errors.Join(errs...))
+	}
+	if !saved.HasOptimizerState() && cfg.Optimizer.KeepsAverages() {
+		return nil, Usage(fmt.Errorf("%s was exported without the optimizer's state: resume from a checkpoint of the run folder, or start anew with model.init=%s", path, path))
+	}
+	return r, nil
+}
+
+// since says from where on a change holds; epochs count from 1.
+func (r *resumed) since() string {
+	if r.at.Sample > 0 {
+		return fmt.Sprintf("from the rest of epoch %d on", r.at.Epoch+1)
+	}
+	return fmt.Sprintf("from epoch %d on", r.at.Epoch+1)
+}
+
+// sayEnded says why there is nothing left to train, and what would go on.
+func (r *resumed) sayEnded(why checkpoint.Ending, console *report.Console) {
+	c := r.config.Train
+	impatient := r.at.Ending(math.MaxInt, c.EarlyStop) == checkpoint.EarlyStop
+	switch {
+	case why == checkpoint.EarlyStop:
+		console.Warn("nothing to train: training stopped early after epoch %d (patience %d used up), with the best mIoU, %.4f, after epoch %d; a larger train.early_stop, or 0, goes on",
+			r.at.Epoch, c.EarlyStop, r.at.BestIoU, r.at.BestEpoch+1)
+	case impatient:
+		console.Warn("nothing to train: %s has all %d epochs, and patience %d is used up; more --epochs and a larger train.early_stop, or 0, go on", r.saved.Path, c.Epochs, c.EarlyStop)
+	default:
+		console.Note("nothing to train: %s has all %d epochs; --epochs gives it more", r.saved.Path, c.Epochs)
+	}
+}
+
+// compareData warns of what differs between the data of the checkpoint and those to
+// go on with, and returns it. Older checkpoints say nothing of the validation set.
+func (r *resumed) compareData(now train.Setup, console *report.Console) (changes []string) {
+	warn := func(what, whose, consequence string, otherFiles bool, differences []string) {
+		how := "its labels differ"
+		switch {
+		case otherFiles:
+			how = "its images are others, by name, file size or data.size"
+		case differences == nil:
+			return
+		}
+		console.Warn("the %s set is not the one that %s was %s: %s%s", what, r.saved.Path, whose, how, consequence)
+		changes = append(changes, fmt.Sprintf("%s set: %s", what, how))
+		for _, d := range differences {
+			console.Warn("changed since the checkpoint, %s: %s set, %s", r.since(), what, d)
+			changes = append(changes, fmt.Sprintf("%s set, %s", what, d))
+		}
+	}
+	classes := r.config.Data.Classes
+	oldWeights, err := r.saved.ClassWeights()
+	if err != nil {
+		oldWeights = nil // they are not needed to go on
+	}
+	warn("training", "trained on", "", r.saved.DataFingerprint() != now.Train.Fingerprint(),
+		differences(classes, r.saved.ClassCounts(), now.ClassCounts, oldWeights, now.ClassWeights))
+	incomparable := ""
+	if r.at.BestEpoch >= 0 {
+		incomparable = fmt.Sprintf("; mIoU from now on does not compare with that before, of which the best is %.4f after epoch %d", r.at.BestIoU, r.at.BestEpoch+1)
+	}
+	fingerprint := r.saved.ValFingerprint()
+	warn("validation", "measured on", incomparable, fingerprint != "" && fingerprint != now.Val.Fingerprint(),
+		differences(classes, r.saved.ValClassCounts(), now.ValClassCounts, nil, nil))
+	return changes
+}
+
+// differences are the classes whose number of pixels is another, a line each, of
+// many only the first. There is none where the old numbers are not known. The
+// weights may be nil.
+func differences(classes []string, old, now []int64, oldWeights, weights []float64) (lines []string) {
+	if len(old) != len(now) || slices.Equal(old, now) {
+		return nil
+	}
+	share := func(counts []int64, class int) float64 {
+		var total int64
+		for _, n := range counts {
+			total += n
+		}
+		return 100 * float64(counts[class]) / float64(max(total, 1))
+	}
+	const most = 10
+	more := 0
+	for class, name := range classes {
+		if old[class] == now[class] {
+			continue
+		}
+		if len(lines) == most {
+			more++
+			continue
+		}
+		line := fmt.Sprintf("class %s: %d -> %d pixels, %.2f%% -> %.2f%% of the labelled ones", name, old[class], now[class], share(old, class), share(now, class))
+		if oldWeights != nil && oldWeights[class] != weights[class] {
+			line += fmt.Sprintf(", weight %.4g -> %.4g", oldWeights[class], weights[class])
+		}
+		lines = append(lines, line)
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more classes", more))
+	}
+	return lines
+}
+
+// Best is the file that holds the checkpoint of the best validation of a run: in its
+// folder, or, if the run has had no better one since it was resumed, where it was
+// resumed from. "" if neither holds it.
+func (t Training) Best(r train.Result) (path string) {
+	folders := []string{filepath.Join(t.Config.Out, "checkpoints")}
+	if t.Resume != "" && t.Resume != "auto" {
+		folders = append(folders, filepath.Dir(t.Resume))
+	}
+	for _, dir := range folders {
+		path := filepath.Join(dir, checkpoint.BestName)
+		c, err := checkpoint.ReadRun(path)
+		if err != nil {
+			continue
+		}
+		if at, err := c.Position(); err == nil && at.BestEpoch == r.BestEpoch && at.BestIoU == r.BestIoU && at.Epoch == r.BestEpoch+1 {
+			return path
+		}
+	}
+	return ""
+}
