@@ -373,7 +373,7 @@ func TestMistakes(t *testing.T) {
 		{"no checkpoint", 1, []string{"evaluate", "--checkpoint", "x"}, []string{"train: checkpoint: stat x: no such file or directory"}},
 		{"unknown format", 2, []string{"export", "--checkpoint", "x", "--out", "y", "--format", "h5"}, []string{"train: --format h5: want safetensors, pytorch or onnx"}},
 		{"module without .py", 2, []string{"export", "--checkpoint", "x", "--out", "unet", "--format", "pytorch"}, []string{"train: --out unet: want a name that ends with .py for --format pytorch"}},
-		{"inspect nothing", 2, []string{"inspect"}, []string{"train: train inspect: 0 arguments, want one checkpoint file"}},
+		{"inspect nothing", 2, []string{"inspect"}, []string{"train: train inspect: 0 arguments, want one file of weights"}},
 		{"no images", 2, []string{"synth", "--out", "x", "--count", "0"}, []string{"train: --count 0: want >= 1"}},
 		{"no steps", 2, []string{"bench", "--steps", "0"}, []string{"train: --steps 0: want >= 1"}},
 	} {

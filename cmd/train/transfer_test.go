@@ -61,6 +61,21 @@ func TestPyTorchThereAndBack(t *testing.T) {
 	must(t, "export", "--checkpoint", "trained/checkpoints/last.safetensors", "--out", "trained.safetensors")
 	pyTorch(t, interpreter, exchange, "pass", "ours.safetensors", "theirs.safetensors", "trained.safetensors", "passed.safetensors")
 
+	// The same from a file of torch.save.
+	pyTorch(t, interpreter, exchange, "make", "made.pth", "4", "2", "1")
+	o = command(t, keep("--set", "model.init=made.pth", "--out", "pickled")...)
+	if o.code != 0 || !strings.HasPrefix(o.stderr, "starting from the weights of made.pth, state_dict, its names without module.\ndata ") {
+		t.Fatalf("exit code %d\n%s", o.code, o.stderr)
+	}
+	for name, tensor := range tensors(t, "made.safetensors") {
+		if !sameBits(tensor, tensors(t, "pickled/checkpoints/last.safetensors")[name]) {
+			t.Errorf("%s has changed on the way from made.pth", name)
+		}
+	}
+	if shown := must(t, "inspect", "made.pth"); !strings.Contains(shown, "module.head.bias") || !strings.Contains(shown, "\n34 tensors, ") {
+		t.Errorf("inspect shows\n%s", shown)
+	}
+
 	made, ours, theirs := tensors(t, "made.safetensors"), tensors(t, "ours.safetensors"), tensors(t, "theirs.safetensors")
 	trained, passed := tensors(t, "trained.safetensors"), tensors(t, "passed.safetensors")
 	for _, all := range []map[string]checkpoint.Tensor{made, ours, theirs, trained, passed} {

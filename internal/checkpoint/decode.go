@@ -20,32 +20,43 @@ import (
 
 // Read reads the file at path. The error names the file and what is wrong
 // with it.
-func Read(path string) (*Checkpoint, error) { return readFile(path, true, own) }
+func Read(path string) (*Checkpoint, error) { return readFile(path, true) }
 
 // check reads the file at path without keeping the tensors' data.
 func check(path string) error {
-	_, err := readFile(path, false, own)
+	_, err := readFile(path, false)
 	return err
 }
 
-func readFile(path string, keep bool, types dtypes) (*Checkpoint, error) {
-	info, err := os.Stat(path)
+func readFile(path string, keep bool) (*Checkpoint, error) {
+	f, size, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
-		return nil, fmt.Errorf("checkpoint: %s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
+		return nil, err
 	}
 	defer f.Close()
-	c, err := decode(f, info.Size(), keep, types)
+	c, err := decode(f, size, keep, own)
 	if err != nil {
+		if pytorch, e := startsAsPyTorch(f, size); e == nil && pytorch {
+			err = errors.New("a PyTorch file, want a checkpoint of this program; a run with model.init set to it starts from its weights")
+		}
 		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// open opens a regular file of the given size in bytes.
+func open(path string) (f *os.File, size int64, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		return nil, 0, fmt.Errorf("checkpoint: %s: not a regular file", path)
+	}
+	if f, err = os.Open(path); err != nil {
+		return nil, 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	return f, info.Size(), nil
 }
 
 // decode reads a safetensors file of the given size in bytes from r. It is strict:

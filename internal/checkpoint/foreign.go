@@ -2,32 +2,54 @@ package checkpoint
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/float16"
 )
 
-// ReadForeign reads a safetensors file that another program may have written.
-// Floating point numbers of other widths (F64, F16, BF16) become float32.
-// Tensors of other types, such as PyTorch's num_batches_tracked, are left out of
-// the checkpoint; skipped has their types by their names.
-func ReadForeign(path string) (c *Checkpoint, skipped map[string]string, err error) {
-	c, err = readFile(path, true, foreign)
+// ReadForeign reads a file that another program may have written: safetensors, or
+// a state_dict that torch.save wrote, of which no code is run (see pytorch.go).
+// Floating point numbers of other widths (F64, F16, BF16) become float32. What is
+// no tensor of such, like PyTorch's num_batches_tracked, is left out of the
+// checkpoint; skipped has these without data. The error names the file.
+func ReadForeign(path string) (c *Checkpoint, skipped []Tensor, err error) {
+	f, size, err := open(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	skipped = map[string]string{}
+	defer f.Close()
+	if pytorch, err := startsAsPyTorch(f, size); err != nil {
+		return nil, nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+	} else if pytorch {
+		if c, err = decodePyTorch(f, size); err != nil {
+			return nil, nil, fmt.Errorf("checkpoint: %s: PyTorch file: %w%s", path, err, conversion(path, err))
+		}
+	} else if c, err = decode(f, size, true, foreign); err != nil {
+		return nil, nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+	}
 	c.Tensors = slices.DeleteFunc(c.Tensors, func(t Tensor) bool {
 		if foreign[t.stored].value != nil {
 			return false
 		}
-		skipped[t.Name] = t.stored
+		skipped = append(skipped, t)
 		return true
 	})
 	return c, skipped, nil
 }
+
+func startsAsPyTorch(f *os.File, size int64) (bool, error) {
+	head := make([]byte, min(size, 32))
+	err := readAt(f, head, 0)
+	return isPyTorch(head), err
+}
+
+// Type is the type that the tensor has in the file that it was read from, such as F32
+// or I64, or, of an entry of a PyTorch file that is no tensor, what that is.
+func (t Tensor) Type() string { return t.stored }
 
 // TrimPrefix takes off what wrappers of PyTorch put before the name of every tensor:
 // module. (DataParallel) and _orig_mod. (torch.compile), also both. A prefix of only

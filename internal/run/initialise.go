@@ -21,12 +21,11 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 		return fmt.Errorf("model.init: %w", err)
 	}
 	var unused []string
-	for name, dtype := range skipped {
-		if !strings.HasSuffix(name, ".num_batches_tracked") { // of PyTorch's batch norm; nothing depends on it
-			unused = append(unused, fmt.Sprintf("%s (%s)", name, dtype))
+	for _, t := range skipped {
+		if !strings.HasSuffix(t.Name, ".num_batches_tracked") { // of PyTorch's batch norm; nothing depends on it
+			unused = append(unused, fmt.Sprintf("%s (%s)", t.Name, t.Type()))
 		}
 	}
-	slices.Sort(unused)
 	prefix := c.TrimPrefix()
 	c.Tensors = slices.DeleteFunc(c.Tensors, func(t checkpoint.Tensor) bool {
 		known := params.Get(t.Name) != nil
@@ -46,11 +45,14 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 		}
 		return errors.Join(errs...)
 	}
-	if prefix == "" {
-		console.Note("starting from the weights of %s", path)
-	} else {
-		console.Note("starting from the weights of %s, its names without %s", path, prefix)
+	from := path
+	if key := c.Meta["state_dict"]; key != "" {
+		from += ", " + key
 	}
+	if prefix != "" {
+		from += ", its names without " + prefix
+	}
+	console.Note("starting from the weights of %s", from)
 	if classes != params.Classes {
 		console.Note("its head is for %d classes, the net has %d: the head starts from random weights", classes, params.Classes)
 	}

@@ -19,9 +19,9 @@ type Config struct {
 	Up string `yaml:"up" enum:"transpose,nearest"`
 	// Dropout is the probability of dropping a value of the bottleneck's output, [0, 1); 0 turns it off.
 	Dropout float64 `yaml:"dropout" range:"[0,1)"`
-	// Init is a safetensors file with PyTorch's names whose weights and running
-	// statistics a new run starts from; empty: they are drawn. The head is
-	// drawn where the file's has another number of classes.
+	// Init is a safetensors file, or one of torch.save, with PyTorch's names, whose
+	// weights and running statistics a new run starts from; empty: they are drawn.
+	// The head is drawn where the file's has another number of classes.
 	Init string `yaml:"init"`
 	// Freeze lists parts that are not trained, such as encoder, encoder.0 or head:
 	// nothing in them changes, for their batch norms keep their running statistics

@@ -1,6 +1,6 @@
 """Writes and rewrites nets as PyTorch does.
 
-    exchange.py make OUT CLASSES BASE DEPTH    a net that has seen a batch
+    exchange.py make OUT CLASSES BASE DEPTH    a net that has seen a batch; OUT.pth: as a script saves it that trains on several GPUs
     exchange.py pass [IN OUT]...               load_state_dict of IN, then state_dict to OUT
 """
 import json
@@ -13,6 +13,9 @@ import reference
 
 
 def save(state, path):
+    if path.endswith(".pth"):
+        torch.save({"epoch": 1, "state_dict": {"module." + name: t for name, t in state.items()}}, path)
+        return
     try:
         from safetensors.torch import save_file
         save_file(state, path)
