@@ -92,20 +92,22 @@ func (c Config) Validate() error {
 	if c.Patches < 0 {
 		bad("data.patches = %d, want >= 0", c.Patches)
 	}
-	if n := len(c.Classes); n < 2 || n > imagefile.MaxClasses {
+	names := c.Classes
+	if n := len(names); n < 2 || n > imagefile.MaxClasses {
 		bad("data.classes has %d names, want 2..%d", n, imagefile.MaxClasses)
+		names = nil
 	}
-	for i, name := range c.Classes {
+	for i, name := range names {
 		if name == "" {
 			bad("data.classes[%d] is empty, want a name", i)
-		} else if j := slices.Index(c.Classes, name); j < i {
+		} else if j := slices.Index(names, name); j < i {
 			bad("data.classes[%d] = %q, the same as classes[%d], want distinct names", i, name, j)
 		}
 	}
 	if n := len(c.Palette); n != 0 && n != len(c.Classes) && n != len(c.Classes)+1 {
 		bad("data.palette has %d colours, want %d (one per class), %d (the last for ignored pixels) or none", n, len(c.Classes), len(c.Classes)+1)
 	}
-	for i, rgb := range c.Palette {
+	for i, rgb := range c.Palette[:min(len(c.Palette), imagefile.MaxClasses+1)] {
 		if slices.Min(rgb[:]) < 0 || slices.Max(rgb[:]) > 255 {
 			bad("data.palette[%d] = %v, want three values in 0..255", i, rgb)
 		} else if j := slices.Index(c.Palette, rgb); j < i {
@@ -114,7 +116,7 @@ func (c Config) Validate() error {
 	}
 	if c.IgnoreIndex < 0 || c.IgnoreIndex > 255 {
 		bad("data.ignore_index = %d, want 0..255", c.IgnoreIndex)
-	} else if c.IgnoreIndex < len(c.Classes) {
+	} else if c.IgnoreIndex < len(names) {
 		bad("data.ignore_index = %d is the class %q, want %d..255", c.IgnoreIndex, c.Classes[c.IgnoreIndex], len(c.Classes))
 	}
 	switch c.Cache {

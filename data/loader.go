@@ -97,10 +97,12 @@ func (l *Loader) name(i int) string {
 // ahead is the number of batches that may wait for the reader.
 func (l *Loader) ahead() int { return 1 + (l.cfg.Workers+l.cfg.BatchSize-1)/l.cfg.BatchSize }
 
-// Bytes is the memory of the batches under way in an epoch.
+// Bytes is the memory of the batches under way in an epoch, and of the images that
+// workers decode meanwhile.
 func (l *Loader) Bytes() int64 {
 	perPixel := 4*(3+l.split.classes) + 1
-	return int64(l.ahead()+1) * int64(min(l.cfg.BatchSize, l.Len())) * int64(l.split.h) * int64(l.split.w) * int64(perPixel)
+	batches := int64(l.ahead()+1) * int64(min(l.cfg.BatchSize, l.Len())) * int64(l.split.h) * int64(l.split.w) * int64(perPixel)
+	return batches + int64(min(l.cfg.Workers, l.split.Len()))*l.split.decoding()
 }
 
 // Epoch yields the batches of an epoch from position fromSample of its order on.

@@ -204,6 +204,17 @@ func (s *Split) Cached() int64 {
 	return bytes
 }
 
+// decoding is the memory, in bytes, that reading the largest image takes.
+func (s *Split) decoding() int64 {
+	const decoded = 4 + 1 // bytes per pixel of image and mask as decoders give them
+	var most int64
+	for _, i := range s.index {
+		h, w := s.src.size(i)
+		most = max(most, int64(h)*int64(w)*(decoded+bytesPerPixel))
+	}
+	return most
+}
+
 // LoadOwn reads image i at its own size.
 func (s *Split) LoadOwn(i int) (Sample, error) { return s.src.Load(s.index[i]) }
 

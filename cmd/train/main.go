@@ -38,6 +38,7 @@ func main() {
 		})
 		p.stderr, p.ink = p.terminal, os.Getenv("NO_COLOR") == ""
 	}
+	p.stdout, p.stderr = report.Printable(p.stdout), report.Printable(p.stderr)
 	if os.Getenv("GOGC") == "" {
 		// Most memory is in a few large arrays that live as long as the run and hold no
 		// pointers: collecting garbage often costs little, and saves a third of the memory.

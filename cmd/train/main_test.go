@@ -36,7 +36,7 @@ func command(t *testing.T, args ...string) outcome {
 
 func commandContext(ctx context.Context, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	code := execute(ctx, args, &program{name: "train", stdout: &stdout, stderr: &stderr})
+	code := execute(ctx, args, &program{name: "train", stdout: report.Printable(&stdout), stderr: report.Printable(&stderr)})
 	return outcome{code, stdout.String(), stderr.String()}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"image"
 	"os"
 	"regexp"
 	"strconv"
@@ -19,9 +20,11 @@ func TestAnnouncedMemory(t *testing.T) {
 	}{
 		{"activations", "model={base_channels: 8, depth: 2}"},
 		{"weights and their copies", "model={base_channels: 32, depth: 3}"},
+		{"images while they are decoded", "data={source: folder, train: set, val: set, classes: [black, white], synthetic: {}}"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inFolder(t)
+			folderOf(t, "set", image.Pt(2400, 1800), image.Pt(2000, 2000))
 			p := start(t, nil, tiny("--set", tc.set, "--set", "data.size=[64, 64]", "--set", "data.synthetic={train: 16, val: 8}", "--set", "train.batch_size=8", "--epochs", "4")...)
 			counted := 0.0 // MiB; not rusage, which has the memory of the test in it
 			p.await(func() bool {
