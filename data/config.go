@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
@@ -11,17 +12,18 @@ import (
 // Config says where the labelled images are and how they are brought to the net.
 type Config struct {
 	Source      string          `yaml:"source" enum:"synthetic,folder,npy"`
-	Train       string          `yaml:"train"`                        // folder: has images/ and masks/; npy: has images.npy and masks.npy
-	Val         string          `yaml:"val"`                          // as Train; empty: val_fraction of Train is split off
-	Test        string          `yaml:"test"`                         // as Train; may be empty
-	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`   // of the images
-	Size        [2]int          `yaml:"size" range:"[1,)"`            // height, width
-	Patches     int             `yaml:"patches" range:"[0,)"`         // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
-	Classes     []string        `yaml:"classes"`                      // names, in class order; 2 to 255
-	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`      // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] per class, and perhaps one more for ignored pixels
-	MaxPixels   int64           `yaml:"max_pixels" range:"[1,)"`      // larger images are refused before they are decoded
-	IgnoreIndex int             `yaml:"ignore_index" range:"[0,255]"` // the value of ignored pixels in mask files, not a class
-	Cache       string          `yaml:"cache" enum:"auto,ram,off"`    // auto: ram if the split takes at most CacheLimit bytes
+	Train       string          `yaml:"train"`                               // folder: has images/ and masks/; npy: has images.npy and masks.npy
+	Val         string          `yaml:"val"`                                 // as Train; empty: val_fraction of Train is split off
+	Test        string          `yaml:"test"`                                // as Train; may be empty
+	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`          // of the images
+	Size        [2]int          `yaml:"size" range:"[1,)"`                   // height, width
+	Patches     int             `yaml:"patches" range:"[0,)"`                // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
+	Classes     []string        `yaml:"classes"`                             // names, in class order; 2 to 255
+	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`             // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] per class, and perhaps one more for ignored pixels
+	MaxPixels   int64           `yaml:"max_pixels" range:"[1,)"`             // larger images are refused before they are decoded
+	MaskValues  []int           `yaml:"mask_values" range:"[-32768,65535]"`  // the value of each class in the masks, in class order, unless they are in colours or one-hot; empty: 0, 1, 2, ...
+	IgnoreIndex int             `yaml:"ignore_index" range:"[-32768,65535]"` // the value of ignored pixels in the masks, not a class; the default, 255, gives way to MaskValues
+	Cache       string          `yaml:"cache" enum:"auto,ram,off"`           // auto: ram if the split takes at most CacheLimit bytes
 	Synthetic   SyntheticConfig `yaml:"synthetic"`
 	Augment     AugmentConfig   `yaml:"augment"`
 }
@@ -35,6 +37,14 @@ type SyntheticConfig struct {
 // CacheLimit is the largest split, in bytes of decoded images, which cache: auto keeps in memory.
 const CacheLimit = 1 << 30
 
+const defaultIgnoreIndex = 255
+
+// Values in masks are what 16 bits hold, with a sign or without.
+const (
+	smallestValue = math.MinInt16
+	largestValue  = math.MaxUint16
+)
+
 // DefaultConfig is the synthetic data set at 128x128.
 func DefaultConfig() Config {
 	return Config{
@@ -43,7 +53,7 @@ func DefaultConfig() Config {
 		Size:        [2]int{128, 128},
 		Classes:     []string{"background", "disc", "square", "triangle"},
 		MaxPixels:   100_000_000,
-		IgnoreIndex: 255,
+		IgnoreIndex: defaultIgnoreIndex,
 		Cache:       "auto",
 		Synthetic:   SyntheticConfig{Train: 256, Val: 64},
 		Augment:     AugmentConfig{FlipHorizontal: 0.5, Scale: [2]float64{1, 1}, Gamma: [2]float64{1, 1}},
@@ -114,11 +124,7 @@ func (c Config) Validate() error {
 			bad("data.palette[%d] = %v, the same as palette[%d], want distinct colours", i, rgb, j)
 		}
 	}
-	if c.IgnoreIndex < 0 || c.IgnoreIndex > 255 {
-		bad("data.ignore_index = %d, want 0..255", c.IgnoreIndex)
-	} else if c.IgnoreIndex < len(names) {
-		bad("data.ignore_index = %d is the class %q, want %d..255", c.IgnoreIndex, c.Classes[c.IgnoreIndex], len(c.Classes))
-	}
+	errs = append(errs, c.validateValues(len(names))...)
 	switch c.Cache {
 	case "auto", "ram", "off":
 	default:
@@ -131,7 +137,50 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// validateValues checks which values stand in masks; classes is the number of
+// classes, or 0 if there are too many.
+func (c Config) validateValues(classes int) (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if n := len(c.MaskValues); n > 0 {
+		if n != len(c.Classes) {
+			bad("data.mask_values has %d numbers, want %d, the value of each class in the masks, or none", n, len(c.Classes))
+		}
+		if len(c.Palette) > 0 {
+			bad("data.mask_values has %d numbers and data.palette %d colours, want one of the two", n, len(c.Palette))
+		}
+		if c.Source == "synthetic" {
+			bad("data.mask_values has %d numbers, want none with data.source = synthetic", n)
+		}
+	}
+	for i, v := range c.MaskValues[:min(len(c.MaskValues), imagefile.MaxClasses)] {
+		if v < smallestValue || v > largestValue {
+			bad("data.mask_values[%d] = %d, want %d..%d", i, v, smallestValue, largestValue)
+		} else if j := slices.Index(c.MaskValues, v); j < i {
+			bad("data.mask_values[%d] = %d, the same as mask_values[%d], want distinct values", i, v, j)
+		}
+	}
+	switch v := c.IgnoreIndex; {
+	case v < smallestValue || v > largestValue:
+		bad("data.ignore_index = %d, want %d..%d", v, smallestValue, largestValue)
+	case len(c.MaskValues) > 0:
+		if i := slices.Index(c.MaskValues, v); i >= 0 && i < classes && v != defaultIgnoreIndex {
+			bad("data.ignore_index = %d is the class %q by data.mask_values, want another value", v, c.Classes[i])
+		}
+	case v >= 0 && v < classes:
+		bad("data.ignore_index = %d is the class %q, want a value outside 0..%d, or data.mask_values with the value of each class, such as [1, 2, ...] where 0 is void", v, c.Classes[v], classes-1)
+	}
+	return errs
+}
+
+// ValueOf is the value of class c in masks that are neither in colours nor one-hot.
+func (c Config) ValueOf(class int) int {
+	if len(c.MaskValues) > 0 {
+		return c.MaskValues[class]
+	}
+	return class
+}
+
 // maskFormat is how classes stand in mask files.
 func (c Config) maskFormat() imagefile.MaskFormat {
-	return imagefile.NewMaskFormat(len(c.Classes), c.IgnoreIndex, c.Palette, c.MaxPixels)
+	return imagefile.NewMaskFormat(len(c.Classes), c.IgnoreIndex, c.Palette, c.MaxPixels).WithValues(c.MaskValues)
 }

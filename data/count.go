@@ -17,6 +17,27 @@ type Counts struct {
 	Pixels      []int64 // per class
 	ImagePixels []int64 // per class, the labelled pixels of all images in which the class occurs
 	Ignored     int64   // void pixels
+
+	// Images by what their void pixels lie beside. Where files of two encodings are
+	// read as one, what is a class in some of them is void in the others.
+	VoidBesideFirst []string // names of those whose labelled pixels are all of class 0, sorted
+	VoidBesideOther int      // number of those that have another class
+	NoVoid          int      // number of those that have another class and no void pixel
+}
+
+// Count counts the pixels of a mask (H,W) of image i.
+func (s *Split) Count(i int, mask []uint8) Counts {
+	c := CountMask(mask, s.classes)
+	other := slices.ContainsFunc(c.Pixels[1:], func(n int64) bool { return n > 0 })
+	switch {
+	case other && c.Ignored == 0:
+		c.NoVoid = 1
+	case other:
+		c.VoidBesideOther = 1
+	case c.Ignored > 0 && c.Pixels[0] > 0:
+		c.VoidBesideFirst = []string{s.Name(i)}
+	}
+	return c
 }
 
 // CountClasses counts the pixels of each class in one pass over the split, in
@@ -31,7 +52,7 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 		if err != nil {
 			return err
 		}
-		counts := CountMask(smp.Mask, s.classes)
+		counts := s.Count(i, smp.Mask)
 		mu.Lock()
 		defer mu.Unlock()
 		total.Add(counts)
@@ -43,6 +64,7 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 	if err := errors.Join(problems...); err != nil {
 		return Counts{}, err
 	}
+	slices.Sort(total.VoidBesideFirst)
 	return total, nil
 }
 
@@ -118,6 +140,9 @@ func (c *Counts) Add(other Counts) {
 	}
 	c.Images += other.Images
 	c.Ignored += other.Ignored
+	c.VoidBesideFirst = append(c.VoidBesideFirst, other.VoidBesideFirst...)
+	c.VoidBesideOther += other.VoidBesideOther
+	c.NoVoid += other.NoVoid
 	for i := range other.Pixels {
 		c.Pixels[i] += other.Pixels[i]
 		c.ImagePixels[i] += other.ImagePixels[i]

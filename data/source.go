@@ -190,6 +190,12 @@ func (s *Split) Len() int { return len(s.index) }
 // Name is the name of image i, without folder and extension.
 func (s *Split) Name(i int) string { return s.src.Name(s.index[i]) }
 
+// OneHot reports whether its masks are one-hot vectors, all zero where they are void.
+func (s *Split) OneHot() bool {
+	a, ok := s.src.(npySource)
+	return ok && a.OneHot()
+}
+
 // Size is the height and width of what the net sees: images or patches of them.
 func (s *Split) Size() (h, w int) { return s.h, s.w }
 

@@ -15,7 +15,7 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
 	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey"},
-	{"internal/run", "internal/durable internal/config internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint"},
+	{"internal/run", "internal/durable internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/survey", "internal/config data loss/scheme internal/imagefile internal/visit"},
 	{"internal/annotation", "internal/durable internal/imagefile internal/visit"},

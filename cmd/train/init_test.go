@@ -57,7 +57,7 @@ func TestInit(t *testing.T) {
 			c.Data.Train, c.Data.Val = "set/train", "set/val"
 			c.Data.Classes = []string{"ground", "disc", "square", "triangle", "house"}
 			c.Loss.AllowAbsentClasses = true
-		}, []string{"warning: train: class 4 (house) has no pixel\n"}},
+		}, []string{"warning: train: no pixel of class 4 (house)\n"}},
 
 		// Of 20 rows, three poolings would leave 2.
 		{"colours", func(t *testing.T) { writeColours(t, "set", 6) }, func(c *config.Config) {

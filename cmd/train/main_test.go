@@ -437,7 +437,7 @@ model: {base_channels: 1, depth: 1}
 		t.Errorf("got %s", got)
 	}
 	check(t, command(t, "weights", "--config", "two.yaml", "--set", "data.classes=[a, b, c]"), 1, []string{
-		"train: loss: class 2 (c) has no pixel in the training set, so it has no weight: correct data.classes or the masks, or set loss.allow_absent_classes: true to give it weight 0"})
+		"train: loss: the training set has no pixel of class 2 (c): correct data.classes or the masks, or set loss.allow_absent_classes: true to do without; 2 of 8 pixels (25.0 %) are void, the value 255 (data.ignore_index); if they are c, set data.mask_values: [0, 1, 255]"})
 }
 
 func TestBench(t *testing.T) {

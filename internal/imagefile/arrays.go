@@ -59,6 +59,9 @@ func OpenArrays(dir string, format MaskFormat) (*Arrays, error) {
 	if !(len(mh) == 4 && (mh[3] == format.classes || mh[3] == 1) || len(mh) == 3) {
 		bad(masks, "has shape %v, want one-hot (N,H,W,%d) or class indices (N,H,W)", mh, format.classes)
 	}
+	if format.values != nil && len(mh) == 4 && mh[3] > 1 {
+		bad(masks, "is one-hot, want no data.mask_values, which give the values of class indices")
+	}
 	if len(errs) == 0 && !slices.Equal(sh[:3], mh[:3]) {
 		errs = append(errs, fmt.Errorf("data: %s has shape %v and %s %v, want equal N, H and W", images.path, sh, masks.path, mh))
 	}
@@ -87,6 +90,9 @@ func ArrayShape(path string) ([]int, error) {
 	return a.shape, err
 }
 
+// OneHot reports whether masks hold a vector per pixel, all zero where it is void.
+func (s *Arrays) OneHot() bool { return len(s.masks.shape) == 4 && s.masks.shape[3] > 1 }
+
 // Bytes are the sizes of the two files.
 func (s *Arrays) Bytes() (images, masks int64) { return s.images.size, s.masks.size }
 
@@ -110,6 +116,20 @@ func (s *Arrays) Mask(i int) ([]uint8, error) {
 		return nil, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
 	}
 	return mask, nil
+}
+
+// Values reads the values of sample i's mask as they stand in the file, (H,W), or
+// (H,W,C) where it is one-hot.
+func (s *Arrays) Values(i int) ([]float64, error) {
+	v, err := s.masks.sample(i)
+	if err != nil {
+		return nil, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
+	}
+	values := make([]float64, v.len())
+	for k := range values {
+		values[k] = v.at(k)
+	}
+	return values, nil
 }
 
 // image is sample i as (H,W,3).
@@ -160,12 +180,12 @@ func (s *Arrays) mask(i int) ([]uint8, error) {
 }
 
 func (s *Arrays) index(v float64) (uint8, error) {
-	if v == math.Trunc(v) && math.Abs(v) <= Void {
+	if v == math.Trunc(v) && math.Abs(v) <= math.MaxInt32 {
 		if c, ok := s.format.class(int(v)); ok {
 			return c, nil
 		}
 	}
-	return 0, fmt.Errorf("has class %v, want 0..%d or ignore %d", v, s.format.classes-1, s.format.ignore)
+	return 0, s.format.strange(v)
 }
 
 // hot is the place of the 1 in a one-hot row, or Void if all are 0.

@@ -7,19 +7,22 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"maps"
 	"os"
+	"slices"
 )
 
 // MaskFormat is how class indices stand in mask files.
 type MaskFormat struct {
 	classes   int
-	ignore    int                // index of ignored pixels
+	ignore    int                // value of ignored pixels
+	values    map[int]uint8      // class by the value that stands for it; nil: a class is its own value
 	colours   map[[3]uint8]uint8 // class or Void by colour; nil: masks hold indices
 	maxPixels int64
 }
 
 // NewMaskFormat is the format of masks of a number of classes, in which ignore is
-// the index of pixels without one, 0..255. Without a palette masks hold indices;
+// the value of pixels without one. Without a palette masks hold indices;
 // else they are read by colour: [r, g, b] in 0..255 of each class, and perhaps one
 // more, of pixels without a class. Larger masks than maxPixels are refused.
 func NewMaskFormat(classes, ignore int, palette [][3]int, maxPixels int64) MaskFormat {
@@ -37,15 +40,45 @@ func NewMaskFormat(classes, ignore int, palette [][3]int, maxPixels int64) MaskF
 	return f
 }
 
-// class of an index in a file; ok reports whether it is a class or ignored.
+// WithValues is the format in which values[c] stands for class c, instead of c; the
+// value of ignored pixels may be any other. No values leave it as it is.
+func (f MaskFormat) WithValues(values []int) MaskFormat {
+	f.values = nil
+	if len(values) > 0 {
+		f.values = map[int]uint8{}
+	}
+	for c, v := range values {
+		f.values[v] = uint8(c)
+	}
+	return f
+}
+
+// class of a value in a file; ok reports whether it is a class or ignored.
 func (f MaskFormat) class(v int) (c uint8, ok bool) {
+	if c, ok := f.values[v]; ok {
+		return c, true
+	}
 	switch {
-	case v >= 0 && v < f.classes:
+	case f.values == nil && v >= 0 && v < f.classes:
 		return uint8(v), true
 	case v == f.ignore:
 		return Void, true
 	}
 	return 0, false
+}
+
+// strange is the error of a value that is neither a class nor ignored.
+func (f MaskFormat) strange(v any) error {
+	if f.values == nil {
+		return fmt.Errorf("has class %v, want 0..%d or ignore %d", v, f.classes-1, f.ignore)
+	}
+	const most = 8
+	want := slices.Sorted(maps.Keys(f.values))
+	more := ""
+	if len(want) > most {
+		want, more = want[:most], fmt.Sprintf(" and %d more", len(want)-most)
+	}
+	return fmt.Errorf("has value %v, want one of data.mask_values, %v%s, or ignore %d", v, want, more, f.ignore)
 }
 
 // Read decodes a mask file: (h,w) class indices. Without a palette the file is
@@ -111,7 +144,7 @@ func (f MaskFormat) fromIndices(d Decoded) ([]uint8, error) {
 		for x := range w {
 			c, ok := f.class(at(x, y))
 			if !ok {
-				return nil, fmt.Errorf("pixel (%d, %d) has class %d, want 0..%d or ignore %d", x, y, at(x, y), f.classes-1, f.ignore)
+				return nil, fmt.Errorf("pixel (%d, %d) %w", x, y, f.strange(at(x, y)))
 			}
 			mask[y*w+x] = c
 		}

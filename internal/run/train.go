@@ -10,6 +10,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
 )
@@ -80,7 +81,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	if err != nil {
 		return result, err
 	}
-	valCounts, err := countVal(ctx, cfg, valSet, console)
+	valCounts, err := count(ctx, cfg, "val", valSet, "counting classes of the validation set", console)
 	if err != nil {
 		return result, err
 	}
@@ -110,10 +111,10 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	return result, err
 }
 
-// ClassWeights counts the classes of the training set and weighs them.
+// ClassWeights counts the classes of the training set and weighs them. It warns of
+// what survey.Judge finds in the counts.
 func ClassWeights(ctx context.Context, cfg config.Config, trainSet *data.Split, console *report.Console) (data.Counts, []float64, error) {
-	counts, err := data.CountClasses(ctx, trainSet, cfg.Threads, console.Progress("counting classes"))
-	console.Close()
+	counts, err := count(ctx, cfg, "train", trainSet, "counting classes", console)
 	if err != nil {
 		return counts, nil, err
 	}
@@ -121,12 +122,16 @@ func ClassWeights(ctx context.Context, cfg config.Config, trainSet *data.Split, 
 	return counts, weights, err
 }
 
-// countVal counts the classes of the validation set, of which a pixel must have a label.
-func countVal(ctx context.Context, cfg config.Config, valSet *data.Split, console *report.Console) (data.Counts, error) {
-	counts, err := data.CountClasses(ctx, valSet, cfg.Threads, console.Progress("counting classes of the validation set"))
+// count counts the classes of a split, and says what survey.Judge finds in the counts.
+func count(ctx context.Context, cfg config.Config, split string, set *data.Split, progress string, console *report.Console) (data.Counts, error) {
+	counts, err := data.CountClasses(ctx, set, cfg.Threads, console.Progress(progress))
 	console.Close()
-	if err == nil && counts.Labelled() == 0 {
-		err = cfg.Data.Unlabelled("val", counts.Images)
+	if err != nil {
+		return counts, err
+	}
+	warnings, err := survey.Judge(cfg, set, split, counts)
+	for _, warning := range warnings {
+		console.Warn("warning: %s", warning)
 	}
 	return counts, err
 }

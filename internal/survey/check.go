@@ -12,7 +12,6 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
-	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
 )
 
 // Checked is what a pass over all files of a split has found.
@@ -37,21 +36,20 @@ func Splits(cfg data.Config) []string {
 // data.Open gives up: the faults of one file do not hide those of another.
 // progress is as in data.CountClasses; the error is that of ctx.
 func Check(ctx context.Context, cfg config.Config, split string, progress func(done, total int)) (Checked, error) {
-	c, err := read(ctx, cfg, split, progress)
+	c, set, err := read(ctx, cfg, split, progress)
 	if err != nil {
 		return Checked{}, fmt.Errorf("data: checking %s: %w", split, err)
 	}
-	var unweighted error // a class that training refuses to be without
-	if split == "train" && len(c.Faults) == 0 {
-		_, unweighted = scheme.Weights(cfg.Loss, c.Pixels, c.ImagePixels, cfg.Data.Classes)
-	}
-	if split == "val" && len(c.Faults) == 0 && c.Labelled() == 0 {
-		unweighted = cfg.Data.Unlabelled(split, c.Images)
-	}
-	if unweighted != nil {
-		c.Faults = append(c.Faults, unweighted)
-	} else {
-		c.warnAbsent(cfg.Data.Classes)
+	if set != nil {
+		where := ""
+		if len(c.Faults) > 0 {
+			where = " in the images without fault"
+		}
+		warnings, fault := judge(cfg, set, split, c.Counts, where)
+		if fault != nil {
+			c.Faults = append(c.Faults, fault)
+		}
+		c.Warnings = append(c.Warnings, warnings...)
 	}
 	if cfg.Data.Patches == 0 {
 		c.warnStretched(cfg.Data.Size)
@@ -59,15 +57,15 @@ func Check(ctx context.Context, cfg config.Config, split string, progress func(d
 	return c, nil
 }
 
-// read reads every sample of a split.
-func read(ctx context.Context, cfg config.Config, split string, progress func(done, total int)) (Checked, error) {
+// read reads every sample of a split, which is nil where there is nothing to read.
+func read(ctx context.Context, cfg config.Config, split string, progress func(done, total int)) (Checked, *data.Split, error) {
 	classes := len(cfg.Data.Classes)
 	c := Checked{Split: split, Sizes: map[[2]int]int{}}
 	c.Pixels, c.ImagePixels = make([]int64, classes), make([]int64, classes)
 	s, problems := data.List(cfg.Data, cfg.Seed, split)
 	c.Faults = problems
 	if s == nil {
-		return c, nil
+		return c, nil, nil
 	}
 	h, w := s.Size()
 	var mu sync.Mutex // guards c
@@ -80,7 +78,7 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 		if cfg.Data.Patches == 0 {
 			mask = imagefile.ResizeMask(mask, smp.H, smp.W, h, w)
 		}
-		counts := data.CountMask(mask, classes)
+		counts := s.Count(i, mask)
 		mu.Lock()
 		defer mu.Unlock()
 		c.Add(counts)
@@ -88,20 +86,8 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 		return nil
 	})
 	c.Faults = append(c.Faults, problems...)
-	return c, err
-}
-
-// warnAbsent warns of classes without a pixel, unless no image could be read.
-func (c *Checked) warnAbsent(names []string) {
-	where := ""
-	if len(c.Faults) > 0 {
-		where = " in the images without fault"
-	}
-	for class, n := range c.Pixels {
-		if n == 0 && c.Images > 0 {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: class %d (%s) has no pixel%s", c.Split, class, names[class], where))
-		}
-	}
+	slices.Sort(c.VoidBesideFirst)
+	return c, s, err
 }
 
 // warnStretched warns of images whose aspect ratio is more than twice, or less

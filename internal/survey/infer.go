@@ -21,11 +21,12 @@ import (
 
 // Inferred is the configuration that fits the files of a folder.
 type Inferred struct {
-	data.Config                // Source, Train, Val, Test, Classes and Palette from the files, else data.DefaultConfig
+	data.Config                // Source, Train, Val, Test, Classes, Palette, MaskValues and IgnoreIndex from the files, else data.DefaultConfig
 	Sizes       map[[2]int]int // images by their own height and width
 	Masks       string         // what stands in the masks, in words
-	Notes       []string       // what was not used, and why
+	Notes       []string       // what may surprise: what was not used, and why
 
+	masks  int // number of masks
 	oneHot int // classes of one-hot arrays, 0: none
 }
 
@@ -35,10 +36,12 @@ type Inferred struct {
 // reports every file that cannot be used. workers and progress are as in
 // data.CountClasses.
 //
-// Masks hold class indices if they are grey or paletted and at least half of
-// the indices up to the largest occur; 255 is void then. Else each colour is a
-// class, in the order of red, green and blue. Names are those of classes.txt or
-// labels.txt, one per line, in DIR for masks of indices, else class_0, class_1, ...
+// Masks hold class indices if they are grey or paletted, or numbers of an array,
+// and at least half of the indices up to the largest occur; one of 255, -1 and
+// 65535 is void then. If none is 0, they are counted from the smallest. Else each
+// number of an array or grey value of 16 bits is a class, and in other files each
+// colour, in the order of red, green and blue. Names are those of classes.txt or
+// labels.txt, one per line, in DIR for masks of indices, else class_V for value V.
 func Infer(ctx context.Context, dir string, workers int, progress func(done, total int)) (Inferred, error) {
 	r := Inferred{Config: data.DefaultConfig(), Sizes: map[[2]int]int{}}
 	if err := r.findSplits(dir); err != nil {
@@ -55,6 +58,7 @@ func Infer(ctx context.Context, dir string, workers int, progress func(done, tot
 		mu.Lock()
 		defer mu.Unlock()
 		r.Sizes[[2]int{h, w}]++
+		r.masks++
 		for value, e := range own {
 			values.add(value, e)
 		}
@@ -217,19 +221,13 @@ func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
 	}
 	for i := range s.N {
 		samples = append(samples, func() (maskValues, int, int, error) {
-			mask, err := s.Mask(i)
+			numbers, err := r.numbers(s, i)
 			if err != nil {
 				return nil, 0, 0, err
 			}
-			values := maskValues{}
-			var pixels [imagefile.Void + 1]int64
-			for _, index := range mask {
-				pixels[index]++
-			}
-			for index, n := range pixels {
-				if n > 0 {
-					values.add(maskValue{stored: index}, extent{pixels: n})
-				}
+			values, err := valuesOfArray(numbers, s.H, s.W)
+			if err != nil {
+				return nil, 0, 0, fmt.Errorf("data: %s: sample %d: %w", filepath.Join(dir, "masks.npy"), i, err)
 			}
 			return values, s.H, s.W, nil
 		})
@@ -237,42 +235,107 @@ func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
 	return samples, nil
 }
 
-// interpret sets Classes and Palette by the values of the masks.
+// numbers are those of a mask; those of one-hot masks are the classes and Void.
+func (r *Inferred) numbers(s *imagefile.Arrays, i int) ([]float64, error) {
+	if r.oneHot == 0 {
+		return s.Values(i)
+	}
+	mask, err := s.Mask(i)
+	numbers := make([]float64, len(mask))
+	for p, c := range mask {
+		numbers[p] = float64(c)
+	}
+	return numbers, err
+}
+
+// interpret sets Classes, and Palette or MaskValues and IgnoreIndex, by the values of the masks.
 func (r *Inferred) interpret(dir string, v maskValues) error {
-	classes, void, ok := v.indices()
-	switch {
-	case r.oneHot > 0:
-		classes = r.oneHot
-		r.Masks = "one-hot vectors"
-	case ok:
-		r.Masks = fmt.Sprintf("class indices 0..%d", classes-1)
-	case r.Source == "npy":
-		return fmt.Errorf("data: the masks in %s have the values %v, want class indices 0, 1, 2, ..., or one-hot vectors", dir, v.stored())
-	default:
-		colours, _ := v.colours()
-		r.Palette = make([][3]int, len(colours))
-		for c, rgb := range colours {
-			r.Palette[c] = [3]int{int(rgb[0]), int(rgb[1]), int(rgb[2])}
+	values, void, isIndex := v.indices()
+	stored, isGrey := v.stored()
+	marks, _ := v.marks()
+	var coarse []string // colours that do not fit into a palette
+	for _, m := range marks {
+		if _, ok := m.rgb(); !ok {
+			coarse = append(coarse, m.String())
 		}
-		r.Masks = fmt.Sprintf("%d colours", len(colours))
-		classes, void = len(colours), false
 	}
-	if void {
-		r.Masks += ", and void"
-	}
-	if r.Source == "folder" {
-		if err := v.smoothed(); err != nil {
+	if r.oneHot == 0 {
+		if err := v.smoothed(); err != nil && (r.Source == "folder" || !isIndex) {
 			return fmt.Errorf("data: the masks in %s %w", dir, err)
 		}
 	}
-	if classes < 2 {
-		return fmt.Errorf("data: the masks in %s have only one colour, %v, want at least two classes", dir, r.Palette)
+	if len(marks) < 2 && r.oneHot == 0 {
+		return fmt.Errorf("data: the masks in %s have only one value, %v: want at least two classes", dir, marks[0])
+	}
+	switch {
+	case r.oneHot > 0:
+		r.Masks = "one-hot vectors"
+		values = upTo(r.oneHot)
+		if e := v.extentOf(imagefile.Void); e.pixels > 0 {
+			r.Masks += fmt.Sprintf("; void, all zero: %s", r.reach(e, v))
+		}
+	case isIndex:
+		r.Masks = fmt.Sprintf("class indices %d..%d", values[0], values[len(values)-1])
+		if void != nil {
+			r.IgnoreIndex = *void
+			r.Masks += fmt.Sprintf("; void, %d: %s", *void, r.reach(v.extentOf(*void), v))
+		}
+		if values[0] > 0 {
+			r.MaskValues = values
+			r.Notes = append(r.Notes, fmt.Sprintf("no mask holds 0: data.mask_values counts the classes from %d", values[0]))
+		}
+	case r.Source == "npy", isGrey && len(coarse) > 0:
+		var all []string
+		for _, value := range stored {
+			all = append(all, fmt.Sprint(value))
+		}
+		r.Masks = "values " + enumerate(all)
+		r.MaskValues, values = stored, stored
+	case len(coarse) > 0:
+		return fmt.Errorf("data: the masks in %s have %d colours that need 16 bits per channel, such as %s: data.palette has 8 bits, save the masks so", dir, len(coarse), coarse[0])
+	default:
+		for _, m := range marks {
+			rgb, _ := m.rgb()
+			r.Palette = append(r.Palette, rgb)
+		}
+		r.Masks = fmt.Sprintf("%d colours", len(marks))
+		values = upTo(len(marks))
 	}
 	r.Classes = nil
-	for c := range classes {
-		r.Classes = append(r.Classes, fmt.Sprintf("class_%d", c))
+	for _, value := range values {
+		r.Classes = append(r.Classes, fmt.Sprintf("class_%d", value))
 	}
-	return r.takeNames(dir)
+	if err := r.takeNames(dir); err != nil {
+		return err
+	}
+	if r.oneHot == 0 && r.Palette == nil && r.MaskValues == nil && void == nil && len(r.Classes) > 2 && meansVoid(r.Classes[0]) {
+		r.Notes = append(r.Notes, fmt.Sprintf("0 (%s) is taken as void by its name: %s", r.Classes[0], r.reach(v.extentOf(0), v)))
+		r.IgnoreIndex, r.MaskValues, r.Classes = 0, upTo(len(r.Classes))[1:], r.Classes[1:]
+	}
+	return nil
+}
+
+// meansVoid reports whether a class is called what pixels without a class are called.
+func meansVoid(name string) bool {
+	switch strings.ToLower(name) {
+	case "void", "unlabelled", "unlabeled", "ignore", "ignored":
+		return true
+	}
+	return false
+}
+
+// upTo are 0, 1, ..., n-1.
+func upTo(n int) (all []int) {
+	for i := range n {
+		all = append(all, i)
+	}
+	return all
+}
+
+// reach says in words how far a value reaches.
+func (r *Inferred) reach(e extent, v maskValues) string {
+	all := v.pixels()
+	return fmt.Sprintf("%d of %d pixels (%.1f %%), in %d of %d masks", e.pixels, all, 100*float64(e.pixels)/float64(all), e.masks, r.masks)
 }
 
 // takeNames names the classes by a file of names, if there is one that fits.
@@ -292,6 +355,8 @@ func (r *Inferred) takeNames(dir string) error {
 		case err != nil:
 		case r.Palette != nil:
 			err = errors.New("it does not say which colour each name belongs to")
+		case r.MaskValues != nil && len(names) != len(r.Classes):
+			err = r.takeNamesByValue(names)
 		case len(names) < len(r.Classes):
 			err = fmt.Errorf("it names %d of the %d classes in the masks", len(names), len(r.Classes))
 		default:
@@ -301,6 +366,22 @@ func (r *Inferred) takeNames(dir string) error {
 			r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: %v", path, err))
 		}
 		return nil
+	}
+	return nil
+}
+
+// takeNamesByValue names each class by its value: names[0] is that of 0.
+func (r *Inferred) takeNamesByValue(names []string) error {
+	first, last := r.MaskValues[0], r.MaskValues[len(r.MaskValues)-1]
+	if first < 0 || last >= len(names) {
+		return fmt.Errorf("it names %d classes, want the %d in the masks, or 0..%d", len(names), len(r.Classes), last)
+	}
+	if last-first+1 == len(r.MaskValues) { // those beyond are classes that do not occur
+		r.MaskValues, r.Classes = upTo(len(names))[first:], names[first:]
+		return nil
+	}
+	for i, v := range r.MaskValues {
+		r.Classes[i] = names[v]
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -15,20 +16,39 @@ import (
 
 // maskValue is a value in masks whose meaning is not known yet.
 type maskValue struct {
-	stored   int      // grey value or palette index; -1 in true colour
-	paletted bool     // its image has a palette
-	colour   [3]uint8 // that a viewer shows
+	kind   kind
+	stored int       // grey value, palette index or number; 0 in true colour
+	colour [3]uint16 // that a viewer shows; of a number, none
 }
 
-// extent is how far a value reaches: its pixels, and the horizontal runs in which they lie.
-type extent struct{ pixels, runs int64 }
+// kind is how a mask holds its values.
+type kind int
+
+const (
+	grey kind = iota
+	paletted
+	trueColour
+	number // in an array
+)
+
+// extent is how far a value reaches: the masks that have it, its pixels, and the
+// horizontal runs in which they lie.
+type extent struct{ masks, pixels, runs int64 }
+
+func (e extent) plus(other extent) extent {
+	return extent{e.masks + other.masks, e.pixels + other.pixels, e.runs + other.runs}
+}
 
 // maskValues are the values of one mask or many.
 type maskValues map[maskValue]extent
 
-func (v maskValues) add(value maskValue, e extent) {
-	v[value] = extent{v[value].pixels + e.pixels, v[value].runs + e.runs}
-}
+func (v maskValues) add(value maskValue, e extent) { v[value] = v[value].plus(e) }
+
+// unit is what one step of 8 bits is in a colour of 16.
+const unit = math.MaxUint16 / math.MaxUint8
+
+// most is the number of values beyond which those of one mask are not told apart.
+const most = 1 << 12
 
 // valuesOf are the values of a mask file. A true colour that is not opaque is an error.
 func valuesOf(d imagefile.Decoded) (maskValues, error) {
@@ -36,84 +56,210 @@ func valuesOf(d imagefile.Decoded) (maskValues, error) {
 	if !ok {
 		return nil, fmt.Errorf("has pixels of an unknown kind, %T", d.Image)
 	}
-	const most = 1 << 12
-	v := maskValues{}
-	_, paletted := d.Image.(*image.Paletted)
-	stored := d.Stored()
-	trueColour := stored == nil
-	if trueColour {
-		stored = func(int, int) int { return -1 }
-	}
 	b := img.Bounds()
-	for y := range b.Dy() {
+	stored := d.Stored()
+	at := func(x, y int) (maskValue, error) {
+		c := img.RGBA64At(b.Min.X+x, b.Min.Y+y)
+		return maskValue{grey, stored(x, y), [3]uint16{c.R, c.G, c.B}}, nil
+	}
+	switch p, ok := d.Image.(*image.Paletted); {
+	case ok:
+		at = func(x, y int) (maskValue, error) {
+			c := color.NRGBAModel.Convert(p.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
+			return maskValue{paletted, stored(x, y), [3]uint16{uint16(c.R) * unit, uint16(c.G) * unit, uint16(c.B) * unit}}, nil
+		}
+	case stored == nil:
+		at = func(x, y int) (maskValue, error) {
+			c := img.RGBA64At(b.Min.X+x, b.Min.Y+y)
+			if c.A != math.MaxUint16 {
+				n := color.NRGBAModel.Convert(c).(color.NRGBA)
+				return maskValue{}, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want opaque colours", x, y, n.R, n.G, n.B, n.A)
+			}
+			return maskValue{trueColour, 0, [3]uint16{c.R, c.G, c.B}}, nil
+		}
+	}
+	return scan(b.Dy(), b.Dx(), at)
+}
+
+// valuesOfArray are the values of a mask (h,w) of numbers.
+func valuesOfArray(numbers []float64, h, w int) (maskValues, error) {
+	return scan(h, w, func(x, y int) (maskValue, error) {
+		n := numbers[y*w+x]
+		if n != math.Trunc(n) || math.Abs(n) > math.MaxInt32 {
+			return maskValue{}, fmt.Errorf("pixel (%d, %d) is %v, want the number of a class; if these are probabilities, save (masks > 0.5)", x, y, n)
+		}
+		return maskValue{kind: number, stored: int(n)}, nil
+	})
+}
+
+// scan gathers the values of a mask (h,w).
+func scan(h, w int, at func(x, y int) (maskValue, error)) (maskValues, error) {
+	v := maskValues{}
+	for y := range h {
 		var last maskValue
 		run := int64(0)
-		for x := range b.Dx() {
-			c := img.RGBA64At(b.Min.X+x, b.Min.Y+y)
-			if trueColour && c.A != 0xffff {
-				n := color.NRGBAModel.Convert(c).(color.NRGBA)
-				return nil, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want opaque colours", x, y, n.R, n.G, n.B, n.A)
+		for x := range w {
+			value, err := at(x, y)
+			if err != nil {
+				return nil, err
 			}
-			value := maskValue{stored(x, y), paletted, [3]uint8{uint8(c.R >> 8), uint8(c.G >> 8), uint8(c.B >> 8)}}
 			if value != last && run > 0 {
-				v.add(last, extent{run, 1})
+				v.add(last, extent{0, run, 1})
 				run = 0
 			}
 			last = value
 			run++
 		}
-		v.add(last, extent{run, 1})
+		v.add(last, extent{0, run, 1})
 		if len(v) > most {
 			return nil, errors.New("has thousands of values or colours, want one per class")
 		}
 	}
+	for value, e := range v {
+		e.masks = 1
+		v[value] = e
+	}
 	return v, nil
 }
 
-// indices are the stored values if they can be class indices: each means the same
-// in all masks, and at least half of those up to the largest occur. void
-// reports whether 255 occurs; it is no class.
-func (v maskValues) indices() (classes int, void, ok bool) {
+// indices are the values that classes have if masks hold class indices: each means
+// the same in all masks, and at least half of those from the smallest, or 0, to the
+// largest occur. void is the one that occurs beside them and is no class, if any.
+func (v maskValues) indices() (values []int, void *int, ok bool) {
 	occur := map[int]bool{}
-	shown := map[int][3]uint8{}
-	grey := slices.ContainsFunc(slices.Collect(maps.Keys(v)), func(value maskValue) bool { return !value.paletted })
 	for value := range v {
-		if value.stored < 0 {
-			return 0, false, false
+		if value.kind == trueColour {
+			return nil, nil, false
 		}
-		// Where each file has a palette of its own, an index means something else in each.
-		if before, ok := shown[value.stored]; ok && before != value.colour && !grey {
-			return 0, false, false
+		occur[value.stored] = true
+	}
+	if v.ambiguous() {
+		return nil, nil, false
+	}
+	for _, usual := range []int{imagefile.Void, -1, math.MaxUint16} {
+		if occur[usual] {
+			delete(occur, usual)
+			void = &usual
+			break
 		}
-		shown[value.stored] = value.colour
-		if value.stored == imagefile.Void {
-			void = true
+	}
+	all := slices.Sorted(maps.Keys(occur))
+	if len(all) < 2 || all[0] < 0 {
+		return nil, nil, false
+	}
+	first, last := all[0], all[len(all)-1]
+	if n := last - first + 1; n > 2*len(all) || n > imagefile.MaxClasses {
+		return nil, nil, false
+	}
+	for c := first; c <= last; c++ {
+		values = append(values, c)
+	}
+	return values, void, true
+}
+
+// ambiguous reports whether a stored value does not say what a pixel is: where each
+// file has a palette of its own, an index means another colour in each; where files
+// have different bit depths, white is 1 in some and 255 in others.
+func (v maskValues) ambiguous() bool {
+	type shown struct {
+		kind   kind
+		colour [3]uint16
+	}
+	stored := map[shown][]int{}
+	colour := map[int][3]uint16{} // by palette index
+	anyGrey := slices.ContainsFunc(slices.Collect(maps.Keys(v)), func(value maskValue) bool { return value.kind == grey })
+	for value := range v {
+		if value.kind == number {
 			continue
 		}
-		occur[value.stored] = true
-		classes = max(classes, value.stored+1)
+		at := shown{value.kind, value.colour}
+		stored[at] = append(stored[at], value.stored)
+		if value.kind == paletted {
+			if before, ok := colour[value.stored]; ok && before != value.colour && !anyGrey {
+				return true
+			}
+			colour[value.stored] = value.colour
+		}
 	}
-	return classes, void, len(occur) >= 2 && 2*len(occur) >= classes && classes <= imagefile.MaxClasses
+	for at, values := range stored {
+		indices := stored[shown{paletted, at.colour}]
+		if at.kind == grey && (len(values) > 1 || len(indices) > 0 && !slices.Contains(indices, values[0])) {
+			return true
+		}
+	}
+	return false
 }
 
-// colours are all colours by red, green and blue.
-func (v maskValues) colours() (sorted [][3]uint8, extents map[[3]uint8]extent) {
-	extents = map[[3]uint8]extent{}
-	for value, e := range v {
-		sum := extents[value.colour]
-		extents[value.colour] = extent{sum.pixels + e.pixels, sum.runs + e.runs}
-	}
-	sorted = slices.SortedFunc(maps.Keys(extents), func(a, b [3]uint8) int { return slices.Compare(a[:], b[:]) })
-	return sorted, extents
-}
-
-// stored are all stored values.
-func (v maskValues) stored() []int {
+// stored are all stored values, and whether no value is a colour.
+func (v maskValues) stored() (values []int, all bool) {
 	occur := map[int]bool{}
+	all = true
 	for value := range v {
 		occur[value.stored] = true
+		all = all && (value.kind == grey || value.kind == number)
 	}
-	return slices.Sorted(maps.Keys(occur))
+	return slices.Sorted(maps.Keys(occur)), all
+}
+
+// extentOf is how far a stored value reaches.
+func (v maskValues) extentOf(stored int) (e extent) {
+	for value, more := range v {
+		if value.stored == stored {
+			e = e.plus(more)
+		}
+	}
+	return e
+}
+
+// pixels is the number of all.
+func (v maskValues) pixels() (n int64) {
+	for _, e := range v {
+		n += e.pixels
+	}
+	return n
+}
+
+// mark is what tells classes apart: a colour, or a number of an array.
+type mark struct {
+	kind   kind      // number or trueColour
+	number int       // 0 for a colour
+	colour [3]uint16 // that a viewer shows
+}
+
+// rgb is the colour in 8 bits; ok reports whether they hold it.
+func (m mark) rgb() (c [3]int, ok bool) {
+	ok = true
+	for i, x := range m.colour {
+		c[i] = int(x / unit)
+		ok = ok && x%unit == 0
+	}
+	return c, ok
+}
+
+func (m mark) String() string {
+	if m.kind == number {
+		return fmt.Sprint(m.number)
+	}
+	if c, ok := m.rgb(); ok {
+		return fmt.Sprint(c)
+	}
+	return fmt.Sprintf("%v of 65535", m.colour)
+}
+
+// marks are all marks, numbers by size, colours by red, green and blue.
+func (v maskValues) marks() (sorted []mark, extents map[mark]extent) {
+	extents = map[mark]extent{}
+	for value, e := range v {
+		m := mark{kind: trueColour, colour: value.colour}
+		if value.kind == number {
+			m = mark{kind: number, number: value.stored}
+		}
+		extents[m] = extents[m].plus(e)
+	}
+	sorted = slices.SortedFunc(maps.Keys(extents), func(a, b mark) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), slices.Compare(a.colour[:], b.colour[:]))
+	})
+	return sorted, extents
 }
 
 // shortRun is the number of pixels of a run that are as many as a smoothed edge is wide.
@@ -122,24 +268,26 @@ const shortRun = 3
 // smoothed is an error if most values occur in specks only, as in masks that were
 // scaled or compressed like photos, or if there are more than there can be classes.
 func (v maskValues) smoothed() error {
-	colours, extents := v.colours()
+	marks, extents := v.marks()
 	specks := 0
-	var all int64
 	for _, e := range extents {
-		all += e.pixels
 		if e.pixels < shortRun*e.runs {
 			specks++
 		}
 	}
-	if len(colours) <= imagefile.MaxClasses && 2*specks <= len(colours) {
+	if len(marks) <= 2 || len(marks) <= imagefile.MaxClasses && 2*specks <= len(marks) {
 		return nil
 	}
-	slices.SortStableFunc(colours, func(a, b [3]uint8) int { return cmp.Compare(extents[b].pixels, extents[a].pixels) })
+	slices.SortStableFunc(marks, func(a, b mark) int { return cmp.Compare(extents[b].pixels, extents[a].pixels) })
 	const most = 5
 	var shares []string
-	for _, c := range colours[:min(most, len(colours))] {
-		shares = append(shares, fmt.Sprintf("%v %.2f %%", c, 100*float64(extents[c].pixels)/float64(all)))
+	for _, m := range marks[:min(most, len(marks))] {
+		shares = append(shares, fmt.Sprintf("%v %.2f %%", m, 100*float64(extents[m].pixels)/float64(v.pixels())))
+	}
+	frequent := strings.Join(shares, ", ")
+	if 2*specks <= len(marks) {
+		return fmt.Errorf("have %d values, want one per class, at most %d: do they number instances? The most frequent: %s", len(marks), imagefile.MaxClasses, frequent)
 	}
 	return fmt.Errorf("have %d colours, %d of them in specks of a pixel or two: they look smoothed or lossily compressed, want one colour per class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: %s",
-		len(colours), specks, strings.Join(shares, ", "))
+		len(marks), specks, frequent)
 }

@@ -23,9 +23,10 @@ import (
 //	per_batch           as dataset: what an evaluation weights by; in training each batch counts its own
 //
 // Weights that cfg.ClassWeights.Values gives are returned as they are. A class
-// without a pixel is an error that names it, or has weight 0 when
-// cfg.AllowAbsentClasses is set. So is a weight that the loss cannot be computed
-// with, and a weight of 0 for every class that has a pixel.
+// without a pixel is an error that names it, unless the weight given to it is 0, or
+// cfg.AllowAbsentClasses is set; then it has weight 0, or the given one. A weight
+// that the loss cannot be computed with is an error too, and a weight of 0 for every
+// class that has a pixel.
 func Weights(cfg Config, pixels, imagePixels []int64, names []string) ([]float64, error) {
 	weights, err := weigh(cfg, pixels, imagePixels, names)
 	if err == nil {
@@ -65,8 +66,6 @@ func usable(weights []float64, pixels []int64, names []string) error {
 	switch {
 	case errs != nil:
 		return errors.Join(errs...)
-	case present == nil:
-		return errors.New("loss: the training set has no labelled pixel")
 	case !weighs:
 		return fmt.Errorf("loss: loss.class_weights gives weight 0 to every class that has a pixel in the training set (%s), so there is nothing to train on: give one of them a weight > 0", strings.Join(present, ", "))
 	}
@@ -76,26 +75,29 @@ func usable(weights []float64, pixels []int64, names []string) error {
 // weigh makes the weights; usable checks them.
 func weigh(cfg Config, pixels, imagePixels []int64, names []string) ([]float64, error) {
 	classes := len(pixels)
-	if v := cfg.ClassWeights.Values; v != nil {
-		if len(v) != classes {
-			return nil, fmt.Errorf("loss.class_weights has %d numbers, want %d", len(v), classes)
-		}
-		return slices.Clone(v), nil
+	given := cfg.ClassWeights.Values
+	if given != nil && len(given) != classes {
+		return nil, fmt.Errorf("loss.class_weights has %d numbers, want %d", len(given), classes)
 	}
 
 	var total int64
-	var errs []error
-	var present []int
+	var absent, present []int
 	for c, n := range pixels {
 		total += n
 		if n > 0 {
 			present = append(present, c)
-		} else if !cfg.AllowAbsentClasses {
-			errs = append(errs, fmt.Errorf("loss: class %d (%s) has no pixel in the training set, so it has no weight: correct data.classes or the masks, or set loss.allow_absent_classes: true to give it weight 0", c, names[c]))
+		} else if given == nil || given[c] > 0 {
+			absent = append(absent, c)
 		}
 	}
-	if errs != nil {
-		return nil, errors.Join(errs...)
+	if total == 0 {
+		return nil, errors.New("loss: the training set has no labelled pixel")
+	}
+	if len(absent) > 0 && !cfg.AllowAbsentClasses {
+		return nil, absentError(absent, names)
+	}
+	if given != nil {
+		return slices.Clone(given), nil
 	}
 	share := func(c int) float64 { return float64(pixels[c]) / float64(total) }
 	var weight func(c int) float64
@@ -134,6 +136,19 @@ func weigh(cfg Config, pixels, imagePixels []int64, names []string) ([]float64, 
 		weights[c] = weight(c)
 	}
 	return weights, nil
+}
+
+// absentError names classes without a pixel.
+func absentError(classes []int, names []string) error {
+	const most = 5
+	var all []string
+	for _, c := range classes[:min(most, len(classes))] {
+		all = append(all, fmt.Sprintf("class %d (%s)", c, names[c]))
+	}
+	if n := len(classes) - most; n > 0 {
+		all = append(all, fmt.Sprintf("%d others", n))
+	}
+	return fmt.Errorf("loss: the training set has no pixel of %s: correct data.classes or the masks, or set loss.allow_absent_classes: true to do without", strings.Join(all, ", "))
 }
 
 func median(v []float64) float64 {

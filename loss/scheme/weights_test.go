@@ -61,6 +61,7 @@ func TestWeights(t *testing.T) {
 		{"effective_number, b within rounding of 1", beta(1 - 1e-15), []int64{1, 3}, nil, []float64{1.5, 0.5}},
 		{"none", withScheme("none"), small, smallImages, []float64{1, 1, 1}},
 		{"given", given, small, smallImages, []float64{0.5, 0, 3}},
+		{"given 0 to an absent class", given, []int64{1, 0, 2}, nil, []float64{0.5, 0, 3}},
 		{"per_batch evaluates by dataset", withScheme("per_batch"), small, smallImages, []float64{8, 4, 1.6}},
 
 		{"absent class, dataset", absent("dataset"), []int64{1, 0, 3}, nil, []float64{4, 0, 4. / 3}},
@@ -94,6 +95,7 @@ func TestWeightsErrors(t *testing.T) {
 	two := givenWeights(1, 2)
 	nothing := givenWeights(0, 1, 0)
 	nothing.AllowAbsentClasses = true
+	road := givenWeights(0, 2, 0)
 	for _, tt := range []struct {
 		name   string
 		cfg    scheme.Config
@@ -113,6 +115,7 @@ func TestWeightsErrors(t *testing.T) {
 		{"infinite", givenWeights(math.Inf(1), 2, 1), []int64{1, 1, 1}, []string{"class 0 (sky) has weight +Inf,"}, "class 1"},
 		{"all zero", givenWeights(0, 0, 0), []int64{1, 1, 1}, []string{"weight 0 to every class that has a pixel in the training set (sky, road, car)", "nothing to train on"}, ""},
 		{"zero where there are pixels", nothing, []int64{1, 0, 1}, []string{"weight 0 to every class that has a pixel in the training set (sky, car)"}, "road"},
+		{"an absent class with a given weight", road, []int64{0, 0, 7}, []string{"class 1 (road)", "loss.allow_absent_classes: true"}, "class 0"},
 		{"too few given", two, []int64{1, 1, 1}, []string{"loss.class_weights has 2 numbers, want 3"}, ""},
 		{"unknown scheme", withScheme("datasets"), []int64{1, 1, 1}, []string{`loss.class_weights = "datasets"`, "median_frequency"}, ""},
 	} {
