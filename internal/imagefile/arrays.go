@@ -13,7 +13,7 @@ import (
 )
 
 // Arrays are the images and masks of two files: images.npy is (N,H,W,3) or grey
-// (N,H,W,1) or (N,H,W), of bytes or of floats in 0..1, and masks.npy one-hot
+// (N,H,W,1) or (N,H,W), of uint8, uint16 or floats in 0..1, and masks.npy one-hot
 // (N,H,W,C) or class indices (N,H,W) or (N,H,W,1). Samples are read from the files
 // by their offsets.
 type Arrays struct {
@@ -52,8 +52,8 @@ func OpenArrays(dir string, format MaskFormat) (*Arrays, error) {
 			bad(images, "has images of %dx%d pixels, want at most data.max_pixels = %d", s.W, s.H, format.maxPixels)
 		}
 	}
-	if t := images.dtype(); t != "u1" && images.kind != 'f' {
-		bad(images, "holds %s, want uint8 (u1) in 0..255 or floats in 0..1", t)
+	if t := images.dtype(); t != "u1" && t != "u2" && images.kind != 'f' {
+		bad(images, "holds %s, want uint8 (u1), uint16 (u2) or floats in 0..1", t)
 	}
 	mh := masks.shape
 	if !(len(mh) == 4 && (mh[3] == format.classes || mh[3] == 1) || len(mh) == 3) {
@@ -140,10 +140,11 @@ func (s *Arrays) image(i int) ([]float32, error) {
 	}
 	channels := v.len() / (s.H * s.W)
 	out := make([]float32, s.H*s.W*3)
+	full := float32(uint64(1)<<(8*s.images.width) - 1) // of unsigned integers
 	for k := range v.len() {
 		x := v.at(k)
 		if s.images.kind == 'u' {
-			x = float64(float32(x) / 255)
+			x = float64(float32(x) / full)
 		} else if !(x >= 0 && x <= 1) {
 			p := k / channels
 			return nil, fmt.Errorf("pixel (%d, %d), channel %d is %v, want 0..1 (or uint8)", p%s.W, p/s.W, k%channels, x)

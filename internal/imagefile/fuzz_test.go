@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"image"
 	"image/color"
+	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"os"
@@ -13,6 +14,8 @@ import (
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 // FuzzImage decodes bytes as image and as mask: no panic, and what is taken is
@@ -34,6 +37,34 @@ func FuzzImage(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(b.Bytes())
+	}
+	picture := filetest.TIFF{H: 3, W: 2, Bits: 8, Photometric: 1, Values: []float64{0, 1, 2, 0, 1, 2}}
+	for _, change := range []func(p *filetest.TIFF){
+		func(p *filetest.TIFF) { p.Big, p.Tile, p.Compression, p.Predictor = true, 2, 8, 2 },
+		func(p *filetest.TIFF) { p.BigEndian, p.Rows, p.Compression, p.Predictor, p.Bits = true, 1, 5, 2, 16 },
+		func(p *filetest.TIFF) { p.Bits, p.Format, p.Predictor, p.Compression = 32, 3, 3, 32773 },
+		func(p *filetest.TIFF) { p.Bits, p.Format, p.Orientation = 32, 2, 6 },
+		func(p *filetest.TIFF) {
+			p.Samples, p.W, p.Planes, p.Photometric, p.Tile = 2, 1, true, 1, 1
+			p.Extra = []int{1}
+		},
+		func(p *filetest.TIFF) { p.Samples, p.H, p.W, p.Photometric = 3, 1, 2, 2 },
+		func(p *filetest.TIFF) { p.Bits, p.Photometric = 1, 0 },
+		func(p *filetest.TIFF) { p.Bits, p.Photometric, p.Palette = 4, 3, [][3]uint8{{1, 2, 3}, {0, 0, 0}} },
+		func(p *filetest.TIFF) { p.Pages, p.Subfile, p.Description = 2, 1, "ImageJ=1\nimages=1\n" },
+	} {
+		p := picture
+		change(&p)
+		f.Add(p.Bytes(f))
+	}
+	var animated bytes.Buffer
+	if err := gif.EncodeAll(&animated, &gif.GIF{Image: []*image.Paletted{indices}, Delay: []int{0}}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(animated.Bytes())
+	f.Add(filetest.WebP(1, 2, [][4]uint8{{1, 2, 3, 255}, {4, 5, 6, 0}}, []byte("II*\x00\x08\x00\x00\x00\x00\x00")))
+	for _, s := range []string{"P1\n# c\n2 2\n0101", "P2 2 1 9\n3 9", "P3 1 1 255 1 2 3", "P4 9 1\n\x80\x80", "P5 2 1 300\n\x00\x01\x01\x2c", "P6 1 1 255\nabc"} {
+		f.Add([]byte(s))
 	}
 	webp, err := base64.StdEncoding.DecodeString("UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA==")
 	if err != nil {

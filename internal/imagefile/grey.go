@@ -9,18 +9,20 @@ import (
 // its indices are is up to the writer, which may leave unused greys out.
 
 // greyPalette reports whether a palette of n colours is one of greys, and how many
-// steps above black their values are: n-1 for an even ramp, black to white, such as
-// that of 1 bit, else 255.
+// steps from black to white their values are on: n-1 for an even ramp of all of them,
+// up or down, such as that of 1 bit, else 255.
 func greyPalette(n int, colour func(i int) [3]uint8) (most int, ok bool) {
-	ramp := n > 1
+	up := n > 1 && 255%(n-1) == 0
+	down := up
 	for i := range n {
 		c := colour(i)
 		if c[0] != c[1] || c[1] != c[2] {
 			return 255, false
 		}
-		ramp = ramp && 255%(n-1) == 0 && int(c[0]) == i*255/(n-1)
+		up = up && int(c[0]) == i*255/(n-1)
+		down = down && int(c[0]) == (n-1-i)*255/(n-1)
 	}
-	if ramp {
+	if up || down {
 		return n - 1, true
 	}
 	return 255, n > 0

@@ -309,9 +309,9 @@ func TestWriteMaskRoundTrip(t *testing.T) {
 	}
 }
 
-// greyPNG is a PNG of one row (h must be 1) with the given bits per pixel, which
+// greyPNG is a PNG of rows of the given bits per pixel, which
 // package image/png reads but cannot write.
-func greyPNG(t testing.TB, h, w, bits int, row ...byte) []byte {
+func greyPNG(t testing.TB, h, w, bits int, rows ...byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	b.WriteString("\x89PNG\r\n\x1a\n")
@@ -326,7 +326,10 @@ func greyPNG(t testing.TB, h, w, bits int, row ...byte) []byte {
 	chunk("IHDR", append(head, byte(bits), 0, 0, 0, 0))
 	var packed bytes.Buffer
 	z := zlib.NewWriter(&packed)
-	z.Write(append([]byte{0}, row...))
+	for y := range h {
+		z.Write([]byte{0}) // no filter
+		z.Write(rows[y*len(rows)/h:][:len(rows)/h])
+	}
 	z.Close()
 	chunk("IDAT", packed.Bytes())
 	chunk("IEND", nil)

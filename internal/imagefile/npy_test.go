@@ -124,7 +124,7 @@ func TestNPYRefused(t *testing.T) {
 	}{
 		{"bytes as floats", mask("<f4", "(2, 1, 2)", 0, 0, 1, 131), masks, "data: images.npy: sample 1: pixel (1, 0), channel 0 is 131, want 0..1 (or uint8)"},
 		{"NaN", mask("<f8", "(2, 1, 2)", 0, math.NaN(), 1, 1), masks, "data: images.npy: sample 0: pixel (1, 0), channel 0 is NaN, want 0..1 (or uint8)"},
-		{"integers", mask("<i4", "(2, 1, 2)", 0, 0, 0, 0), masks, "data: images.npy: holds i4, want uint8 (u1) in 0..255 or floats in 0..1"},
+		{"integers", mask("<i4", "(2, 1, 2)", 0, 0, 0, 0), masks, "data: images.npy: holds i4, want uint8 (u1), uint16 (u2) or floats in 0..1"},
 		{"channels first", mask("|u1", "(1, 3, 1, 2)", 0, 0, 0, 0, 0, 0), masks, "data: images.npy: has shape [1 3 1 2], want (N,H,W,3), or (N,H,W) for grey"},
 		{"no image", mask("|u1", "(0, 1, 2)"), masks, "data: images.npy: has shape [0 1 2], want at least one image of at least 1x1"},
 		{"other number", images, mask("|u1", "(1, 1, 2)", 0, 0), "data: images.npy has shape [2 1 2] and masks.npy [1 1 2], want equal N, H and W"},

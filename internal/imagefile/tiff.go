@@ -171,8 +171,8 @@ func (p *tiffPicture) layout(maxPixels int64) error {
 	if err := checkSize(p.h, p.w, maxPixels); err != nil {
 		return err
 	}
-	const largestTile = 1 << 26 // pixels; tiles may be larger than the picture
-	if p.blockW < 1 || p.blockH < 1 || p.tiled && TooLarge(p.blockH, p.blockW, largestTile) {
+	const largestTile = 1 << 24 // pixels; tiles may be larger than the picture
+	if p.blockW < 1 || p.blockH < 1 || p.tiled && (p.blockW > 1<<16 || TooLarge(p.blockH, p.blockW, largestTile)) {
 		return fmt.Errorf("is damaged: its tiles or strips are of %dx%d pixels", p.blockW, p.blockH)
 	}
 	return nil
@@ -327,7 +327,7 @@ func (p *tiffPicture) decode() (image.Image, error) {
 	if len(offsets) < blocks || len(counts) < blocks {
 		return nil, fmt.Errorf("is damaged: %d offsets and %d lengths for its %d strips or tiles", len(offsets), len(counts), blocks)
 	}
-	row := make([]uint64, p.blockW*each)
+	var row []uint64
 	for b := range blocks {
 		plane, y0, x0 := b/(across*down), b/across%down*p.blockH, b%across*p.blockW
 		rows := p.blockH
@@ -341,6 +341,9 @@ func (p *tiffPicture) decode() (image.Image, error) {
 		data, err := p.block(int64(offsets[b]), counts[b], rows, rowBytes)
 		if err != nil {
 			return nil, err
+		}
+		if row == nil { // not before there are data for it
+			row = make([]uint64, p.blockW*each)
 		}
 		for k := range min(rows, p.h-y0) {
 			p.unpack(row, data[k*rowBytes:][:rowBytes], each)

@@ -3,6 +3,11 @@ package imagefile_test
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
@@ -113,5 +118,109 @@ func TestUprightPairs(t *testing.T) {
 	}
 	if _, _, err := pairs[0].Read(format); filetest.Message(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// exifData is EXIF data of one tag.
+func exifData(orientation uint16) []byte {
+	b := []byte("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00")
+	return append(binary.LittleEndian.AppendUint16(b, orientation), 0, 0, 0, 0, 0, 0)
+}
+
+// The orientation holds in every container that has one, for images and masks.
+func TestOrientationContainers(t *testing.T) {
+	t.Chdir(t.TempDir())
+	want := map[int][]uint8{ // rows of the upright picture, by hand
+		1: {0, 1, 2, 3, 4, 5},
+		2: {2, 1, 0, 5, 4, 3},
+		3: {5, 4, 3, 2, 1, 0},
+		4: {3, 4, 5, 0, 1, 2},
+		5: {0, 3, 1, 4, 2, 5},
+		6: {3, 0, 4, 1, 5, 2},
+		7: {5, 2, 4, 1, 3, 0},
+		8: {2, 5, 1, 4, 0, 3},
+	}
+	const h, w = 2, 3
+	values := []uint8{0, 1, 2, 3, 4, 5}
+	var numbers []float64
+	var pixels [][4]uint8
+	for _, v := range values {
+		numbers = append(numbers, float64(v))
+		pixels = append(pixels, [4]uint8{v, v, v, 255})
+	}
+	withChunk := func(png []byte, orientation int, atEnd bool) []byte {
+		data := append([]byte("eXIf"), exifData(uint16(orientation))...)
+		chunk := binary.BigEndian.AppendUint32(nil, uint32(len(data)-4))
+		chunk = append(chunk, data...)
+		chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(data))
+		at := 33 // behind the header
+		if atEnd {
+			at = len(png) - 12
+		}
+		return slices.Concat(png[:at], chunk, png[at:])
+	}
+	grey16 := image.NewGray16(image.Rect(0, 0, w, h))
+	for i, v := range values {
+		grey16.SetGray16(i%w, i/w, color.Gray16{uint16(v)})
+	}
+	tiff := func(f filetest.TIFF) func(o int) []byte {
+		f.H, f.W, f.Photometric, f.Values = h, w, max(f.Photometric, 1), repeated(numbers, max(f.Samples, 1))
+		return func(o int) []byte {
+			f.Orientation = o
+			return f.Bytes(t)
+		}
+	}
+	for name, file := range map[string]func(orientation int) []byte{
+		"grey.png": func(o int) []byte {
+			return withChunk(filetest.Encode(t, ".png", filetest.Grey(h, w, values...)), o, false)
+		},
+		"tag at end.png": func(o int) []byte {
+			return withChunk(filetest.Encode(t, ".png", filetest.Grey(h, w, values...)), o, true)
+		},
+		"16-bit.png": func(o int) []byte { return withChunk(filetest.Encode(t, ".png", grey16), o, false) },
+		"palette.png": func(o int) []byte {
+			return withChunk(filetest.Encode(t, ".png", palettedImage(h, w, 6, values...)), o, false)
+		},
+		"rgba.webp": func(o int) []byte { return filetest.WebP(h, w, pixels, exifData(uint16(o))) },
+		"as in JPEG.webp": func(o int) []byte {
+			return filetest.WebP(h, w, pixels, append([]byte("Exif\x00\x00"), exifData(uint16(o))...))
+		},
+		"grey.tif":       tiff(filetest.TIFF{Bits: 8}),
+		"16-bit.tif":     tiff(filetest.TIFF{Bits: 16, Big: true}),
+		"float.tif":      tiff(filetest.TIFF{Bits: 32, Format: 3}),
+		"rgb.tif":        tiff(filetest.TIFF{Bits: 8, Samples: 3, Photometric: 2, Planes: true}),
+		"rgb 16-bit.tif": tiff(filetest.TIFF{Bits: 16, Samples: 3, Photometric: 2}),
+	} {
+		for o := 1; o <= 8; o++ {
+			t.Run(fmt.Sprint(name, o), func(t *testing.T) {
+				filetest.Write(t, name, file(o))
+				outH, outW := h, w
+				if o > 4 {
+					outH, outW = w, h
+				}
+				mask, gotH, gotW, err := imagefile.NewMaskFormat(6, 255, nil, 100).Read(name)
+				if err != nil || gotH != outH || gotW != outW || !slices.Equal(mask, want[o]) {
+					t.Errorf("mask %v (%dx%d), %v, want %v", mask, gotW, gotH, err, want[o])
+				}
+				m, err := imagefile.Read(name, 100)
+				if name == "float.tif" {
+					return // its values are no picture's
+				}
+				if err != nil || m.H != outH || m.W != outW {
+					t.Fatalf("image of %dx%d, %v", m.W, m.H, err)
+				}
+				for i, v := range want[o] {
+					switch {
+					case name == "palette.png": // red falls with the index
+						v = 255 - v
+					case strings.Contains(name, "16-bit"):
+						m.Pix[3*i] *= 257
+					}
+					if d := m.Pix[3*i]*255 - float32(v); d < -1e-3 || d > 1e-3 {
+						t.Fatalf("image %v, want it in the order %v", m.Pix, want[o])
+					}
+				}
+			})
+		}
 	}
 }
