@@ -20,7 +20,9 @@ func (p *program) inspect() *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Show what is in a file of weights",
 		Long: `Show what is in a file of weights: a checkpoint, any other safetensors file, or a
-state_dict that torch.save wrote, of which no code is run.`,
+state_dict that torch.save wrote, of which no code is run. Of a checkpoint it
+says where its run stood, and when its best validation was; epochs count from 1 (those
+in the metadata count from 0).`,
 		Example: p.named("  PROGRAM inspect runs/unet/checkpoints/last.safetensors"),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -41,8 +43,15 @@ state_dict that torch.save wrote, of which no code is run.`,
 
 // runInspect shows the tensors of numbers, and the others by their types.
 func (p *program) runInspect(c *checkpoint.Checkpoint, others []checkpoint.Tensor) error {
-	for _, key := range slices.Sorted(maps.Keys(c.Meta)) {
-		lines := strings.Split(strings.TrimRight(c.Meta[key], "\n"), "\n")
+	shown := maps.Clone(c.Meta)
+	if at, err := c.Position(); err == nil {
+		for _, key := range []string{"epoch", "batch_in_epoch", "sample_in_epoch", "best_epoch", "best_miou"} {
+			delete(shown, key)
+		}
+		shown["position"], shown["best"] = standing(at)
+	}
+	for _, key := range slices.Sorted(maps.Keys(shown)) {
+		lines := strings.Split(strings.TrimRight(shown[key], "\n"), "\n")
 		for i, line := range lines {
 			lines[i] = printable(line)
 		}
@@ -81,6 +90,18 @@ func printable(text string) string {
 	}
 	quoted := strconv.Quote(text)
 	return quoted[1 : len(quoted)-1]
+}
+
+// standing says where a run stood and had its best validation.
+func standing(at checkpoint.Position) (position, best string) {
+	position = fmt.Sprintf("after epoch %d", at.Epoch)
+	if at.Sample > 0 || at.Epoch == 0 {
+		position = fmt.Sprintf("in epoch %d, after %d images", at.Epoch+1, at.Sample)
+	}
+	if at.BestEpoch < 0 {
+		return position, "none yet"
+	}
+	return position, fmt.Sprintf("mIoU %.4f after epoch %d", at.BestIoU, at.BestEpoch+1)
 }
 
 // moments are the mean and the standard deviation, NaN if there are no values.

@@ -353,6 +353,9 @@ func TestMistakes(t *testing.T) {
 		{"nothing", 2, nil, []string{"train: --config FILE is missing: configuration FILE, as given or in configs/"}},
 		{"unknown command", 2, []string{"evalute"}, []string{`train: unknown command "evalute", did you mean evaluate?`}},
 		{"unknown argument", 2, []string{"bench", "x"}, []string{`train: train bench: unknown argument "x"`}},
+		{"misspelt command with a flag of the right one", 2, []string{"evalute", "--checkpoint", "x"}, []string{`train: unknown command "evalute", did you mean evaluate?`}},
+		{"misspelt command after a flag", 2, []string{"--quiet", "evalute", "--checkpoint", "x"}, []string{`train: unknown command "evalute", did you mean evaluate?`}},
+		{"unknown flag of no command", 2, []string{"--checkpoint", "x"}, []string{"train: unknown flag: --checkpoint; see train --help"}},
 		{"unknown flag", 2, []string{"bench", "--x"}, []string{"train: unknown flag: --x; see train bench --help"}},
 		{"flag of the wrong type", 2, tiny("--epochs", "many"), []string{
 			`train: invalid argument "many" for "--epochs" flag: strconv.ParseInt: parsing "many": invalid syntax; see train --help`}},

@@ -60,7 +60,12 @@ training saves a checkpoint; --resume auto goes on from there.`,
 	flags.IntVar(&epochs, "epochs", 0, "number of epochs, overrides the key train.epochs")
 	flags.BoolVar(&version, "version", false, "the same as the version command")
 	flags.BoolVar(&quiet, "quiet", false, "print only warnings and results, no progress")
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 { // a misspelt command, whose flag is not one of this
+			return noArguments(cmd, args)
+		}
+		return usagef("%w; see %s --help", err, cmd.CommandPath())
+	})
 	cmd.AddCommand(p.init(), p.check(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.report(), p.inspect(), p.export(),
 		p.importCommand(), p.synth(), p.bench(), p.schema(), p.completion(), p.version())
 	for _, c := range append(cmd.Commands(), cmd) {

@@ -20,7 +20,8 @@ var (
 )
 
 // curves are the panels of curves.png: losses, mIoU and pixel accuracy, IoU of
-// the classes, learning rate.
+// the classes, learning rate. A dashed line stands before an epoch in which a resumed run went on
+// with something changed.
 func (h *history) curves(classes []string, palette color.Palette) []*panel {
 	epochs := h.column(epochColumn)
 	over := func(title string, share bool) *panel {
@@ -32,6 +33,11 @@ func (h *history) curves(classes []string, palette color.Palette) []*panel {
 			p.plot.Y.Min, p.plot.Y.Max = 0, 1
 		}
 		p.grid(true, true)
+		for _, r := range h.resumes {
+			if len(r.Changes) > 0 {
+				p.plot.Add(resumeMark(float64(r.Epoch) - 0.5))
+			}
+		}
 		return p
 	}
 	loss := over("Loss", false)
@@ -51,6 +57,17 @@ func (h *history) curves(classes []string, palette color.Palette) []*panel {
 	rate.plot.Y.Min = 0
 	rate.add(line{name: "at the epoch's end", colour: blue}, epochs, h.column(lrColumn))
 	return []*panel{loss, quality, each, rate}
+}
+
+// resumeMark is a dashed line from top to bottom, at an epoch.
+type resumeMark float64
+
+// Plot draws the line.
+func (m resumeMark) Plot(c draw.Canvas, p *plot.Plot) {
+	transform, _ := p.Transforms(&c)
+	if x := transform(float64(m)); c.ContainsX(x) {
+		c.StrokeLine2(draw.LineStyle{Color: ink, Width: 1, Dashes: []vg.Length{3, 3}}, x, c.Min.Y, x, c.Max.Y)
+	}
 }
 
 // classes are the panels of classes.png: each class's share of the training

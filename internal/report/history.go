@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
@@ -21,6 +22,7 @@ type history struct {
 	columns []string // of metrics.csv
 	rows    []row    // of metrics.csv, one per epoch
 	start   *start   // nil: log.jsonl does not have it
+	resumes []start  // those of the log after which the rows were trained, in order
 	last    *evaluation
 	best    int // row with the greatest mIoU, the first of equals; -1: none has one
 }
@@ -48,6 +50,9 @@ func (r row) epoch() int { return int(r.values[epochColumn]) }
 // start is what the log says when a run begins or is resumed.
 type start struct {
 	Epochs       int       `json:"epochs"`
+	Epoch        int       `json:"epoch"`   // that it begins or goes on in, from 1
+	Step         int64     `json:"step"`    // steps done before
+	Changes      []string  `json:"changes"` // since the checkpoint that it goes on from
 	TrainImages  int       `json:"train_images"`
 	ValImages    int       `json:"val_images"`
 	Parameters   int       `json:"parameters"`
@@ -61,6 +66,7 @@ type evaluation struct {
 	Classes   []metric.ClassReport `json:"classes"`
 	Confusion [][]int64            `json:"confusion"` // rows: truth
 	Samples   []string             `json:"samples"`   // names
+	Ending    string               `json:"ending"`    // why it was the last
 }
 
 // readHistory reads metrics.csv and log.jsonl of a run folder. What the log lacks
@@ -105,7 +111,7 @@ func parse(cell string) (float64, error) {
 	return x, nil
 }
 
-// readLog takes from the log the last start, and the last evaluation of the
+// readLog takes from the log the last start, the resumes that led there, and the last evaluation of the
 // table's last epoch.
 func (h *history) readLog(path string, classes int) error {
 	f, err := os.Open(path)
@@ -140,6 +146,11 @@ func (h *history) readEvent(line []byte, classes int) error {
 			return err
 		}
 		h.start = nil
+		// Resumed from further back, a run goes through those steps again.
+		h.resumes = slices.DeleteFunc(h.resumes, func(r start) bool { return r.Step >= v.Data.Step })
+		if v.Data.Step > 0 {
+			h.resumes = append(h.resumes, v.Data)
+		}
 		if len(v.Data.ClassCounts) == classes && len(v.Data.ClassWeights) == classes {
 			h.start = &v.Data
 		}

@@ -10,8 +10,9 @@ import (
 )
 
 // Log appends every event but the last to log.jsonl as one line of JSON, with its
-// time and kind. Epochs count from 1. A resumed run appends to the lines of the one
-// before. Lines that could not be written are tried again with the next one and at
+// time and kind. Epochs count from 1. A figure that is undefined is null. A resumed run appends to
+// the lines of the one before: a started line that tells of steps done before, and of
+// what has changed since. The last epoch's line says why it is the last. Lines that could not be written are tried again with the next one and at
 // the end.
 type Log struct {
 	Path string
@@ -31,11 +32,15 @@ func (l *Log) Record(e event.Event) error {
 	}{Time: l.Now().UTC().Format(time.RFC3339Nano)}
 	switch e := e.(type) {
 	case event.Started:
-		line.Event, line.Data = "started", map[string]any{
+		started := map[string]any{
 			"epochs": e.Epochs, "steps_per_epoch": e.StepsPerEpoch, "train_images": e.TrainImages, "val_images": e.ValImages,
 			"parameters": e.Parameters, "frozen_parameters": e.Frozen, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
 			"class_counts": e.ClassCounts, "class_weights": e.ClassWeights,
 		}
+		if e.Changes != nil {
+			started["changes"] = e.Changes
+		}
+		line.Event, line.Data = "started", started
 	case event.Stepped:
 		line.Event, line.Data = "step", map[string]any{
 			"epoch": e.Epoch + 1, "step": e.Step, "loss": metric.Number(e.Loss), "lr": metric.Number(e.LR),
@@ -46,11 +51,15 @@ func (l *Log) Record(e event.Event) error {
 		for i, s := range e.Samples {
 			names[i] = s.Name
 		}
-		line.Event, line.Data = "epoch", map[string]any{
+		epoch := map[string]any{
 			"epoch": e.Epoch + 1, "step": e.Step, "lr": metric.Number(e.LR), "train_loss": metric.Number(e.TrainLoss),
 			"val_loss": metric.Number(e.ValLoss), "val_miou": metric.Number(e.Confusion.MeanIoU()), "best": e.Best,
 			"classes": e.Confusion.Report(l.Classes).Classes, "confusion": e.Confusion.Matrix(), "samples": names, "seconds": metric.Number(e.Duration.Seconds()),
 		}
+		if e.Ending != "" {
+			epoch["ending"] = e.Ending
+		}
+		line.Event, line.Data = "epoch", epoch
 	case event.Saved:
 		line.Event, line.Data = "saved", map[string]any{"step": e.Step, "best": e.Best}
 	case event.Unwritten:

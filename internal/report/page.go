@@ -27,7 +27,8 @@ var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 // page is what page.html shows.
 type page struct {
 	Title     string
-	Done      string // epochs
+	Done      string // epochs, and why no more
+	Resumed   []resume
 	Facts     []fact
 	Curves    []chart
 	Classes   []classRow
@@ -38,6 +39,12 @@ type page struct {
 	Epochs    [][]figure
 	Config    string
 	Reproduce string
+}
+
+// resume is where a run went on, and what had changed.
+type resume struct {
+	Where   string
+	Changes []string
 }
 
 // figure is a value with all its digits and as it is shown.
@@ -90,6 +97,15 @@ func (p *Pages) writePage(h *history) error {
 	view.Done = fmt.Sprintf("Epoch %d", last.epoch())
 	if h.start != nil {
 		view.Done += fmt.Sprintf(" of %d", h.start.Epochs)
+	}
+	if h.last != nil && h.last.Ending == "early_stop" {
+		view.Done += ", stopped early"
+		if h.best >= 0 {
+			view.Done += fmt.Sprintf(": no better mean IoU since epoch %d", h.rows[h.best].epoch())
+		}
+	}
+	for _, r := range h.resumes {
+		view.Resumed = append(view.Resumed, resume{fmt.Sprintf("in epoch %d, after step %d", r.Epoch, r.Step), r.Changes})
 	}
 	for _, r := range h.rows {
 		var cells []figure

@@ -204,6 +204,47 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// The page says where a run was resumed and what had changed, and that it stopped
+// early. What a resume from further back goes through again is no longer told.
+func TestPagesOfResumedRun(t *testing.T) {
+	dir := t.TempDir()
+	recorders, _ := runFolder(dir)
+	resumed := func(epoch int, step int64, changes ...string) event.Started {
+		s := started
+		s.Epoch, s.Step, s.Changes = epoch, step, changes
+		return s
+	}
+	page := func(events ...event.Event) string {
+		record(t, recorders, append(events, event.Ended{})...)
+		return readFile(t, filepath.Join(dir, "report.html"))
+	}
+	if got := page(started, sampled(t, 0, 2), sampled(t, 1, 1)); strings.Contains(got, `id="resumed"`) || strings.Contains(got, "stopped early") {
+		t.Error("a run that was not resumed says so")
+	}
+	curves := readFile(t, filepath.Join(dir, "curves.png"))
+	end := sampled(t, 2, 2)
+	end.Ending = "early_stop"
+	got := page(resumed(2, 20, "seed 1 -> 2", "set, class <b>: x"), end)
+	for _, want := range []string{
+		"<p>in epoch 3, after step 20</p>\n<ul><li>seed 1 -&gt; 2</li><li>set, class &lt;b&gt;: x</li></ul>",
+		`<p class="faint">Epoch 3 of 4, stopped early: no better mean IoU since epoch 2</p>`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if !strings.Contains(got, "stroke-dasharray") || readFile(t, filepath.Join(dir, "curves.png")) == curves {
+		t.Error("the curves have no mark")
+	}
+	got = page(resumed(1, 10), sampled(t, 1, 2), sampled(t, 2, 2))
+	if !strings.Contains(got, "<p>in epoch 2, after step 10: nothing had changed</p>") || strings.Contains(got, "step 20") || strings.Contains(got, "seed 1") || strings.Contains(got, "stopped early") {
+		t.Error("want the last resume alone")
+	}
+	if strings.Contains(got, "stroke-dasharray") {
+		t.Error("the curves have a mark where nothing had changed")
+	}
+}
+
 // values are the figures in a part of the page.
 func values(page string) []string {
 	var all []string
