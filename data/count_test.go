@@ -52,7 +52,7 @@ func TestCountClassesReportsAllBadMasks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `data: mask masks/2.png: pixel (0, 0) has class 4, want 0..3 or ignore 255
+	want := `data: mask masks/2.png: pixel (0, 0) has class 4, want 0..3 or ignore 255, or data.mask_values: [1, 2, 3, 4] if classes are counted from 1
 data: mask masks/3.png: pixel (0, 0) has class 6, want 0..3 or ignore 255
 data: mask masks/4.png: pixel (0, 0) has class 8, want 0..3 or ignore 255`
 	if _, err := data.CountClasses(t.Context(), s, 2, nil); filetest.Message(err) != want {

@@ -254,7 +254,7 @@ func TestBadSampleEndsEpoch(t *testing.T) {
 				got = append(got, b.Names...)
 			}
 		}
-		if want := "data: mask masks/5.png: pixel (0, 0) has class 4, want 0..3 or ignore 255"; filetest.Message(last) != want {
+		if want := "data: mask masks/5.png: pixel (0, 0) has class 4, want 0..3 or ignore 255, or data.mask_values: [1, 2, 3, 4] if classes are counted from 1"; filetest.Message(last) != want {
 			t.Errorf("got  %v\nwant %s", last, want)
 		}
 		if want := []string{"0", "1", "2", "3"}; !slices.Equal(got, want) {

@@ -336,7 +336,7 @@ func TestCheckTable(t *testing.T) {
 			"data: set/images.npy: sample 0: pixel (1, 0), channel 0 is NaN, want 0..1 (or uint8)",
 			"data: set/images.npy: sample 1: pixel (0, 0), channel 0 is +Inf, want 0..1 (or uint8)"}},
 		{"npy class out of range", arrays(images, npy("|u1", "(2, 1, 2)", 0, 1, 4, 3)), asNPY, 1, []string{
-			"data: set/masks.npy: sample 1: pixel (0, 0) has class 4, want 0..3 or ignore 255",
+			"data: set/masks.npy: sample 1: pixel (0, 0) has class 4, want 0..3 or ignore 255, or data.mask_values: [1, 2, 3, 4] if classes are counted from 1",
 			absent("train", 2, 3), absent("val", 2, 3)}},
 
 		// classes
@@ -420,7 +420,7 @@ func TestCheckSummary(t *testing.T) {
 		n, share := fmt.Sprint(c.Count), fmt.Sprintf("%.2f%%", 100*c.Frequency)
 		fields = append(fields, "pixels", "of", c.Name, n, share, n, share)
 	}
-	want := strings.Join(fields, " ") + " ignored pixels 0 0 pixels are counted at data.size, 64x64"
+	want := strings.Join(fields, " ") + " void pixels 0 0.00% 0 0.00% pixels are counted at data.size, 64x64"
 	if got := strings.Join(strings.Fields(must(t, "check", "--config", "c.yaml")), " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

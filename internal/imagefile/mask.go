@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 )
 
 // MaskFormat is how class indices stand in mask files.
@@ -70,7 +71,11 @@ func (f MaskFormat) class(v int) (c uint8, ok bool) {
 // strange is the error of a value that is neither a class nor ignored.
 func (f MaskFormat) strange(v any) error {
 	if f.values == nil {
-		return fmt.Errorf("has class %v, want 0..%d or ignore %d", v, f.classes-1, f.ignore)
+		hint := ""
+		if fmt.Sprint(v) == fmt.Sprint(f.classes) {
+			hint = fmt.Sprintf(", or data.mask_values: %s if classes are counted from 1", Values(1, f.classes))
+		}
+		return fmt.Errorf("has class %v, want 0..%d or ignore %d%s", v, f.classes-1, f.ignore, hint)
 	}
 	const most = 8
 	want := slices.Sorted(maps.Keys(f.values))
@@ -79,6 +84,18 @@ func (f MaskFormat) strange(v any) error {
 		want, more = want[:most], fmt.Sprintf(" and %d more", len(want)-most)
 	}
 	return fmt.Errorf("has value %v, want one of data.mask_values, %v%s, or ignore %d", v, want, more, f.ignore)
+}
+
+// Values writes n values from first on as a list of data.mask_values, a long one in short.
+func Values(first, n int) string {
+	if n > 4 {
+		return fmt.Sprintf("[%d, %d, ..., %d]", first, first+1, first+n-1)
+	}
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprint(first + i)
+	}
+	return "[" + strings.Join(all, ", ") + "]"
 }
 
 // Read decodes a mask file: (h,w) class indices. Without a palette the file is

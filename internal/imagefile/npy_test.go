@@ -129,7 +129,7 @@ func TestNPYRefused(t *testing.T) {
 		{"no image", mask("|u1", "(0, 1, 2)"), masks, "data: images.npy: has shape [0 1 2], want at least one image of at least 1x1"},
 		{"other number", images, mask("|u1", "(1, 1, 2)", 0, 0), "data: images.npy has shape [2 1 2] and masks.npy [1 1 2], want equal N, H and W"},
 		{"other classes", images, mask("|u1", "(2, 1, 2, 4)", make([]float64, 16)...), "data: masks.npy: has shape [2 1 2 4], want one-hot (N,H,W,3) or class indices (N,H,W)"},
-		{"class", images, mask("|u1", "(2, 1, 2)", 0, 0, 0, 3), "data: masks.npy: sample 1: pixel (1, 0) has class 3, want 0..2 or ignore 255"},
+		{"class", images, mask("|u1", "(2, 1, 2)", 0, 0, 0, 3), "data: masks.npy: sample 1: pixel (1, 0) has class 3, want 0..2 or ignore 255, or data.mask_values: [1, 2, 3] if classes are counted from 1"},
 		{"negative class", images, mask("|i1", "(2, 1, 2)", 0, -1, 0, 3), "data: masks.npy: sample 0: pixel (1, 0) has class -1, want 0..2 or ignore 255"},
 		{"half a class", images, mask("<f4", "(2, 1, 2)", 0.5, 0, 0, 0), "data: masks.npy: sample 0: pixel (0, 0) has class 0.5, want 0..2 or ignore 255"},
 		{"two ones", images, mask("|u1", "(2, 1, 2, 3)", 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 0), "data: masks.npy: sample 1: pixel (1, 0) has a one-hot vector with sum 2, want 1, or 0 for void"},

@@ -200,7 +200,7 @@ func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
 			if err != nil {
 				return nil, 0, 0, fmt.Errorf("data: mask %s: %w", p.Mask, err)
 			}
-			return values, mask.Header.H, mask.Header.W, nil
+			return values.of(filepath.Base(p.Mask)), mask.Header.H, mask.Header.W, nil
 		})
 	}
 	return samples, problems
@@ -229,7 +229,7 @@ func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
 			if err != nil {
 				return nil, 0, 0, fmt.Errorf("data: %s: sample %d: %w", filepath.Join(dir, "masks.npy"), i, err)
 			}
-			return values, s.H, s.W, nil
+			return values.of(fmt.Sprintf("sample %d", i)), s.H, s.W, nil
 		})
 	}
 	return samples, nil
@@ -272,24 +272,23 @@ func (r *Inferred) interpret(dir string, v maskValues) error {
 		r.Masks = "one-hot vectors"
 		values = upTo(r.oneHot)
 		if e := v.extentOf(imagefile.Void); e.pixels > 0 {
-			r.Masks += fmt.Sprintf("; void, all zero: %s", r.reach(e, v))
+			r.Masks += ", and void"
+			r.Notes = append(r.Notes, "vectors of zeros are void: "+r.reach(e, v))
 		}
 	case isIndex:
 		r.Masks = fmt.Sprintf("class indices %d..%d", values[0], values[len(values)-1])
 		if void != nil {
 			r.IgnoreIndex = *void
-			r.Masks += fmt.Sprintf("; void, %d: %s", *void, r.reach(v.extentOf(*void), v))
+			r.Masks += ", and void"
+			r.Notes = append(r.Notes, fmt.Sprintf("%d is taken as void: %s; if it is a class, set data.mask_values: [%s] and name it in data.classes",
+				*void, r.reach(v.extentOf(*void), v), enumerate(texts(append(slices.Clone(values), *void)))))
 		}
 		if values[0] > 0 {
 			r.MaskValues = values
 			r.Notes = append(r.Notes, fmt.Sprintf("no mask holds 0: data.mask_values counts the classes from %d", values[0]))
 		}
 	case r.Source == "npy", isGrey && len(coarse) > 0:
-		var all []string
-		for _, value := range stored {
-			all = append(all, fmt.Sprint(value))
-		}
-		r.Masks = "values " + enumerate(all)
+		r.Masks = "values " + enumerate(texts(stored))
 		r.MaskValues, values = stored, stored
 	case len(coarse) > 0:
 		return fmt.Errorf("data: the masks in %s have %d colours that need 16 bits per channel, such as %s: data.palette has 8 bits, save the masks so", dir, len(coarse), coarse[0])
@@ -299,6 +298,9 @@ func (r *Inferred) interpret(dir string, v maskValues) error {
 			r.Palette = append(r.Palette, rgb)
 		}
 		r.Masks = fmt.Sprintf("%d colours", len(marks))
+		if depths := v.depths(); v.ambiguous() && len(depths) > 0 {
+			r.Notes = append(r.Notes, fmt.Sprintf("masks are encoded differently and read by colour: %s", enumerate(depths)))
+		}
 		values = upTo(len(marks))
 	}
 	r.Classes = nil
@@ -324,6 +326,13 @@ func meansVoid(name string) bool {
 	return false
 }
 
+func texts(numbers []int) (all []string) {
+	for _, n := range numbers {
+		all = append(all, fmt.Sprint(n))
+	}
+	return all
+}
+
 // upTo are 0, 1, ..., n-1.
 func upTo(n int) (all []int) {
 	for i := range n {
@@ -335,7 +344,7 @@ func upTo(n int) (all []int) {
 // reach says in words how far a value reaches.
 func (r *Inferred) reach(e extent, v maskValues) string {
 	all := v.pixels()
-	return fmt.Sprintf("%d of %d pixels (%.1f %%), in %d of %d masks", e.pixels, all, 100*float64(e.pixels)/float64(all), e.masks, r.masks)
+	return fmt.Sprintf("%d of %d pixels (%.1f %%), in %d of %d masks (%s)", e.pixels, all, 100*float64(e.pixels)/float64(all), e.masks, r.masks, e.in())
 }
 
 // takeNames names the classes by a file of names, if there is one that fits.

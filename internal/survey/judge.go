@@ -7,13 +7,14 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
 )
 
 // Shares of void pixels beyond which a warning tells of them. One-hot arrays seldom
 // have any: where many vectors are zero, the background has no channel.
 const (
-	muchVoid       = 0.5
+	muchVoid       = 0.3
 	muchVoidOneHot = 0.1
 )
 
@@ -102,9 +103,8 @@ func (j *judgement) names(classes []int) string {
 
 // enumerate lists the first of some texts.
 func enumerate(all []string) string {
-	const most = 5
-	if n := len(all) - most; n > 0 {
-		return fmt.Sprintf("%s, and %d more", strings.Join(all[:most], ", "), n)
+	if n := len(all) - mostNames; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:mostNames], ", "), n)
 	}
 	return strings.Join(all, ", ")
 }
@@ -117,21 +117,9 @@ func (j *judgement) reason() string {
 	case j.Ignored > 0:
 		return fmt.Sprintf("; %s%s", j.void(), j.isItAClass())
 	case j.absent[0] == 0 && j.ValueOf(0) == 0 && len(j.present) > 1 && !j.oneHot && len(j.Palette) == 0:
-		return fmt.Sprintf("; no mask holds 0: if 0 is no class, take %s out of data.classes and set data.mask_values: %s", j.Classes[0], list(1, len(j.Classes)-1))
+		return fmt.Sprintf("; no mask holds 0: if 0 is no class, take %s out of data.classes and set data.mask_values: %s", j.Classes[0], imagefile.Values(1, len(j.Classes)-1))
 	}
 	return ""
-}
-
-// list is a list of n numbers from first on.
-func list(first, n int) string {
-	if n > 4 {
-		return fmt.Sprintf("[%d, %d, ..., %d]", first, first+1, first+n-1)
-	}
-	var all []string
-	for i := range n {
-		all = append(all, fmt.Sprint(first+i))
-	}
-	return "[" + strings.Join(all, ", ") + "]"
 }
 
 // void says how many pixels are void, and how that stands in the masks.
@@ -198,7 +186,7 @@ func (j *judgement) named(class int) string {
 	case len(j.Palette) > 0:
 		return text + " and put its colour at the end of data.palette"
 	case class == 0 && len(j.MaskValues) == 0:
-		return fmt.Sprintf("%s and set data.ignore_index: 0 and data.mask_values: %s", text, list(1, len(j.Classes)-1))
+		return fmt.Sprintf("%s and set data.ignore_index: 0 and data.mask_values: %s", text, imagefile.Values(1, len(j.Classes)-1))
 	}
 	return fmt.Sprintf("%s and set data.ignore_index: %d and data.mask_values to the values of the others", text, j.ValueOf(class))
 }

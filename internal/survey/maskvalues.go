@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"maps"
 	"math"
 	"slices"
@@ -31,18 +30,45 @@ const (
 	number // in an array
 )
 
-// extent is how far a value reaches: the masks that have it, its pixels, and the
-// horizontal runs in which they lie.
-type extent struct{ masks, pixels, runs int64 }
+// extent is how far a value reaches.
+type extent struct {
+	pixels, runs int64 // runs are horizontal
+	masks        int
+	names        []string // of the first masks
+}
 
 func (e extent) plus(other extent) extent {
-	return extent{e.masks + other.masks, e.pixels + other.pixels, e.runs + other.runs}
+	names := slices.Concat(e.names, other.names)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return extent{e.pixels + other.pixels, e.runs + other.runs, e.masks + other.masks, names[:min(len(names), mostNames)]}
+}
+
+// in names the masks.
+func (e extent) in() string {
+	text := strings.Join(e.names, ", ")
+	if n := e.masks - len(e.names); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }
 
 // maskValues are the values of one mask or many.
 type maskValues map[maskValue]extent
 
+// of gives the values of one mask its name.
+func (v maskValues) of(mask string) maskValues {
+	for value, e := range v {
+		e.names = []string{mask}
+		v[value] = e
+	}
+	return v
+}
+
 func (v maskValues) add(value maskValue, e extent) { v[value] = v[value].plus(e) }
+
+// mostNames is the number of masks that a message names.
+const mostNames = 5
 
 // unit is what one step of 8 bits is in a colour of 16.
 const unit = math.MaxUint16 / math.MaxUint8
@@ -52,33 +78,21 @@ const most = 1 << 12
 
 // valuesOf are the values of a mask file. A true colour that is not opaque is an error.
 func valuesOf(d imagefile.Decoded) (maskValues, error) {
-	img, ok := d.Image.(image.RGBA64Image)
-	if !ok {
-		return nil, fmt.Errorf("has pixels of an unknown kind, %T", d.Image)
+	colour, stored := d.Colour(), d.Stored()
+	kind := grey
+	if _, ok := d.Image.(*image.Paletted); ok {
+		kind = paletted
+	} else if stored == nil {
+		kind = trueColour
+		stored = func(int, int) int { return 0 }
 	}
-	b := img.Bounds()
-	stored := d.Stored()
-	at := func(x, y int) (maskValue, error) {
-		c := img.RGBA64At(b.Min.X+x, b.Min.Y+y)
-		return maskValue{grey, stored(x, y), [3]uint16{c.R, c.G, c.B}}, nil
-	}
-	switch p, ok := d.Image.(*image.Paletted); {
-	case ok:
-		at = func(x, y int) (maskValue, error) {
-			c := color.NRGBAModel.Convert(p.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
-			return maskValue{paletted, stored(x, y), [3]uint16{uint16(c.R) * unit, uint16(c.G) * unit, uint16(c.B) * unit}}, nil
+	return scan(d.Header.H, d.Header.W, func(x, y int) (maskValue, error) {
+		c := colour(x, y)
+		if kind == trueColour && c.A != math.MaxUint16 {
+			return maskValue{}, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want opaque colours", x, y, c.R/unit, c.G/unit, c.B/unit, c.A/unit)
 		}
-	case stored == nil:
-		at = func(x, y int) (maskValue, error) {
-			c := img.RGBA64At(b.Min.X+x, b.Min.Y+y)
-			if c.A != math.MaxUint16 {
-				n := color.NRGBAModel.Convert(c).(color.NRGBA)
-				return maskValue{}, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want opaque colours", x, y, n.R, n.G, n.B, n.A)
-			}
-			return maskValue{trueColour, 0, [3]uint16{c.R, c.G, c.B}}, nil
-		}
-	}
-	return scan(b.Dy(), b.Dx(), at)
+		return maskValue{kind, stored(x, y), [3]uint16{c.R, c.G, c.B}}, nil
+	})
 }
 
 // valuesOfArray are the values of a mask (h,w) of numbers.
@@ -104,13 +118,13 @@ func scan(h, w int, at func(x, y int) (maskValue, error)) (maskValues, error) {
 				return nil, err
 			}
 			if value != last && run > 0 {
-				v.add(last, extent{0, run, 1})
+				v.add(last, extent{pixels: run, runs: 1})
 				run = 0
 			}
 			last = value
 			run++
 		}
-		v.add(last, extent{0, run, 1})
+		v.add(last, extent{pixels: run, runs: 1})
 		if len(v) > most {
 			return nil, errors.New("has thousands of values or colours, want one per class")
 		}
@@ -157,14 +171,16 @@ func (v maskValues) indices() (values []int, void *int, ok bool) {
 	return values, void, true
 }
 
+// shown is a colour as one kind of mask shows it.
+type shown struct {
+	kind   kind
+	colour [3]uint16
+}
+
 // ambiguous reports whether a stored value does not say what a pixel is: where each
 // file has a palette of its own, an index means another colour in each; where files
 // have different bit depths, white is 1 in some and 255 in others.
 func (v maskValues) ambiguous() bool {
-	type shown struct {
-		kind   kind
-		colour [3]uint16
-	}
 	stored := map[shown][]int{}
 	colour := map[int][3]uint16{} // by palette index
 	anyGrey := slices.ContainsFunc(slices.Collect(maps.Keys(v)), func(value maskValue) bool { return value.kind == grey })
@@ -188,6 +204,32 @@ func (v maskValues) ambiguous() bool {
 		}
 	}
 	return false
+}
+
+// depths says of grey values that are one colour how many masks store each.
+func (v maskValues) depths() (all []string) {
+	extents := map[shown]map[int]extent{}
+	for value, e := range v {
+		at := shown{grey, value.colour}
+		if value.kind != grey && value.kind != paletted {
+			continue
+		}
+		if extents[at] == nil {
+			extents[at] = map[int]extent{}
+		}
+		extents[at][value.stored] = extents[at][value.stored].plus(e)
+	}
+	for at, by := range extents {
+		var each []string
+		for _, stored := range slices.Sorted(maps.Keys(by)) {
+			each = append(each, fmt.Sprintf("%d in %d masks (%s)", stored, by[stored].masks, by[stored].in()))
+		}
+		if len(each) > 1 {
+			all = append(all, fmt.Sprintf("the colour %v is stored as %s", mark{kind: trueColour, colour: at.colour}, strings.Join(each, ", as ")))
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // stored are all stored values, and whether no value is a colour.

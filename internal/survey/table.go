@@ -44,7 +44,9 @@ func WriteTable(w io.Writer, cfg data.Config, checked []Checked) error {
 		}
 		row("pixels of "+name, func(c Checked) string { return fmt.Sprintf("%d %6.2f%%", c.Pixels[class], c.share(class)) })
 	}
-	row("ignored pixels", func(c Checked) string { return fmt.Sprint(c.Ignored) })
+	row("void pixels", func(c Checked) string {
+		return fmt.Sprintf("%d %6.2f%%", c.Ignored, 100*float64(c.Ignored)/float64(max(c.Ignored+c.Labelled(), 1)))
+	})
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -58,9 +60,5 @@ func WriteTable(w io.Writer, cfg data.Config, checked []Checked) error {
 
 // share is that of a class in the labelled pixels, in percent.
 func (c *Checked) share(class int) float64 {
-	var labelled int64
-	for _, n := range c.Pixels {
-		labelled += n
-	}
-	return 100 * float64(c.Pixels[class]) / float64(max(labelled, 1))
+	return 100 * float64(c.Pixels[class]) / float64(max(c.Labelled(), 1))
 }
