@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 
@@ -144,6 +145,20 @@ func (c Config) folder(split string) (string, error) {
 		return "", fmt.Errorf("data.%s = %q is a file, want a folder", key, dir)
 	}
 	return dir, nil
+}
+
+// Inputs are the files and folders that the splits are read from; they may be missing.
+func (c Config) Inputs() []string {
+	var paths []string
+	for _, dir := range []string{c.Train, c.Val, c.Test} {
+		if c.Source == "synthetic" || dir == "" {
+			continue
+		}
+		for _, part := range []string{"images", "masks"} {
+			paths = append(paths, filepath.Join(dir, part), filepath.Join(dir, part+".npy"))
+		}
+	}
+	return paths
 }
 
 // divide draws round(n*fraction) of n samples for validation, at least one, and

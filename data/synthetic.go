@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
@@ -53,7 +54,7 @@ func WriteSynthetic(dir string, size [2]int, n int, seed uint64) error {
 	cfg := DefaultConfig()
 	for _, sub := range []string{"images", "masks"} {
 		path := filepath.Join(dir, sub)
-		if err := os.MkdirAll(path, 0o755); err != nil {
+		if err := durable.MakeFolder(path); err != nil {
 			return fmt.Errorf("data: %w", err)
 		}
 		entries, err := os.ReadDir(path)

@@ -40,8 +40,8 @@ var arrows = []struct{ from, to string }{
 	{"model/arch", ""},
 	{"loss/scheme", ""},
 	{"internal/checkpoint", "internal/durable internal/float16"},
-	{"data", "internal/imagefile internal/visit"},
-	{"internal/imagefile", "internal/float16"},
+	{"data", "internal/imagefile internal/durable internal/visit"},
+	{"internal/imagefile", "internal/float16 internal/durable"},
 	{"internal/imagefile/filetest", ""}, // makes files for tests
 	{"internal/visit", ""},
 	{"internal/durable", ""},

@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 )
 
@@ -17,6 +18,7 @@ func (p *program) augment() *cobra.Command {
 	var settings settings
 	var out string
 	var count int
+	var replace outputs
 	cmd := &cobra.Command{
 		Use:   "augment --config FILE --out DIR",
 		Short: "Draw what the net will see of some training images",
@@ -35,17 +37,22 @@ their masks, to augment.png. Training with this configuration sees exactly these
 			if err != nil {
 				return err
 			}
-			return p.runAugment(cmd.Context(), cfg, out, count)
+			return p.runAugment(cmd.Context(), cfg, out, count, replace)
 		},
 	}
 	settings.register(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` for augment.png")
 	cmd.Flags().IntVar(&count, "count", 6, "number of images, spread over the training set")
+	replace.register(cmd)
 	return cmd
 }
 
-func (p *program) runAugment(ctx context.Context, cfg config.Config, out string, count int) error {
+func (p *program) runAugment(ctx context.Context, cfg config.Config, out string, count int, replace outputs) error {
 	const epochs = 7
+	path := filepath.Join(out, "augment.png")
+	if err := replace.check("--out", cfg.Data.Inputs(), path); err != nil {
+		return err
+	}
 	set, err := data.Open(cfg.Data, cfg.Seed, "train")
 	if err != nil {
 		return err
@@ -71,11 +78,10 @@ func (p *program) runAugment(ctx context.Context, cfg config.Config, out string,
 		}
 		rows = append(rows, row)
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := durable.MakeFolder(out); err != nil {
 		return err
 	}
-	path := filepath.Join(out, "augment.png")
-	if err := report.WritePNG(path, report.ContactSheet(rows, cfg.Data.Classes, data.Colors(cfg.Data))); err != nil {
+	if err := imagefile.WritePNG(path, report.ContactSheet(rows, cfg.Data.Classes, data.Colors(cfg.Data))); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: %d of %d images in the first %d epochs\n", path, count, set.Len(), epochs)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
@@ -23,6 +24,7 @@ func (p *program) evaluate() *cobra.Command {
 	var path, split, dir, pictures string
 	var how inference
 	var asJSON bool
+	var replace outputs
 	cmd := &cobra.Command{
 		Use:   "evaluate --checkpoint FILE",
 		Short: "Measure a checkpoint on a split of its data",
@@ -40,7 +42,7 @@ with --tile, at their own size, as predict --tile segments them. With --tile or
 			if split != "train" && split != "val" && split != "test" {
 				return usagef("--split %s: want val, train or test", split)
 			}
-			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, how, asJSON)
+			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, how, asJSON, replace)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
@@ -49,10 +51,11 @@ with --tile, at their own size, as predict --tile segments them. With --tile or
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
 	how.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	replace.register(cmd)
 	return cmd
 }
 
-func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, how inference, asJSON bool) error {
+func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, how inference, asJSON bool, replace outputs) error {
 	saved, err := run.Read(path)
 	if err != nil {
 		return err
@@ -71,7 +74,14 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 		return fmt.Errorf("%w; --split and --data choose others", cfg.Data.Unlabelled(split, set.Len()))
 	}
 	if pictures != "" {
-		if err := os.MkdirAll(pictures, 0o755); err != nil {
+		paths := make([]string, set.Len())
+		for i := range paths {
+			paths[i] = pictureOf(pictures, set.Name(i))
+		}
+		if err := replace.check("--pictures", append(cfg.Data.Inputs(), inputsOf(saved)...), paths...); err != nil {
+			return err
+		}
+		if err := durable.MakeFolder(pictures); err != nil {
 			return err
 		}
 	}
@@ -79,7 +89,7 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 		if pictures == "" {
 			return nil
 		}
-		return writePicture(filepath.Join(pictures, name+".png"), s, predicted, data.Colors(cfg.Data))
+		return writePicture(pictureOf(pictures, name), s, predicted, data.Colors(cfg.Data))
 	}
 	console := p.console(false)
 	progress := console.Progress("evaluating")
@@ -108,9 +118,12 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	return r.Table(p.stdout)
 }
 
+// pictureOf is the path of a sample's picture.
+func pictureOf(dir, name string) string { return filepath.Join(dir, name+".png") }
+
 // writePicture writes image, mask and prediction side by side.
 func writePicture(path string, s data.Sample, predicted []uint8, palette color.Palette) error {
-	return report.WritePNG(path, report.SideBySide(
+	return imagefile.WritePNG(path, report.SideBySide(
 		report.Picture(imagefile.Image{Pix: s.Image, H: s.H, W: s.W}),
 		report.MaskPicture(s.Mask, s.H, s.W, palette),
 		report.MaskPicture(predicted, s.H, s.W, palette)))

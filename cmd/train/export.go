@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +17,7 @@ import (
 
 func (p *program) export() *cobra.Command {
 	var path, format, out string
+	var replace outputs
 	cmd := &cobra.Command{
 		Use:   "export --checkpoint FILE --out FILE",
 		Short: "Write a checkpoint's net for other programs",
@@ -43,16 +44,17 @@ multiples of 2^model.depth.`,
 			case format == "pytorch" && filepath.Ext(out) != ".py":
 				return usagef("--out %s: want a name that ends with .py for --format pytorch", out)
 			}
-			return p.runExport(path, format, out)
+			return p.runExport(path, format, out, replace)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
 	cmd.Flags().StringVar(&format, "format", "safetensors", "what to write: `safetensors|pytorch|onnx`")
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write")
+	replace.register(cmd)
 	return cmd
 }
 
-func (p *program) runExport(path, format, out string) error {
+func (p *program) runExport(path, format, out string, replace outputs) error {
 	saved, err := run.Read(path)
 	if err != nil {
 		return err
@@ -61,11 +63,8 @@ func (p *program) runExport(path, format, out string) error {
 	if format == "pytorch" {
 		weights = strings.TrimSuffix(out, ".py") + ".safetensors"
 	}
-	switch {
-	case sameFile(path, out):
-		return usagef("--out %s is the checkpoint itself: choose another file", out)
-	case sameFile(path, weights):
-		return usagef("--out %s: its weights would go to %s, which is the checkpoint itself", out, weights)
+	if err := replace.check("--out", inputsOf(saved), slices.Compact([]string{out, weights})...); err != nil {
+		return err
 	}
 	if format != "safetensors" {
 		if err := exportNet(saved, format, out); err != nil {
@@ -105,14 +104,4 @@ func exportNet(saved *run.Saved, format, out string) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	return nil
-}
-
-// sameFile reports whether two paths lead to one file.
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }

@@ -116,7 +116,7 @@ for net in unet.load(), unet.load(sys.argv[1]):
 		t.Fatal(err)
 	}
 	o := command(t, "export", "--checkpoint", best, "--format", "pytorch", "--out", "best.py")
-	if want := "its weights would go to best.safetensors, which is the checkpoint itself"; o.code != 2 || !strings.Contains(o.stderr, want) {
+	if want := "--out: best.safetensors belongs to the input or the data set"; o.code != 2 || !strings.Contains(o.stderr, want) {
 		t.Errorf("exit code %d, want 2\n%swant %s", o.code, o.stderr, want)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
@@ -17,7 +19,8 @@ import (
 
 func (p *program) init() *cobra.Command {
 	var dir, out string
-	var force, schema bool
+	var schema bool
+	var replace outputs
 	cmd := &cobra.Command{
 		Use:   "init --data DIR",
 		Short: "Write a commented configuration for a folder of images and masks",
@@ -36,8 +39,14 @@ is named, and nothing is written. Class names come from DIR/classes.txt or label
 			if schema && out == "" {
 				return usagef("--schema: want --out FILE too: the schema is written beside it")
 			}
-			if _, err := os.Stat(out); err == nil && !force {
-				return usagef("--out %s: exists already, --force overwrites it", out)
+			if out != "" {
+				paths := []string{out}
+				if path := schemaBeside(out); schema && !isSchema(path) {
+					paths = append(paths, path)
+				}
+				if err := replace.check("--out", readByInit(dir), paths...); err != nil {
+					return err
+				}
 			}
 			if _, err := os.Stat(filepath.Dir(out)); err != nil {
 				return usagef("--out %s: %w", out, err)
@@ -47,7 +56,7 @@ is named, and nothing is written. Class names come from DIR/classes.txt or label
 	}
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` of images and masks")
 	cmd.Flags().StringVar(&out, "out", "", "configuration `FILE` to write, instead of stdout")
-	cmd.Flags().BoolVar(&force, "force", false, "overwrite the file if it exists")
+	replace.register(cmd)
 	cmd.Flags().BoolVar(&schema, "schema", false, "also write "+schemaFile+" beside the file, so that editors complete its keys")
 	return cmd
 }
@@ -91,7 +100,7 @@ func (p *program) runInit(ctx context.Context, dir, out string, schema bool) err
 		return err
 	}
 	if schema {
-		if err := durable.WriteFile(filepath.Join(filepath.Dir(out), schemaFile), config.JSONSchema()); err != nil {
+		if err := durable.WriteFile(schemaBeside(out), config.JSONSchema()); err != nil {
 			return err
 		}
 	}
@@ -100,4 +109,25 @@ func (p *program) runInit(ctx context.Context, dir, out string, schema bool) err
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s written; next: %s --config %s\n", out, p.name, out)
 	return err
+}
+
+// readByInit are the files and folders that init may read.
+func readByInit(dir string) []string {
+	paths := []string{filepath.Join(dir, "classes.txt"), filepath.Join(dir, "labels.txt")}
+	for _, part := range []string{"", "train", "val", "test"} {
+		paths = append(paths, data.Config{Source: "folder", Train: filepath.Join(dir, part)}.Inputs()...)
+	}
+	return paths
+}
+
+// schemaBeside is the path of the schema beside a configuration file.
+func schemaBeside(out string) string { return filepath.Join(filepath.Dir(out), schemaFile) }
+
+// isSchema reports whether a file is the schema already.
+func isSchema(path string) bool {
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	text, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(text, config.JSONSchema())
 }

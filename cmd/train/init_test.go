@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
 // writeColours makes n images of 20x40 pixels (height, width) with masks in three
@@ -29,7 +29,7 @@ func writeColours(t *testing.T, dir string, n int) {
 		write(t, dir+"/images/.keep", "")
 		write(t, dir+"/masks/.keep", "")
 		for _, folder := range []string{"/images/", "/masks/"} {
-			if err := report.WritePNG(dir+folder+name, mask); err != nil {
+			if err := imagefile.WritePNG(dir+folder+name, mask); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -114,7 +114,7 @@ func TestInitWrites(t *testing.T) {
 		t.Errorf("the schema is\n%s", got)
 	}
 	write(t, "sub/my.yaml", "mine")
-	check(t, command(t, "init", "--data", "set", "--out", "sub/my.yaml"), 2, []string{"train: --out sub/my.yaml: exists already, --force overwrites it"})
+	check(t, command(t, "init", "--data", "set", "--out", "sub/my.yaml"), 2, []string{"train: --out: sub/my.yaml exists already, --force replaces it"})
 	if got := read(t, "sub/my.yaml"); got != "mine" {
 		t.Errorf("it was overwritten by %q", got)
 	}

@@ -222,9 +222,9 @@ func TestFromTrainingToMasks(t *testing.T) {
 		{"no such checkpoint", 1, tiny("--resume", "none"), []string{
 			"train: checkpoint: stat none: no such file or directory"}},
 		{"mask over image", 2, []string{"predict", "--checkpoint", best, "--input", "shapes/images/train-000000.png", "--out", "shapes/images"}, []string{
-			"train: shapes/images/train-000000.png would be overwritten by a mask: choose another --out"}},
+			"train: --out: shapes/images/train-000000.png belongs to the input or the data set and is never replaced"}},
 		{"export over itself", 2, []string{"export", "--checkpoint", best, "--out", best}, []string{
-			"train: --out run/checkpoints/best.safetensors is the checkpoint itself: choose another file"}},
+			"train: --out: run/checkpoints/best.safetensors belongs to the input or the data set and is never replaced"}},
 		{"split without data", 1, []string{"evaluate", "--checkpoint", best, "--split", "test", "--data", "nowhere"}, []string{
 			`train: data.test = "nowhere": no such file or directory`}},
 		{"no input", 1, []string{"predict", "--checkpoint", best, "--input", "nowhere", "--out", "masks"}, []string{

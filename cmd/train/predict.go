@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
@@ -22,6 +23,7 @@ func (p *program) predict() *cobra.Command {
 	var path, input, out string
 	var how inference
 	var o prediction
+	var replace outputs
 	cmd := &cobra.Command{
 		Use:   "predict --checkpoint FILE --input FILE|DIR --out DIR",
 		Short: "Segment images of any size",
@@ -36,7 +38,7 @@ for a net that was trained on patches, the image keeps its resolution.`,
 			if err := required(cmd, "checkpoint", "input", "out"); err != nil {
 				return err
 			}
-			return p.runPredict(cmd.Context(), path, input, out, how, o)
+			return p.runPredict(cmd.Context(), path, input, out, how, o, replace)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
@@ -45,6 +47,7 @@ for a net that was trained on patches, the image keeps its resolution.`,
 	cmd.Flags().BoolVar(&o.overlay, "overlay", false, "write NAME.overlay.png too: the mask over the image")
 	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write NAME.npy too: float32 (H, W, classes) at data.size, or at the image's own size with --tile")
 	how.register(cmd)
+	replace.register(cmd)
 	return cmd
 }
 
@@ -59,7 +62,7 @@ func (i *inference) register(cmd *cobra.Command) {
 // prediction is what is written for an image besides its mask.
 type prediction struct{ overlay, probabilities bool }
 
-func (p *program) runPredict(ctx context.Context, path, input, out string, how inference, o prediction) error {
+func (p *program) runPredict(ctx context.Context, path, input, out string, how inference, o prediction, replace outputs) error {
 	saved, err := run.Read(path)
 	if err != nil {
 		return err
@@ -68,10 +71,14 @@ func (p *program) runPredict(ctx context.Context, path, input, out string, how i
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	paths, err := o.paths(files, out)
+	if err != nil {
 		return err
 	}
-	if err := checkOverwrite(files, out, o); err != nil {
+	if err := replace.check("--out", slices.Concat(files, labelsBeside(input), inputsOf(saved)), paths...); err != nil {
+		return err
+	}
+	if err := durable.MakeFolder(out); err != nil {
 		return err
 	}
 	net, err := saved.Predictor(how.tile, how.tta)
@@ -125,16 +132,8 @@ func (o prediction) outputs(target string) []string {
 	return paths
 }
 
-// checkOverwrite refuses outputs that would take the place of an input or of each other.
-func checkOverwrite(files []string, out string, o prediction) error {
-	inputs := map[string]os.FileInfo{}
-	for _, file := range files {
-		info, err := os.Stat(file)
-		if err != nil {
-			return err
-		}
-		inputs[filepath.Base(file)] = info
-	}
+// paths are the outputs for all files. It is an error if two of them are one.
+func (o prediction) paths(files []string, out string) (paths []string, err error) {
 	var errs []error
 	from := map[string]string{}
 	for _, file := range files {
@@ -143,13 +142,19 @@ func checkOverwrite(files []string, out string, o prediction) error {
 				errs = append(errs, fmt.Errorf("%s and %s would both be written to %s", other, file, path))
 			}
 			from[path] = file
-			info, err := os.Stat(path)
-			if input := inputs[filepath.Base(path)]; err == nil && input != nil && os.SameFile(info, input) {
-				errs = append(errs, fmt.Errorf("%s would be overwritten by a mask: choose another --out", path))
-			}
+			paths = append(paths, path)
 		}
 	}
-	return usage(errors.Join(errs...))
+	return paths, usage(errors.Join(errs...))
+}
+
+// labelsBeside is the folder of the masks that belong to a folder of images, if that
+// is part of a data set.
+func labelsBeside(input string) []string {
+	if filepath.Base(input) != "images" {
+		return nil
+	}
+	return []string{filepath.Join(filepath.Dir(input), "masks")}
 }
 
 // predictImage writes the outputs of an image.
@@ -162,7 +167,7 @@ func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, pal
 		return err
 	}
 	if o.overlay {
-		return report.WritePNG(target+".overlay.png", report.Overlay(img, mask, palette))
+		return imagefile.WritePNG(target+".overlay.png", report.Overlay(img, mask, palette))
 	}
 	return nil
 }
@@ -172,12 +177,9 @@ func segment(ctx context.Context, net predict.Net, img imagefile.Image, target s
 	if !o.probabilities {
 		return net.Segment(ctx, img, nil)
 	}
-	file, err := imagefile.CreateNPY(target+".npy", net.Shape(img))
-	if err != nil {
-		return nil, err
-	}
-	if mask, err = net.Segment(ctx, img, file.Write); err != nil {
-		return nil, errors.Join(err, file.Remove())
-	}
-	return mask, file.Close()
+	err = imagefile.StreamNPY(target+".npy", net.Shape(img), func(write func([]float32) error) error {
+		mask, err = net.Segment(ctx, img, write)
+		return err
+	})
+	return mask, err
 }

@@ -31,7 +31,7 @@ func folderOf(t *testing.T, dir string, sizes ...image.Point) {
 		name := fmt.Sprintf("%d.png", i)
 		write(t, filepath.Join(dir, "images", name), "")
 		write(t, filepath.Join(dir, "masks", name), "")
-		if err := report.WritePNG(filepath.Join(dir, "images", name), report.Picture(img)); err != nil {
+		if err := imagefile.WritePNG(filepath.Join(dir, "images", name), report.Picture(img)); err != nil {
 			t.Fatal(err)
 		}
 		if err := imagefile.WriteMask(filepath.Join(dir, "masks", name), mask, size.Y, size.X, color.Palette{color.Black, color.White}); err != nil {
@@ -99,7 +99,7 @@ train: {epochs: 3, batch_size: 4}
 
 	// What evaluate measures is what predict writes; a net of patches is always tiled.
 	for _, flags := range [][]string{{"--tile"}, {"--tile", "--tta"}} {
-		must(t, append([]string{"predict", "--checkpoint", best, "--input", "set/images", "--out", "masks", "--probabilities"}, flags[1:]...)...)
+		must(t, append([]string{"predict", "--checkpoint", best, "--input", "set/images", "--out", "masks", "--probabilities", "--force"}, flags[1:]...)...)
 		confusion := [][]int{{0, 0}, {0, 0}}
 		for i, size := range sizes {
 			truth, got := indices(t, fmt.Sprintf("set/masks/%d.png", i)), indices(t, fmt.Sprintf("masks/%d.png", i))
@@ -160,7 +160,7 @@ func TestTileAndFlip(t *testing.T) {
 		mirrored.Set(15-i%16, i/16, img.At(i%16, i/16))
 	}
 	for name, img := range map[string]image.Image{"a": img, "b": mirrored} {
-		if err := report.WritePNG("in/"+name+".png", img); err != nil {
+		if err := imagefile.WritePNG("in/"+name+".png", img); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -32,13 +32,9 @@ var (
 	staleName = regexp.MustCompile(`^\.(step-\d{8,18}|last|best)\.safetensors\d+$`)
 )
 
-// Write replaces the file at path: a temporary file in the same folder is
-// written, synced and renamed, then the folder is synced.
+// Write replaces the file at path; it is durable then.
 func Write(path string, c *Checkpoint) error {
 	if err := durable.Write(path, c.encode); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
@@ -52,7 +48,7 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	if step < 0 {
 		return fmt.Errorf("checkpoint: step = %d, want >= 0", step)
 	}
-	if err := f.create(); err != nil {
+	if err := durable.MakeFolder(f.Dir); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if err := f.RemoveStale(); err != nil {
@@ -79,17 +75,6 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 	return f.prune(step)
 }
 
-// create makes the folder if there is none, and syncs its parent.
-func (f Folder) create() error {
-	if _, err := os.Stat(f.Dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
-		return err
-	}
-	return durable.SyncFolder(filepath.Dir(f.Dir))
-}
-
 // RemoveStale removes what a process that was killed in Save left behind. It is no
 // error if the folder does not exist.
 func (f Folder) RemoveStale() error {
@@ -110,15 +95,9 @@ func (f Folder) RemoveStale() error {
 // link gives the file at path a second name, or writes c again where the file
 // system has no hard links.
 func (f Folder) link(path, name string, c *Checkpoint) error {
-	target, temp := filepath.Join(f.Dir, name), filepath.Join(f.Dir, "."+name+"0")
-	if os.Link(path, temp) != nil {
+	target := filepath.Join(f.Dir, name)
+	if durable.Link(path, target) != nil {
 		return Write(target, c)
-	}
-	if err := os.Rename(temp, target); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := durable.SyncFolder(f.Dir); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
 }

@@ -1,16 +1,17 @@
 package imagefile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 )
 
 // MaskFormat is how class indices stand in mask files.
@@ -231,13 +232,9 @@ func WriteMask(path string, mask []uint8, h, w int, palette color.Palette) error
 	return WritePNG(path, &image.Paletted{Pix: mask, Stride: w, Rect: image.Rect(0, 0, w, h), Palette: palette})
 }
 
-// WritePNG writes an image as a PNG file.
+// WritePNG replaces the file at path by an image in PNG, or makes it.
 func WritePNG(path string, img image.Image) error {
-	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
-		return fmt.Errorf("data: %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+	if err := durable.Write(path, func(w io.Writer) error { return png.Encode(w, img) }); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	return nil

@@ -213,22 +213,20 @@ func TestWriteNPY(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	w, err := imagefile.CreateNPY(path, []int{2, 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range [][]float32{{1}, {2, 3, 4}, {}, {5, 6}} {
-		if err := w.Write(part); err != nil {
-			t.Fatal(err)
+	if err := imagefile.StreamNPY(path, []int{2, 3}, func(write func([]float32) error) error {
+		for _, part := range [][]float32{{1}, {2, 3, 4}, {}, {5, 6}} {
+			if err := write(part); err != nil {
+				return err
+			}
 		}
-	}
-	if err := w.Close(); err != nil {
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(path); string(got) != want || err != nil {
 		t.Errorf("in pieces: got %q, %v\nwant %q", got, err, want)
 	}
-	if err := imagefile.WriteNPY(path, []int{2, 3}, make([]float32, 5)); filetest.Message(err) != "data: "+path+": shape [2 3] of 5 values, want 6" {
+	if err := imagefile.WriteNPY(path, []int{2, 3}, make([]float32, 5)); filetest.Message(err) != "data: write "+path+": shape [2 3] of 5 values, want 6" {
 		t.Error(err)
 	}
 }

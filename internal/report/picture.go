@@ -1,13 +1,9 @@
 package report
 
 import (
-	"bytes"
-	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
-	"image/png"
-	"os"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
@@ -73,16 +69,4 @@ func SideBySide(pictures ...image.Image) *image.RGBA {
 		x += p.Bounds().Dx() + gap
 	}
 	return out
-}
-
-// WritePNG writes a picture as a PNG file.
-func WritePNG(path string, img image.Image) error {
-	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
-		return fmt.Errorf("report: %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/protobuf"
 )
@@ -91,7 +92,7 @@ func (t *TensorBoard) picture(s event.Sample) *image.RGBA {
 // begin starts a file after that many steps. Readers take files in the order of
 // their names: a number, since clocks go back, puts it after those of earlier runs.
 func (t *TensorBoard) begin(steps int64) error {
-	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+	if err := durable.MakeFolder(t.Dir); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	old, err := os.ReadDir(t.Dir)

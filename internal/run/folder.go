@@ -23,7 +23,7 @@ type Folder struct {
 // OpenFolder makes the run folder if there is none, locks it, and removes what a
 // training that was killed there left half written.
 func OpenFolder(dir string) (*Folder, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := durable.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("out: %w", err)
 	}
 	f := &Folder{dir, flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o644))}
