@@ -120,6 +120,17 @@ func load(list []*Parameter, from Source) error {
 	return nil
 }
 
+// Fit returns an error unless a source has all tensors of a net in its shapes, and
+// allocates nothing by what the configuration says. The error names every value out of
+// range, or says how many tensors are missing or of another shape, and which.
+func Fit(cfg Config, channels, classes int, from Source) error {
+	net, err := arch.Describe(cfg, channels, classes)
+	if err != nil {
+		return err
+	}
+	return fit(net.Tensors(), from)
+}
+
 // fit returns an error unless a source has all tensors in the shapes that the net
 // needs: a line for those that are missing, one for those of another shape.
 func fit(tensors []arch.Tensor, from Source) error {

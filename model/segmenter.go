@@ -87,18 +87,7 @@ func readRecipe(c *checkpoint.Checkpoint) (recipe, error) {
 	if errs != nil {
 		return r, errors.Join(errs...)
 	}
-	net, err := arch.Describe(r.Model, imageChannels, classes)
-	if err != nil {
-		return r, fmt.Errorf("config: %w", err)
-	}
-	return r, fit(net.Tensors(), source(c))
-}
-
-func source(c *checkpoint.Checkpoint) Source {
-	return func(name string) ([]int, []float32, bool) {
-		t, ok := c.Tensor(name)
-		return t.Shape, t.Data, ok
-	}
+	return r, Fit(r.Model, imageChannels, classes, c.Lookup)
 }
 
 func newSegmenter(c *checkpoint.Checkpoint) (*Segmenter, error) {
@@ -110,7 +99,7 @@ func newSegmenter(c *checkpoint.Checkpoint) (*Segmenter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := params.Load(source(c)); err != nil {
+	if err := params.Load(c.Lookup); err != nil {
 		return nil, err
 	}
 	engine, err := NewEngine(0, "auto")

@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
+	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
 // A damaged checkpoint ends every command that would use it in one line, which
@@ -83,6 +85,68 @@ func TestDamagedCheckpoint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A configuration in a checkpoint that asks for more than its tensors fill, or for
+// more than any machine has, is refused before memory is taken, by every command
+// that reads one. Those that read the tensors alone do not look at it.
+func TestCheckpointThatAsksForMemory(t *testing.T) {
+	inFolder(t)
+	must(t, tiny()...)
+	must(t, "synth", "--out", "shapes", "--count", "1")
+	const greedy = "greedy.safetensors"
+	for _, tc := range []struct{ name, key, value, want string }{
+		{"channels", "base_channels: 2", "base_channels: 1024", "the net's 34 tensors do not fit: encoder.0.conv1.weight has shape [2 3 3 3], want [1024 3 3 3]"},
+		{"channels out of range", "base_channels: 2", "base_channels: 1000000", "model.base_channels = 1000000, want 1..1024"},
+		{"depth", "depth: 1", "depth: 4", "of the net's 100 tensors are missing: encoder.2.conv1.weight"},
+		{"classes", "classes: [background, ", "classes: [a, b, c, background, ", "data.classes has 7 names, want 4"},
+		{"size", "size: [16, 16]", "size: [1048576, 1048576]", "data.size = [1048576 1048576], want at most"},
+		{"size and its limit", "size: [16, 16]\n", "size: [1048576, 1048576]\n  max_pixels: 1000000000000000\n", "data.size = [1048576 1048576], want at most 100000000 pixels"},
+		{"batch", "batch_size: 4", "batch_size: 1000000000000", "train.batch_size = 1000000000000 images of data.size = [16 16], want at most 1000000000 pixels"},
+		{"images", "    train: 6\n    val: 3\n", "    train: 6\n    val: 1000000000000\n", "data.synthetic has 1000000000000 images, want at most 100000000"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := checkpoint.Read(best)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Replace(c.Meta["config"], tc.key, tc.value, 1)
+			if strings.Contains(tc.value, "max_pixels") {
+				text = strings.Replace(text, "  max_pixels: 100000000\n", "", 1)
+			}
+			if text == c.Meta["config"] {
+				t.Fatalf("no %s in\n%s", tc.key, text)
+			}
+			c.Meta["config"] = text
+			if err := checkpoint.Write(greedy, c); err != nil {
+				t.Fatal(err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for _, args := range [][]string{
+				{"evaluate", "--checkpoint", greedy},
+				{"predict", "--checkpoint", greedy, "--input", "shapes/images", "--out", "masks"},
+				{"predict", "--checkpoint", greedy, "--input", "shapes/images", "--out", "masks", "--tile", "--tta"},
+				{"export", "--checkpoint", greedy, "--out", "exported"},
+				{"export", "--checkpoint", greedy, "--out", "exported", "--format", "onnx"},
+				tiny("--quiet", "--resume", greedy, "--out", "other"),
+			} {
+				o := command(t, args...)
+				if o.code != 1 || !strings.Contains(o.stderr, greedy+": ") || !strings.Contains(o.stderr, tc.want) || o.stdout != "" {
+					t.Errorf("%s: exit code %d, %q, want 1 and a line with %s: and %s", args[0], o.code, o.stderr, greedy, tc.want)
+				}
+			}
+			if _, err := model.Open(greedy); err == nil && tc.name != "batch" && tc.name != "images" { // which a Segmenter does not need
+				t.Error("model.Open takes it")
+			}
+			must(t, "inspect", greedy)
+			runtime.ReadMemStats(&after)
+			if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 64 {
+				t.Errorf("%d MiB were allocated, want at most 64", got)
+			}
+		})
+	}
+	must(t, tiny("--quiet", "--set", "model.init="+greedy, "--out", "another")...)
 }
 
 // --resume auto takes the newest whole checkpoint, says which files it passed

@@ -5,10 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -51,14 +49,10 @@ func (p *program) runInspect(c *checkpoint.Checkpoint, others []checkpoint.Tenso
 		shown["position"], shown["best"] = standing(at)
 	}
 	for _, key := range slices.Sorted(maps.Keys(shown)) {
-		lines := strings.Split(strings.TrimRight(shown[key], "\n"), "\n")
-		for i, line := range lines {
-			lines[i] = printable(line)
-		}
-		if len(lines) > 1 {
-			fmt.Fprintf(p.stdout, "%s:\n  %s\n", printable(key), strings.Join(lines, "\n  "))
+		if value := strings.TrimRight(shown[key], "\n"); strings.Contains(value, "\n") {
+			fmt.Fprintf(p.stdout, "%s:\n  %s\n", key, strings.ReplaceAll(value, "\n", "\n  "))
 		} else {
-			fmt.Fprintf(p.stdout, "%s: %s\n", printable(key), lines[0])
+			fmt.Fprintf(p.stdout, "%s: %s\n", key, value)
 		}
 	}
 	fmt.Fprintln(p.stdout)
@@ -67,11 +61,11 @@ func (p *program) runInspect(c *checkpoint.Checkpoint, others []checkpoint.Tenso
 	values := 0
 	for _, tensor := range c.Tensors {
 		mean, deviation := moments(tensor.Data)
-		fmt.Fprintf(t, "%s\t%v\t%.4g\t%.4g\n", printable(tensor.Name), tensor.Shape, mean, deviation)
+		fmt.Fprintf(t, "%s\t%v\t%.4g\t%.4g\n", tensor.Name, tensor.Shape, mean, deviation)
 		values += len(tensor.Data)
 	}
 	for _, other := range others {
-		fmt.Fprintf(t, "%s\t%v\t%s\n", printable(other.Name), other.Shape, printable(other.Type()))
+		fmt.Fprintf(t, "%s\t%v\t%s\n", other.Name, other.Shape, other.Type())
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -81,15 +75,6 @@ func (p *program) runInspect(c *checkpoint.Checkpoint, others []checkpoint.Tenso
 		_, err = fmt.Fprintf(p.stdout, "%d not read: no floating point numbers\n", len(others))
 	}
 	return err
-}
-
-// printable is text without what would move a terminal's cursor: control characters are escaped.
-func printable(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return text
-	}
-	quoted := strconv.Quote(text)
-	return quoted[1 : len(quoted)-1]
 }
 
 // standing says where a run stood and had its best validation.

@@ -50,6 +50,12 @@ func (c *Checkpoint) Tensor(name string) (Tensor, bool) {
 	return c.Tensors[i], true
 }
 
+// Lookup is shape and values of a tensor by its name.
+func (c *Checkpoint) Lookup(name string) (shape []int, values []float32, ok bool) {
+	t, ok := c.Tensor(name)
+	return t.Shape, t.Data, ok
+}
+
 // Config says when checkpoints are saved and how many are kept.
 type Config struct {
 	// EverySteps is the number of steps between two checkpoints; 0 saves at

@@ -115,6 +115,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{"too few values", `shape [2 3] and 5 values`, tensor("v", []int{2, 3}, 5)},
 		{"negative dimension", `shape [-1] and 0 values`, tensor("v", []int{-1}, 0)},
 		{"bad UTF-8 name", `not valid UTF-8`, tensor("\xff", []int{1}, 1)},
+		{"long name", `tensor name has 1025 bytes, want at most 1024`, tensor(strings.Repeat("v", 1025), []int{1}, 1)},
 		{"bad UTF-8 value", `metadata k is not valid UTF-8`, &checkpoint.Checkpoint{Meta: map[string]string{"k": "\xff"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -159,6 +160,7 @@ var foreign = []struct {
 	{"doubled by escape", `key "a" twice`, file(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0)},
 	{"doubled metadata", `key "__metadata__" twice`, file(`{"__metadata__":{},"__metadata__":{}}`, 0)},
 	{"doubled metadata key", `__metadata__: key "k" twice`, file(`{"__metadata__":{"k":"1","k":"2"}}`, 0)},
+	{"long name", `name "aaaaaaaaaaaaaaaaaaaa"... of 1025 bytes, want at most 1024`, file(`{"`+strings.Repeat("a", 1025)+`":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0)},
 	{"doubled field", `tensor "a": key "dtype" twice`, file(`{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0)},
 	{"metadata number", `__metadata__: 1, want a string`, file(`{"__metadata__":{"k":1}}`, 0)},
 	{"metadata null", `want a string`, file(`{"__metadata__":{"k":null}}`, 0)},

@@ -149,8 +149,12 @@ func parseHeader(header []byte, size int64, types dtypes) (*Checkpoint, error) {
 	var ranges []dataRange
 	err := p.object(func(name string) (err error) {
 		if name == metadataKey {
-			err := p.object(func(key string) (err error) {
-				c.Meta[key], err = p.text()
+			err := p.object(func(key string) error {
+				text, err := p.text()
+				if err == nil && len(text) > maxText {
+					err = fmt.Errorf("%.20s has %d bytes, want at most %d", key, len(text), maxText)
+				}
+				c.Meta[key] = text
 				return err
 			})
 			if err != nil {
@@ -188,6 +192,11 @@ func parseHeader(header []byte, size int64, types dtypes) (*Checkpoint, error) {
 	}
 	return c, nil
 }
+
+const (
+	maxName = 1 << 10 // bytes of the name of a tensor or of a key
+	maxText = 1 << 24 // bytes of a text in the metadata
+)
 
 // maxDimensions bounds the memory that a short text can ask for.
 const maxDimensions = 32
@@ -260,6 +269,9 @@ func (p headerParser) object(value func(key string) error) error {
 			return fmt.Errorf("key %q twice", key)
 		}
 		seen[key] = true
+		if len(key) > maxName {
+			return fmt.Errorf("name %.20q... of %d bytes, want at most %d", key, len(key), maxName)
+		}
 		if err := value(key); err != nil {
 			return err
 		}

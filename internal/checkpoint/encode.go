@@ -44,18 +44,21 @@ func (c *Checkpoint) encode(w io.Writer) error {
 
 func (c *Checkpoint) validate() error {
 	var errs []error
-	text := func(what, s string) {
+	text := func(what, s string, most int) {
+		if len(s) > most {
+			errs = append(errs, fmt.Errorf("%.40s has %d bytes, want at most %d", what, len(s), most))
+		}
 		if !utf8.ValidString(s) {
 			errs = append(errs, fmt.Errorf("%s is not valid UTF-8: %q", what, s))
 		}
 	}
 	for key, value := range c.Meta {
-		text("metadata key", key)
-		text("metadata "+key, value)
+		text("metadata key", key, maxName)
+		text("metadata "+key, value, maxText)
 	}
 	seen := map[string]bool{metadataKey: true}
 	for _, t := range c.Tensors {
-		text("tensor name", t.Name)
+		text("tensor name", t.Name, maxName)
 		if seen[t.Name] {
 			errs = append(errs, fmt.Errorf("tensor name %q is taken", t.Name))
 		}

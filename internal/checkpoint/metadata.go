@@ -109,6 +109,10 @@ func ReadRun(path string) (*Checkpoint, error) {
 	if format := c.Meta["format"]; format != Format {
 		return nil, fmt.Errorf("%s: format = %q, want a checkpoint of this program (%s)", path, format, Format)
 	}
+	const maxConfig = 1 << 20 // as of a configuration file
+	if n := len(c.Config()); n > maxConfig {
+		return nil, fmt.Errorf("%s: config of %d bytes, want at most %d", path, n, maxConfig)
+	}
 	if err := c.Finite(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -537,6 +537,9 @@ func (f *torchFile) stateDict(saved any) (*Checkpoint, error) {
 	}
 	storages, total := int64(0), int64(0)
 	for i, name := range names {
+		if len(name) > maxName {
+			return nil, fmt.Errorf("name %.20q... of %d bytes, want at most %d", name, len(name), maxName)
+		}
 		v, ok := values[i].(*view)
 		if !ok {
 			c.Tensors = append(c.Tensors, Tensor{Name: name, stored: describe(values[i])})

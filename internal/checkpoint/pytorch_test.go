@@ -142,6 +142,7 @@ func hostile() map[string]struct {
 		"no tensors":                 {`holds no state_dict: no tensors, and none under state_dict, model_state_dict, model, net; it has ["lr"]`, legacy(dict(pickled("lr") + "K\x01s"))},
 		"two state_dicts":            {"holds 2 state_dicts, under model, net, want one", legacy(dict(pickled("model")+"}"+one+"s", pickled("net")+"}"+one+"s"), floats(4, 4))},
 		"storage of 1 TiB":           {"truncated", legacy(dict(entry("a", "FloatStorage", "0", 1<<38, 0, tuple(1<<38), tuple(1))), floats(1<<38, 4))},
+		"a long name":                {"of 1025 bytes, want at most 1024", legacy(dict(entry(strings.Repeat("a", 1025), "FloatStorage", "0", 4, 0, tuple(4), tuple(1))), floats(4, 4))},
 		"storage of other size":      {"damaged: a storage of 3 values, want 4", legacy(dict(one), floats(3, 4))},
 		"storage of -1 values":       {"pickle: a reference to a storage", legacy(dict(entry("a", "FloatStorage", "0", -1, 0, tuple(1), tuple(1))), floats(1, 1))},
 		"storage beyond an int":      {"pickle: a storage of 9223372036854775807 values", legacy(dict(entry("a", "FloatStorage", "0", 1<<63-1, 0, tuple(1), tuple(1))), floats(1, 1))},

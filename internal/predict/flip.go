@@ -9,9 +9,11 @@ func (n Net) FlippedVertically() Net { return n.average(upsideDown) }
 // average is a net that averages over the image and the flipped image.
 func (n Net) average(flip func(dst, src []float32, n, h, w, c int)) Net {
 	run := n.Run
-	flipped := make([]float32, n.Batch*n.H*n.W*3)
-	mean := make([]float32, n.Batch*n.H*n.W*n.Classes)
+	var flipped, mean []float32 // of the largest batch so far
 	n.Run = func(images []float32, count int) ([]float32, error) {
+		if len(flipped) < len(images) {
+			flipped, mean = make([]float32, len(images)), make([]float32, count*n.H*n.W*n.Classes)
+		}
 		flip(flipped, images, count, n.H, n.W, 3)
 		p, err := run(flipped[:len(images)], count)
 		if err != nil {

@@ -39,17 +39,18 @@ func (n Net) Resized(m imagefile.Image) ([]float32, error) {
 // image that is smaller than a tile is continued by its reflection.
 func (n Net) Tiles(ctx context.Context, m imagefile.Image, band func(y int, probabilities []float32) error) error {
 	down, across := newAxis(m.H, n.H), newAxis(m.W, n.W)
-	line := m.W * n.Classes                      // values of a row
-	sum := make([]float32, min(n.H, m.H)*line)   // rows from top on
-	images := make([]float32, n.Batch*n.H*n.W*3) // tiles side by side in the image
-	size := n.H * n.W                            // pixels of a tile
+	line := m.W * n.Classes                    // values of a row
+	sum := make([]float32, min(n.H, m.H)*line) // rows from top on
+	batch := min(n.Batch, len(across.starts))
+	images := make([]float32, batch*n.H*n.W*3) // tiles side by side in the image
+	size := n.H * n.W                          // pixels of a tile
 	for i, y0 := range down.starts {
 		top := max(y0, 0)
-		for first := 0; first < len(across.starts); first += n.Batch {
+		for first := 0; first < len(across.starts); first += batch {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			row := across.starts[first:min(first+n.Batch, len(across.starts))]
+			row := across.starts[first:min(first+batch, len(across.starts))]
 			for k, x0 := range row {
 				m.Part(images[k*size*3:][:size*3], y0, x0, n.H, n.W)
 			}

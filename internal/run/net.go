@@ -1,11 +1,13 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
@@ -37,14 +39,42 @@ type Saved struct {
 }
 
 // Read reads a checkpoint that this program wrote. One whose values are not all
-// finite is an error.
+// finite, or whose configuration does not fit its tensors, is an error; until then no
+// memory is allocated by what the configuration says.
 func Read(path string) (*Saved, error) {
 	c, err := checkpoint.ReadRun(path)
 	if err != nil {
 		return nil, err
 	}
 	cfg, err := config.Parse(path+": config", c.Config())
-	return &Saved{c, path, cfg}, err
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(bounded(cfg), model.Fit(cfg.Model, channels, len(cfg.Data.Classes), c.Lookup)); err != nil {
+		return nil, fmt.Errorf("%s: config: %w", path, err)
+	}
+	return &Saved{c, path, cfg}, nil
+}
+
+// bounded refuses what a run can hardly have had, and nothing in a checkpoint can
+// contradict: so that no file makes this program ask for any memory.
+func bounded(cfg config.Config) error {
+	const (
+		image  = 100_000_000 // pixels, as the default of data.max_pixels
+		batch  = 10 * image
+		images = 100_000_000 // of the synthetic source
+	)
+	h, w := cfg.Data.Size[0], cfg.Data.Size[1]
+	var errs []error
+	if imagefile.TooLarge(h, w, image) {
+		errs = append(errs, fmt.Errorf("data.size = %v, want at most %d pixels", cfg.Data.Size, image))
+	} else if imagefile.TooLarge(h*w, cfg.Train.BatchSize, batch) {
+		errs = append(errs, fmt.Errorf("train.batch_size = %d images of data.size = %v, want at most %d pixels", cfg.Train.BatchSize, cfg.Data.Size, batch))
+	}
+	if n := max(cfg.Data.Synthetic.Train, cfg.Data.Synthetic.Val); cfg.Data.Source == "synthetic" && n > images {
+		errs = append(errs, fmt.Errorf("data.synthetic has %d images, want at most %d", n, images))
+	}
+	return errors.Join(errs...)
 }
 
 // Parameters is the net with the checkpoint's weights and running statistics.

@@ -67,18 +67,11 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 // LoadWeights copies weights and running statistics from a checkpoint into the
 // parameters. The error names every tensor that is missing or of another shape.
 func LoadWeights(p *model.Parameters, c *checkpoint.Checkpoint) error {
-	return p.Load(source(c))
+	return p.Load(c.Lookup)
 }
 
 // TransferWeights does the same from a net that was trained elsewhere. If that has
 // another number of classes, the head is left as it is. classes is that number.
 func TransferWeights(p *model.Parameters, c *checkpoint.Checkpoint) (classes int, err error) {
-	return p.Transfer(source(c))
-}
-
-func source(c *checkpoint.Checkpoint) model.Source {
-	return func(name string) ([]int, []float32, bool) {
-		t, ok := c.Tensor(name)
-		return t.Shape, t.Data, ok
-	}
+	return p.Transfer(c.Lookup)
 }
