@@ -21,27 +21,50 @@ func (p *program) importCommand() *cobra.Command {
 	var out string
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "import --format coco --data FILE --out DIR",
+		Use:   "import --format coco|labelme|voc|cityscapes --data FILE|DIR --out DIR",
 		Short: "Turn annotations into a folder data set",
 		Long: `Turn annotations into a folder data set, which init --data takes: DIR/images has
 copies of the images, DIR/masks a paletted PNG of class indices for each, and
-DIR/classes.txt the names of the classes. What was left out is told at the end.
+DIR/classes.txt the names of the classes; or DIR/train, DIR/val and DIR/test have
+images and masks. What was left out is told at the end, by reason.
 
-coco: --data is a JSON file with polygons or run lengths. Images are looked for in
---images, or beside the file, in images/, and beside its annotations/ folder. Class
-0 is background, the categories follow in the order of their ids.
+coco: a JSON file of polygons or run lengths, or a folder with one per split
+(instances_train.json, train/a.json). Images are looked for in --images, or beside
+the file, in images/, and beside its annotations/ folder. Class 0 is background, the
+categories follow in the order of their ids.
+
+labelme: a folder of JSON files, with folders in it. Images are at their imagePath,
+within --data or --images, or in imageData. Class 0 is background, the labels
+follow as in --classes, or sorted; __ignore__ is void. Polygons, rectangles, circles
+and masks are drawn; lines and points have no area and are left out.
+
+voc: a folder with JPEGImages, SegmentationClass and ImageSets/Segmentation, in the
+colours of PASCAL VOC or of labelmap.txt.
+
+cityscapes: a folder with leftImg8bit and gtFine, to the 19 train ids; *_labelIds.png
+is preferred to *_polygons.json.
 
 A pixel belongs to a shape if its centre does. Where shapes overlap, the later in
-the file covers the earlier; a shape of an unknown category is void.`,
-		Example: p.named("  PROGRAM import --format coco --data instances.json --images photos --out set\n  PROGRAM init --data set --out set.yaml"),
-		Args:    noArguments,
+the file covers the earlier. Pixels without a shape are background, in cityscapes
+void; a shape of an unknown category is void.`,
+		Example: p.named(`  PROGRAM import --format coco --data instances.json --images photos --out set
+  PROGRAM import --format labelme --data photos --classes labels.txt --out set
+  PROGRAM import --format voc --data VOCdevkit/VOC2012 --out voc
+  PROGRAM import --format cityscapes --data cityscapes --out streets`),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "format", "data", "out"); err != nil {
 				return err
 			}
-			if options.Format != "coco" {
-				return usagef("--format %s: want coco", options.Format)
+			switch options.Format {
+			case "coco", "labelme", "voc", "cityscapes":
+			default:
+				return usagef("--format %s: want coco, labelme, voc or cityscapes", options.Format)
 			}
+			if options.Classes != "" && options.Format != "labelme" {
+				return usagef("--classes: the classes of %s are in its files, want it with --format labelme only", options.Format)
+			}
+			options.Out = out
 			if err := checkOut(out, options, force); err != nil {
 				return err
 			}
@@ -49,9 +72,10 @@ the file covers the earlier; a shape of an unknown category is void.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&options.Format, "format", "", "of the annotations: `coco`")
-	flags.StringVar(&options.Data, "data", "", "`FILE` of annotations")
+	flags.StringVar(&options.Format, "format", "", "of the annotations: `coco|labelme|voc|cityscapes`")
+	flags.StringVar(&options.Data, "data", "", "`FILE` or folder of annotations")
 	flags.StringVar(&options.Images, "images", "", "`DIR` of the images, if it is another than the format has")
+	flags.StringVar(&options.Classes, "classes", "", "`FILE` of labels for labelme, one per line; others become void")
 	flags.StringVar(&out, "out", "", "`DIR` to write to, new or without files")
 	flags.BoolVar(&options.KeepEmpty, "keep-empty", false, "keep images without annotation, all background")
 	flags.BoolVar(&force, "force", false, "write into a folder that has files; those of the same names are replaced")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,14 +84,83 @@ func TestImport(t *testing.T) {
 		want []string
 	}{
 		{"no flags", nil, 2, []string{
-			"train: --format coco is missing: of the annotations: coco",
-			"train: --data FILE is missing: FILE of annotations",
+			"train: --format coco|labelme|voc|cityscapes is missing: of the annotations: coco|labelme|voc|cityscapes",
+			"train: --data FILE is missing: FILE or folder of annotations",
 			"train: --out DIR is missing: DIR to write to, new or without files"}},
-		{"unknown format", []string{"--format", "yolo", "--data", "cats.json", "--out", "x"}, 2, []string{"train: --format yolo: want coco"}},
+		{"unknown format", []string{"--format", "yolo", "--data", "cats.json", "--out", "x"}, 2, []string{"train: --format yolo: want coco, labelme, voc or cityscapes"}},
+		{"classes", []string{"--format", "coco", "--data", "cats.json", "--out", "x", "--classes", "y"}, 2, []string{"train: --classes: the classes of coco are in its files, want it with --format labelme only"}},
 		{"no such file", []string{"--format", "coco", "--data", "dogs.json", "--out", "x"}, 1, []string{"train: import: dogs.json: no such file or directory"}},
 		{"over the annotations", []string{"--format", "coco", "--data", "cats.json", "--out", ".", "--force"}, 2, []string{"train: --out .: --data cats.json is in it: choose another folder"}},
 		{"over the images", []string{"--format", "coco", "--data", "cats.json", "--images", "photos", "--out", "photos", "--force"}, 2, []string{"train: --out photos: --images photos is in it: choose another folder"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) { check(t, command(t, append([]string{"import"}, tc.args...)...), tc.code, tc.want) })
+	}
+}
+
+// What each format becomes is a data set that init understands, with names and splits.
+func TestImportFormats(t *testing.T) {
+	truth := func(t *testing.T, path string, values ...uint8) {
+		t.Helper()
+		write(t, filepath.Dir(path)+"/.keep", "")
+		img := image.NewGray(image.Rect(0, 0, 16, 16))
+		for p := range img.Pix {
+			img.Pix[p] = values[p/16*len(values)/16]
+		}
+		if err := imagefile.WritePNG(path, img); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		format string
+		make   func(t *testing.T)
+		want   string   // after "written to set": its counts
+		config []string // lines of it
+	}{
+		{"labelme", func(t *testing.T) {
+			for _, name := range writePhotos(t, "source", 5) {
+				write(t, "source/"+name+".json", fmt.Sprintf(`{"shapes": [{"label": "cat", "points": [[2,2],[9,9]], "shape_type": "rectangle"}, {"label": "ant", "points": [[9,9],[15,15]], "shape_type": "rectangle"}], "imagePath": %q}`, name))
+			}
+		}, "5 images with masks of 3 classes", []string{"train: set", "classes: [background, ant, cat]"}},
+
+		// Of 21 classes, 0 and 20 occur.
+		{"voc", func(t *testing.T) {
+			for _, name := range writePhotos(t, "source/JPEGImages", 5) {
+				truth(t, "source/SegmentationClass/"+name, 0, 20, 255)
+			}
+			write(t, "source/ImageSets/Segmentation/train.txt", "a\nb\nc\nd\n")
+			write(t, "source/ImageSets/Segmentation/val.txt", "e\n")
+		}, "5 images (4 train, 1 val) with masks of 21 classes", []string{"train: set/train", "val: set/val", "classes: [background, aeroplane,", "ignore_index: 255"}},
+
+		{"cityscapes", func(t *testing.T) {
+			for _, split := range []string{"train", "val"} {
+				dir := "source/leftImg8bit/" + split + "/ulm/"
+				for _, name := range writePhotos(t, dir, 2) {
+					name = strings.TrimSuffix(name, ".png")
+					if err := os.Rename(dir+name+".png", dir+name+"_leftImg8bit.png"); err != nil {
+						t.Fatal(err)
+					}
+					truth(t, "source/gtFine/"+split+"/ulm/"+name+"_gtFine_labelIds.png", 0, 7, 26, 33)
+				}
+			}
+		}, "4 images (2 train, 2 val) with masks of 19 classes", []string{"train: set/train", "val: set/val", "classes: [road, sidewalk,"}},
+	} {
+		t.Run(tc.format, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			tc.make(t)
+			o := command(t, "import", "--format", tc.format, "--data", "source", "--out", "set")
+			if want := tc.want + " written to set; next: train init --data set\n"; o.code != 0 || o.stdout != want || strings.Contains(o.stderr, "left out") {
+				t.Fatalf("exit code %d, %q, want %q\n%s", o.code, o.stdout, want, o.stderr)
+			}
+			o = command(t, "init", "--data", "set", "--out", "set.yaml")
+			if o.code != 0 || !strings.Contains(o.stderr, "masks: class indices 0..") || strings.Contains(o.stderr, "not used") {
+				t.Fatalf("exit code %d\n%s", o.code, o.stderr)
+			}
+			for _, line := range tc.config {
+				if text := read(t, "set.yaml"); !strings.Contains(text, line) {
+					t.Errorf("the configuration lacks %q:\n%s", line, text)
+				}
+			}
+			must(t, "check", "--config", "set.yaml")
+		})
 	}
 }

@@ -178,7 +178,7 @@ images that are not in DIR/set/photos (7): none.png, "\x1b[31m.png", more1, more
 images without annotation (1): empty.png
 images whose id occurs before (1): good.png
 annotations without image (1): annotation 77
-images that cannot be read (2): large.png (is 20x20 pixels, want at most data.max_pixels = 100), text.png (is not a PNG, JPEG, BMP, TIFF or WebP image)
+images that cannot be read (2): large.png (is 20x20 pixels, want at most data.max_pixels = 100), text.png (is not a PNG, JPEG, BMP, GIF, PNM, TIFF or WebP image)
 images of another size than they were annotated at (1): turned.png (3x2, not 2x2)`)
 	for from, to := range map[string]string{"good.png": "good.png", "b/good.png": "b_good.png", "b_good.jpg": "b_good_2.jpg"} {
 		want, _ := os.ReadFile(filepath.Join(dir, "set/photos", from))

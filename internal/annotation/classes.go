@@ -23,13 +23,17 @@ func newClasses() *classes {
 	return &classes{names: []string{background}, index: map[string]uint8{background: 0}}
 }
 
-// add is the index of a name, which is given one if it is new. The names that
-// tools have for the background are class 0.
+// add is named, but the names that tools have for the background are class 0.
 func (c *classes) add(name string) (uint8, error) {
 	name = strings.TrimSpace(name)
 	if isBackground(name) {
 		return 0, nil
 	}
+	return c.named(name)
+}
+
+// named is the index of a name, which is given one if it is new.
+func (c *classes) named(name string) (uint8, error) {
 	if i, ok := c.index[name]; ok {
 		return i, nil
 	}

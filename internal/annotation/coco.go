@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,22 +125,74 @@ func jsonError(err error, d *json.Decoder) error {
 	return fmt.Errorf("near byte %d: %w", d.InputOffset(), err)
 }
 
+// readCOCO reads one COCO file, or those of a folder, one per split.
 func (s *Set) readCOCO() error {
-	f, _, err := openFile(s.options.Data)
+	files, err := cocoFiles(s.options.Data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.options.Data, err)
-	}
-	defer f.Close()
-	file, err := parseCOCO(f)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.options.Data, err)
+		return err
 	}
 	names := newClasses()
-	if err := s.addCOCO(file, s.options.Data, "", names); err != nil {
-		return fmt.Errorf("%s: %w", s.options.Data, err)
+	for _, c := range files {
+		f, _, err := openFile(c.path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.path, err)
+		}
+		file, err := parseCOCO(f)
+		f.Close()
+		if err == nil {
+			err = s.addCOCO(file, c.path, c.split, names)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.path, err)
+		}
 	}
 	s.Classes = names.names
 	return nil
+}
+
+type splitFile struct{ split, path string }
+
+// cocoFiles are the COCO files that path has: itself, or those in a folder, in its
+// annotations/ (of COCO's own only instances_*.json), or in folders of splits. Each
+// has a split of its own, by its name or that of its folder.
+func cocoFiles(path string) (files []splitFile, err error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return []splitFile{{path: path}}, nil
+	}
+	var instances, others []splitFile
+	for _, pattern := range []string{"*.json", "annotations/*.json", "*/*.json"} {
+		found, err := fs.Glob(os.DirFS(path), pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range found {
+			dir, base := filepath.Split(filepath.FromSlash(name))
+			f := splitFile{cmp.Or(splitOf(base), splitOf(dir)), filepath.Join(path, name)}
+			switch {
+			case strings.HasPrefix(base, "instances"):
+				instances = append(instances, f)
+			case pattern != "*/*.json" || splitOf(dir) != "":
+				others = append(others, f)
+			}
+		}
+		if len(instances) > 0 {
+			others = instances
+		}
+		if len(others) > 0 {
+			break
+		}
+	}
+	if len(others) == 0 {
+		return nil, fmt.Errorf("%s has no *.json, annotations/*.json or train/*.json", path)
+	}
+	for i, f := range others {
+		for _, before := range others[:i] {
+			if before.split == f.split {
+				return nil, fmt.Errorf("%s and %s: want one file, or one each with train, val or test in its name: give one of them instead of the folder", before.path, f.path)
+			}
+		}
+	}
+	return others, nil
 }
 
 // addCOCO adds the images of a COCO file to the set, and their categories to the classes.
@@ -160,11 +213,11 @@ func (s *Set) addCOCO(file *cocoFile, path, split string, names *classes) error 
 		case known[image.ID]:
 			s.Report.add("images whose id occurs before", image.FileName)
 		case len(annotations) == 0 && !s.options.KeepEmpty:
-			s.Report.add("images without annotation", image.FileName)
+			s.Report.add(withoutAnnotation, image.FileName)
 		default:
 			name, ok := localPath(image.FileName)
 			if !ok {
-				s.Report.add("images whose path leaves the folder", image.FileName)
+				s.Report.add(leavesFolder, image.FileName)
 				break
 			}
 			path, ok := firstFile(folders, name)
@@ -172,14 +225,14 @@ func (s *Set) addCOCO(file *cocoFile, path, split string, names *classes) error 
 				s.Report.add(missing, image.FileName)
 				break
 			}
-			s.samples = append(s.samples, sample{split: split, name: name, path: path,
+			s.samples = append(s.samples, sample{split: split, name: name, stem: withoutExtension(name), path: path,
 				mask: func(h, w int) (*canvas, Report) { return drawCOCO(image, annotations, classOf, h, w) }})
 		}
 		known[image.ID] = true
 	}
 	for _, a := range file.annotations {
 		if !known[a.ImageID] {
-			s.Report.add("annotations without image", "annotation "+string(a.ID))
+			s.Report.add(withoutImage, "annotation "+string(a.ID))
 		}
 	}
 	return nil
@@ -210,7 +263,7 @@ func cocoClasses(categories []cocoCategory, names *classes) (map[cocoID]uint8, e
 // images, or that of the file, its images/, and those beside annotations/.
 func cocoFolders(path, images string) (folders []string) {
 	dir := filepath.Dir(path)
-	part := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) // train2017 of instances_train2017
+	part := withoutExtension(filepath.Base(path)) // train2017 of instances_train2017
 	if _, after, ok := strings.Cut(part, "_"); ok {
 		part = after
 	}
@@ -230,6 +283,8 @@ func cocoFolders(path, images string) (folders []string) {
 	}
 	return folders
 }
+
+func withoutExtension(path string) string { return strings.TrimSuffix(path, filepath.Ext(path)) }
 
 // localPath is a path in an annotation, with either slash, if it stays in its folder.
 func localPath(path string) (string, bool) {
@@ -254,7 +309,7 @@ func firstFile(folders []string, name string) (string, bool) {
 // drawCOCO draws the mask of an image of h x w pixels.
 func drawCOCO(image cocoImage, annotations []cocoAnnotation, classOf map[cocoID]uint8, h, w int) (_ *canvas, report Report) {
 	if image.Height != float64(h) || image.Width != float64(w) {
-		report.add("images of another size than they were annotated at", fmt.Sprintf("%s (%dx%d, not %gx%g)", image.FileName, w, h, image.Width, image.Height))
+		report.add(otherSize, sizeNote(image.FileName, h, w, image.Height, image.Width))
 		return nil, report
 	}
 	c := newCanvas(h, w, 0)
@@ -269,9 +324,9 @@ func drawCOCO(image cocoImage, annotations []cocoAnnotation, classOf map[cocoID]
 		case errors.Is(err, errNoShape):
 			report.add("annotations with a box only, without polygon or run lengths", name)
 		case err != nil:
-			report.add("annotations with a broken shape", fmt.Sprintf("%s: %v", name, err))
+			report.add(brokenShape, fmt.Sprintf("%s: %v", name, err))
 		case pixels == 0:
-			report.add("shapes that cover no pixel", name)
+			report.add(noPixel, name)
 		}
 	}
 	return c, report

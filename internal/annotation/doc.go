@@ -3,12 +3,24 @@
 //
 // COCO: one JSON file of images, categories and annotations, each of these with
 // polygons or run lengths (Lin et al., Microsoft COCO, 2014; maskApi.c of
-// cocodataset/cocoapi).
+// cocodataset/cocoapi). Parts of one annotation are united; a crowd is drawn as its
+// category.
+//
+// LabelMe: a JSON file per image (wkentaro/labelme, label_file.py and
+// utils/shape.py). Polygons, rectangles, circles and masks are drawn, lines and
+// points are not.
+//
+// VOC: masks in the colours of PASCAL VOC (Everingham et al., 2010), or in those of
+// a labelmap.txt as CVAT writes it; the border (224, 224, 192) is void.
+//
+// Cityscapes: masks of label ids, or polygons, to the 19 train ids (Cordts et al.,
+// 2016; cityscapesScripts, helpers/labels.py). What has no train id is void, and so
+// is what no polygon covers.
 //
 // Coordinates are continuous, (0, 0) is the upper left corner of the first pixel.
 // A pixel belongs to a polygon if its centre does, by the even-odd rule; where
-// shapes overlap, the later in the file covers the earlier. Pixels without a
-// shape are class 0, background. A shape of an unknown category is
+// shapes overlap, the later in the file covers the earlier. Of COCO and LabelMe,
+// pixels without a shape are class 0, background. A shape of an unknown category is
 // [imagefile.Void]: something is there, and nobody knows what.
 //
 // Annotations are hostile until read: numbers are checked before memory is asked

@@ -3,6 +3,8 @@ package annotation
 import (
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
 	"math"
 )
 
@@ -83,6 +85,41 @@ func (c *canvas) polygon(xy []float64, class uint8) (pixels int, err error) {
 
 // centre is the first pixel whose centre is not before v.
 func centre(v float64) int { return int(math.Ceil(v - 0.5)) }
+
+// disc fills the pixels whose centres are no farther than radius from (x, y).
+func (c *canvas) disc(x, y, radius float64, class uint8) (pixels int, err error) {
+	for _, v := range []float64{x, y, radius} {
+		if !(math.Abs(v) <= farthest) {
+			return 0, fmt.Errorf("a circle with the coordinate %g, want at most %d", v, farthest)
+		}
+	}
+	for row := max(centre(y-radius), 0); row < min(centre(y+radius)+1, c.h); row++ {
+		dy := float64(row) + 0.5 - y
+		half := math.Sqrt(radius*radius - dy*dy) // NaN beside the circle
+		if math.IsNaN(half) {
+			continue
+		}
+		for column := max(centre(x-half), 0); column < c.w && float64(column)+0.5 <= x+half; column++ {
+			c.mask[row*c.w+column] = class
+			pixels++
+		}
+	}
+	return pixels, nil
+}
+
+// stencil fills the pixels that are not 0 in an image whose upper left corner is at (x, y).
+func (c *canvas) stencil(x, y int, img image.Image, class uint8) (pixels int) {
+	b := img.Bounds()
+	for row := max(0, -y); row < b.Dy() && y+row < c.h; row++ {
+		for column := max(0, -x); column < b.Dx() && x+column < c.w; column++ {
+			if color.GrayModel.Convert(img.At(b.Min.X+column, b.Min.Y+row)).(color.Gray).Y != 0 {
+				c.mask[(y+row)*c.w+x+column] = class
+				pixels++
+			}
+		}
+	}
+	return pixels
+}
 
 // runs fills run lengths, which go down the columns from the left one on, and are
 // of pixels outside, inside, outside, ... Together they are all pixels.

@@ -51,3 +51,52 @@ func FuzzParseCOCO(f *testing.F) {
 		}
 	})
 }
+
+// Any shape of LabelMe is drawn or refused.
+func FuzzLabelMe(f *testing.F) {
+	for _, seed := range []string{
+		`{"shapes": [{"label": "a", "points": [[1,1],[4,1],[4,3]], "shape_type": "polygon"}], "imagePath": "../a.png"}`,
+		`{"shapes": [{"label": "a", "points": [[1,1],[1e300,1]], "shape_type": "circle"}, {"shape_type": "rectangle", "points": [[-1,-1],[2,2]]}]}`,
+		`{"shapes": [{"shape_type": "mask", "points": [[-1,1],[1,2]], "mask": "iVBORw0KGgo="}]}`,
+		`{"shapes": [{"shape_type": "line", "points": [[], [1]]}]}`, `{"shapes": null}`, `[]`, `{`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		file, err := parseLabelMe(strings.NewReader(text))
+		if (file == nil) == (err == nil) {
+			t.Fatalf("%v and %v", file, err)
+		}
+		if err != nil {
+			return
+		}
+		c := newCanvas(4, 6, 0)
+		for _, shape := range *file.Shapes {
+			if pixels, err := c.labelMe(shape, 1); err != nil && pixels > 0 {
+				t.Errorf("%d pixels and %v", pixels, err)
+			}
+		}
+	})
+}
+
+// Any file of Cityscapes polygons and any labelmap.txt is read or refused.
+func FuzzCityAndLabelMap(f *testing.F) {
+	for _, seed := range []string{
+		`{"imgHeight": 2, "imgWidth": 3, "objects": [{"label": "cargroup", "deleted": 1, "polygon": [[0,0],[3,0],[3,1]]}]}`,
+		`{"objects": [{"polygon": [[0]]}]}`, `{"objects": null}`, "a:0,0,0::\nb:1,2,3::\n", "# x\n\ufeffa\nb:::\n", "a:256,0,0", ":",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if file, err := parseCity(strings.NewReader(text)); (file == nil) == (err == nil) {
+			t.Fatalf("%v and %v", file, err)
+		}
+		m, err := parseLabelMap(strings.NewReader(text))
+		if (m == nil) == (err == nil) {
+			t.Fatalf("%v and %v", m, err)
+		}
+		if m != nil && (len(m.names) < 2 || len(m.colours) < len(m.names)) {
+			t.Errorf("%d names, %d colours", len(m.names), len(m.colours))
+		}
+	})
+}

@@ -24,9 +24,11 @@ import (
 
 // Options say where annotations are.
 type Options struct {
-	Format    string // coco
+	Format    string // coco, labelme, voc or cityscapes
 	Data      string // file or folder of annotations
 	Images    string // folder of images, "": where the format has them
+	Classes   string // labelme: file of labels, "": those that occur
+	Out       string // folder to be written to: nothing in it is an input
 	KeepEmpty bool   // keep images without annotation, as background
 	MaxPixels int64  // larger images are refused
 }
@@ -44,8 +46,10 @@ type Set struct {
 type sample struct {
 	split string // train, val, test, or "" in a set without splits
 	name  string // for the report
-	stem  string // of the files to be written
+	stem  string // of the files to be written; slashes until nameFiles
 	path  string // of the image
+	// embedded has the image where there is no path.
+	embedded func() ([]byte, error)
 	// mask draws the mask of the image of this size, and reports what is not drawn.
 	// It is nil where the image is to be left out.
 	mask func(h, w int) (*canvas, Report)
@@ -59,14 +63,52 @@ func Read(o Options) (*Set, error) {
 	switch o.Format {
 	case "coco":
 		err = s.readCOCO()
+	case "labelme":
+		err = s.readLabelMe()
+	case "voc":
+		err = s.readVOC()
+	case "cityscapes":
+		err = s.readCityscapes()
 	default:
-		err = fmt.Errorf("format %q, want coco", o.Format)
+		err = fmt.Errorf("format %q, want coco, labelme, voc or cityscapes", o.Format)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("import: %w", err)
 	}
+	s.settleSplits()
 	s.nameFiles()
 	return s, nil
+}
+
+// splitNames are the usual names of splits in files and folders.
+var splitNames = map[string]string{
+	"train": "train", "training": "train",
+	"val": "val", "valid": "val", "validation": "val",
+	"test": "test", "testing": "test",
+}
+
+// splitOf is the split that a name of a file or folder says, "" for none: train for
+// instances_train2017.json.
+func splitOf(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
+	for _, word := range words {
+		if split, ok := splitNames[word]; ok {
+			return split
+		}
+	}
+	return ""
+}
+
+// settleSplits drops the splits if there is only one, if there is nothing to train
+// on, or if they do not say where each image belongs.
+func (s *Set) settleSplits() {
+	splits := s.splits()
+	if len(splits) > 1 && slices.Contains(splits, "train") && !slices.Contains(splits, "") {
+		return
+	}
+	for i := range s.samples {
+		s.samples[i].split = ""
+	}
 }
 
 // nameFiles gives each sample the stem of its files: the image's name with its
@@ -74,13 +116,16 @@ func Read(o Options) (*Set, error) {
 func (s *Set) nameFiles() {
 	taken := map[string]bool{}
 	for i := range s.samples {
-		name := strings.TrimSuffix(s.samples[i].name, filepath.Ext(s.samples[i].name))
+		name := filepath.ToSlash(filepath.Clean(s.samples[i].stem))
+		if first, rest, ok := strings.Cut(name, "/"); ok && s.samples[i].split != "" && splitOf(first) == s.samples[i].split {
+			name = rest
+		}
 		stem := strings.Map(func(r rune) rune {
 			if r == '/' || r == '\\' || r == ':' || r == unicode.ReplacementChar || !unicode.IsPrint(r) {
 				return '_'
 			}
 			return r
-		}, filepath.ToSlash(filepath.Clean(name)))
+		}, name)
 		if strings.HasPrefix(stem, ".") {
 			stem = "_" + stem // hidden files are no images of a folder
 		}
@@ -107,13 +152,6 @@ type Written struct {
 func (s *Set) Write(ctx context.Context, dir string, progress func(done, total int)) (Written, error) {
 	if err := s.checkInputs(dir); err != nil {
 		return Written{}, fmt.Errorf("import: %w", err)
-	}
-	for _, split := range s.splits() {
-		for _, sub := range []string{"images", "masks"} {
-			if err := os.MkdirAll(filepath.Join(dir, split, sub), 0o755); err != nil {
-				return Written{}, fmt.Errorf("import: %w", err)
-			}
-		}
 	}
 	palette := maskPalette(len(s.Classes))
 	reports := make([]Report, len(s.samples))
@@ -157,7 +195,7 @@ func (s *Set) checkInputs(dir string) error {
 		}
 	}
 	for _, m := range s.samples {
-		if real, err := filepath.EvalSymlinks(m.path); err == nil && written[filepath.Dir(real)] {
+		if real, err := filepath.EvalSymlinks(m.path); m.path != "" && err == nil && written[filepath.Dir(real)] {
 			return fmt.Errorf("%s would be written to, but %s in it is an image that is imported: choose another folder", printable(dir), printable(m.path))
 		}
 	}
@@ -177,7 +215,7 @@ func (s *Set) splits() (splits []string) {
 // write writes one sample, or reports why it cannot be. Its error is one of the
 // folder that is written to.
 func (s *Set) write(m sample, dir string, palette color.Palette) (done bool, report Report, err error) {
-	f, size, err := openFile(m.path)
+	f, size, err := m.open()
 	if err != nil {
 		report.add("images that cannot be read", fmt.Sprintf("%s (%v)", m.name, err))
 		return false, report, nil
@@ -199,6 +237,11 @@ func (s *Set) write(m sample, dir string, palette color.Palette) (done bool, rep
 	var mask bytes.Buffer
 	if err := png.Encode(&mask, &image.Paletted{Pix: c.mask, Stride: c.w, Rect: image.Rect(0, 0, c.w, c.h), Palette: palette}); err != nil {
 		return false, report, err
+	}
+	for _, sub := range []string{"images", "masks"} {
+		if err := os.MkdirAll(filepath.Join(dir, m.split, sub), 0o755); err != nil {
+			return false, report, err
+		}
 	}
 	extension := "." + cmp.Or(map[string]string{"jpeg": "jpg", "tiff": "tif"}[header.Format], header.Format)
 	copied := filepath.Join(dir, m.split, "images", m.stem+extension)
@@ -223,6 +266,41 @@ func maskPalette(classes int) color.Palette {
 	p[imagefile.Void] = color.NRGBA{255, 255, 255, 255}
 	return p
 }
+
+// imageSource is the file of an image, or one in memory.
+type imageSource interface {
+	io.ReaderAt
+	io.Closer
+}
+
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
+
+// open opens the image of a sample.
+func (m sample) open() (imageSource, int64, error) {
+	if m.path != "" {
+		return openFile(m.path)
+	}
+	b, err := m.embedded()
+	return inMemory{bytes.NewReader(b)}, int64(len(b)), err
+}
+
+// sizeNote says that an image has another size than its annotations are for.
+func sizeNote(name string, h, w int, annotatedH, annotatedW float64) string {
+	return fmt.Sprintf("%s (%dx%d, not %gx%g)", name, w, h, annotatedW, annotatedH)
+}
+
+// Reasons that several formats have.
+const (
+	withoutAnnotation = "images without annotation"
+	withoutImage      = "annotations without image"
+	leavesFolder      = "images whose path leaves the folder"
+	otherSize         = "images of another size than they were annotated at"
+	unreadable        = "annotations that cannot be read"
+	brokenShape       = "annotations with a broken shape"
+	noPixel           = "shapes that cover no pixel"
+)
 
 // openFile opens a regular file; its errors do not name it.
 func openFile(path string) (f *os.File, size int64, err error) {

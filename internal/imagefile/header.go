@@ -7,3 +7,6 @@ import "io"
 func ReadHeader(r io.ReaderAt, size, maxPixels int64) (Header, error) {
 	return readHeader(r, size, maxPixels)
 }
+
+// IsImageName reports whether a file's extension is that of an image that [Read] reads.
+func IsImageName(path string) bool { return isImageName(path) }

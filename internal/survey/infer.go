@@ -37,11 +37,12 @@ type Inferred struct {
 // data.CountClasses.
 //
 // Masks hold class indices if they are grey or paletted, or numbers of an array,
-// and at least half of the indices up to the largest occur; one of 255, -1 and
-// 65535 is void then. If none is 0, they are counted from the smallest. Else each
-// number of an array or grey value of 16 bits is a class, and in other files each
-// colour, in the order of red, green and blue. Names are those of classes.txt or
-// labels.txt, one per line, in DIR for masks of indices, else class_V for value V.
+// and at least half of the indices up to the largest occur, or all of them have a
+// name; one of 255, -1 and 65535 is void then. If none is 0, they are counted from
+// the smallest. Else each number of an array or grey value of 16 bits is a class, and
+// in other files each colour, in the order of red, green and blue. Names are those of
+// classes.txt or labels.txt, one per line, in DIR for masks of indices, else class_V
+// for value V.
 func Infer(ctx context.Context, dir string, workers int, progress func(done, total int)) (Inferred, error) {
 	r := Inferred{Config: data.DefaultConfig(), Sizes: map[[2]int]int{}}
 	if err := r.findSplits(dir); err != nil {
@@ -250,7 +251,8 @@ func (r *Inferred) numbers(s *imagefile.Arrays, i int) ([]float64, error) {
 
 // interpret sets Classes, and Palette or MaskValues and IgnoreIndex, by the values of the masks.
 func (r *Inferred) interpret(dir string, v maskValues) error {
-	values, void, isIndex := v.indices()
+	file, names, namesErr := classNames(dir)
+	values, void, isIndex := v.indices(len(names))
 	stored, isGrey := v.stored()
 	marks, _ := v.marks()
 	var coarse []string // colours that do not fit into a palette
@@ -307,8 +309,8 @@ func (r *Inferred) interpret(dir string, v maskValues) error {
 	for _, value := range values {
 		r.Classes = append(r.Classes, fmt.Sprintf("class_%d", value))
 	}
-	if err := r.takeNames(dir); err != nil {
-		return err
+	if file != "" {
+		r.takeNames(file, names, namesErr)
 	}
 	if r.oneHot == 0 && r.Palette == nil && r.MaskValues == nil && void == nil && len(r.Classes) > 2 && meansVoid(r.Classes[0]) {
 		r.Notes = append(r.Notes, fmt.Sprintf("0 (%s) is taken as void by its name: %s", r.Classes[0], r.reach(v.extentOf(0), v)))
@@ -347,36 +349,40 @@ func (r *Inferred) reach(e extent, v maskValues) string {
 	return fmt.Sprintf("%d of %d pixels (%.1f %%), in %d of %d masks (%s)", e.pixels, all, 100*float64(e.pixels)/float64(all), e.masks, r.masks, e.in())
 }
 
-// takeNames names the classes by a file of names, if there is one that fits.
-func (r *Inferred) takeNames(dir string) error {
-	for _, file := range []string{"classes.txt", "labels.txt"} {
-		path := filepath.Join(dir, file)
-		f, err := os.Open(path)
+// classNames reads the file of names in dir; file is "" if there is none.
+func classNames(dir string) (file string, names []string, err error) {
+	for _, name := range []string{"classes.txt", "labels.txt"} {
+		file = filepath.Join(dir, name)
+		f, err := os.Open(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("data: %w", err)
+			return file, nil, err
 		}
 		defer f.Close()
-		names, err := readNames(f)
-		switch {
-		case err != nil:
-		case r.Palette != nil:
-			err = errors.New("it does not say which colour each name belongs to")
-		case r.MaskValues != nil && len(names) != len(r.Classes):
-			err = r.takeNamesByValue(names)
-		case len(names) < len(r.Classes):
-			err = fmt.Errorf("it names %d of the %d classes in the masks", len(names), len(r.Classes))
-		default:
-			r.Classes = names
-		}
-		if err != nil {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: %v", path, err))
-		}
-		return nil
+		names, err = readNames(f)
+		return file, names, err
 	}
-	return nil
+	return "", nil, nil
+}
+
+// takeNames names the classes by the names in a file, if they fit.
+func (r *Inferred) takeNames(file string, names []string, err error) {
+	switch {
+	case err != nil:
+	case r.Palette != nil:
+		err = errors.New("it does not say which colour each name belongs to")
+	case r.MaskValues != nil && len(names) != len(r.Classes):
+		err = r.takeNamesByValue(names)
+	case len(names) < len(r.Classes):
+		err = fmt.Errorf("it names %d of the %d classes in the masks", len(names), len(r.Classes))
+	default:
+		r.Classes = names
+	}
+	if err != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s is not used: %v", file, err))
+	}
 }
 
 // takeNamesByValue names each class by its value: names[0] is that of 0.

@@ -201,6 +201,7 @@ func TestInferNames(t *testing.T) {
 		notes            []string
 	}{
 		{"names", "classes.txt", "sky\n\n# ground\n road  way \r\n", bands(0, 1), []string{"sky", "road  way"}, nil},
+		{"sparse indices", "classes.txt", "a\nb\nc\nd\ne\nf", bands(0, 5), []string{"a", "b", "c", "d", "e", "f"}, nil},
 		{"labels", "labels.txt", "a\nb\nc", bands(0, 1), []string{"a", "b", "c"}, nil},
 		{"too few", "labels.txt", "a", bands(0, 1), unnamed, []string{"labels.txt is not used: it names 1 of the 2 classes in the masks"}},
 		{"colours", "labels.txt", "a\nb", bands(0, 255), unnamed, []string{"labels.txt is not used: it does not say which colour each name belongs to"}},

@@ -138,8 +138,9 @@ func scan(h, w int, at func(x, y int) (maskValue, error)) (maskValues, error) {
 
 // indices are the values that classes have if masks hold class indices: each means
 // the same in all masks, and at least half of those from the smallest, or 0, to the
-// largest occur. void is the one that occurs beside them and is no class, if any.
-func (v maskValues) indices() (values []int, void *int, ok bool) {
+// largest occur, or all have a name, if there are names. void is the one that occurs
+// beside them and is no class, if any.
+func (v maskValues) indices(names int) (values []int, void *int, ok bool) {
 	occur := map[int]bool{}
 	for value := range v {
 		if value.kind == trueColour {
@@ -162,7 +163,7 @@ func (v maskValues) indices() (values []int, void *int, ok bool) {
 		return nil, nil, false
 	}
 	first, last := all[0], all[len(all)-1]
-	if n := last - first + 1; n > 2*len(all) || n > imagefile.MaxClasses {
+	if n := last - first + 1; n > 2*len(all) && last >= names || n > imagefile.MaxClasses {
 		return nil, nil, false
 	}
 	for c := first; c <= last; c++ {

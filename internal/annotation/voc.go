@@ -1,0 +1,299 @@
+package annotation
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+)
+
+// vocNames are the classes of PASCAL VOC 2007 to 2012.
+var vocNames = []string{background, "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+	"diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"}
+
+// vocBorder is the colour of the pixels around objects, which are void.
+var vocBorder = [3]uint8{224, 224, 192}
+
+// vocColour is the colour of an index in VOC's colour map: bits 0, 3, 6 of the
+// index are the highest three of red, 1, 4, 7 those of green, 2, 5 those of blue
+// (VOCdevkit, VOClabelcolormap.m).
+func vocColour(index int) (rgb [3]uint8) {
+	for i := range 8 {
+		rgb[i%3] |= uint8(index>>i&1) << (7 - i/3)
+	}
+	return rgb
+}
+
+// vocMap is what the colours and values of masks mean.
+type vocMap struct {
+	names   []string
+	colours map[[3]uint8]uint8 // class or void
+}
+
+// readVOC reads the folder of a year of PASCAL VOC, or one that is laid out like it.
+func (s *Set) readVOC() error {
+	root, err := vocRoot(s.options.Data)
+	if err != nil {
+		return err
+	}
+	classes, err := readLabelMap(filepath.Join(root, "labelmap.txt"))
+	if err != nil {
+		return err
+	}
+	s.Classes = classes.names
+	masks, err := stemsOf(filepath.Join(root, "SegmentationClass"))
+	if err != nil {
+		return err
+	}
+	imageDir := filepath.Join(root, "JPEGImages")
+	if s.options.Images != "" {
+		imageDir = s.options.Images
+	}
+	images, err := stemsOf(imageDir)
+	if err != nil {
+		return err
+	}
+	splits, listed, err := s.vocSplits(root)
+	if err != nil {
+		return err
+	}
+	for _, name := range listed {
+		if masks[name] == "" {
+			s.Report.add(withoutAnnotation, name)
+		}
+	}
+	for _, name := range sortedKeys(masks) {
+		split, known := splits[name]
+		switch {
+		case !known && len(splits) > 0:
+			s.Report.add("masks that no list in ImageSets/Segmentation names", name)
+		case images[name] == "":
+			s.Report.add(withoutImage, name)
+		default:
+			s.samples = append(s.samples, sample{split: split, name: name, stem: name, path: images[name],
+				mask: func(h, w int) (*canvas, Report) {
+					return classes.draw(masks[name], name, s.options.MaxPixels, h, w)
+				}})
+		}
+	}
+	return nil
+}
+
+// vocRoot is dir or the folder in it that has SegmentationClass.
+func vocRoot(dir string) (string, error) {
+	var found []string
+	for _, pattern := range []string{"SegmentationClass", "*/SegmentationClass", "VOCdevkit/*/SegmentationClass"} {
+		matches, err := fs.Glob(os.DirFS(dir), pattern)
+		if err != nil {
+			return "", err
+		}
+		for _, m := range matches {
+			found = append(found, filepath.Join(dir, filepath.Dir(filepath.FromSlash(m))))
+		}
+		if pattern == "SegmentationClass" && len(found) > 0 {
+			break
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("%s has no SegmentationClass/, want the folder of a year of PASCAL VOC, as VOCdevkit/VOC2012", dir)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%s has more than one data set: give one of %s", dir, strings.Join(found, ", "))
+}
+
+// stemsOf maps the names of the images in a folder, without extension, to their paths.
+func stemsOf(dir string) (map[string]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	stems := map[string]string{}
+	for _, e := range entries {
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || !imagefile.IsImageName(e.Name()) {
+			continue
+		}
+		stem := withoutExtension(e.Name())
+		if before, ok := stems[stem]; ok {
+			return nil, fmt.Errorf("%s and %s differ only in the extension, want one file", before, filepath.Join(dir, e.Name()))
+		}
+		stems[stem] = filepath.Join(dir, e.Name())
+	}
+	return stems, nil
+}
+
+// vocSplits are the splits of the lists in ImageSets/Segmentation, and the names in
+// their order. Without train.txt and val.txt there are none.
+func (s *Set) vocSplits(root string) (splits map[string]string, listed []string, err error) {
+	splits = map[string]string{}
+	for _, split := range []string{"train", "val", "test"} {
+		path := filepath.Join(root, "ImageSets", "Segmentation", split+".txt")
+		f, _, err := openFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		lines := bufio.NewScanner(f)
+		for lines.Scan() {
+			fields := strings.Fields(strings.TrimPrefix(lines.Text(), "\ufeff"))
+			if len(fields) == 0 {
+				continue
+			}
+			name := fields[0]
+			if before, ok := splits[name]; ok {
+				if before != split {
+					s.Report.add("names in two splits (used in the first)", fmt.Sprintf("%s (%s, %s)", name, before, split))
+				}
+				continue
+			}
+			splits[name] = split
+			listed = append(listed, name)
+		}
+		f.Close()
+		if err := lines.Err(); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return splits, listed, nil
+}
+
+// readLabelMap reads classes and colours from a labelmap.txt, as CVAT and datumaro
+// write it. Without the file they are VOC's.
+func readLabelMap(path string) (*vocMap, error) {
+	f, _, err := openFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		m := &vocMap{names: vocNames, colours: map[[3]uint8]uint8{vocBorder: imagefile.Void}}
+		for i := range vocNames {
+			m.colours[vocColour(i)] = uint8(i)
+		}
+		return m, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	m, err := parseLabelMap(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+// parseLabelMap reads lines of "name:r,g,b:parts:actions". A name without a colour
+// has that of its index in VOC's map.
+func parseLabelMap(r io.Reader) (*vocMap, error) {
+	m := &vocMap{colours: map[[3]uint8]uint8{}}
+	c := &classes{index: map[string]uint8{}}
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		fields := strings.Split(line, ":")
+		name := strings.TrimSpace(fields[0])
+		before := len(c.names)
+		class, err := c.named(name)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if len(c.names) == before {
+			return nil, fmt.Errorf("line %d: %s is there twice", n, name)
+		}
+		rgb := vocColour(int(class))
+		if len(fields) > 1 && strings.TrimSpace(fields[1]) != "" {
+			parts := strings.Split(fields[1], ",")
+			if len(parts) != 3 {
+				return nil, fmt.Errorf("line %d: colour %q, want r,g,b", n, fields[1])
+			}
+			for i, p := range parts {
+				v, err := strconv.ParseUint(strings.TrimSpace(p), 10, 8)
+				if err != nil {
+					return nil, fmt.Errorf("line %d: colour %q, want r,g,b in 0..255", n, fields[1])
+				}
+				rgb[i] = uint8(v)
+			}
+		}
+		if other, ok := m.colours[rgb]; ok {
+			return nil, fmt.Errorf("line %d: %s and %s have one colour, %v", n, c.names[other], name, rgb)
+		}
+		m.colours[rgb] = class
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(c.names) < 2 {
+		return nil, fmt.Errorf("%d names, want at least 2", len(c.names))
+	}
+	if _, ok := m.colours[vocBorder]; !ok {
+		m.colours[vocBorder] = imagefile.Void
+	}
+	m.names = c.names
+	return m, nil
+}
+
+// draw reads a mask: the colours of a paletted or colour image, the values of a grey one.
+func (m *vocMap) draw(path, name string, maxPixels int64, h, w int) (_ *canvas, report Report) {
+	d, err := imagefile.DecodeMask(path, maxPixels)
+	if err != nil {
+		report.add(unreadable, err.Error())
+		return nil, report
+	}
+	b := d.Image.Bounds()
+	if b.Dy() != h || b.Dx() != w {
+		report.add(otherSize, sizeNote(name, h, w, float64(b.Dy()), float64(b.Dx())))
+		return nil, report
+	}
+	c := newCanvas(h, w, 0)
+	_, paletted := d.Image.(*image.Paletted)
+	stored := d.Stored()
+	for y := range h {
+		for x := range w {
+			var class uint8
+			var ok bool
+			var found string
+			if stored != nil && !paletted {
+				v := stored(x, y)
+				class, ok = uint8(v), v < len(m.names) || v == imagefile.Void
+				if !ok {
+					found = strconv.Itoa(v)
+				}
+			} else {
+				rgb := color.NRGBAModel.Convert(d.Image.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
+				class, ok = m.colours[[3]uint8{rgb.R, rgb.G, rgb.B}]
+				ok = ok && rgb.A == 255
+				if !ok {
+					found = fmt.Sprintf("[%d, %d, %d]", rgb.R, rgb.G, rgb.B)
+				}
+			}
+			if !ok {
+				report.add("masks with a colour that is no class", fmt.Sprintf("%s (pixel (%d, %d) is %s)", name, x, y, found))
+				return nil, report
+			}
+			c.mask[y*w+x] = class
+		}
+	}
+	return c, report
+}
+
+func sortedKeys(m map[string]string) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
