@@ -39,6 +39,18 @@ func TestValidate(t *testing.T) {
 		{"colour twice", func(c *data.Config) { c.Palette = [][3]int{{1}, {2}, {3}, {2}} }, `data.palette[3] = [2 0 0], the same as palette[1], want distinct colours`},
 		{"ignore index", func(c *data.Config) { c.IgnoreIndex = 65536 }, `data.ignore_index = 65536, want -32768..65535`},
 		{"ignore index is a class", func(c *data.Config) { c.IgnoreIndex = 1 }, `data.ignore_index = 1 is the class "disc", want a value outside 0..3, or data.mask_values with the value of each class, such as [1, 2, ...] where 0 is void`},
+		{"ignore index 0", func(c *data.Config) { c.IgnoreIndex = 0 }, `data.ignore_index = 0 is the class "background", want a value outside 0..3, or data.mask_values with the value of each class, such as [1, 2, ...] where 0 is void`},
+		{"mask values", func(c *data.Config) {
+			c.Source, c.Train, c.MaskValues, c.IgnoreIndex = "folder", "x", []int{1, 2, 65536, 1}, 0
+		}, "data.mask_values[2] = 65536, want -32768..65535\ndata.mask_values[3] = 1, the same as mask_values[0], want distinct values"},
+		{"too few mask values", func(c *data.Config) { c.Source, c.Train, c.MaskValues = "folder", "x", []int{0, 255} }, `data.mask_values has 2 numbers, want 4, the value of each class in the masks, or none`},
+		{"ignored mask value", func(c *data.Config) {
+			c.Source, c.Train, c.MaskValues, c.IgnoreIndex = "folder", "x", []int{0, 1, 2, 9}, 9
+		}, `data.ignore_index = 9 is the class "triangle" by data.mask_values, want another value`},
+		{"mask values and palette", func(c *data.Config) {
+			c.Source, c.Train, c.MaskValues, c.Palette = "folder", "x", []int{0, 1, 2, 255}, [][3]int{{1}, {2}, {3}, {4}}
+		}, `data.mask_values has 4 numbers and data.palette 4 colours, want one of the two`},
+		{"mask values of the synthetic set", func(c *data.Config) { c.MaskValues = []int{0, 1, 2, 255} }, `data.mask_values has 4 numbers, want none with data.source = synthetic`},
 		{"cache", func(c *data.Config) { c.Cache = "disk" }, `data.cache = "disk", want auto, ram or off`},
 		{"flip", func(c *data.Config) { c.Augment.FlipVertical = -0.5 }, `data.augment.flip_vertical = -0.5, want 0..1`},
 		{"rotate", func(c *data.Config) { c.Augment.Rotate = 181 }, `data.augment.rotate = 181, want 0..180`},

@@ -13,11 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 )
 
 func (p *program) evaluate() *cobra.Command {
@@ -85,7 +87,12 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 			return err
 		}
 	}
+	whole := how.tile || how.tta || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
+	var counts data.Counts
 	show := func(name string, s data.Sample, predicted []uint8) error {
+		if whole {
+			counts.Add(set.Count(counts.Images, s.Mask))
+		}
 		if pictures == "" {
 			return nil
 		}
@@ -104,6 +111,9 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	if err != nil {
 		return err
 	}
+	if whole {
+		p.warnVoid(cfg, set, split, counts)
+	}
 	r := confusion.Report(cfg.Data.Classes)
 	r.Checkpoint, r.Split, r.Images = path, split, set.Len()
 	r.Loss = metric.Number(value)
@@ -120,6 +130,18 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 
 // pictureOf is the path of a sample's picture.
 func pictureOf(dir, name string) string { return filepath.Join(dir, name+".png") }
+
+// warnVoid tells of classes that the figures of a split leave out. What training
+// would refuse is a warning here.
+func (p *program) warnVoid(cfg config.Config, set *data.Split, split string, counts data.Counts) {
+	warnings, fault := survey.Judge(cfg, set, split, counts)
+	if fault != nil {
+		warnings = append(warnings, fault.Error())
+	}
+	for _, warning := range warnings {
+		fmt.Fprintln(p.stderr, "warning:", warning)
+	}
+}
 
 // writePicture writes image, mask and prediction side by side.
 func writePicture(path string, s data.Sample, predicted []uint8, palette color.Palette) error {

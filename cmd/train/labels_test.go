@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"image"
 	"image/color"
+	"image/png"
 	"slices"
 	"strings"
 	"testing"
@@ -271,6 +272,17 @@ func TestVoidIsTold(t *testing.T) {
 		{"array, the way out", func(t *testing.T) { array(t, "set", "|u1", "", 2, asBytes(values(0, 255))) }, []string{"data.source=npy", "data.mask_values=[0, 255]"}, false, ""},
 		{"two encodings", grey(values(0, 255), values(0, 1), values(0, 255)), nil, false,
 			"warning: train: 2 of 3 masks hold nothing but class 0 (bg) and void, the value 255 (data.ignore_index): m0, m2; 1 hold other classes and no void. If they are encoded differently, save all alike"},
+		{"1-bit and 8-bit", func(t *testing.T) {
+			labelled(t, "set", grey1(values(0, 1)), grey8(values(0, 255)), grey1(values(0, 1)), grey8(values(0, 255)))
+		}, nil, false,
+			"warning: train: 2 of 4 masks hold nothing but class 0 (bg) and void, the value 255 (data.ignore_index): m1, m3; 2 hold other classes and no void. If they are encoded differently, save all alike; or, if all are black and white in a viewer (a 1-bit file of 0 and 1 looks like an 8-bit one of 0 and 255), set data.palette: [[0, 0, 0], [255, 255, 255]]"},
+		{"1-bit and 8-bit, the way out", func(t *testing.T) {
+			labelled(t, "set", grey1(values(0, 1)), grey8(values(0, 255)))
+		}, []string{"data.palette=[[0, 0, 0], [255, 255, 255]]"}, false, ""},
+		{"values of 8 bits, a file of 1", func(t *testing.T) { labelled(t, "set", grey1(values(0, 1)), grey8(values(0, 255))) }, []string{"data.mask_values=[0, 255]"}, true,
+			"data: mask set/masks/m0.png: pixel (12, 0) has value 1, want one of data.mask_values, [0 255]\n"},
+		{"values of one-hot arrays", func(t *testing.T) { array(t, "set", "|u1", ", 2", 1, bytes.Repeat([]byte{0, 1}, side*side)) }, []string{"data.source=npy", "data.mask_values=[0, 255]"}, true,
+			"data: set/masks.npy: is one-hot, want no data.mask_values, which give the values of class indices\n"},
 		{"mostly void", grey(half), nil, false,
 			"warning: train: 128 of 256 pixels (50.0 %) are void, the value 255 (data.ignore_index): they are neither learnt nor measured; if they are a class, set data.mask_values to the value of each class"},
 		{"labels from 1", grey(trimap(3)), []string{"data.classes=[a, b, c, d]"}, true,
@@ -300,5 +312,33 @@ func TestVoidIsTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A net trained on labels from 1 predicts class indices from 0, and evaluate tells of
+// void in a set that it did not see.
+func TestLabelsBeyondTraining(t *testing.T) {
+	t.Chdir(t.TempDir())
+	labelled(t, "set", grey8(trimap(3)), grey8(trimap(3)))
+	labelled(t, "other", grey8(values(1, 0)))
+	write(t, "c.yaml", "data: {source: folder, train: set, val: set, size: [16, 16], classes: [a, b, c], mask_values: [1, 2, 3], ignore_index: 0}\nmodel: {depth: 1, base_channels: 2}\ntrain: {epochs: 1}\nthreads: 1\nreport: {pictures: false}\nout: run\n")
+	must(t, "--config", "c.yaml")
+	must(t, "predict", "--checkpoint", best, "--input", "set/images", "--out", "masks")
+	img, err := png.Decode(strings.NewReader(read(t, "masks/m0.png")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := slices.Max(img.(*image.Paletted).Pix); most > 2 {
+		t.Errorf("class %d is predicted, want 0..2", most)
+	}
+	for _, tile := range []string{"--tile=false", "--tile"} {
+		o := command(t, "evaluate", "--checkpoint", best, "--data", "other", tile)
+		want := "warning: val: no pixel of class 1 (b), class 2 (c), so mIoU measures class 0 (a) alone; 64 of 256 pixels (25.0 %) are void, the value 0 (data.ignore_index); if they are a class, set data.mask_values to the value of each class and another data.ignore_index\n"
+		if o.code != 0 || o.stderr != want {
+			t.Errorf("exit code %d\n%swant %s", o.code, o.stderr, want)
+		}
+		if o := command(t, "evaluate", "--checkpoint", best, tile); o.code != 0 || o.stderr != "" {
+			t.Errorf("exit code %d\n%s", o.code, o.stderr)
+		}
 	}
 }

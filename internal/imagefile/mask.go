@@ -84,7 +84,10 @@ func (f MaskFormat) strange(v any) error {
 	if len(want) > most {
 		want, more = want[:most], fmt.Sprintf(" and %d more", len(want)-most)
 	}
-	return fmt.Errorf("has value %v, want one of data.mask_values, %v%s, or ignore %d", v, want, more, f.ignore)
+	if _, ok := f.values[f.ignore]; !ok {
+		more += fmt.Sprintf(", or ignore %d", f.ignore)
+	}
+	return fmt.Errorf("has value %v, want one of data.mask_values, %v%s", v, want, more)
 }
 
 // Values writes n values from first on as a list of data.mask_values, a long one in short.

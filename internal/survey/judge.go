@@ -114,10 +114,10 @@ func (j *judgement) reason() string {
 	switch {
 	case len(j.absent) == 0:
 		return ""
+	case len(j.absent) == 1 && j.absent[0] == 0 && j.ValueOf(0) == 0 && len(j.present) > 1 && !j.oneHot && len(j.Palette) == 0:
+		return fmt.Sprintf("; no mask holds 0: if 0 is no class, take %s out of data.classes and set data.mask_values: %s", j.Classes[0], imagefile.Values(1, len(j.Classes)-1))
 	case j.Ignored > 0:
 		return fmt.Sprintf("; %s%s", j.void(), j.isItAClass())
-	case j.absent[0] == 0 && j.ValueOf(0) == 0 && len(j.present) > 1 && !j.oneHot && len(j.Palette) == 0:
-		return fmt.Sprintf("; no mask holds 0: if 0 is no class, take %s out of data.classes and set data.mask_values: %s", j.Classes[0], imagefile.Values(1, len(j.Classes)-1))
 	}
 	return ""
 }
