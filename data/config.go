@@ -12,10 +12,14 @@ import (
 // Config says where the labelled images are and how they are brought to the net.
 type Config struct {
 	Source      string          `yaml:"source" enum:"synthetic,folder,npy"`
-	Train       string          `yaml:"train"`                               // folder: has images/ and masks/; npy: has images.npy and masks.npy
+	Train       string          `yaml:"train"`                               // folder: has images/ and masks/; npy: has images.npy and masks.npy. A * in it stands for ImageFolder and MaskFolder: city/*/train
 	Val         string          `yaml:"val"`                                 // as Train; empty: val_fraction of Train is split off
 	Test        string          `yaml:"test"`                                // as Train; may be empty
 	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`          // of the images
+	ImageFolder string          `yaml:"images"`                              // folder or array of the images; empty: Train, Val and Test themselves
+	MaskFolder  string          `yaml:"masks"`                               // as ImageFolder
+	ImageSuffix string          `yaml:"image_suffix"`                        // the end of image files' names, before the extension, that mask files do not have: _leftImg8bit
+	MaskSuffix  string          `yaml:"mask_suffix"`                         // the same of masks: _mask
 	Size        [2]int          `yaml:"size" range:"[1,)"`                   // height, width
 	Patches     int             `yaml:"patches" range:"[0,)"`                // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
 	Classes     []string        `yaml:"classes"`                             // names, in class order; 2 to 255
@@ -50,6 +54,8 @@ func DefaultConfig() Config {
 	return Config{
 		Source:      "synthetic",
 		ValFraction: 0.1,
+		ImageFolder: "images",
+		MaskFolder:  "masks",
 		Size:        [2]int{128, 128},
 		Classes:     []string{"background", "disc", "square", "triangle"},
 		MaxPixels:   100_000_000,
@@ -87,6 +93,9 @@ func (c Config) Validate() error {
 		}
 	default:
 		bad("data.source = %q, want synthetic, folder or npy", c.Source)
+	}
+	if c.Source == "folder" && c.Layout() == (imagefile.Layout{Images: c.MaskFolder, Masks: c.ImageFolder, ImageSuffix: c.MaskSuffix, MaskSuffix: c.ImageSuffix}) {
+		bad("data.images and data.masks are both %q, and so are data.image_suffix and data.mask_suffix, %q: want a folder for each, or names that differ in the suffix", c.ImageFolder, c.MaskSuffix)
 	}
 	if !(c.ValFraction > 0 && c.ValFraction < 1) {
 		bad("data.val_fraction = %v, want > 0 and < 1", c.ValFraction)
@@ -178,6 +187,11 @@ func (c Config) ValueOf(class int) int {
 		return c.MaskValues[class]
 	}
 	return class
+}
+
+// Layout is where the files of a split are.
+func (c Config) Layout() imagefile.Layout {
+	return imagefile.Layout{Images: c.ImageFolder, Masks: c.MaskFolder, ImageSuffix: c.ImageSuffix, MaskSuffix: c.MaskSuffix}
 }
 
 // maskFormat is how classes stand in mask files.

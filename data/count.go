@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
 )
 
@@ -61,7 +62,7 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 	if err != nil {
 		return Counts{}, fmt.Errorf("data: counting classes: %w", err)
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(imagefile.Fold(problems)...); err != nil {
 		return Counts{}, err
 	}
 	slices.Sort(total.VoidBesideFirst)

@@ -8,7 +8,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/visit"
 )
 
-// folder is DIR/images and DIR/masks, paired by the names without extension.
+// folder is the images and masks of a split's folder, paired by their names.
 type folder struct {
 	pairs []pair // sorted by name
 	masks imagefile.MaskFormat
@@ -25,15 +25,15 @@ type pair struct {
 // listFolder lists the pairs of dir, and all files that are not one of a pair as
 // problems. The folder is nil where there is nothing to list.
 func listFolder(cfg Config, dir string) (*folder, []error) {
-	pairs, problems := imagefile.Pairs(dir)
-	if pairs == nil {
-		return nil, problems
+	listing := cfg.Layout().List(dir)
+	if listing.Pairs == nil {
+		return nil, listing.Problems
 	}
 	f := &folder{masks: cfg.maskFormat()}
-	for _, p := range pairs {
+	for _, p := range listing.Pairs {
 		f.pairs = append(f.pairs, pair{Pair: p})
 	}
-	return f, problems
+	return f, listing.Problems
 }
 
 // checkHeaders checks, from the headers of all files, that they can be read and

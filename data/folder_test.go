@@ -23,8 +23,8 @@ func TestOpenListsAllProblems(t *testing.T) {
 	filetest.Write(t, "images/a.png", image[:20])
 	want := `data: image images/b.png has no mask masks/b.*
 data: image images/f.png has no mask masks/f.*
+data: image images/sub/x.png has no mask masks/sub/x.*
 data: images/c.PNG and images/c.png differ only in the extension, want one file
-data: images/sub is a folder, want image files only
 data: mask masks/d.png has no image images/d.*
 data: mask masks/g.png has no image images/g.*
 data: masks/notes.txt is not an image, want .png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm

@@ -8,8 +8,8 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
@@ -58,7 +58,7 @@ func Open(cfg Config, seed uint64, split string) (*Split, error) {
 			problems = append(problems, f.checkHeaders()...)
 		}
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(imagefile.Fold(problems)...); err != nil {
 		return nil, err
 	}
 	if cfg.Cache == "ram" || cfg.Cache == "auto" && s.fits(CacheLimit) {
@@ -137,6 +137,9 @@ func (c Config) folder(split string) (string, error) {
 	if dir == "" {
 		return "", fmt.Errorf("data: there is no %s split: set data.%s to its folder", split, key)
 	}
+	if strings.Contains(dir, "*") { // two folders; see imagefile.Layout
+		return dir, nil
+	}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return "", fmt.Errorf("data.%s = %q: %w", key, dir, errors.Unwrap(err))
@@ -154,9 +157,8 @@ func (c Config) Inputs() []string {
 		if c.Source == "synthetic" || dir == "" {
 			continue
 		}
-		for _, part := range []string{"images", "masks"} {
-			paths = append(paths, filepath.Join(dir, part), filepath.Join(dir, part+".npy"))
-		}
+		images, masks := c.Layout().Paths(dir)
+		paths = append(paths, images, masks, images+".npy", masks+".npy")
 	}
 	return paths
 }

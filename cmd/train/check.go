@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 )
 
@@ -39,12 +40,12 @@ warnings go to stderr, what is fine to stdout. The exit code is 1 if there are f
 		},
 	}
 	settings.register(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 100, "show at most this many faults; 0: all")
+	cmd.Flags().IntVar(&limit, "limit", 100, "show at most this many lines of faults; 0: every fault, also where many files have the same")
 	return cmd
 }
 
-// runCheck shows at most limit faults on stderr (0: all) and what is fine on w;
-// the train split comes first in what it returns.
+// runCheck shows at most limit lines of faults on stderr (0: all faults one by one)
+// and what is fine on w; the train split comes first in what it returns.
 func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, limit int) (checked []survey.Checked, err error) {
 	console := p.console(false)
 	faults := faults{w: p.stderr, limit: limit, seen: map[string]bool{}}
@@ -55,9 +56,7 @@ func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, 
 			return nil, err
 		}
 		checked = append(checked, c)
-		for _, err := range c.Faults {
-			faults.add(err)
-		}
+		faults.write(c.Faults)
 		for _, warning := range c.Warnings {
 			fmt.Fprintln(p.stderr, "warning:", warning)
 		}
@@ -68,35 +67,50 @@ func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, 
 	return checked, faults.err()
 }
 
-// faults shows each different line once, at most limit of them, and counts all:
-// splits that share a folder share what is wrong with it.
+// faults shows at most limit lines, one for equal faults of many files, and counts
+// all. Splits that share a folder share what is wrong with it: it is shown once.
 type faults struct {
 	w     io.Writer
-	limit int // 0: no limit
+	limit int // 0: no limit, and a line for each fault
 	seen  map[string]bool
+	lines int
+	short bool // not all are shown
 }
 
-func (f *faults) add(err error) {
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if f.seen[line] {
-			continue
-		}
-		f.seen[line] = true
-		if f.limit == 0 || len(f.seen) <= f.limit {
-			fmt.Fprintln(f.w, line)
+func (f *faults) write(errs []error) {
+	var fresh []error
+	for _, err := range imagefile.Each(errs) {
+		if !f.seen[err.Error()] {
+			f.seen[err.Error()] = true
+			fresh = append(fresh, err)
 		}
 	}
+	shown := fresh
+	if f.limit > 0 {
+		shown = imagefile.Fold(fresh)
+	}
+	for i, err := range shown {
+		if f.limit > 0 && f.lines == f.limit {
+			shown = shown[:i]
+			break
+		}
+		f.lines++
+		fmt.Fprintln(f.w, err)
+	}
+	f.short = f.short || len(shown) < len(fresh)
 }
 
 func (f *faults) err() error {
-	switch n := len(f.seen); {
-	case n == 0:
+	n := len(f.seen)
+	if n == 0 {
 		return nil
-	case n == 1:
-		return fmt.Errorf("1 fault in the data set")
-	case f.limit > 0 && n > f.limit:
-		return fmt.Errorf("%d faults in the data set, the last %d not shown: --limit 0 shows all", n, n-f.limit)
-	default:
-		return fmt.Errorf("%d faults in the data set", n)
 	}
+	text := fmt.Sprintf("%d faults in the data set", n)
+	if n == 1 {
+		text = "1 fault in the data set"
+	}
+	if f.short {
+		return fmt.Errorf("%s: check --limit 0 shows each", text)
+	}
+	return errors.New(text)
 }

@@ -291,7 +291,7 @@ func TestCheckTable(t *testing.T) {
 		{"folder, pipe and dangling link", map[string]any{"set/images/a.png": removed{}, "set/images/a.png/x": []byte{}, b: removed{}, "set/images/b.bmp": pipe{},
 			"set/images/c.png": removed{}, "set/images/c.tif": link("nowhere")}, nil, 1, []string{
 			"data: mask set/masks/a.png has no image set/images/a.*",
-			"data: set/images/a.png is a folder, want image files only",
+			"data: set/images/a.png/x is not an image, want .png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm",
 			"data: image set/images/b.bmp: is not a regular file",
 			"data: image set/images/c.tif: no such file or directory"}},
 		{"link to itself", map[string]any{b: removed{}, "set/images/b.webp": link("b.webp")}, nil, 1, []string{
@@ -426,33 +426,38 @@ func TestCheckSummary(t *testing.T) {
 	}
 }
 
-// A list of many faults is cut, and the rest counted.
+// Equal faults of many files are one line; --limit 0 shows each.
 func TestCheckLimit(t *testing.T) {
 	t.Chdir(t.TempDir())
 	must(t, "synth", "--out", "set", "--count", "1")
 	for i := range 130 {
 		write(t, fmt.Sprintf("set/images/x%03d.png", i), "")
 	}
+	write(t, "set/masks/notes.txt", "")
 	write(t, "c.yaml", "data: {source: folder, train: set, val: set}")
+	const alike = "data: image set/images/x000.png has no mask set/masks/x000.* (and 129 more like it: set/images/x001.png, set/images/x002.png, set/images/x003.png, ...)"
 	for _, tc := range []struct {
 		flags []string
+		first string
 		lines int // of stderr
 		last  string
 	}{
-		{nil, 101, "train: 130 faults in the data set, the last 30 not shown: --limit 0 shows all"},
-		{[]string{"--limit", "2"}, 3, "train: 130 faults in the data set, the last 128 not shown: --limit 0 shows all"},
-		{[]string{"--limit", "0"}, 131, "train: 130 faults in the data set"},
-		{[]string{"--limit", "-1"}, 1, "train: --limit -1: want >= 0"},
+		{nil, alike, 3, "train: 131 faults in the data set: check --limit 0 shows each"},
+		{[]string{"--limit", "1"}, alike, 2, "train: 131 faults in the data set: check --limit 0 shows each"},
+		{[]string{"--limit", "0"}, "data: image set/images/x000.png has no mask set/masks/x000.*", 132, "train: 131 faults in the data set"},
+		{[]string{"--limit", "-1"}, "train: --limit -1: want >= 0", 1, "train: --limit -1: want >= 0"},
 	} {
 		o := command(t, append([]string{"check", "--config", "c.yaml"}, tc.flags...)...)
 		lines := strings.Split(strings.TrimSuffix(o.stderr, "\n"), "\n")
-		if len(lines) != tc.lines || lines[len(lines)-1] != tc.last {
-			t.Errorf("%v: %d lines, the last %q, want %d, %q", tc.flags, len(lines), lines[len(lines)-1], tc.lines, tc.last)
+		if len(lines) != tc.lines || lines[0] != tc.first || lines[len(lines)-1] != tc.last {
+			t.Errorf("%v: %d lines, from %q to %q, want %d, from %q to %q", tc.flags, len(lines), lines[0], lines[len(lines)-1], tc.lines, tc.first, tc.last)
 		}
 	}
-	// What training says of the same folder: fewer lines, the same number.
-	if o := command(t, "--config", "c.yaml"); o.code != 1 || !strings.HasSuffix(o.stderr, "\ntrain: and 105 more\n") {
-		t.Errorf("exit code %d\n%s", o.code, o.stderr)
+	// Training says the same of the folder, and so does init.
+	for _, args := range [][]string{{"--config", "c.yaml"}, {"init", "--data", "set"}} {
+		if o := command(t, args...); o.code != 1 || !strings.Contains(o.stderr, "train: "+alike+"\n") {
+			t.Errorf("%v: exit code %d\n%s", args, o.code, o.stderr)
+		}
 	}
 }
 

@@ -83,9 +83,6 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 		if err := replace.check("--pictures", append(cfg.Data.Inputs(), inputsOf(saved)...), paths...); err != nil {
 			return err
 		}
-		if err := durable.MakeFolder(pictures); err != nil {
-			return err
-		}
 	}
 	whole := how.tile || how.tta || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
 	var counts data.Counts
@@ -96,7 +93,11 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 		if pictures == "" {
 			return nil
 		}
-		return writePicture(pictureOf(pictures, name), s, predicted, data.Colors(cfg.Data))
+		path := pictureOf(pictures, name)
+		if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
+			return err
+		}
+		return writePicture(path, s, predicted, data.Colors(cfg.Data))
 	}
 	console := p.console(false)
 	progress := console.Progress("evaluating")
@@ -128,8 +129,8 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	return r.Table(p.stdout)
 }
 
-// pictureOf is the path of a sample's picture.
-func pictureOf(dir, name string) string { return filepath.Join(dir, name+".png") }
+// pictureOf is the path of a sample's picture; a name in a sub-folder keeps it.
+func pictureOf(dir, name string) string { return filepath.Join(dir, filepath.FromSlash(name)+".png") }
 
 // warnVoid tells of classes that the figures of a split leave out. What training
 // would refuse is a warning here.

@@ -3,8 +3,8 @@
 // Images are (H,W,3) float32 in 0..1, masks (H,W) class indices with [Void] for
 // pixels without a class. [Read] decodes PNG, JPEG, BMP, GIF, PNM, TIFF and WebP,
 // one picture per file; a [MaskFormat] says how classes stand in mask files. The
-// same picture or mask reads the same from every format. [Pairs] are the images and
-// masks of a folder, [Arrays] those of two npy files (NumPy Enhancement Proposal
+// same picture or mask reads the same from every format. A [Layout] pairs the images
+// and masks of a folder, [Arrays] those of two npy files (NumPy Enhancement Proposal
 // 1). Files are hostile until read: sizes are checked before memory is asked for,
 // and a damaged file is an error, not a panic.
 //

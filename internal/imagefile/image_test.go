@@ -158,7 +158,8 @@ func loadMask(t *testing.T, h, w int, format imagefile.MaskFormat, name string, 
 	t.Chdir(t.TempDir())
 	filetest.Write(t, "images/007.png", filetest.Encode(t, ".png", filetest.RGB(h, w)))
 	filetest.Write(t, "masks/"+name, mask)
-	pairs, problems := imagefile.Pairs(".")
+	listing := imagefile.DefaultLayout().List(".")
+	pairs, problems := listing.Pairs, listing.Problems
 	if len(pairs) != 1 || len(problems) > 0 {
 		t.Fatal(pairs, problems)
 	}

@@ -101,7 +101,8 @@ func TestUprightPairs(t *testing.T) {
 	filetest.Write(t, "images/a.jpg", withOrientation(filetest.Encode(t, ".jpg", filetest.RGB(8, 16)), binary.LittleEndian, "II*\x00", 6))
 	filetest.Write(t, "masks/a.png", filetest.Encode(t, ".png", filetest.Grey(16, 8)))
 	format := imagefile.NewMaskFormat(4, 255, nil, 1000)
-	pairs, problems := imagefile.Pairs(".")
+	listing := imagefile.DefaultLayout().List(".")
+	pairs, problems := listing.Pairs, listing.Problems
 	if len(pairs) != 1 || len(problems) > 0 {
 		t.Fatal(pairs, problems)
 	}

@@ -48,6 +48,7 @@ func Infer(ctx context.Context, dir string, workers int, progress func(done, tot
 	if err := r.findSplits(dir); err != nil {
 		return Inferred{}, err
 	}
+	r.findSuffixes()
 	samples, problems := r.listSamples()
 	values := maskValues{}
 	var mu sync.Mutex // guards r and values
@@ -68,7 +69,7 @@ func Infer(ctx context.Context, dir string, workers int, progress func(done, tot
 	if err != nil {
 		return Inferred{}, fmt.Errorf("data: looking through %s: %w", dir, err)
 	}
-	if err := errors.Join(append(problems, faults...)...); err != nil {
+	if err := errors.Join(imagefile.Fold(append(problems, faults...))...); err != nil {
 		return Inferred{}, err
 	}
 	if err := r.interpret(dir, values); err != nil {
@@ -121,6 +122,31 @@ func (r *Inferred) findSplits(dir string) error {
 		}
 	}
 	return nil
+}
+
+// findSuffixes sets the suffixes of names by which images and masks pair, if they
+// do not as they are.
+func (r *Inferred) findSuffixes() {
+	if r.Source != "folder" || len(r.Config.Layout().List(r.Train).Pairs) > 0 {
+		return
+	}
+	s, ok := r.Config.Layout().FindSuffixes(r.Train)
+	if !ok {
+		return
+	}
+	mask, ok := s.Mask()
+	if !ok {
+		return
+	}
+	r.ImageSuffix, r.MaskSuffix = s.Image, mask
+	note := ""
+	if r.ImageSuffix != "" {
+		note = fmt.Sprintf("images end in %s (data.image_suffix), ", r.ImageSuffix)
+	}
+	if r.MaskSuffix != "" {
+		note += fmt.Sprintf("masks end in %s (data.mask_suffix)", r.MaskSuffix)
+	}
+	r.Notes = append(r.Notes, strings.TrimSuffix(note, ", "))
 }
 
 // sourceIn is the kind of source that a folder is, or "".
@@ -187,8 +213,11 @@ func (r *Inferred) listSamples() (samples []sample, problems []error) {
 
 func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
 	format := imagefile.NewMaskFormat(len(r.Classes), r.IgnoreIndex, nil, r.MaxPixels)
-	pairs, problems := imagefile.Pairs(dir)
-	for _, p := range pairs {
+	listing := r.Config.Layout().List(dir)
+	if n := len(listing.Left); n > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d files beside the masks do not end in %s and are not used, such as %s", n, r.MaskSuffix, listing.Left[0]))
+	}
+	for _, p := range listing.Pairs {
 		samples = append(samples, func() (maskValues, int, int, error) {
 			if _, _, err := p.Headers(format); err != nil {
 				return nil, 0, 0, err
@@ -204,7 +233,7 @@ func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
 			return values.of(filepath.Base(p.Mask)), mask.Header.H, mask.Header.W, nil
 		})
 	}
-	return samples, problems
+	return samples, listing.Problems
 }
 
 func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
