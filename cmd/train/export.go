@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,28 +58,27 @@ func (p *program) runExport(path, format, out string, replace outputs) error {
 	if err != nil {
 		return err
 	}
-	weights := out
+	written := []string{out}
 	if format == "pytorch" {
-		weights = strings.TrimSuffix(out, ".py") + ".safetensors"
+		written = append(written, strings.TrimSuffix(out, ".py")+".safetensors")
 	}
-	if err := replace.check("--out", inputsOf(saved), slices.Compact([]string{out, weights})...); err != nil {
+	if err := replace.check("--out", inputsOf(saved), written...); err != nil {
 		return err
 	}
-	if format != "safetensors" {
+	switch format {
+	case "onnx", "pytorch":
 		if err := exportNet(saved, format, out); err != nil {
 			return err
 		}
 	}
-	if format != "onnx" {
+	switch format {
+	case "safetensors", "pytorch":
 		saved.DropOptimizerState()
-		if err := checkpoint.Write(weights, saved.Checkpoint); err != nil {
+		if err := checkpoint.Write(written[len(written)-1], saved.Checkpoint); err != nil {
 			return err
 		}
 	}
-	if weights != out {
-		out += " and " + weights
-	}
-	_, err = fmt.Fprintf(p.stdout, "the net of %s is written to %s\n", path, out)
+	_, err = fmt.Fprintf(p.stdout, "the net of %s is written to %s\n", path, strings.Join(written, " and "))
 	return err
 }
 
