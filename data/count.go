@@ -2,6 +2,8 @@ package data
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +20,7 @@ type Counts struct {
 	Pixels      []int64 // per class
 	ImagePixels []int64 // per class, the labelled pixels of all images in which the class occurs
 	Ignored     int64   // void pixels
+	Digest      uint64  // of the masks that Split.Count counted: another if any pixel is
 
 	// Images by what their void pixels lie beside. Where files of two encodings are
 	// read as one, what is a class in some of them is void in the others.
@@ -29,6 +32,7 @@ type Counts struct {
 // Count counts the pixels of a mask (H,W) of image i.
 func (s *Split) Count(i int, mask []uint8) Counts {
 	c := CountMask(mask, s.classes)
+	c.Digest = digest(i, mask)
 	other := slices.ContainsFunc(c.Pixels[1:], func(n int64) bool { return n > 0 })
 	switch {
 	case other && c.Ignored == 0:
@@ -67,6 +71,14 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 	}
 	slices.Sort(total.VoidBesideFirst)
 	return total, nil
+}
+
+// digest is that of the mask of image i. Those of all images are added up, in any order.
+func digest(i int, mask []uint8) uint64 {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%d\n", i)
+	hash.Write(mask)
+	return binary.LittleEndian.Uint64(hash.Sum(nil))
 }
 
 // Labelled is the number of pixels that have a class.
@@ -141,6 +153,7 @@ func (c *Counts) Add(other Counts) {
 	}
 	c.Images += other.Images
 	c.Ignored += other.Ignored
+	c.Digest += other.Digest
 	c.VoidBesideFirst = append(c.VoidBesideFirst, other.VoidBesideFirst...)
 	c.VoidBesideOther += other.VoidBesideOther
 	c.NoVoid += other.NoVoid

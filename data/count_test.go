@@ -30,6 +30,11 @@ func TestCountClasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := data.Counts{Images: 3, Pixels: []int64{4, 2, 0, 7}, ImagePixels: []int64{7, 5, 0, 8}, Ignored: 5, VoidBesideOther: 2, NoVoid: 1} // by hand
+	first, err := data.CountClasses(t.Context(), s, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Digest = first.Digest // whatever it is, it does not depend on the workers
 	for workers := range 5 {
 		var seen []string
 		got, err := data.CountClasses(t.Context(), s, workers, func(done, total int) { seen = append(seen, fmt.Sprint(done, total)) })
@@ -39,6 +44,37 @@ func TestCountClasses(t *testing.T) {
 		if p := strings.Join(seen, ", "); p != "1 3, 2 3, 3 3" {
 			t.Errorf("progress %s", p)
 		}
+	}
+}
+
+// The digest is another where the same number of pixels of each class lie elsewhere,
+// in the mask or in another image.
+func TestDigestOfMasks(t *testing.T) {
+	seen := map[uint64]string{}
+	for name, masks := range map[string][2][]uint8{
+		"as it is":    {{0, 1, 2, 255}, {0, 0, 1, 1}},
+		"moved":       {{1, 0, 2, 255}, {0, 0, 1, 1}},
+		"void moved":  {{0, 1, 255, 2}, {0, 0, 1, 1}},
+		"exchanged":   {{0, 0, 1, 1}, {0, 1, 2, 255}},
+		"both turned": {{255, 2, 1, 0}, {1, 1, 0, 0}},
+	} {
+		t.Chdir(t.TempDir())
+		for i, m := range masks {
+			filetest.Write(t, fmt.Sprintf("images/%d.png", i), filetest.Encode(t, ".png", filetest.RGB(2, 2)))
+			filetest.Write(t, fmt.Sprintf("masks/%d.png", i), filetest.Encode(t, ".png", filetest.Grey(2, 2, m...)))
+		}
+		s, err := data.Open(folderConfig(2, 2), 1, "train")
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts, err := data.CountClasses(t.Context(), s, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[counts.Digest]; ok {
+			t.Errorf("masks %s have the digest of those %s", name, other)
+		}
+		seen[counts.Digest] = name
 	}
 }
 

@@ -120,6 +120,20 @@ func TestBestCheckpointIsWhereItIsSaid(t *testing.T) {
 	}
 }
 
+// Started by the configuration of a run folder that was moved, training says where the checkpoints are.
+func TestResumeOfMovedFolder(t *testing.T) {
+	inFolder(t)
+	must(t, tiny()...)
+	move(t, "run", "moved")
+	flags := []string{"--config", "moved/config.yaml", "--resume", "auto", "--epochs", "3"}
+	tells(t, command(t, flags...), 0, []string{"run/checkpoints holds no checkpoint to resume from: starting anew", "but moved/checkpoints, beside the configuration, does: if its run folder was moved, --out moved goes on from it"}, nil)
+	o := command(t, append(flags, "--out", "moved")...)
+	tells(t, o, 0, []string{"resuming from moved/checkpoints/last.safetensors"}, []string{"starting anew"})
+	if !strings.HasSuffix(o.stdout, ": moved/checkpoints/best.safetensors\n") {
+		t.Errorf("stdout has %q, want the best checkpoint where it is", o.stdout)
+	}
+}
+
 func move(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.Rename(from, to); err != nil {
@@ -128,13 +142,14 @@ func move(t *testing.T, from, to string) {
 }
 
 // arrays makes a folder of n images of 8x8 pixels and masks whose first pixels, that
-// many of the 64 of each, are of class 1, the others of class 0.
+// many of the 64 of each, or the last ones, if it is negative, are of class 1, the
+// others of class 0.
 func arrays(t *testing.T, dir string, n, ones int) {
 	t.Helper()
 	images, masks := make([]float64, n*8*8*3), make([]float64, n*8*8)
 	for i := range masks {
 		images[3*i] = float64(i % 251)
-		if i%64 < ones {
+		if i%64 < ones || i%64 >= 64+ones {
 			masks[i] = 1
 		}
 	}
@@ -158,6 +173,8 @@ func TestResumeTellsWhatChanged(t *testing.T) {
 			"changed since the checkpoint, from epoch 2 on: training set, class a: 240 -> 248 pixels, 93.75% -> 96.88% of the labelled ones, weight 1.067 -> 1.032\n",
 			"changed since the checkpoint, from epoch 2 on: training set, class b: 16 -> 8 pixels, 6.25% -> 3.12% of the labelled ones, weight 16 -> 32\n",
 		}, []string{"the validation set is not"}},
+		{"labels in other places", func(t *testing.T) { arrays(t, "train", 4, -4) }, nil, []string{
+			"the training set is not the one that " + last + " was trained on: its labels differ: as many pixels of each class, in other places\n"}, []string{"set, class", "the validation set"}},
 		{"one more image", func(t *testing.T) { arrays(t, "train", 5, 4) }, nil, []string{
 			"the training set is not the one that " + last + " was trained on: its images are others",
 			"training set, class b: 16 -> 20 pixels, 6.25% -> 6.25% of the labelled ones\n", // the weight is the same
@@ -171,7 +188,7 @@ func TestResumeTellsWhatChanged(t *testing.T) {
 		{"the configuration", func(*testing.T) {}, []string{"--set", "optimizer.lr=0.01"}, []string{
 			"changed since the checkpoint, from epoch 2 on: optimizer.lr 0.001 -> 0.01\n"}, []string{"is not the one"}},
 		{"labels, after an older program", func(t *testing.T) {
-			forget(t, last, "epoch_loss_images", "ended", "val_class_counts", "val_fingerprint")
+			forget(t, last, "epoch_loss_images", "ended", "val_class_counts", "val_fingerprint", "label_digest", "val_label_digest")
 			arrays(t, "train", 4, 2)
 			arrays(t, "val", 2, 2)
 		}, nil, []string{"was trained on: its labels differ", "class b: 16 -> 8 pixels"}, []string{"validation set"}},

@@ -50,7 +50,7 @@ training saves a checkpoint; --resume auto goes on from there.`,
 			if err != nil {
 				return err
 			}
-			return p.train(cmd.Context(), cfg, resume, p.console(quiet))
+			return p.train(cmd.Context(), run.Training{Config: cfg, File: settings.file, Resume: resume, Console: p.console(quiet), Program: p.name, Now: p.clock.now})
 		},
 	}
 	settings.register(cmd)
@@ -95,14 +95,13 @@ func (p *program) console(quiet bool) *report.Console {
 	return &report.Console{W: p.stderr, Terminal: p.terminal, Ink: p.ink, Quiet: quiet, Now: p.clock.now}
 }
 
-func (p *program) train(ctx context.Context, cfg config.Config, resume string, console *report.Console) error {
-	training := run.Training{Config: cfg, Resume: resume, Console: console, Program: p.name, Now: p.clock.now}
+func (p *program) train(ctx context.Context, training run.Training) error {
 	result, err := training.Train(ctx)
 	if err != nil {
 		return err
 	}
 	if result.Confusion != nil {
-		if err := result.Confusion.Report(cfg.Data.Classes).Table(p.stdout); err != nil {
+		if err := result.Confusion.Report(training.Config.Data.Classes).Table(p.stdout); err != nil {
 			return err
 		}
 	}
@@ -111,7 +110,7 @@ func (p *program) train(ctx context.Context, cfg config.Config, resume string, c
 	}
 	where := training.Best(result)
 	if where == "" {
-		where = "its checkpoint is not in " + cfg.Out
+		where = "its checkpoint is not in " + training.Config.Out
 	}
 	_, err = fmt.Fprintf(p.stdout, "best mIoU %.4f after epoch %d: %s\n", result.BestIoU, result.BestEpoch+1, where)
 	return err

@@ -28,7 +28,9 @@ type Run struct {
 	ClassCounts     []int64   // labelled pixels of the training set, per class
 	ClassWeights    []float64 // of the loss, per class
 	DataFingerprint string    // of the training set
+	LabelDigest     string    // of the training set's masks
 	ValClassCounts  []int64   // as ClassCounts, of the validation set
+	ValLabelDigest  string    // as LabelDigest, of the validation set
 	ValFingerprint  string    // of the validation set
 }
 
@@ -84,7 +86,9 @@ func (r Run) Metadata() map[string]string {
 		"epoch_loss_images": strconv.Itoa(r.LossImages),
 		"ended":             string(r.Ended),
 		"data_fingerprint":  r.DataFingerprint,
+		"label_digest":      r.LabelDigest,
 		"val_class_counts":  list(r.ValClassCounts),
+		"val_label_digest":  r.ValLabelDigest,
 		"val_fingerprint":   r.ValFingerprint,
 	}
 }
@@ -127,6 +131,12 @@ func (c *Checkpoint) DataFingerprint() string { return c.Meta["data_fingerprint"
 
 // ValFingerprint is that of the run's validation set; "" in older files.
 func (c *Checkpoint) ValFingerprint() string { return c.Meta["val_fingerprint"] }
+
+// LabelDigest is that of the masks of the run's training set; "" in older files.
+func (c *Checkpoint) LabelDigest() string { return c.Meta["label_digest"] }
+
+// ValLabelDigest is that of the validation set's; "" in older files.
+func (c *Checkpoint) ValLabelDigest() string { return c.Meta["val_label_digest"] }
 
 // ClassCounts are the labelled pixels of the run's training set, per class; nil if
 // the file does not say.

@@ -20,7 +20,8 @@ func someRun() checkpoint.Run {
 		Batch:       3,
 		ClassCounts: []int64{1 << 40, 0}, ClassWeights: []float64{1.5, 0},
 		DataFingerprint: "ab12",
-		ValClassCounts:  []int64{0, 3}, ValFingerprint: "cd34",
+		LabelDigest:     "ef56",
+		ValClassCounts:  []int64{0, 3}, ValFingerprint: "cd34", ValLabelDigest: "ab78",
 	}
 }
 
@@ -30,7 +31,7 @@ func TestMetadata(t *testing.T) {
 		"format": "unet-gorgonia/1", "config": "seed: 1\n", "epoch": "2", "step": "17", "batch_in_epoch": "3", "sample_in_epoch": "24",
 		"class_counts": "[1099511627776, 0]", "class_weights": "[1.5, 0]", "best_miou": "0.625", "best_epoch": "1",
 		"epoch_loss_sum": "1e-07", "data_fingerprint": "ab12",
-		"epoch_loss_images": "20", "ended": "early_stop", "val_class_counts": "[0, 3]", "val_fingerprint": "cd34",
+		"epoch_loss_images": "20", "ended": "early_stop", "label_digest": "ef56", "val_label_digest": "ab78", "val_class_counts": "[0, 3]", "val_fingerprint": "cd34",
 	}
 	if got := someRun().Metadata(); !maps.Equal(got, want) {
 		t.Errorf("metadata %v, want %v", got, want)
@@ -57,6 +58,9 @@ func TestMetadataReadBack(t *testing.T) {
 	}
 	if got := c.ValClassCounts(); !slices.Equal(got, run.ValClassCounts) {
 		t.Errorf("class counts of the validation set %v, want %v", got, run.ValClassCounts)
+	}
+	if got, val := c.LabelDigest(), c.ValLabelDigest(); got != run.LabelDigest || val != run.ValLabelDigest {
+		t.Errorf("label digests %q and %q, want %q and %q", got, val, run.LabelDigest, run.ValLabelDigest)
 	}
 	if got := c.ValFingerprint(); got != run.ValFingerprint {
 		t.Errorf("fingerprint of the validation set %q, want %q", got, run.ValFingerprint)

@@ -63,7 +63,7 @@ type Evaluated struct {
 	Samples         []Sample          // at most 6 of the validation split, the same in every epoch
 	Best            bool              // no earlier validation had so high a mean IoU
 	Ending          string            // why this epoch is the last: "epochs" or "early_stop"; "" if it is not
-	ImagesPerSecond float64           // while training, without the validation
+	ImagesPerSecond float64           // while training, without the validation; NaN if nothing was left to train on
 	Duration        time.Duration     // of the epoch, with its validation
 }
 

@@ -101,7 +101,15 @@ func (t *Table) row(e event.Evaluated) []string {
 	for class := range t.Classes {
 		row = append(row, number(e.Confusion.IoU(class)))
 	}
-	return append(row, fmt.Sprintf("%.2f", e.ImagesPerSecond), fmt.Sprintf("%.1f", e.Duration.Seconds()))
+	return append(row, speed(e.ImagesPerSecond), fmt.Sprintf("%.1f", e.Duration.Seconds()))
+}
+
+// speed has two decimals; NaN and infinities are empty.
+func speed(x float64) string {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return ""
+	}
+	return strconv.FormatFloat(x, 'f', 2, 64)
 }
 
 func encode(rows [][]string) []byte {

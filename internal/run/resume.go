@@ -41,6 +41,10 @@ func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) 
 		t.Console.Note("resuming from %s", path)
 	case t.Resume == "auto":
 		t.Console.Note("%s holds no checkpoint to resume from: starting anew", folder.Dir)
+		beside := checkpoint.Folder{Dir: filepath.Join(filepath.Dir(t.File), "checkpoints")}
+		if path, _, err := beside.Last(); t.File != "" && err == nil && path != "" {
+			t.Console.Warn("but %s, beside the configuration, does: if its run folder was moved, --out %s goes on from it", beside.Dir, filepath.Dir(t.File))
+		}
 	}
 	return path, nil
 }
@@ -108,37 +112,41 @@ func (r *resumed) sayEnded(why checkpoint.Ending, console *report.Console) {
 }
 
 // compareData warns of what differs between the data of the checkpoint and those to
-// go on with, and returns it. Older checkpoints say nothing of the validation set.
+// go on with, and returns it. What an older checkpoint does not say is not compared.
 func (r *resumed) compareData(now train.Setup, console *report.Console) (changes []string) {
-	warn := func(what, whose, consequence string, otherFiles bool, differences []string) {
+	saved, classes := r.saved, r.config.Data.Classes
+	warn := func(set, was, consequence string, others, relabelled bool, counts []string) {
 		how := "its labels differ"
 		switch {
-		case otherFiles:
+		case others:
 			how = "its images are others, by name, file size or data.size"
-		case differences == nil:
+		case counts == nil && relabelled:
+			how = "its labels differ: as many pixels of each class, in other places"
+		case counts == nil:
 			return
 		}
-		console.Warn("the %s set is not the one that %s was %s: %s%s", what, r.saved.Path, whose, how, consequence)
-		changes = append(changes, fmt.Sprintf("%s set: %s", what, how))
-		for _, d := range differences {
-			console.Warn("changed since the checkpoint, %s: %s set, %s", r.since(), what, d)
-			changes = append(changes, fmt.Sprintf("%s set, %s", what, d))
+		console.Warn("the %s set is not the one that %s was %s: %s%s", set, saved.Path, was, how, consequence)
+		changes = append(changes, fmt.Sprintf("%s set: %s", set, how))
+		for _, d := range counts {
+			console.Warn("changed since the checkpoint, %s: %s set, %s", r.since(), set, d)
+			changes = append(changes, fmt.Sprintf("%s set, %s", set, d))
 		}
 	}
-	classes := r.config.Data.Classes
-	oldWeights, err := r.saved.ClassWeights()
+	differ := func(old, now string) bool { return old != "" && old != now }
+	weights, err := saved.ClassWeights()
 	if err != nil {
-		oldWeights = nil // they are not needed to go on
+		weights = nil // they are not needed to go on
 	}
-	warn("training", "trained on", "", r.saved.DataFingerprint() != now.Train.Fingerprint(),
-		differences(classes, r.saved.ClassCounts(), now.ClassCounts, oldWeights, now.ClassWeights))
+	warn("training", "trained on", "",
+		differ(saved.DataFingerprint(), now.Train.Fingerprint()), differ(saved.LabelDigest(), train.Digest(now.TrainCounts)),
+		differences(classes, saved.ClassCounts(), now.TrainCounts.Pixels, weights, now.ClassWeights))
 	incomparable := ""
 	if r.at.BestEpoch >= 0 {
 		incomparable = fmt.Sprintf("; mIoU from now on does not compare with that before, of which the best is %.4f after epoch %d", r.at.BestIoU, r.at.BestEpoch+1)
 	}
-	fingerprint := r.saved.ValFingerprint()
-	warn("validation", "measured on", incomparable, fingerprint != "" && fingerprint != now.Val.Fingerprint(),
-		differences(classes, r.saved.ValClassCounts(), now.ValClassCounts, nil, nil))
+	warn("validation", "measured on", incomparable,
+		differ(saved.ValFingerprint(), now.Val.Fingerprint()), differ(saved.ValLabelDigest(), train.Digest(now.ValCounts)),
+		differences(classes, saved.ValClassCounts(), now.ValCounts.Pixels, nil, nil))
 	return changes
 }
 

@@ -22,6 +22,8 @@ type Training struct {
 	// the run folder, or "" to start anew, which is refused in a folder that holds
 	// a run already.
 	Resume string
+	// File is where the configuration was read from, "" if that is no file.
+	File string
 	// Console shows progress, and whatever may surprise.
 	Console *report.Console
 	// Program is the name by which the program was started.
@@ -91,7 +93,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		Now: t.Now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
 		Folder:     folder,
 		Recorder:   t.recorders(out, cfg),
-		ConfigYAML: cfg.YAML(), ClassCounts: counts.Pixels, ClassWeights: weights, ValClassCounts: valCounts.Pixels,
+		ConfigYAML: cfg.YAML(), TrainCounts: counts, ValCounts: valCounts, ClassWeights: weights,
 	}
 	if resumed != nil {
 		setup.Resume = resumed.saved.Checkpoint

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
@@ -15,8 +16,9 @@ import (
 func (r *run) capture() *checkpoint.Checkpoint {
 	run := checkpoint.Run{
 		Config: r.ConfigYAML, Position: r.at, Ended: r.at.Ending(r.Epochs, r.EarlyStop), Batch: r.batchesIn(r.at.Sample),
-		ClassCounts: r.ClassCounts, ClassWeights: r.ClassWeights, DataFingerprint: r.Train.Fingerprint(),
-		ValClassCounts: r.ValClassCounts, ValFingerprint: r.Val.Fingerprint(),
+		ClassWeights: r.ClassWeights,
+		ClassCounts:  r.TrainCounts.Pixels, DataFingerprint: r.Train.Fingerprint(), LabelDigest: Digest(r.TrainCounts),
+		ValClassCounts: r.ValCounts.Pixels, ValFingerprint: r.Val.Fingerprint(), ValLabelDigest: Digest(r.ValCounts),
 	}
 	c := &checkpoint.Checkpoint{Meta: run.Metadata()}
 	add := func(name string, p *model.Parameter, values []float32) {
@@ -32,6 +34,9 @@ func (r *run) capture() *checkpoint.Checkpoint {
 	}
 	return c
 }
+
+// Digest is that of the masks that were counted, as checkpoints hold it.
+func Digest(c data.Counts) string { return fmt.Sprintf("%016x", c.Digest) }
 
 // restore continues a run where capture left it.
 func (r *run) restore(c *checkpoint.Checkpoint) error {

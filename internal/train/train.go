@@ -45,10 +45,9 @@ type Setup struct {
 	Now        func() time.Time // the clock of speeds and durations; nil is time.Now
 
 	// For checkpoints.
-	ConfigYAML     []byte
-	ClassCounts    []int64 // of Train
-	ClassWeights   []float64
-	ValClassCounts []int64 // of Val
+	ConfigYAML             []byte
+	TrainCounts, ValCounts data.Counts // of Train and Val
+	ClassWeights           []float64
 
 	Changes []string // of configuration and data since Resume, for the events
 }
@@ -102,7 +101,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	if err := r.Recorder.Record(event.Started{
 		Epochs: s.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
 		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
-		ClassCounts: s.ClassCounts, ClassWeights: s.ClassWeights,
+		ClassCounts: s.TrainCounts.Pixels, ClassWeights: s.ClassWeights,
 		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
 		Epoch: r.at.Epoch, Step: r.at.Step, Batch: r.batchesIn(r.at.Sample), Changes: s.Changes,
 	}); err != nil {
@@ -202,13 +201,17 @@ func (r *run) epoch(ctx context.Context) error {
 		r.at.BestIoU, r.at.BestEpoch = iou, r.at.Epoch
 	}
 	r.result = Result{Confusion: confusion, ValLoss: valLoss, Epoch: r.at.Epoch}
+	speed := math.NaN() // a resumed run may have nothing but the validation left of an epoch
+	if images := r.at.Sample - first; images > 0 {
+		speed = float64(images) / trained.Seconds()
+	}
 	done := r.at
 	done.Epoch++
 	// Before save: a resumed run writes the row of an unsaved epoch again, but not one that is missing.
 	if err := r.Recorder.Record(event.Evaluated{
 		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: r.at.Step, LR: r.learningRate(),
 		TrainLoss: r.at.LossSum / float64(r.at.LossImages), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best, Ending: string(done.Ending(r.Epochs, r.EarlyStop)),
-		ImagesPerSecond: float64(r.at.Sample-first) / trained.Seconds(), Duration: r.Now().Sub(start),
+		ImagesPerSecond: speed, Duration: r.Now().Sub(start),
 	}); err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func tiny(t *testing.T, change func(*Setup)) (Setup, *events) {
 		Loss:         loss.New(loss.DefaultConfig(), []float64{1, 5, 5, 50}),
 		Folder:       checkpoint.Folder{Dir: t.TempDir(), Keep: 2},
 		Recorder:     recorder,
-		ClassCounts:  []int64{1, 2, 3, 4},
+		TrainCounts:  data.Counts{Pixels: []int64{1, 2, 3, 4}},
 		ClassWeights: []float64{1, 5, 5, 50},
 	}
 	if change != nil {

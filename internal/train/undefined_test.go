@@ -94,6 +94,27 @@ func TestBatchWithoutLabelDoesNotLowerTheLoss(t *testing.T) {
 	}
 }
 
+// Of an epoch of which only the validation is left there is no speed.
+func TestNoSpeedWithoutTraining(t *testing.T) {
+	stopped, before := tiny(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	before.stopAfter, before.stop = 3, cancel // the last of its epoch
+	if _, err := Run(ctx, stopped); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	resumed, after := tiny(t, nil)
+	resumed.Resume, resumed.Folder = last(t, stopped), stopped.Folder
+	if _, err := Run(context.Background(), resumed); err != nil {
+		t.Fatal(err)
+	}
+	if got := after.epochs[0].ImagesPerSecond; !math.IsNaN(got) {
+		t.Errorf("%v images per second, want NaN", got)
+	}
+	if got := after.epochs[1].ImagesPerSecond; !(got > 0) {
+		t.Errorf("%v images per second in the next epoch, want more than 0", got)
+	}
+}
+
 // A validation of which no pixel has a label has no loss and no mean IoU: it is not
 // the best, and does not use up patience.
 func TestValidationWithoutLabel(t *testing.T) {
