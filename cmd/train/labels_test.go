@@ -135,11 +135,11 @@ func TestInitReadsLabels(t *testing.T) {
 			[]string{"palette: []", "mask_values: []"}, []string{"pixels of class_1 128 " + foreground}, true},
 		{"1-bit and 8-bit", func(t *testing.T) { labelled(t, "set", grey8(binary), grey1(values(0, 1)), grey8(binary)) },
 			[]string{"palette: [[0, 0, 0], [255, 255, 255]]"}, []string{"pixels of class_1 [255 255 255] 128 " + foreground,
-				"note: masks are encoded differently and read by colour: the colour [255 255 255] is stored as 1 in 1 masks (m1.png), as 255 in 2 masks (m0.png, m2.png)"}, false},
+				"note: masks are encoded differently and read by colour: the colour [255 255 255] is stored as 1 (in 1: m1.png) and as 255 (in 2: m0.png, m2.png)"}, false},
 		{"1-bit palette and 16-bit", func(t *testing.T) {
 			labelled(t, "set", blackWhite(values(0, 1)), grey16(values(0, 65535)), grey16(values(0, 65535)))
 		},
-			[]string{"palette: [[0, 0, 0], [255, 255, 255]]"}, []string{"pixels of class_1 [255 255 255] 128 " + foreground, "as 65535 in 2 masks (m1.png, m2.png)"}, false},
+			[]string{"palette: [[0, 0, 0], [255, 255, 255]]"}, []string{"pixels of class_1 [255 255 255] 128 " + foreground, "as 1 (in 1: m0.png) and as 65535 (in 2: m1.png, m2.png)"}, false},
 		{"8-bit 0 and 1, 0 and 255", func(t *testing.T) {
 			labelled(t, "set", grey8(binary), grey8(values(0, 1)), grey8(binary), grey8(values(0, 1)))
 		}, []string{"palette: []", "mask_values: []"}, []string{
@@ -175,7 +175,7 @@ func TestInitReadsLabels(t *testing.T) {
 			array(t, "set", "|u1", ", 2", 3, v)
 		}, []string{"classes: [class_0, class_1]"}, []string{
 			"note: vectors of zeros are void: 573 of 768 pixels (74.6 %)",
-			"warning: train: 382 of 512 pixels (74.6 %) are void, a vector of zeros: they are neither learnt nor measured; if they are background, give it a channel: np.concatenate(",
+			"warning: train: 382 of 512 pixels (74.6 %) are void, a vector of zeros: they are not learnt, and mIoU leaves them out; is a background channel missing? np.concatenate(",
 			"warning: val: 191 of 256 pixels (74.6 %) are void"}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -271,11 +271,11 @@ func TestVoidIsTold(t *testing.T) {
 		{"array", func(t *testing.T) { array(t, "set", "|u1", "", 2, asBytes(values(0, 255))) }, []string{"data.source=npy"}, true, only},
 		{"array, the way out", func(t *testing.T) { array(t, "set", "|u1", "", 2, asBytes(values(0, 255))) }, []string{"data.source=npy", "data.mask_values=[0, 255]"}, false, ""},
 		{"two encodings", grey(values(0, 255), values(0, 1), values(0, 255)), nil, false,
-			"warning: train: 2 of 3 masks hold nothing but class 0 (bg) and void, the value 255 (data.ignore_index): m0, m2; 1 hold other classes and no void. If they are encoded differently, save all alike"},
+			"warning: train: 2 of 3 masks hold nothing but class 0 (bg) and void, the value 255 (data.ignore_index): m0, m2; with other classes and no void: 1. If they are encoded differently, save all alike"},
 		{"1-bit and 8-bit", func(t *testing.T) {
 			labelled(t, "set", grey1(values(0, 1)), grey8(values(0, 255)), grey1(values(0, 1)), grey8(values(0, 255)))
 		}, nil, false,
-			"warning: train: 2 of 4 masks hold nothing but class 0 (bg) and void, the value 255 (data.ignore_index): m1, m3; 2 hold other classes and no void. If they are encoded differently, save all alike; or, if all are black and white in a viewer (a 1-bit file of 0 and 1 looks like an 8-bit one of 0 and 255), set data.palette: [[0, 0, 0], [255, 255, 255]]"},
+			"warning: train: 2 of 4 masks hold nothing but class 0 (bg) and void, the value 255 (data.ignore_index): m1, m3; with other classes and no void: 2. If they are encoded differently, save all alike; or, if all are black and white in a viewer (a 1-bit file of 0 and 1 looks like an 8-bit one of 0 and 255), set data.palette: [[0, 0, 0], [255, 255, 255]]"},
 		{"1-bit and 8-bit, the way out", func(t *testing.T) {
 			labelled(t, "set", grey1(values(0, 1)), grey8(values(0, 255)))
 		}, []string{"data.palette=[[0, 0, 0], [255, 255, 255]]"}, false, ""},
@@ -284,7 +284,7 @@ func TestVoidIsTold(t *testing.T) {
 		{"values of one-hot arrays", func(t *testing.T) { array(t, "set", "|u1", ", 2", 1, bytes.Repeat([]byte{0, 1}, side*side)) }, []string{"data.source=npy", "data.mask_values=[0, 255]"}, true,
 			"data: set/masks.npy: is one-hot, want no data.mask_values, which give the values of class indices\n"},
 		{"mostly void", grey(half), nil, false,
-			"warning: train: 128 of 256 pixels (50.0 %) are void, the value 255 (data.ignore_index): they are neither learnt nor measured; if they are a class, set data.mask_values to the value of each class"},
+			"warning: train: 128 of 256 pixels (50.0 %) are void, the value 255 (data.ignore_index): they are not learnt, and mIoU leaves them out; if they are a class, set data.mask_values to the value of each class"},
 		{"labels from 1", grey(trimap(3)), []string{"data.classes=[a, b, c, d]"}, true,
 			"loss: the training set has no pixel of class 0 (a): correct data.classes or the masks, or set loss.allow_absent_classes: true to do without; no mask holds 0: if 0 is no class, take a out of data.classes and set data.mask_values: [1, 2, 3]"},
 		{"labels from 1, as many names", grey(trimap(3)), []string{"data.classes=[b, c, d]"}, true,
@@ -330,6 +330,10 @@ func TestLabelsBeyondTraining(t *testing.T) {
 	}
 	if most := slices.Max(img.(*image.Paletted).Pix); most > 2 {
 		t.Errorf("class %d is predicted, want 0..2", most)
+	}
+	must(t, "--config", "c.yaml", "--out", "patches", "--set", "data.patches=1", "--set", "data.size=[8, 8]")
+	if o := command(t, "evaluate", "--checkpoint", "patches/checkpoints/best.safetensors", "--data", "other"); o.code != 0 {
+		t.Errorf("in patches: exit code %d\n%s", o.code, o.stderr)
 	}
 	for _, tile := range []string{"--tile=false", "--tile"} {
 		o := command(t, "evaluate", "--checkpoint", best, "--data", "other", tile)

@@ -143,6 +143,9 @@ func FuzzNPY(f *testing.F) {
 			return
 		}
 		for i := range s.N {
+			if v, err := s.Values(i); err == nil && len(v)%(s.H*s.W) != 0 {
+				t.Fatalf("%d values for %dx%d", len(v), s.W, s.H)
+			}
 			image, mask, err := s.Read(i)
 			if err != nil {
 				return

@@ -59,7 +59,7 @@ func judge(cfg config.Config, set *data.Split, split string, c data.Counts, wher
 	if first := c.VoidBesideFirst; len(first) > c.VoidBesideOther && c.NoVoid > 0 {
 		warn("%s", j.encodings())
 	} else if most := map[bool]float64{false: muchVoid, true: muchVoidOneHot}[j.oneHot]; !tells && float64(c.Ignored) > most*float64(c.Ignored+j.labelled) {
-		warn("%s: they are neither learnt nor measured%s", j.void(), j.isItAClass())
+		warn("%s: they are not learnt, and mIoU leaves them out%s", j.void(), j.isItAClass())
 	}
 	if split == "train" {
 		for _, class := range j.present {
@@ -143,7 +143,7 @@ func (j *judgement) voidMark() string {
 func (j *judgement) isItAClass() string {
 	switch {
 	case j.oneHot:
-		return "; if they are background, give it a channel: np.concatenate([1 - masks.sum(-1, keepdims=True), masks], -1)"
+		return "; is a background channel missing? np.concatenate([1 - masks.sum(-1, keepdims=True), masks], -1) adds it"
 	case len(j.Palette) > 0:
 		return ""
 	case len(j.absent) == 1 && len(j.Classes) <= 4:
@@ -168,7 +168,7 @@ func (j *judgement) otherIgnore() string {
 // encodings says that some masks hold void where others hold classes.
 func (j *judgement) encodings() string {
 	slices.Sort(j.VoidBesideFirst)
-	text := fmt.Sprintf("%d of %d masks hold nothing but class 0 (%s) and void, %s: %s; %d hold other classes and no void. If they are encoded differently, save all alike",
+	text := fmt.Sprintf("%d of %d masks hold nothing but class 0 (%s) and void, %s: %s; with other classes and no void: %d. If they are encoded differently, save all alike",
 		len(j.VoidBesideFirst), j.Images, j.Classes[0], j.voidMark(), enumerate(j.VoidBesideFirst), j.NoVoid)
 	if len(j.Classes) == 2 && !j.oneHot && len(j.Palette) == 0 {
 		text += "; or, if all are black and white in a viewer (a 1-bit file of 0 and 1 looks like an 8-bit one of 0 and 255), set data.palette: [[0, 0, 0], [255, 255, 255]]"

@@ -223,10 +223,10 @@ func (v maskValues) depths() (all []string) {
 	for at, by := range extents {
 		var each []string
 		for _, stored := range slices.Sorted(maps.Keys(by)) {
-			each = append(each, fmt.Sprintf("%d in %d masks (%s)", stored, by[stored].masks, by[stored].in()))
+			each = append(each, fmt.Sprintf("%d (in %d: %s)", stored, by[stored].masks, by[stored].in()))
 		}
 		if len(each) > 1 {
-			all = append(all, fmt.Sprintf("the colour %v is stored as %s", mark{kind: trueColour, colour: at.colour}, strings.Join(each, ", as ")))
+			all = append(all, fmt.Sprintf("the colour %v is stored as %s", mark{kind: trueColour, colour: at.colour}, strings.Join(each, " and as ")))
 		}
 	}
 	slices.Sort(all)
