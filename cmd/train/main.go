@@ -2,7 +2,8 @@
 // exports what it has learnt; see its --help.
 //
 // Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted
-// (training saves a checkpoint first).
+// (training saves a checkpoint first), 141 nobody reads the results (training is
+// done and saved).
 package main
 
 import (
@@ -27,9 +28,10 @@ import (
 )
 
 func main() {
-	p := &program{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	signal.Ignore(syscall.SIGPIPE) // writes fail instead: a run does not end with the one who watches it
+	p := &program{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: unwatched{os.Stderr}, environ: os.Environ()}
 	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
-		p.terminal = report.NewTerminal(os.Stderr, func() int {
+		p.terminal = report.NewTerminal(unwatched{os.Stderr}, func() int {
 			width, _, err := term.GetSize(fd)
 			if err != nil || width < 1 {
 				return 80
@@ -47,9 +49,13 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		<-signals
-		signal.Stop(signals)
+		// Not SIGHUP: a terminal that closes sends several.
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
 		if p.terminal != nil {
 			p.terminal.Close() // a second signal would leave the bar
 		}
@@ -64,6 +70,15 @@ func main() {
 		}
 	})
 	os.Exit(execute(ctx, os.Args[1:], p))
+}
+
+// unwatched is stderr: that nobody reads it any more, or its disk is full, ends
+// nothing, and there is nobody to tell.
+type unwatched struct{ io.Writer }
+
+func (u unwatched) Write(b []byte) (int, error) {
+	u.Writer.Write(b)
+	return len(b), nil
 }
 
 // program is the world of a command.
@@ -82,6 +97,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInterrupted = 130 // as shells report a program that SIGINT ended
+	exitUnread      = 141 // as shells report one that SIGPIPE ended
 )
 
 // maxLines bounds the problems that are shown at once.
@@ -105,6 +121,9 @@ func execute(ctx context.Context, args []string, p *program) (code int) {
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if errors.Is(err, syscall.EPIPE) { // of stdout: no other file of ours is a pipe
+		return exitUnread
 	}
 	lines := strings.Split(err.Error(), "\n") // several problems are several lines
 	for _, line := range lines[:min(len(lines), maxLines)] {

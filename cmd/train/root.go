@@ -25,8 +25,8 @@ func (p *program) root() *cobra.Command {
 The configuration comes from the defaults, the file, environment variables
 (UNET_TRAIN_EPOCHS for train.epochs), --set and the other flags; later ones win.
 The run folder gets config.yaml, metrics.csv, log.jsonl, tensorboard/ (for
-tensorboard --logdir), checkpoints/, pictures and report.html. On Ctrl-C,
-training saves a checkpoint; --resume auto goes on from there.`,
+tensorboard --logdir), checkpoints/, pictures and report.html. On Ctrl-C, SIGTERM
+or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 		Example: p.named(`  PROGRAM --config unet.yaml
   PROGRAM --config camvid --set data.train=DIR/train --set data.val=DIR/val --out runs/camvid
   PROGRAM --config unet.yaml --resume auto --epochs 20`),

@@ -1,6 +1,6 @@
 // Package event is what a training run tells those who watch it: a Started,
-// then a Stepped per step, an Evaluated per epoch, a Saved or an Unwritten per
-// checkpoint, and an Ended. Package train sends them, package report shows them.
+// then a Stepped per step, an Evaluated per epoch, a Saving and a Saved or an
+// Unwritten per checkpoint, and an Ended. Package train sends them, package report shows them.
 package event
 
 import (
@@ -16,6 +16,7 @@ type Event interface{ event() }
 func (Started) event()   {}
 func (Stepped) event()   {}
 func (Evaluated) event() {}
+func (Saving) event()    {}
 func (Saved) event()     {}
 func (Unwritten) event() {}
 func (Ended) event()     {}
@@ -73,6 +74,10 @@ type Sample struct {
 	Image            imagefile.Image // (H,W,3) in 0..1
 	Truth, Predicted []uint8         // (H,W) class indices; Truth is 255 where a pixel has no label
 }
+
+// Saving comes before a checkpoint. A run that goes on from there does not tell
+// again what it told before: that must be durable first.
+type Saving struct{}
 
 // Saved follows a checkpoint.
 type Saved struct {

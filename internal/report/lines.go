@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 )
 
 // lines appends whole lines to a file.
@@ -15,15 +17,20 @@ func (l *lines) add(path string, line []byte) error {
 	return l.pending.add(line, func(text []byte) error { return appendLines(path, text) })
 }
 
-// flush writes the lines that wait.
-func (l *lines) flush(path string) error {
-	return l.pending.flush(func(text []byte) error { return appendLines(path, text) })
+// sync makes all lines durable.
+func (l *lines) sync(path string) error {
+	return l.pending.sync(path, func(text []byte) error { return appendLines(path, text) })
+}
+
+// trySync is sync, but returns only the first of many failures in a row.
+func (l *lines) trySync(path string) error {
+	return l.pending.trySync(path, func(text []byte) error { return appendLines(path, text) })
 }
 
 // appendLines writes text, of whole lines, after the last whole line of the
 // file: what a kill cut off is dropped. After an error the file ends as before.
 func appendLines(path string, text []byte) (err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := durable.Open(path)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,11 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 )
 
-// Log appends every event but the last to log.jsonl as one line of JSON, with its
-// time and kind. Epochs count from 1. A figure that is undefined is null. A resumed run appends to
-// the lines of the one before: a started line that tells of steps done before, and of
-// what has changed since. The last epoch's line says why it is the last. Lines that could not be written are tried again with the next one and at
+// Log appends every event but event.Saving and the last to log.jsonl as one line of
+// JSON, with its time and kind. Epochs count from 1. A figure that is undefined is
+// null. A resumed run appends to the lines of the one before: a started line that
+// tells of steps done before, and of what has changed since. The last epoch's line
+// says why it is the last. Lines that could not be written are tried again with the next one and at
 // the end.
 type Log struct {
 	Path string
@@ -64,8 +65,10 @@ func (l *Log) Record(e event.Event) error {
 		line.Event, line.Data = "saved", map[string]any{"step": e.Step, "best": e.Best}
 	case event.Unwritten:
 		line.Event, line.Data = "unwritten", map[string]any{"error": e.Err.Error()}
+	case event.Saving:
+		return l.lines.trySync(l.Path)
 	case event.Ended:
-		return l.lines.flush(l.Path)
+		return l.lines.sync(l.Path)
 	default:
 		return fmt.Errorf("report: unknown event %T", e)
 	}

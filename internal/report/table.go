@@ -29,15 +29,17 @@ type Table struct {
 	rows lines
 }
 
-// Record takes event.Started, event.Evaluated and event.Ended.
+// Record takes event.Started, event.Evaluated, event.Saving and event.Ended.
 func (t *Table) Record(e event.Event) error {
 	switch e := e.(type) {
 	case event.Started:
 		return t.start(e.Epoch)
 	case event.Evaluated:
 		return t.rows.add(t.Path, encode([][]string{t.row(e)}))
+	case event.Saving:
+		return t.rows.trySync(t.Path)
 	case event.Ended:
-		return t.rows.flush(t.Path)
+		return t.rows.sync(t.Path)
 	}
 	return nil
 }

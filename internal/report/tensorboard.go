@@ -45,7 +45,7 @@ type reused struct{ buffer *png.EncoderBuffer }
 func (r *reused) Get() *png.EncoderBuffer  { return r.buffer }
 func (r *reused) Put(b *png.EncoderBuffer) { r.buffer = b }
 
-// Record takes event.Started, event.Stepped, event.Evaluated and event.Ended.
+// Record takes event.Started, event.Stepped, event.Evaluated, event.Saving and event.Ended.
 func (t *TensorBoard) Record(e event.Event) error {
 	switch e := e.(type) {
 	case event.Started:
@@ -77,8 +77,10 @@ func (t *TensorBoard) Record(e event.Event) error {
 			s.image("samples/"+sample.Name, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
 		}
 		return t.write(e.Step, s)
+	case event.Saving:
+		return t.events.trySync(t.path, t.append)
 	case event.Ended:
-		return t.events.flush(t.append)
+		return t.events.sync(t.path, t.append)
 	}
 	return nil
 }
@@ -123,7 +125,7 @@ func (t *TensorBoard) write(step int64, s summary) error {
 
 // append writes records after the whole ones of the file.
 func (t *TensorBoard) append(records []byte) (err error) {
-	f, err := os.OpenFile(t.path, os.O_WRONLY|os.O_CREATE, 0o644)
+	f, err := durable.Open(t.path)
 	if err != nil {
 		return err
 	}

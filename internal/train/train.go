@@ -239,6 +239,9 @@ func (r *run) save(best bool) error {
 	}
 	for r.unsaved = append(r.unsaved, now); len(r.unsaved) > 0; r.unsaved = r.unsaved[1:] {
 		s := r.unsaved[0]
+		if err := r.Recorder.Record(event.Saving{}); err != nil {
+			return err
+		}
 		if r.saveErr = r.Folder.Save(s.Checkpoint, s.step, s.best); r.saveErr != nil {
 			r.unsaved = slices.DeleteFunc(r.unsaved, func(s snapshot) bool { return !s.best })
 			return r.Recorder.Record(event.Unwritten{Err: r.saveErr})
