@@ -26,11 +26,12 @@ const BestName = "best.safetensors"
 
 const lastName = "last.safetensors"
 
-var (
-	stepName = regexp.MustCompile(`^step-(\d{8,18})\.safetensors$`)
-	// A temporary file of package durable that a killed process left behind.
-	staleName = regexp.MustCompile(`^\.(step-\d{8,18}|last|best)\.safetensors\d+$`)
-)
+var stepName = regexp.MustCompile(`^step-(\d{8,18})\.safetensors$`)
+
+// isName reports whether a name is that of a file that Save writes.
+func isName(name string) bool {
+	return name == lastName || name == BestName || stepName.MatchString(name)
+}
 
 // Write replaces the file at path; it is durable then.
 func Write(path string, c *Checkpoint) error {
@@ -78,18 +79,19 @@ func (f Folder) Save(c *Checkpoint, step int64, best bool) error {
 // RemoveStale removes what a process that was killed in Save left behind. It is no
 // error if the folder does not exist.
 func (f Folder) RemoveStale() error {
-	entries, err := os.ReadDir(f.Dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.RemoveStale(f.Dir, isName); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	for _, e := range entries {
-		if staleName.MatchString(e.Name()) {
-			if err := os.Remove(filepath.Join(f.Dir, e.Name())); err != nil {
-				return fmt.Errorf("checkpoint: %w", err)
-			}
-		}
-	}
 	return nil
+}
+
+// Holds reports whether there is a file that Save would replace or remove, whole or not.
+func (f Folder) Holds() (bool, error) {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("checkpoint: %w", err)
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return isName(e.Name()) }), nil
 }
 
 // link gives the file at path a second name, or writes c again where the file

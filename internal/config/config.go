@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -73,6 +74,9 @@ func (c Config) Validate() error {
 	var errs []error
 	if c.Out == "" {
 		errs = append(errs, errors.New(`out = "", want the run folder`))
+	}
+	if !utf8.ValidString(c.Out) {
+		errs = append(errs, fmt.Errorf("out = %q, want a name in UTF-8: config.yaml and checkpoints hold it", c.Out))
 	}
 	if c.Threads < 0 || c.Threads > 1024 {
 		errs = append(errs, fmt.Errorf("threads = %d, want 0 (all cores) to 1024", c.Threads))

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/google/renameio/v2"
@@ -118,6 +119,30 @@ func MakeFolder(dir string) error {
 		}
 	}
 	return SyncFolder(parent)
+}
+
+// RemoveStale removes from a folder, if there is one, the temporary files that killed
+// processes left of those files that are ours.
+func RemoveStale(dir string, ours func(name string) bool) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name, hidden := strings.CutPrefix(e.Name(), ".")
+		if !hidden || !e.Type().IsRegular() {
+			continue
+		}
+		for end := len(strings.TrimRight(name, "0123456789")); end < len(name); end++ { // the final name may end in digits too
+			if ours(name[:end]) {
+				if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+					return err
+				}
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // SyncFolder makes the renames in a folder survive a power cut: without it the old

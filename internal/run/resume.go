@@ -26,20 +26,23 @@ func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) 
 	if t.Resume != "" && t.Resume != "auto" {
 		return t.Resume, nil
 	}
-	path, skipped, err := folder.Last()
-	if t.Resume == "" && (path != "" || err != nil) {
+	if t.Resume == "" {
+		held, err := folder.Holds()
+		if err != nil || !held {
+			return "", err
+		}
 		return "", Usage(fmt.Errorf("%s holds checkpoints already: go on with --resume auto, or choose another folder with --out", folder.Dir))
 	}
+	path, skipped, err := folder.Last()
 	if err != nil {
 		return "", err
 	}
 	for _, err := range skipped {
 		t.Console.Warn("passed over: %v", err)
 	}
-	switch {
-	case path != "":
+	if path != "" {
 		t.Console.Note("resuming from %s", path)
-	case t.Resume == "auto":
+	} else {
 		t.Console.Note("%s holds no checkpoint to resume from: starting anew", folder.Dir)
 		beside := checkpoint.Folder{Dir: filepath.Join(filepath.Dir(t.File), "checkpoints")}
 		if path, _, err := beside.Last(); t.File != "" && err == nil && path != "" {

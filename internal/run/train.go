@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,9 @@ type Training struct {
 // Confusion if the run had already ended, and Ending says why.
 func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	cfg, console := t.Config, t.Console
+	if err := readsBack(cfg); err != nil {
+		return result, err
+	}
 	engine, err := NewEngine(cfg)
 	if err != nil {
 		return result, err
@@ -58,6 +62,9 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
+	if err := out.checkConfig(cfg, t.File); err != nil {
+		return result, err
+	}
 	folder := out.checkpoints(cfg.Checkpoint.Keep)
 	from, err := t.resumeFrom(folder)
 	if err != nil {
@@ -99,7 +106,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		setup.Resume = resumed.saved.Checkpoint
 		setup.Changes = append(resumed.changes, resumed.compareData(setup, console)...)
 	}
-	if err := out.write("config.yaml", cfg.YAML()); err != nil {
+	if err := out.writeConfig(cfg); err != nil {
 		return result, err
 	}
 	result, err = train.Run(ctx, setup)
@@ -111,6 +118,20 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		console.Note("stopped early after epoch %d: no better validation mIoU in %d epochs (train.early_stop)", result.Epoch+1, cfg.Train.EarlyStop)
 	}
 	return result, err
+}
+
+// readsBack refuses a configuration that could be written but not read again, which
+// would show when a checkpoint is to be used.
+func readsBack(cfg config.Config) error {
+	text := cfg.YAML()
+	back, err := config.Parse("config.yaml", text)
+	if err == nil && !bytes.Equal(back.YAML(), text) {
+		err = errors.New("config.yaml: other values")
+	}
+	if err != nil {
+		return Usage(fmt.Errorf("the configuration would not read back: %w", err))
+	}
+	return nil
 }
 
 // ClassWeights counts the classes of the training set and weighs them. It warns of
