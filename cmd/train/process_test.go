@@ -318,12 +318,12 @@ func TestStartRemovesTemporaryFiles(t *testing.T) {
 	}
 }
 
-// Ctrl-C and SIGTERM end training with a checkpoint, from which it goes on.
+// Ctrl-C, SIGTERM and SIGHUP end training with a checkpoint, from which it goes on.
 func TestSignalSavesAndTellsHowToResume(t *testing.T) {
 	inFolder(t)
 	long := tiny("--epochs", "150")
 	must(t, append(long, "--out", "straight")...)
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {
 			out := "run " + s.String()
 			p := start(t, nil, append(long, "--out", out)...)
