@@ -98,10 +98,12 @@ func completeResume(cmd *cobra.Command, args []string, begun string) ([]string, 
 }
 
 // completeSetting completes KEY=VALUE: keys, and after the = the words that a key takes.
-func completeSetting(_ *cobra.Command, _ []string, begun string) (all []string, _ cobra.ShellCompDirective) {
+func completeSetting(cmd *cobra.Command, _ []string, begun string) (all []string, _ cobra.ShellCompDirective) {
 	key, _, hasValue := strings.Cut(begun, "=")
+	some := cmd.Flag("set").Annotations[keysAnnotation] // nil: all
 	for _, k := range config.Keys() {
 		switch {
+		case some != nil && !slices.Contains(some, k.Name):
 		case !hasValue && strings.HasPrefix(k.Name, begun):
 			all = append(all, k.Name+"=\t"+k.Description)
 		case hasValue && k.Name == key:

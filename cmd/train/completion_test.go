@@ -33,6 +33,8 @@ func TestComplete(t *testing.T) {
 		{"import --images ", ":16"},
 		{"synth --seed ", ":4"},
 		{"inspect ", "safetensors pth pt :8"},
+		{"predict ", ":0"},
+		{"predict --set data.", "data.max_pixels= data.palette= :6"},
 		{"completion z", "zsh :4"},
 		{"--set model.", "model.base_channels= model.depth= model.dropout= model.freeze= model.init= model.norm= model.up= :6"},
 		{"--set model.norm=", "model.norm=batch model.norm=none :4"},

@@ -18,7 +18,6 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 )
 
@@ -26,6 +25,7 @@ func (p *program) evaluate() *cobra.Command {
 	var path, split, dir, pictures string
 	var how inference
 	var asJSON bool
+	var settings overrides
 	var replace outputs
 	cmd := &cobra.Command{
 		Use:   "evaluate --checkpoint FILE",
@@ -44,7 +44,7 @@ with --tile, at their own size, as predict --tile segments them. With --tile or
 			if split != "train" && split != "val" && split != "test" {
 				return usagef("--split %s: want val, train or test", split)
 			}
-			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, how, asJSON, replace)
+			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, settings, how, asJSON, replace)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
@@ -52,19 +52,22 @@ with --tile, at their own size, as predict --tile segments them. With --tile or
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
 	how.register(cmd)
+	settings.register(cmd, "data.max_pixels", "data.palette", "data.mask_values", "data.ignore_index", "data.images", "data.masks", "data.image_suffix", "data.mask_suffix", "data.cache", "train.batch_size")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	replace.register(cmd)
 	return cmd
 }
 
-func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, how inference, asJSON bool, replace outputs) error {
-	saved, err := run.Read(path)
+func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, settings overrides, how inference, asJSON bool, replace outputs) error {
+	saved, err := settings.read(path)
 	if err != nil {
 		return err
 	}
 	cfg := saved.Config
 	if dir != "" {
-		useFolder(&cfg.Data, split, dir)
+		if err := useFolder(&cfg.Data, split, dir); err != nil {
+			return err
+		}
 	}
 	set, err := data.Open(cfg.Data, cfg.Seed, split)
 	if err != nil {
@@ -153,9 +156,12 @@ func writePicture(path string, s data.Sample, predicted []uint8, palette color.P
 }
 
 // useFolder makes dir the folder of a split, as npy or folder source.
-func useFolder(cfg *data.Config, split, dir string) {
+func useFolder(cfg *data.Config, split, dir string) error {
 	cfg.Source = "folder"
 	if _, err := os.Stat(filepath.Join(dir, "images.npy")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "images")); err == nil {
+			return usagef("--data %s: has images.npy and a folder images, want one of them", dir)
+		}
 		cfg.Source = "npy"
 	}
 	switch split {
@@ -167,6 +173,7 @@ func useFolder(cfg *data.Config, split, dir string) {
 	if split == "train" || cfg.Train == "" { // a folder source has a training set
 		cfg.Train = dir
 	}
+	return nil
 }
 
 // writeJSON prints v as indented JSON.

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -170,7 +171,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 func required(cmd *cobra.Command, names ...string) error {
 	var errs []error
 	for _, name := range names {
-		if f := cmd.Flag(name); f.Value.String() == "" {
+		if f := cmd.Flag(name); slices.Contains([]string{"", "[]"}, f.Value.String()) {
 			what, about := pflag.UnquoteUsage(f)
 			errs = append(errs, fmt.Errorf("--%s %s is missing: %s", name, what, about))
 		}

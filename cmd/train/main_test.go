@@ -370,7 +370,7 @@ func TestMistakes(t *testing.T) {
 		{"weights without config", 2, []string{"weights"}, []string{"train: --config FILE is missing: configuration FILE, as given or in configs/"}},
 		{"predict without flags", 2, []string{"predict"}, []string{
 			"train: --checkpoint FILE is missing: checkpoint FILE",
-			"train: --input FILE is missing: image FILE or folder of images",
+			"train: --input FILE is missing: image FILE, pattern or folder of images; may be repeated",
 			"train: --out DIR is missing: DIR for the masks"}},
 		{"unknown split", 2, []string{"evaluate", "--checkpoint", "x", "--split", "y"}, []string{"train: --split y: want val, train or test"}},
 		{"no checkpoint", 1, []string{"evaluate", "--checkpoint", "x"}, []string{"train: checkpoint: stat x: no such file or directory"}},

@@ -7,7 +7,6 @@ import (
 	"image/color"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,37 +15,49 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
 func (p *program) predict() *cobra.Command {
-	var path, input, out string
+	var path, out string
+	var given []string
+	var recursive bool
+	var settings overrides
 	var how inference
 	var o prediction
 	var replace outputs
 	cmd := &cobra.Command{
-		Use:   "predict --checkpoint FILE --input FILE|DIR --out DIR",
+		Use:   "predict --checkpoint FILE --input FILE|DIR --out DIR [FILE|DIR]...",
 		Short: "Segment images of any size",
-		Long: `Segment an image or all images of a folder. For each NAME, NAME.png in the out
-folder is an 8-bit paletted mask of class indices at the image's own size. The
-image is resized to data.size and its probabilities back; with --tile, and always
-for a net that was trained on patches, the image keeps its resolution.`,
+		Long: `Segment images: files, patterns such as 'photos/*.jpg', and the images of folders.
+For each NAME, NAME.png in the out folder is an 8-bit paletted mask of class indices
+at the image's own size; with --recursive it is in the same sub-folder as the image.
+What is left out of a folder is named. The image is resized to data.size and its
+probabilities back; with --tile, and always for a net that was trained on patches,
+the image keeps its resolution.`,
 		Example: p.named(`  PROGRAM predict --checkpoint best.safetensors --input photos --out masks --overlay
-  PROGRAM predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta`),
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  PROGRAM predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta
+  PROGRAM predict --checkpoint best.safetensors --out masks --recursive photos more/*.jpg`),
+		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, arg := range args { // --input photos/*.jpg, which a shell expands
+				if err := cmd.Flags().Set("input", arg); err != nil {
+					return err
+				}
+			}
 			if err := required(cmd, "checkpoint", "input", "out"); err != nil {
 				return err
 			}
-			return p.runPredict(cmd.Context(), path, input, out, how, o, replace)
+			return p.runPredict(cmd.Context(), path, given, recursive, out, settings, how, o, replace)
 		},
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
-	cmd.Flags().StringVar(&input, "input", "", "image `FILE` or folder of images")
+	cmd.Flags().StringArrayVar(&given, "input", nil, "image `FILE`, pattern or folder of images; may be repeated")
+	cmd.Flags().BoolVar(&recursive, "recursive", false, "look into the folders below those given, too")
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the masks")
 	cmd.Flags().BoolVar(&o.overlay, "overlay", false, "write NAME.overlay.png too: the mask over the image")
 	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write NAME.npy too: float32 (H, W, classes) at data.size, or at the image's own size with --tile")
 	how.register(cmd)
+	settings.register(cmd, "data.max_pixels", "data.palette", "train.batch_size")
 	replace.register(cmd)
 	return cmd
 }
@@ -62,41 +73,43 @@ func (i *inference) register(cmd *cobra.Command) {
 // prediction is what is written for an image besides its mask.
 type prediction struct{ overlay, probabilities bool }
 
-func (p *program) runPredict(ctx context.Context, path, input, out string, how inference, o prediction, replace outputs) error {
-	saved, err := run.Read(path)
+func (p *program) runPredict(ctx context.Context, path string, given []string, recursive bool, out string, settings overrides, how inference, o prediction, replace outputs) error {
+	saved, err := settings.read(path)
 	if err != nil {
 		return err
 	}
-	files, err := imagefile.Files(input)
+	console := p.console(false)
+	inputs, err := findInputs(given, recursive, out, console)
 	if err != nil {
 		return err
 	}
-	paths, err := o.paths(files, out)
+	paths, err := o.paths(inputs, out)
 	if err != nil {
 		return err
 	}
-	if err := replace.check("--out", slices.Concat(files, labelsBeside(input), inputsOf(saved)), paths...); err != nil {
+	if err := replace.check("--out", slices.Concat(readWith(inputs), inputsOf(saved)), paths...); err != nil {
 		return err
 	}
-	if err := durable.MakeFolder(out); err != nil {
-		return err
+	for _, folder := range foldersOf(paths) {
+		if err := durable.MakeFolder(folder); err != nil {
+			return err
+		}
 	}
 	net, err := saved.Predictor(how.tile, how.tta)
 	if err != nil {
 		return err
 	}
-	console := p.console(false)
 	progress := console.Progress("predicting")
 	palette := data.Colors(saved.Config.Data)
 	var errs []error // an image that cannot be read does not stop the others
 	written := 0
-	for i, file := range files {
+	for i, in := range inputs {
 		if ctx.Err() != nil {
 			break
 		}
-		img, err := imagefile.Read(file, saved.Config.Data.MaxPixels)
+		img, err := imagefile.Read(in.file, saved.Config.Data.MaxPixels)
 		if err == nil {
-			err = predictImage(ctx, net, img, palette, target(out, file), o)
+			err = predictImage(ctx, net, img, palette, filepath.Join(out, in.name), o)
 		}
 		switch {
 		case err == nil:
@@ -104,20 +117,14 @@ func (p *program) runPredict(ctx context.Context, path, input, out string, how i
 		case ctx.Err() == nil:
 			errs = append(errs, err)
 		}
-		progress(i+1, len(files))
+		progress(i+1, len(inputs))
 	}
 	if ctx.Err() != nil {
-		errs = append(errs, fmt.Errorf("%w after %d of %d images", ctx.Err(), written, len(files)))
+		errs = append(errs, fmt.Errorf("%w after %d of %d images", ctx.Err(), written, len(inputs)))
 	}
 	console.Close()
-	_, err = fmt.Fprintf(p.stdout, "%d of %d masks written to %s\n", written, len(files), out)
+	_, err = fmt.Fprintf(p.stdout, "%d of %d masks written to %s\n", written, len(inputs), out)
 	return errors.Join(append(errs, err)...)
-}
-
-// target is the path of an input's outputs, without their extension.
-func target(out, file string) string {
-	name := filepath.Base(file)
-	return filepath.Join(out, strings.TrimSuffix(name, filepath.Ext(name)))
 }
 
 // outputs are the files that are written for an input.
@@ -132,29 +139,20 @@ func (o prediction) outputs(target string) []string {
 	return paths
 }
 
-// paths are the outputs for all files. It is an error if two of them are one.
-func (o prediction) paths(files []string, out string) (paths []string, err error) {
+// paths are the outputs for all inputs. It is an error if two of them are one.
+func (o prediction) paths(inputs []input, out string) (paths []string, err error) {
 	var errs []error
 	from := map[string]string{}
-	for _, file := range files {
-		for _, path := range o.outputs(target(out, file)) {
+	for _, in := range inputs {
+		for _, path := range o.outputs(filepath.Join(out, in.name)) {
 			if other, ok := from[path]; ok {
-				errs = append(errs, fmt.Errorf("%s and %s would both be written to %s", other, file, path))
+				errs = append(errs, fmt.Errorf("%s and %s would both be written to %s: predict them into two folders", other, in.file, path))
 			}
-			from[path] = file
+			from[path] = in.file
 			paths = append(paths, path)
 		}
 	}
 	return paths, usage(errors.Join(errs...))
-}
-
-// labelsBeside is the folder of the masks that belong to a folder of images, if that
-// is part of a data set.
-func labelsBeside(input string) []string {
-	if filepath.Base(input) != "images" {
-		return nil
-	}
-	return []string{filepath.Join(filepath.Dir(input), "masks")}
 }
 
 // predictImage writes the outputs of an image.

@@ -173,6 +173,20 @@ func Load(o Options) (Config, error) {
 	return c, errors.Join(append(errs, err)...)
 }
 
+// Override lays key=value arguments of --set over a configuration and validates the whole.
+func Override(c Config, set []string) (Config, error) {
+	if len(set) == 0 {
+		return c, nil
+	}
+	m := newMerge()
+	errs := []error{m.file("configuration", c.YAML())}
+	for _, pair := range set {
+		errs = append(errs, m.set(pair))
+	}
+	c, err := m.config()
+	return c, errors.Join(append(errs, err)...)
+}
+
 // Parse reads a configuration stored as YAML, such as a checkpoint's; name stands for it in errors.
 func Parse(name string, doc []byte) (Config, error) {
 	m := newMerge()

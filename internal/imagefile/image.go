@@ -1,11 +1,9 @@
 package imagefile
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,6 +49,9 @@ func TooLarge(h, w int, limit int64) bool { return int64(h) > limit/int64(w) }
 // extensions of the image files that are read, in lower case.
 var extensions = []string{".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm", ".pnm"}
 
+// Extensions are those of the image files that are read, in lower case, with the dot.
+func Extensions() []string { return slices.Clone(extensions) }
+
 func isImageName(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
@@ -78,42 +79,6 @@ func read(path string, maxPixels int64) (Image, error) {
 		return Image{}, err
 	}
 	return d.picture()
-}
-
-// Files is path itself if it is a file, and the image files in it, sorted
-// by name, if it is a folder. Two images with one stem (a.jpg, a.png) are an
-// error, since what is made of them would have one name.
-func Files(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
-	}
-	if !info.IsDir() {
-		return []string{path}, nil
-	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
-	}
-	var files []string
-	var errs []error
-	seen := map[string]string{}
-	for _, e := range entries {
-		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || !isImageName(e.Name()) {
-			continue
-		}
-		file := filepath.Join(path, e.Name())
-		if other, ok := seen[stem(file)]; ok {
-			errs = append(errs, fmt.Errorf("data: %s and %s differ only in the extension, want names that differ before it", other, file))
-			continue
-		}
-		seen[stem(file)] = file
-		files = append(files, file)
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("data: %s has no images (%s)", path, strings.Join(extensions, " "))
-	}
-	return files, errors.Join(errs...)
 }
 
 // FromImage scales colours to 0..1 as they are stored, and drops alpha.

@@ -263,27 +263,43 @@ func TestMaskRefused(t *testing.T) {
 	}
 }
 
-func TestImageFiles(t *testing.T) {
+func TestContents(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, name := range []string{"in/b.jpg", "in/a.png", "in/.c.png", "in/d.txt", "in/sub/e.png", "two/a.jpg", "two/a.png", "none/x"} {
+	for _, name := range []string{
+		"in/b.jpg", "in/a.PNG", "in/.c.png", "in/.DS_Store", "in/Thumbs.db", "in/.git/x.png", "in/d.txt", "in/e", "in/f.pdf", "in/g.xml",
+		"in/sub/e.png", "in/sub/deep/f.gif", "in/sub/deep/notes", "in/masks/a.png", "empty/x/y",
+	} {
 		filetest.Write(t, name, nil)
 	}
-	got, err := imagefile.Files("in")
-	if want := []string{"in/a.png", "in/b.jpg"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+	if err := os.Symlink("..", "in/up"); err != nil {
+		t.Fatal(err)
 	}
-	got, err = imagefile.Files("in/b.jpg")
-	if want := []string{"in/b.jpg"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+	if err := os.Symlink("in/masks", "link"); err != nil {
+		t.Fatal(err)
 	}
-	for path, want := range map[string]string{
-		"two":  "data: two/a.jpg and two/a.png differ only in the extension, want names that differ before it",
-		"none": "data: none has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)",
-		"gone": "data: stat gone: no such file or directory",
+	for _, tt := range []struct {
+		dir       string
+		recursive bool
+		skip      string
+		images    []string
+		leftOut   string
+	}{
+		{"in", false, "", []string{"in/a.PNG", "in/b.jpg"},
+			"3 folders (in/masks, in/sub, in/up), 4 files that are no images by their names (in/d.txt, in/e, in/f.pdf and 1 more), 1 hidden image (in/.c.png)"},
+		{"in", true, "in/masks", []string{"in/a.PNG", "in/b.jpg", "in/sub/deep/f.gif", "in/sub/e.png"},
+			"2 folders (in/masks, in/up), 5 files that are no images by their names (in/d.txt, in/e, in/f.pdf and 2 more), 1 hidden image (in/.c.png)"},
+		{"in/sub/deep", true, "none", []string{"in/sub/deep/f.gif"}, "1 file that is no image by its name (in/sub/deep/notes)"},
+		{"in/masks", false, "", []string{"in/masks/a.png"}, ""},
+		{"link", true, "", []string{"link/a.png"}, ""},
+		{"empty", false, "", nil, "1 folder (empty/x)"},
 	} {
-		if _, err := imagefile.Files(path); filetest.Message(err) != want {
-			t.Errorf("got  %v\nwant %s", err, want)
+		l, err := imagefile.List(tt.dir, tt.recursive, tt.skip)
+		if err != nil || !slices.Equal(l.Images, tt.images) || l.LeftOut() != tt.leftOut {
+			t.Errorf("%s: got %v without %q, %v, want %v without %q", tt.dir, l.Images, l.LeftOut(), err, tt.images, tt.leftOut)
 		}
+	}
+	if _, err := imagefile.List("gone", false, ""); err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("no folder: %v", err)
 	}
 }
 
