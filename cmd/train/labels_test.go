@@ -287,6 +287,8 @@ func TestVoidIsTold(t *testing.T) {
 			"warning: train: 128 of 256 pixels (50.0 %) are void, the value 255 (data.ignore_index): they are not learnt, and mIoU leaves them out; if they are a class, set data.mask_values to the value of each class"},
 		{"labels from 1", grey(trimap(3)), []string{"data.classes=[a, b, c, d]"}, true,
 			"loss: the training set has no pixel of class 0 (a): correct data.classes or the masks, or set loss.allow_absent_classes: true to do without; no mask holds 0: if 0 is no class, take a out of data.classes and set data.mask_values: [1, 2, 3]"},
+		{"labels from 1, much of them void", grey(func() []int { v := trimap(255); copy(v, half[:side*side/2]); return v }()), []string{"data.classes=[a, b, c]", "loss.allow_absent_classes=true"}, false,
+			"warning: train: no pixel of class 0 (a); no mask holds 0: if 0 is no class, take a out of data.classes and set data.mask_values: [1, 2]\nwarning: train: 128 of 256 pixels (50.0 %) are void,"},
 		{"labels from 1, as many names", grey(trimap(3)), []string{"data.classes=[b, c, d]"}, true,
 			"data: mask set/masks/m0.png: pixel (0, 0) has class 3, want 0..2 or ignore 255, or data.mask_values: [1, 2, 3] if classes are counted from 1"},
 		{"labels from 1, the way out", grey(trimap(3)), []string{"data.classes=[b, c, d]", "data.mask_values=[1, 2, 3]"}, false, ""},

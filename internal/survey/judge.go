@@ -48,7 +48,7 @@ func judge(cfg config.Config, set *data.Split, split string, c data.Counts, wher
 	case split == "val" && j.labelled == 0:
 		fault = cfg.Data.Unlabelled(split, c.Images)
 	}
-	tells := len(j.absent) > 0 && c.Ignored > 0 // of the void pixels, beside the absent classes
+	tells := len(j.absent) > 0 && !j.fromOne() // of the void pixels, beside the absent classes
 	if len(j.absent) > 0 && fault == nil {
 		alone := ""
 		if len(j.present) == 1 && split != "train" && where == "" {
@@ -114,12 +114,17 @@ func (j *judgement) reason() string {
 	switch {
 	case len(j.absent) == 0:
 		return ""
-	case len(j.absent) == 1 && j.absent[0] == 0 && j.ValueOf(0) == 0 && len(j.present) > 1 && !j.oneHot && len(j.Palette) == 0:
+	case j.fromOne():
 		return fmt.Sprintf("; no mask holds 0: if 0 is no class, take %s out of data.classes and set data.mask_values: %s", j.Classes[0], imagefile.Values(1, len(j.Classes)-1))
 	case j.Ignored > 0:
 		return fmt.Sprintf("; %s%s", j.void(), j.isItAClass())
 	}
 	return ""
+}
+
+// fromOne reports whether classes look as if they were counted from 1.
+func (j *judgement) fromOne() bool {
+	return slices.Equal(j.absent, []int{0}) && j.ValueOf(0) == 0 && len(j.present) > 1 && !j.oneHot && len(j.Palette) == 0
 }
 
 // void says how many pixels are void, and how that stands in the masks.
