@@ -39,14 +39,15 @@ follow as in --classes, or sorted; __ignore__ is void. Polygons, rectangles, cir
 and masks are drawn; lines and points have no area and are left out.
 
 voc: a folder with JPEGImages, SegmentationClass and ImageSets/Segmentation, in the
-colours of PASCAL VOC or of labelmap.txt.
+colours of PASCAL VOC, or with the classes of labelmap.txt or class_names.txt.
 
 cityscapes: a folder with leftImg8bit and gtFine, to the 19 train ids; *_labelIds.png
 is preferred to *_polygons.json.
 
 A pixel belongs to a shape if its centre does. Where shapes overlap, the later in
 the file covers the earlier. Pixels without a shape are background, in cityscapes
-void; a shape of an unknown category is void.`,
+void; a shape of an unknown category is void, as is the box of an annotation that
+has nothing else.`,
 		Example: p.named(`  PROGRAM import --format coco --data instances.json --images photos --out set
   PROGRAM import --format labelme --data photos --classes labels.txt --out set
   PROGRAM import --format voc --data VOCdevkit/VOC2012 --out voc
@@ -144,6 +145,10 @@ func (p *program) runImport(ctx context.Context, o annotation.Options, out strin
 	}
 	if err != nil {
 		return err
+	}
+	if n := len(written.Others); n > 0 {
+		fmt.Fprintf(p.stderr, "%s %s has images or masks from before (%d, such as %s), which are now part of the data set: remove them if they should not be\n",
+			p.ink.Warning("warning:"), out, n, written.Others[0])
 	}
 	return describe(p.stdout, p.name, out, set.Classes, written)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"os"
@@ -66,7 +67,24 @@ func TestImport(t *testing.T) {
 	t.Run("again", func(t *testing.T) {
 		args := []string{"import", "--format", "coco", "--data", "cats.json", "--images", "photos", "--out", "set"}
 		check(t, command(t, args...), 2, []string{"train: --out set: is not empty: choose another folder, or --force replaces files of the same names"})
-		must(t, append(args, "--force")...)
+		write(t, "set/masks/old.png", "")
+		o := command(t, append(args, "--force")...)
+		if want := "warning: set has images or masks from before (1, such as set/masks/old.png), "; o.code != 0 || !strings.Contains(o.stderr, want) {
+			t.Errorf("exit code %d, %q\nwant %q", o.code, o.stderr, want)
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		o := commandContext(ctx, "import", "--format", "coco", "--data", "cats.json", "--images", "photos", "--out", "part")
+		check(t, o, 130, []string{"left out: images without annotation (1): a.png", "train: import: part is incomplete: context canceled"})
+	})
+	t.Run("cannot be written", func(t *testing.T) {
+		write(t, "file/images", "")
+		o := command(t, "import", "--format", "coco", "--data", "cats.json", "--images", "photos", "--out", "file", "--force")
+		if want := "train: import: file is incomplete: mkdir file/images: not a directory\n"; o.code != 1 || !strings.HasSuffix(o.stderr, want) {
+			t.Errorf("exit code %d, %q\nwant %q", o.code, o.stderr, want)
+		}
 	})
 	t.Run("nothing", func(t *testing.T) {
 		if err := os.Mkdir("elsewhere", 0o755); err != nil {

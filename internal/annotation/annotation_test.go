@@ -66,6 +66,17 @@ func photo(t *testing.T, path string, h, w int) {
 	filetest.Write(t, path, filetest.Encode(t, path, filetest.RGB(h, w, [3]uint8{1, 2, 3})))
 }
 
+// nothingWritten checks that an import into dir/out has failed and left nothing.
+func nothingWritten(t *testing.T, err error, dir string) {
+	t.Helper()
+	if err == nil || !strings.HasSuffix(err.Error(), "can be written") {
+		t.Errorf("got %v", err)
+	}
+	if entries, err := os.ReadDir(dir + "/out"); err == nil {
+		t.Errorf("written: %v", entries)
+	}
+}
+
 func lines(rows ...string) string { return strings.Join(rows, "\n") + "\n" }
 
 func equal(t *testing.T, what, got, want string) {
@@ -79,10 +90,11 @@ func equal(t *testing.T, what, got, want string) {
 // 10 is class 1, 20 is class 2, 30 is none.
 func TestCOCOShapes(t *testing.T) {
 	const nothing = "......\n......\n......\n......\n"
+	const none = "\nimages of which no annotation can be drawn (1): a.png"
 	for _, tc := range []struct {
 		name string
 		json string // category and segmentation of annotations
-		want string
+		want string // "" if the image is left out
 		left string
 	}{
 		{"rectangle", `10: [[1,1, 4,1, 4,3, 1,3]]`, lines("......", ".111..", ".111..", "......"), ""},
@@ -103,26 +115,29 @@ func TestCOCOShapes(t *testing.T) {
 		{"tiny", `10: [[1.1,1.1, 1.2,1.1, 1.2,1.2]]`, nothing, "shapes that cover no pixel (1): a.png (annotation 1)"},
 		{"a line", `10: [[1,1, 5,3]]`, nothing, "shapes that cover no pixel (1): a.png (annotation 1)"},
 		{"outside", `10: [[10,10, 20,10, 20,20]]`, nothing, "shapes that cover no pixel (1): a.png (annotation 1)"},
-		{"odd", `10: [[1,1, 5,3, 4]]`, nothing, "annotations with a broken shape (1): a.png (annotation 1): a polygon of 5 numbers, want pairs of x and y"},
-		{"huge", `10: [[1,1, 1e300,3, 4,4]]`, nothing, "annotations with a broken shape (1): a.png (annotation 1): a polygon with the coordinate 1e+300, want at most 16777216"},
-		{"a box only", `10: []`, nothing, "annotations with a box only, without polygon or run lengths (1): a.png (annotation 1)"},
+		{"odd", `10: [[1,1, 5,3, 4]]`, "", "annotations with a broken shape (1): a.png (annotation 1): a polygon of 5 numbers, want pairs of x and y" + none},
+		{"huge", `10: [[1,1, 1e300,3, 4,4]]`, "", "annotations with a broken shape (1): a.png (annotation 1): a polygon with the coordinate 1e+300, want at most 16777216" + none},
+		{"a box only", `10: []`, "", "annotations without polygon or run lengths (their box is void) (1): a.png (annotation 1)" + none},
+		{"a box beside a shape", `10: [[0,0,2,0,2,4,0,4]] 20: [], "bbox": [1,1,3,9]`, lines("11....", "11vv..", "11vv..", "11vv.."), "annotations without polygon or run lengths (their box is void) (1): a.png (annotation 2)"},
+		{"a box below a shape", `20: null, "bbox": [1,1,3,2] 10: [[0,0,2,0,2,4,0,4]]`, lines("11....", "11vv..", "11vv..", "11...."), "annotations without polygon or run lengths (their box is void) (1): a.png (annotation 1)"},
+		{"a huge box", `20: [], "bbox": [-1e300,0,1e308,9] 10: [[0,0,2,0,2,4,0,4]]`, lines("11....", "11....", "11....", "11...."), "annotations without polygon or run lengths (their box is void) (1): a.png (annotation 1)"},
 		// Down the columns: 5 outside, 2 inside, 16 outside, 1 inside.
 		{"run lengths", `10: {"size": [4, 6], "counts": [5, 2, 16, 1]}`, lines("......", ".1....", ".1....", ".....1"), ""},
 		// 5, 2, 16 and then 1 - 2: of -1, 11111b.
 		{"compressed", `10: {"size": [4, 6], "counts": "52` + "`0O" + `"}`, lines("......", ".1....", ".1....", ".....1"), ""},
-		{"other size", `10: {"size": [6, 4], "counts": [24]}`, nothing, "annotations with a broken shape (1): a.png (annotation 1): run lengths for 4x6 pixels, want those of the image, 6x4"},
-		{"huge size", `10: {"size": [1000000000, 1000000000], "counts": [1]}`, nothing, "annotations with a broken shape (1): a.png (annotation 1): run lengths for 1e+09x1e+09 pixels, want those of the image, 6x4"},
-		{"too long", `10: {"size": [4, 6], "counts": [5, 1000000000]}`, nothing, "annotations with a broken shape (1): a.png (annotation 1): a run of 1000000000 pixels after 5, want at most 24 together"},
-		{"too short", `10: {"size": [4, 6], "counts": [5, 2]}`, nothing, "annotations with a broken shape (1): a.png (annotation 1): run lengths of 7 pixels, want 24"},
-		{"negative", `10: {"size": [4, 6], "counts": [25, -1]}`, nothing, "annotations with a broken shape (1): a.png (annotation 1): a run of 25 pixels after 0, want at most 24 together"},
-		{"cut letters", `10: {"size": [4, 6], "counts": "52` + "`" + `"}`, nothing, "annotations with a broken shape (1): a.png (annotation 1): run lengths that end within a number"},
-		{"no letters", `10: {"size": [4, 6], "counts": "5!"}`, nothing, `annotations with a broken shape (1): a.png (annotation 1): run lengths with the letter '!' at 1`},
-		{"text", `10: "x"`, nothing, "annotations with a broken shape (1): a.png (annotation 1): run lengths: json: cannot unmarshal string into Go value of type annotation.cocoRuns"},
+		{"other size", `10: {"size": [6, 4], "counts": [24]}`, "", "annotations with a broken shape (1): a.png (annotation 1): run lengths for 4x6 pixels, want those of the image, 6x4" + none},
+		{"huge size", `10: {"size": [1000000000, 1000000000], "counts": [1]}`, "", "annotations with a broken shape (1): a.png (annotation 1): run lengths for 1e+09x1e+09 pixels, want those of the image, 6x4" + none},
+		{"too long", `10: {"size": [4, 6], "counts": [5, 1000000000]}`, "", "annotations with a broken shape (1): a.png (annotation 1): a run of 1000000000 pixels after 5, want at most 24 together" + none},
+		{"too short", `10: {"size": [4, 6], "counts": [5, 2]}`, "", "annotations with a broken shape (1): a.png (annotation 1): run lengths of 7 pixels, want 24" + none},
+		{"negative", `10: {"size": [4, 6], "counts": [25, -1]}`, "", "annotations with a broken shape (1): a.png (annotation 1): a run of 25 pixels after 0, want at most 24 together" + none},
+		{"cut letters", `10: {"size": [4, 6], "counts": "52` + "`" + `"}`, "", "annotations with a broken shape (1): a.png (annotation 1): run lengths that end within a number" + none},
+		{"no letters", `10: {"size": [4, 6], "counts": "5!"}`, "", `annotations with a broken shape (1): a.png (annotation 1): run lengths with the letter '!' at 1` + none},
+		{"text", `10: "x"`, "", "annotations with a broken shape (1): a.png (annotation 1): run lengths: json: cannot unmarshal string into Go value of type annotation.cocoRuns" + none},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
 			var annotations []string
-			for i, text := range strings.SplitAfter(strings.NewReplacer("] 10:", "]\x0010:", "] 20:", "]\x0020:").Replace(tc.json), "\x00") {
+			for i, text := range strings.SplitAfter(strings.NewReplacer(" 10:", "\x0010:", " 20:", "\x0020:").Replace(tc.json), "\x00") {
 				category, segmentation, _ := strings.Cut(strings.TrimSuffix(text, "\x00"), ":")
 				annotations = append(annotations, fmt.Sprintf(`{"id": %d, "image_id": 1, "category_id": %s, "segmentation": %s}`, i+1, category, segmentation))
 			}
@@ -131,11 +146,15 @@ func TestCOCOShapes(t *testing.T) {
 				"categories": [{"id": 20, "name": "dog"}, {"id": 10, "name": "cat"}]}`, strings.Join(annotations, ",")))
 			photo(t, dir+"/a.png", 4, 6)
 			left, err := imported(t, annotation.Options{Format: "coco", Data: dir + "/a.json"}, dir+"/out")
+			equal(t, "left out", strings.Join(left, "\n"), tc.left)
+			if tc.want == "" {
+				nothingWritten(t, err, dir)
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
 			equal(t, "mask", art(t, dir+"/out/masks/a.png"), tc.want)
-			equal(t, "left out", strings.Join(left, "\n"), tc.left)
 			names, _ := os.ReadFile(dir + "/out/classes.txt")
 			equal(t, "classes", string(names), "background\ncat\ndog\n")
 		})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,7 @@ type cocoAnnotation struct {
 	ImageID      cocoID          `json:"image_id"`
 	CategoryID   cocoID          `json:"category_id"`
 	Segmentation json.RawMessage // polygons or cocoRuns
+	Box          json.RawMessage `json:"bbox"` // x, y, width, height
 }
 
 type cocoRuns struct {
@@ -313,6 +315,7 @@ func drawCOCO(image cocoImage, annotations []cocoAnnotation, classOf map[cocoID]
 		return nil, report
 	}
 	c := newCanvas(h, w, 0)
+	drawn := len(annotations) == 0
 	for _, a := range annotations {
 		name := fmt.Sprintf("%s (annotation %s)", image.FileName, a.ID)
 		class, ok := classOf[a.CategoryID]
@@ -320,16 +323,45 @@ func drawCOCO(image cocoImage, annotations []cocoAnnotation, classOf map[cocoID]
 			class = imagefile.Void
 			report.add("annotations of an unknown category (drawn as void)", fmt.Sprintf("%s (category %s)", image.FileName, a.CategoryID))
 		}
-		switch pixels, err := c.coco(a.Segmentation, class); {
+		pixels, err := c.coco(a.Segmentation, class)
+		drawn = drawn || err == nil
+		switch {
 		case errors.Is(err, errNoShape):
-			report.add("annotations with a box only, without polygon or run lengths", name)
+			report.add("annotations without polygon or run lengths (their box is void)", name)
 		case err != nil:
 			report.add(brokenShape, fmt.Sprintf("%s: %v", name, err))
 		case pixels == 0:
 			report.add(noPixel, name)
 		}
+		if err != nil {
+			c.doubt(a.Box)
+		}
+	}
+	if !drawn {
+		report.add(noneDrawn, image.FileName)
+		return nil, report
 	}
 	return c, report
+}
+
+// doubt makes the background in the box of an annotation that cannot be drawn void.
+func (c *canvas) doubt(box json.RawMessage) {
+	var b [4]float64
+	if json.Unmarshal(box, &b) != nil {
+		return
+	}
+	for _, v := range b {
+		if !(math.Abs(v) <= farthest) {
+			return
+		}
+	}
+	for y := max(centre(b[1]), 0); y < min(centre(b[1]+b[3]), c.h); y++ {
+		for x := max(centre(b[0]), 0); x < min(centre(b[0]+b[2]), c.w); x++ {
+			if at := &c.mask[y*c.w+x]; *at == 0 {
+				*at = imagefile.Void
+			}
+		}
+	}
 }
 
 var errNoShape = errors.New("no shape")

@@ -60,6 +60,7 @@ func labelMe(imagePath, imageData string, shapes ...string) []byte {
 func TestLabelMeShapes(t *testing.T) {
 	stencil := base64.StdEncoding.EncodeToString(filetest.Encode(t, "x.png", filetest.Grey(2, 2, 0, 255, 255, 0)))
 	const nothing = "......\n......\n......\n......\n"
+	const none = "\nimages of which no annotation can be drawn (1): a.json"
 	for _, tc := range []struct {
 		name   string
 		shapes []string
@@ -67,6 +68,7 @@ func TestLabelMeShapes(t *testing.T) {
 		left   string
 	}{
 		{"polygon", []string{shape("cat", "polygon", "[[1,1],[4,1],[4,3],[1,3]]")}, lines("......", ".111..", ".111..", "......"), ""},
+		{"an area and a line", []string{shape("cat", "line", "[[0,0],[2,2]]"), shape("cat", "rectangle", "[[0,0],[6,1]]")}, lines("111111", "......", "......", "......"), "shapes of the type line, which has no area (1): a.json (cat)"},
 		{"rectangle", []string{shape("cat", "rectangle", "[[4,3],[1,1]]")}, lines("......", ".111..", ".111..", "......"), ""},
 		{"rectangle of four", []string{shape("cat", "rectangle", "[[1,1],[4,1],[4,3],[1,3]]")}, lines("......", ".111..", ".111..", "......"), ""},
 		// Centres within 1.6 of (3, 2): of column and row distances 0.5 and 1.5, those but (1.5, 1.5).
@@ -76,17 +78,17 @@ func TestLabelMeShapes(t *testing.T) {
 		{"mask", []string{shape("cat", "mask", "[[1,2],[2,3]]", `, "mask": "`+stencil+`"`)}, lines("......", "......", "..1...", ".1...."), ""},
 		{"mask beyond the edge", []string{shape("cat", "mask", "[[-1,-1],[0,0]]", `, "mask": "`+stencil+`"`)}, nothing, "shapes that cover no pixel (1): a.json (cat)"},
 		{"mask half beyond", []string{shape("cat", "mask", "[[5,0],[6,1]]", `, "mask": "`+stencil+`"`)}, lines("......", ".....1", "......", "......"), ""},
-		{"mask that is none", []string{shape("cat", "mask", "[[5,0],[6,1]]", `, "mask": "abc"`)}, nothing, "annotations with a broken shape (1): a.json (cat): a mask that is not base64"},
+		{"mask that is none", []string{shape("cat", "mask", "[[5,0],[6,1]]", `, "mask": "abc"`)}, "", "annotations with a broken shape (1): a.json (cat): a mask that is not base64" + none},
 		{"draw order", []string{shape("dog", "rectangle", "[[0,0],[4,2]]"), shape("cat", "rectangle", "[[2,0],[6,2]]")}, lines("221111", "221111", "......", "......"), ""},
 		{"background over", []string{shape("cat", "rectangle", "[[0,0],[6,4]]"), shape("_background_", "rectangle", "[[0,0],[3,4]]")}, lines("...111", "...111", "...111", "...111"), ""},
 		{"ignored", []string{shape("__ignore__", "rectangle", "[[0,0],[2,2]]")}, lines("vv....", "vv....", "......", "......"), ""},
 		{"unlisted", []string{shape("cow", "rectangle", "[[0,0],[2,2]]")}, lines("vv....", "vv....", "......", "......"), "shapes of a label that is not in --classes (drawn as void) (1): a.json (cow)"},
-		{"without area", []string{shape("cat", "line", "[[0,0],[2,2]]"), shape("cat", "point", "[[0,0]]"), shape("dog", "linestrip", "[[0,0],[2,2],[3,3]]"), shape("cat", "line", "[[0,1],[2,2]]")}, nothing,
-			"shapes of the type line, which has no area (2): a.json (cat)\nshapes of the type point, which has no area (1): a.json (cat)\nshapes of the type linestrip, which has no area (1): a.json (dog)"},
-		{"unknown type", []string{shape("cat", "star", "[[0,0],[2,2]]")}, nothing, "annotations with a broken shape (1): a.json (cat): an unknown shape_type star"},
-		{"rectangle of one", []string{shape("cat", "rectangle", "[[0,0]]")}, nothing, "annotations with a broken shape (1): a.json (cat): a rectangle of 1 points, want 2"},
-		{"point of one", []string{shape("cat", "polygon", "[[0,0],[1]]")}, nothing, "annotations with a broken shape (1): a.json (cat): a point of 1 numbers, want 2"},
-		{"far circle", []string{shape("cat", "circle", "[[0,0],[1e300,0]]")}, nothing, "annotations with a broken shape (1): a.json (cat): a circle with the coordinate 1e+300, want at most 16777216"},
+		{"without area", []string{shape("cat", "line", "[[0,0],[2,2]]"), shape("cat", "point", "[[0,0]]"), shape("dog", "linestrip", "[[0,0],[2,2],[3,3]]"), shape("cat", "line", "[[0,1],[2,2]]")}, "",
+			"shapes of the type line, which has no area (2): a.json (cat)\nshapes of the type point, which has no area (1): a.json (cat)\nshapes of the type linestrip, which has no area (1): a.json (dog)" + none},
+		{"unknown type", []string{shape("cat", "star", "[[0,0],[2,2]]")}, "", "annotations with a broken shape (1): a.json (cat): an unknown shape_type star" + none},
+		{"rectangle of one", []string{shape("cat", "rectangle", "[[0,0]]")}, "", "annotations with a broken shape (1): a.json (cat): a rectangle of 1 points, want 2" + none},
+		{"point of one", []string{shape("cat", "polygon", "[[0,0],[1]]")}, "", "annotations with a broken shape (1): a.json (cat): a point of 1 numbers, want 2" + none},
+		{"far circle", []string{shape("cat", "circle", "[[0,0],[1e300,0]]")}, "", "annotations with a broken shape (1): a.json (cat): a circle with the coordinate 1e+300, want at most 16777216" + none},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -94,11 +96,15 @@ func TestLabelMeShapes(t *testing.T) {
 			filetest.Write(t, dir+"/set/a.json", labelMe("a.png", "", tc.shapes...))
 			filetest.Write(t, dir+"/labels.txt", []byte("__ignore__\n_background_\ncat\n\ndog\n"))
 			left, err := imported(t, annotation.Options{Format: "labelme", Data: dir + "/set", Classes: dir + "/labels.txt"}, dir+"/out")
+			equal(t, "left out", strings.Join(left, "\n"), tc.left)
+			if tc.want == "" {
+				nothingWritten(t, err, dir)
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
 			equal(t, "mask", art(t, dir+"/out/masks/a.png"), tc.want)
-			equal(t, "left out", strings.Join(left, "\n"), tc.left)
 			equal(t, "classes", textOf(t, dir+"/out/classes.txt"), "background\ncat\ndog\n")
 		})
 	}
@@ -158,6 +164,19 @@ func TestLabelMeSplits(t *testing.T) {
 		t.Fatal(left, err)
 	}
 	equal(t, "files", tree(t, dir+"/out"), "classes.txt train/images/a.png train/images/b.png train/masks/a.png train/masks/b.png val/images/a.png val/masks/a.png")
+}
+
+// The class_names.txt of labelme2voc.py names the classes of VOC's colours.
+func TestVOCClassNames(t *testing.T) {
+	dir := t.TempDir()
+	photo(t, dir+"/set/JPEGImages/a.png", 1, 3)
+	filetest.Write(t, dir+"/set/SegmentationClass/a.png", filetest.Encode(t, "x.png", filetest.RGB(1, 3, [3]uint8{}, [3]uint8{0, 128, 0}, [3]uint8{224, 224, 192})))
+	filetest.Write(t, dir+"/set/class_names.txt", []byte("_background_\ncat\ndog: old\n"))
+	if left, err := imported(t, annotation.Options{Format: "voc", Data: dir + "/set"}, dir+"/out"); err != nil || left != nil {
+		t.Fatal(left, err)
+	}
+	equal(t, "mask", art(t, dir+"/out/masks/a.png"), ".2v\n")
+	equal(t, "classes", textOf(t, dir+"/out/classes.txt"), "background\ncat\ndog: old\n")
 }
 
 // The COCO files of a folder are found with their splits and images.

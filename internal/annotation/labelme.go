@@ -292,6 +292,7 @@ func drawLabelMe(path, name string, labels *classes, h, w int) (_ *canvas, repor
 		return nil, report
 	}
 	c := newCanvas(h, w, 0)
+	drawn := len(*f.Shapes) == 0
 	for _, shape := range *f.Shapes {
 		label := strings.TrimSpace(shape.Label)
 		class, ok := labels.index[label]
@@ -304,7 +305,9 @@ func drawLabelMe(path, name string, labels *classes, h, w int) (_ *canvas, repor
 				report.add("shapes of a label that is not in --classes (drawn as void)", fmt.Sprintf("%s (%s)", name, label))
 			}
 		}
-		switch pixels, err := c.labelMe(shape, class); {
+		pixels, err := c.labelMe(shape, class)
+		drawn = drawn || err == nil
+		switch {
 		case errors.Is(err, errNoShape):
 			report.add(fmt.Sprintf("shapes of the type %s, which has no area", shape.ShapeType), fmt.Sprintf("%s (%s)", name, label))
 		case err != nil:
@@ -312,6 +315,10 @@ func drawLabelMe(path, name string, labels *classes, h, w int) (_ *canvas, repor
 		case pixels == 0:
 			report.add(noPixel, fmt.Sprintf("%s (%s)", name, label))
 		}
+	}
+	if !drawn {
+		report.add(noneDrawn, name)
+		return nil, report
 	}
 	return c, report
 }

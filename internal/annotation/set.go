@@ -143,6 +143,7 @@ func (s *Set) nameFiles() {
 type Written struct {
 	Images int
 	Splits map[string]int // images by split, nil without splits
+	Others []string       // files beside the images and masks, which were there before
 }
 
 // Write writes the folder data set: dir/images, dir/masks and dir/classes.txt, or
@@ -155,24 +156,26 @@ func (s *Set) Write(ctx context.Context, dir string, progress func(done, total i
 	}
 	palette := maskPalette(len(s.Classes))
 	reports := make([]Report, len(s.samples))
-	done := make([]bool, len(s.samples))
-	faults, err := visit.All(ctx, len(s.samples), 0, progress, func(i int) error {
-		var err error
-		done[i], reports[i], err = s.write(s.samples[i], dir, palette)
+	images := make([]string, len(s.samples)) // written, else ""
+	writing, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	_, err := visit.All(writing, len(s.samples), 0, progress, func(i int) (err error) {
+		if images[i], reports[i], err = s.write(s.samples[i], dir, palette); err != nil {
+			stop(err) // the next would fail like it
+		}
 		return err
 	})
 	if err != nil {
-		return Written{}, err
-	}
-	if len(faults) > 0 {
-		return Written{}, fmt.Errorf("import: %w", errors.Join(faults...))
+		return Written{}, fmt.Errorf("import: %s is incomplete: %w", printable(dir), err)
 	}
 	written := Written{Splits: map[string]int{}}
+	ours := map[string]bool{}
 	for i, r := range reports {
 		s.Report.merge(r)
-		if done[i] {
+		if m := s.samples[i]; images[i] != "" {
 			written.Images++
-			written.Splits[s.samples[i].split]++
+			written.Splits[m.split]++
+			ours[images[i]], ours[m.maskPath(dir)] = true, true
 		}
 	}
 	if written.Images == 0 {
@@ -180,6 +183,19 @@ func (s *Set) Write(ctx context.Context, dir string, progress func(done, total i
 	}
 	if err := durable.WriteFile(filepath.Join(dir, "classes.txt"), []byte(strings.Join(s.Classes, "\n")+"\n")); err != nil {
 		return Written{}, fmt.Errorf("import: %w", err)
+	}
+	for _, split := range []string{"", "train", "val", "test"} {
+		for _, sub := range []string{"images", "masks"} {
+			entries, err := os.ReadDir(filepath.Join(dir, split, sub))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return Written{}, fmt.Errorf("import: %w", err)
+			}
+			for _, e := range entries {
+				if path := filepath.Join(dir, split, sub, e.Name()); !ours[path] && !strings.HasPrefix(e.Name(), ".") {
+					written.Others = append(written.Others, path)
+				}
+			}
+		}
 	}
 	return written, nil
 }
@@ -212,47 +228,52 @@ func (s *Set) splits() (splits []string) {
 	return splits
 }
 
-// write writes one sample, or reports why it cannot be. Its error is one of the
-// folder that is written to.
-func (s *Set) write(m sample, dir string, palette color.Palette) (done bool, report Report, err error) {
+// maskPath is where a sample's mask is written to.
+func (m sample) maskPath(dir string) string {
+	return filepath.Join(dir, m.split, "masks", m.stem+".png")
+}
+
+// write writes one sample and returns the path of its image, or "" and a report of
+// why it is left out. Its error is one of the folder that is written to.
+func (s *Set) write(m sample, dir string, palette color.Palette) (written string, report Report, err error) {
 	f, size, err := m.open()
 	if err != nil {
 		report.add("images that cannot be read", fmt.Sprintf("%s (%v)", m.name, err))
-		return false, report, nil
+		return "", report, nil
 	}
 	defer f.Close()
 	header, err := imagefile.ReadHeader(f, size, s.options.MaxPixels)
 	if err != nil {
 		report.add("images that cannot be read", fmt.Sprintf("%s (%v)", m.name, err))
-		return false, report, nil
+		return "", report, nil
 	}
 	c, report := m.mask(header.H, header.W)
 	if c == nil {
-		return false, report, nil
+		return "", report, nil
 	}
 	if !slices.ContainsFunc(c.mask, func(class uint8) bool { return class != imagefile.Void }) {
 		report.add("images without a labelled pixel", m.name)
-		return false, report, nil
+		return "", report, nil
 	}
 	var mask bytes.Buffer
 	if err := png.Encode(&mask, &image.Paletted{Pix: c.mask, Stride: c.w, Rect: image.Rect(0, 0, c.w, c.h), Palette: palette}); err != nil {
-		return false, report, err
+		return "", report, err
 	}
 	for _, sub := range []string{"images", "masks"} {
 		if err := os.MkdirAll(filepath.Join(dir, m.split, sub), 0o755); err != nil {
-			return false, report, err
+			return "", report, err
 		}
 	}
 	extension := "." + cmp.Or(map[string]string{"jpeg": "jpg", "tiff": "tif"}[header.Format], header.Format)
-	copied := filepath.Join(dir, m.split, "images", m.stem+extension)
+	written = filepath.Join(dir, m.split, "images", m.stem+extension)
 	err = errors.Join(
-		durable.Write(copied, func(w io.Writer) error {
+		durable.Write(written, func(w io.Writer) error {
 			_, err := io.Copy(w, io.NewSectionReader(f, 0, size))
 			return err
 		}),
-		durable.WriteFile(filepath.Join(dir, m.split, "masks", m.stem+".png"), mask.Bytes()),
+		durable.WriteFile(m.maskPath(dir), mask.Bytes()),
 	)
-	return err == nil, report, err
+	return written, report, err
 }
 
 // maskPalette has a colour for every index, so that masks have one byte per pixel
@@ -300,6 +321,7 @@ const (
 	unreadable        = "annotations that cannot be read"
 	brokenShape       = "annotations with a broken shape"
 	noPixel           = "shapes that cover no pixel"
+	noneDrawn         = "images of which no annotation can be drawn"
 )
 
 // openFile opens a regular file; its errors do not name it.

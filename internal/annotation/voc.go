@@ -36,8 +36,43 @@ func vocColour(index int) (rgb [3]uint8) {
 
 // vocMap is what the colours and values of masks mean.
 type vocMap struct {
-	names   []string
+	classes
 	colours map[[3]uint8]uint8 // class or void
+}
+
+func newVOCMap() *vocMap {
+	return &vocMap{classes{index: map[string]uint8{}}, map[[3]uint8]uint8{}}
+}
+
+// add names the next class; its colour is that of its index in VOC's map if none is given.
+func (m *vocMap) add(name string, colour *[3]uint8) error {
+	if _, ok := m.index[name]; ok {
+		return fmt.Errorf("%s is there twice", name)
+	}
+	class, err := m.named(name)
+	if err != nil {
+		return err
+	}
+	rgb := vocColour(int(class))
+	if colour != nil {
+		rgb = *colour
+	}
+	if other, ok := m.colours[rgb]; ok {
+		return fmt.Errorf("%s and %s have one colour, %v", m.names[other], name, rgb)
+	}
+	m.colours[rgb] = class
+	return nil
+}
+
+// complete is the map when all its names are known.
+func (m *vocMap) complete() (*vocMap, error) {
+	if len(m.names) < 2 {
+		return nil, fmt.Errorf("%d names, want at least 2", len(m.names))
+	}
+	if _, ok := m.colours[vocBorder]; !ok {
+		m.colours[vocBorder] = imagefile.Void
+	}
+	return m, nil
 }
 
 // readVOC reads the folder of a year of PASCAL VOC, or one that is laid out like it.
@@ -46,7 +81,7 @@ func (s *Set) readVOC() error {
 	if err != nil {
 		return err
 	}
-	classes, err := readLabelMap(filepath.Join(root, "labelmap.txt"))
+	classes, err := readVOCMap(root)
 	if err != nil {
 		return err
 	}
@@ -170,33 +205,57 @@ func (s *Set) vocSplits(root string) (splits map[string]string, listed []string,
 	return splits, listed, nil
 }
 
-// readLabelMap reads classes and colours from a labelmap.txt, as CVAT and datumaro
-// write it. Without the file they are VOC's.
-func readLabelMap(path string) (*vocMap, error) {
-	f, _, err := openFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		m := &vocMap{names: vocNames, colours: map[[3]uint8]uint8{vocBorder: imagefile.Void}}
-		for i := range vocNames {
-			m.colours[vocColour(i)] = uint8(i)
+// readVOCMap reads classes and colours from the labelmap.txt that CVAT and datumaro
+// write, or the class_names.txt that labelme2voc.py writes. Without either they are VOC's.
+func readVOCMap(root string) (*vocMap, error) {
+	for _, c := range []struct {
+		file  string
+		parse func(io.Reader) (*vocMap, error)
+	}{{"labelmap.txt", parseLabelMap}, {"class_names.txt", parseClassNames}} {
+		path := filepath.Join(root, c.file)
+		f, _, err := openFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		defer f.Close()
+		m, err := c.parse(f)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		return m, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	return parseClassNames(strings.NewReader(strings.Join(vocNames, "\n")))
+}
+
+// parseClassNames reads one name per line; the colours are those of VOC's map.
+func parseClassNames(r io.Reader) (*vocMap, error) {
+	m := newVOCMap()
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		name := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
+		if name == "" || name == ignoredLabel {
+			continue
+		}
+		if isBackground(name) {
+			name = background
+		}
+		if err := m.add(name, nil); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
 	}
-	defer f.Close()
-	m, err := parseLabelMap(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := lines.Err(); err != nil {
+		return nil, err
 	}
-	return m, nil
+	return m.complete()
 }
 
 // parseLabelMap reads lines of "name:r,g,b:parts:actions". A name without a colour
 // has that of its index in VOC's map.
 func parseLabelMap(r io.Reader) (*vocMap, error) {
-	m := &vocMap{colours: map[[3]uint8]uint8{}}
-	c := &classes{index: map[string]uint8{}}
+	m := newVOCMap()
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
@@ -204,45 +263,38 @@ func parseLabelMap(r io.Reader) (*vocMap, error) {
 			continue
 		}
 		fields := strings.Split(line, ":")
-		name := strings.TrimSpace(fields[0])
-		before := len(c.names)
-		class, err := c.named(name)
-		if err != nil {
+		var colour *[3]uint8
+		if len(fields) > 1 && strings.TrimSpace(fields[1]) != "" {
+			rgb, err := parseColour(fields[1])
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+			colour = &rgb
+		}
+		if err := m.add(strings.TrimSpace(fields[0]), colour); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		if len(c.names) == before {
-			return nil, fmt.Errorf("line %d: %s is there twice", n, name)
-		}
-		rgb := vocColour(int(class))
-		if len(fields) > 1 && strings.TrimSpace(fields[1]) != "" {
-			parts := strings.Split(fields[1], ",")
-			if len(parts) != 3 {
-				return nil, fmt.Errorf("line %d: colour %q, want r,g,b", n, fields[1])
-			}
-			for i, p := range parts {
-				v, err := strconv.ParseUint(strings.TrimSpace(p), 10, 8)
-				if err != nil {
-					return nil, fmt.Errorf("line %d: colour %q, want r,g,b in 0..255", n, fields[1])
-				}
-				rgb[i] = uint8(v)
-			}
-		}
-		if other, ok := m.colours[rgb]; ok {
-			return nil, fmt.Errorf("line %d: %s and %s have one colour, %v", n, c.names[other], name, rgb)
-		}
-		m.colours[rgb] = class
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
 	}
-	if len(c.names) < 2 {
-		return nil, fmt.Errorf("%d names, want at least 2", len(c.names))
+	return m.complete()
+}
+
+// parseColour reads "r,g,b".
+func parseColour(text string) (rgb [3]uint8, err error) {
+	parts := strings.Split(text, ",")
+	if len(parts) != len(rgb) {
+		return rgb, fmt.Errorf("colour %q, want r,g,b", text)
 	}
-	if _, ok := m.colours[vocBorder]; !ok {
-		m.colours[vocBorder] = imagefile.Void
+	for i, p := range parts {
+		v, err := strconv.ParseUint(strings.TrimSpace(p), 10, 8)
+		if err != nil {
+			return rgb, fmt.Errorf("colour %q, want r,g,b in 0..255", text)
+		}
+		rgb[i] = uint8(v)
 	}
-	m.names = c.names
-	return m, nil
+	return rgb, nil
 }
 
 // draw reads a mask: the colours of a paletted or colour image, the values of a grey one.
