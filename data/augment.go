@@ -62,6 +62,27 @@ func (a AugmentConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
+// withoutRecolouring reports every setting that works on values in 0..1, one line each.
+func (a AugmentConfig) withoutRecolouring() error {
+	var errs []error
+	for _, s := range []struct {
+		key string
+		off bool
+	}{
+		{"brightness", a.Brightness == 0},
+		{"contrast", a.Contrast == 0},
+		{"gamma", a.Gamma == [2]float64{1, 1} || a.Gamma == [2]float64{}},
+		{"saturation", a.Saturation == 0},
+		{"hue", a.Hue == 0},
+		{"noise", a.Noise == 0},
+	} {
+		if !s.off {
+			errs = append(errs, fmt.Errorf("data.augment.%s works on values in 0..1, want it off with data.normalize = zscore, or data.normalize = percentile", s.key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // variation is one draw from an AugmentConfig.
 type variation struct {
 	mirror, flip bool

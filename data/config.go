@@ -12,22 +12,23 @@ import (
 // Config says where the labelled images are and how they are brought to the net.
 type Config struct {
 	Source      string          `yaml:"source" enum:"synthetic,folder,npy"`
-	Train       string          `yaml:"train"`                               // folder: has images/ and masks/; npy: has images.npy and masks.npy. A * in it stands for ImageFolder and MaskFolder: city/*/train
-	Val         string          `yaml:"val"`                                 // as Train; empty: val_fraction of Train is split off
-	Test        string          `yaml:"test"`                                // as Train; may be empty
-	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`          // of the images
-	ImageFolder string          `yaml:"images"`                              // folder or array of the images; empty: Train, Val and Test themselves
-	MaskFolder  string          `yaml:"masks"`                               // as ImageFolder
-	ImageSuffix string          `yaml:"image_suffix"`                        // the end of image files' names, before the extension, that mask files do not have: _leftImg8bit
-	MaskSuffix  string          `yaml:"mask_suffix"`                         // the same of masks: _mask
-	Size        [2]int          `yaml:"size" range:"[1,)"`                   // height, width
-	Patches     int             `yaml:"patches" range:"[0,)"`                // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
-	Classes     []string        `yaml:"classes"`                             // names, in class order; 2 to 255
-	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`             // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] per class, and perhaps one more for ignored pixels
-	MaxPixels   int64           `yaml:"max_pixels" range:"[1,)"`             // larger images are refused before they are decoded
-	MaskValues  []int           `yaml:"mask_values" range:"[-32768,65535]"`  // the value of each class in the masks, in class order, unless they are in colours or one-hot; empty: 0, 1, 2, ...
-	IgnoreIndex int             `yaml:"ignore_index" range:"[-32768,65535]"` // the value of ignored pixels in the masks, not a class; the default, 255, gives way to MaskValues
-	Cache       string          `yaml:"cache" enum:"auto,ram,off"`           // auto: ram if the split takes at most CacheLimit bytes
+	Train       string          `yaml:"train"`                                   // folder: has images/ and masks/; npy: has images.npy and masks.npy. A * in it stands for ImageFolder and MaskFolder: city/*/train
+	Val         string          `yaml:"val"`                                     // as Train; empty: val_fraction of Train is split off
+	Test        string          `yaml:"test"`                                    // as Train; may be empty
+	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`              // of the images
+	ImageFolder string          `yaml:"images"`                                  // folder or array of the images; empty: Train, Val and Test themselves
+	MaskFolder  string          `yaml:"masks"`                                   // as ImageFolder
+	ImageSuffix string          `yaml:"image_suffix"`                            // the end of image files' names, before the extension, that mask files do not have: _leftImg8bit
+	MaskSuffix  string          `yaml:"mask_suffix"`                             // the same of masks: _mask
+	Size        [2]int          `yaml:"size" range:"[1,)"`                       // height, width
+	Patches     int             `yaml:"patches" range:"[0,)"`                    // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
+	Normalize   string          `yaml:"normalize" enum:"none,percentile,zscore"` // what is done with the values of each image: none; percentile: the 0.5th to the 99.5th percentile become 0..1; zscore: mean 0, standard deviation 1
+	Classes     []string        `yaml:"classes"`                                 // names, in class order; 2 to 255
+	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`                 // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] per class, and perhaps one more for ignored pixels
+	MaxPixels   int64           `yaml:"max_pixels" range:"[1,)"`                 // larger images are refused before they are decoded
+	MaskValues  []int           `yaml:"mask_values" range:"[-32768,65535]"`      // the value of each class in the masks, in class order, unless they are in colours or one-hot; empty: 0, 1, 2, ...
+	IgnoreIndex int             `yaml:"ignore_index" range:"[-32768,65535]"`     // the value of ignored pixels in the masks, not a class; the default, 255, gives way to MaskValues
+	Cache       string          `yaml:"cache" enum:"auto,ram,off"`               // auto: ram if the split takes at most CacheLimit bytes
 	Synthetic   SyntheticConfig `yaml:"synthetic"`
 	Augment     AugmentConfig   `yaml:"augment"`
 }
@@ -56,6 +57,7 @@ func DefaultConfig() Config {
 		ValFraction: 0.1,
 		ImageFolder: "images",
 		MaskFolder:  "masks",
+		Normalize:   "none",
 		Size:        [2]int{128, 128},
 		Classes:     []string{"background", "disc", "square", "triangle"},
 		MaxPixels:   100_000_000,
@@ -139,6 +141,11 @@ func (c Config) Validate() error {
 	default:
 		bad("data.cache = %q, want auto, ram or off", c.Cache)
 	}
+	if n := imagefile.Normalization(c.Normalize); !n.Known() {
+		bad("data.normalize = %q, want none, percentile or zscore", c.Normalize)
+	} else if n == imagefile.ZScore {
+		errs = append(errs, c.Augment.withoutRecolouring())
+	}
 	errs = append(errs, c.Augment.Validate())
 	if c.Augment.Turn90 > 0 && c.Size[0] != c.Size[1] {
 		bad("data.augment.turn_90 = %v, want 0, or a data.size that is square: it is %v", c.Augment.Turn90, c.Size)
@@ -192,6 +199,11 @@ func (c Config) ValueOf(class int) int {
 // Layout is where the files of a split are.
 func (c Config) Layout() imagefile.Layout {
 	return imagefile.Layout{Images: c.ImageFolder, Masks: c.MaskFolder, ImageSuffix: c.ImageSuffix, MaskSuffix: c.MaskSuffix}
+}
+
+// imageFormat is how image files become images.
+func (c Config) imageFormat() imagefile.ImageFormat {
+	return imagefile.ImageFormat{MaxPixels: c.MaxPixels, Normalize: imagefile.Normalization(c.Normalize)}
 }
 
 // maskFormat is how classes stand in mask files.

@@ -51,6 +51,8 @@ func TestValidate(t *testing.T) {
 			c.Source, c.Train, c.MaskValues, c.Palette = "folder", "x", []int{0, 1, 2, 255}, [][3]int{{1}, {2}, {3}, {4}}
 		}, `data.mask_values has 4 numbers and data.palette 4 colours, want one of the two`},
 		{"mask values of the synthetic set", func(c *data.Config) { c.MaskValues = []int{0, 1, 2, 255} }, `data.mask_values has 4 numbers, want none with data.source = synthetic`},
+		{"normalize", func(c *data.Config) { c.Normalize = "minmax" }, `data.normalize = "minmax", want none, percentile or zscore`},
+		{"recolouring beyond 0..1", func(c *data.Config) { c.Normalize, c.Augment.Hue, c.Augment.Blur = "zscore", 0.1, 1 }, `data.augment.hue works on values in 0..1, want it off with data.normalize = zscore, or data.normalize = percentile`},
 		{"cache", func(c *data.Config) { c.Cache = "disk" }, `data.cache = "disk", want auto, ram or off`},
 		{"flip", func(c *data.Config) { c.Augment.FlipVertical = -0.5 }, `data.augment.flip_vertical = -0.5, want 0..1`},
 		{"rotate", func(c *data.Config) { c.Augment.Rotate = 181 }, `data.augment.rotate = 181, want 0..180`},

@@ -27,12 +27,19 @@ type Counts struct {
 	VoidBesideFirst []string // names of those whose labelled pixels are all of class 0, sorted
 	VoidBesideOther int      // number of those that have another class
 	NoVoid          int      // number of those that have another class and no void pixel
+
+	remarks imagefile.Remarks // on the images
 }
 
-// Count counts the pixels of a mask (H,W) of image i.
-func (s *Split) Count(i int, mask []uint8) Counts {
-	c := CountMask(mask, s.classes)
-	c.Digest = digest(i, mask)
+// Remarks are lines on images that a net can see but hardly as they were meant:
+// transparent ones, and ones that are nearly black.
+func (c Counts) Remarks() []string { return c.remarks.Lines(c.Images) }
+
+// Count counts the pixels of the mask of image i.
+func (s *Split) Count(i int, smp Sample) Counts {
+	c := CountMask(smp.Mask, s.classes)
+	c.remarks = s.normalize.Remark(s.Name(i), imagefile.Image{Pix: smp.Image, H: smp.H, W: smp.W, Transparent: smp.Transparent})
+	c.Digest = digest(i, smp.Mask)
 	other := slices.ContainsFunc(c.Pixels[1:], func(n int64) bool { return n > 0 })
 	switch {
 	case other && c.Ignored == 0:
@@ -57,7 +64,7 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 		if err != nil {
 			return err
 		}
-		counts := s.Count(i, smp.Mask)
+		counts := s.Count(i, smp)
 		mu.Lock()
 		defer mu.Unlock()
 		total.Add(counts)
@@ -157,6 +164,7 @@ func (c *Counts) Add(other Counts) {
 	c.VoidBesideFirst = append(c.VoidBesideFirst, other.VoidBesideFirst...)
 	c.VoidBesideOther += other.VoidBesideOther
 	c.NoVoid += other.NoVoid
+	c.remarks.Add(other.remarks)
 	for i := range other.Pixels {
 		c.Pixels[i] += other.Pixels[i]
 		c.ImagePixels[i] += other.ImagePixels[i]

@@ -11,7 +11,9 @@ import (
 // folder is the images and masks of a split's folder, paired by their names.
 type folder struct {
 	pairs []pair // sorted by name
-	masks imagefile.MaskFormat
+
+	images imagefile.ImageFormat
+	masks  imagefile.MaskFormat
 }
 
 // pair knows from the headers of its files, once they have been checked, how
@@ -29,7 +31,7 @@ func listFolder(cfg Config, dir string) (*folder, []error) {
 	if listing.Pairs == nil {
 		return nil, listing.Problems
 	}
-	f := &folder{masks: cfg.maskFormat()}
+	f := &folder{images: cfg.imageFormat(), masks: cfg.maskFormat()}
 	for _, p := range listing.Pairs {
 		f.pairs = append(f.pairs, pair{Pair: p})
 	}
@@ -59,9 +61,9 @@ func (f *folder) identity(i int) string {
 }
 
 func (f *folder) Load(i int) (Sample, error) {
-	image, mask, err := f.pairs[i].Read(f.masks)
+	image, mask, err := f.pairs[i].Read(f.images, f.masks)
 	if err != nil {
 		return Sample{}, err
 	}
-	return Sample{Image: image.Pix, Mask: mask, H: image.H, W: image.W}, nil
+	return Sample{Image: image.Pix, Mask: mask, H: image.H, W: image.W, Transparent: image.Transparent}, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // Batch is what one training step sees.
 type Batch struct {
-	Images     []float32 // (N,H,W,3) in 0..1
+	Images     []float32 // (N,H,W,3), as in Sample
 	Targets    []float32 // (N,H,W,C) one-hot; a void pixel is all zero
 	N, H, W, C int
 	Names      []string // of the N samples' images; those of a grid of patches are NAME-yY-xX

@@ -10,7 +10,7 @@ import (
 type npySource struct{ *imagefile.Arrays }
 
 func openNPY(cfg Config, dir string) (npySource, error) {
-	a, err := imagefile.OpenArrays(dir, cfg.maskFormat())
+	a, err := imagefile.OpenArrays(dir, cfg.imageFormat(), cfg.maskFormat())
 	return npySource{a}, err
 }
 

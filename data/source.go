@@ -20,9 +20,11 @@ const Void = imagefile.Void
 
 // Sample is one labelled image.
 type Sample struct {
-	Image []float32 // (H,W,3) in 0..1
+	Image []float32 // (H,W,3) in 0..1; with data.normalize = zscore of mean 0 and standard deviation 1
 	Mask  []uint8   // (H,W) class index, or Void
 	H, W  int
+
+	Transparent float64 // share of the image's pixels that are not opaque in its file
 }
 
 // source is a list of labelled images at their own sizes. It is safe for
@@ -44,7 +46,9 @@ type Split struct {
 	h, w    int
 	own     bool // images keep their own size
 	classes int
-	cached  []atomic.Pointer[Sample] // nil: no cache
+
+	normalize imagefile.Normalization
+	cached    []atomic.Pointer[Sample] // nil: no cache
 }
 
 // Open lists the samples of a split: train, val or test. Without data.val,
@@ -77,14 +81,16 @@ func List(cfg Config, seed uint64, split string) (s *Split, problems []error) {
 	if err != nil {
 		return nil, []error{err}
 	}
-	s = &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], own: cfg.Patches > 0, classes: len(cfg.Classes)}
+	s = &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], own: cfg.Patches > 0, classes: len(cfg.Classes), normalize: cfg.imageFormat().Normalize}
 	switch cfg.Source {
 	case "synthetic":
 		n := cfg.Synthetic.Val
 		if split == "train" {
 			n = cfg.Synthetic.Train
 		}
-		s.src = newSynthetic(cfg.Size, n, seed, split)
+		src := newSynthetic(cfg.Size, n, seed, split)
+		src.normalize = s.normalize
+		s.src = src
 	case "folder":
 		f, errs := listFolder(cfg, dir)
 		if f == nil {
@@ -259,6 +265,8 @@ func (s *Split) Load(i int) (Sample, error) {
 			Mask:  imagefile.ResizeMask(smp.Mask, smp.H, smp.W, s.h, s.w),
 			H:     s.h,
 			W:     s.w,
+
+			Transparent: smp.Transparent,
 		}
 	}
 	if s.cached != nil {

@@ -23,10 +23,12 @@ type synthetic struct {
 	h, w, n int
 	seed    uint64
 	split   string
+
+	normalize imagefile.Normalization
 }
 
 func newSynthetic(size [2]int, n int, seed uint64, split string) *synthetic {
-	return &synthetic{size[0], size[1], n, seed, split}
+	return &synthetic{h: size[0], w: size[1], n: n, seed: seed, split: split}
 }
 
 func (s *synthetic) Len() int          { return s.n }
@@ -41,7 +43,9 @@ func (s *synthetic) Load(i int) (Sample, error) {
 	for _, b := range []byte(s.split) {
 		key = append(key, uint64(b))
 	}
-	return drawShapes(s.h, s.w, i%2 == 0, random(key...)), nil
+	smp := drawShapes(s.h, s.w, i%2 == 0, random(key...))
+	smp.Image = s.normalize.Apply(imagefile.Image{Pix: smp.Image, H: s.h, W: s.w}).Pix
+	return smp, nil
 }
 
 // WriteSynthetic writes the first n images of the synthetic training set as a

@@ -24,6 +24,8 @@ type Segmenter struct {
 	net     predict.Net
 	classes []string
 	palette color.Palette
+
+	normalize imagefile.Normalization
 }
 
 // Open reads a checkpoint that the train command saved, such as
@@ -49,6 +51,8 @@ type recipe struct {
 		Patches int      `yaml:"patches"` // > 0: images keep their resolution
 		Classes []string `yaml:"classes"`
 		Palette [][3]int `yaml:"palette"`
+
+		Normalize imagefile.Normalization `yaml:"normalize"`
 	} `yaml:"data"`
 	Model arch.Config `yaml:"model"`
 	Train struct {
@@ -66,6 +70,7 @@ const (
 func readRecipe(c *checkpoint.Checkpoint) (recipe, error) {
 	r := recipe{Model: arch.DefaultConfig()}
 	r.Train.BatchSize = 1
+	r.Data.Normalize = imagefile.AsStored // in checkpoints that say nothing
 	if err := yaml.Unmarshal(c.Config(), &r); err != nil {
 		return r, fmt.Errorf("config: %w", err)
 	}
@@ -73,6 +78,9 @@ func readRecipe(c *checkpoint.Checkpoint) (recipe, error) {
 	h, w, classes := r.Data.Size[0], r.Data.Size[1], len(r.Data.Classes)
 	if classes < 1 || classes > imagefile.MaxClasses {
 		errs = append(errs, fmt.Errorf("config: data.classes has %d names, want 1..%d", classes, imagefile.MaxClasses))
+	}
+	if !r.Data.Normalize.Known() {
+		errs = append(errs, fmt.Errorf("config: data.normalize = %q, want none, percentile or zscore", r.Data.Normalize))
 	}
 	if r.Train.BatchSize < 1 {
 		errs = append(errs, fmt.Errorf("config: train.batch_size = %d, want >= 1", r.Train.BatchSize))
@@ -121,6 +129,8 @@ func newSegmenter(c *checkpoint.Checkpoint) (*Segmenter, error) {
 		},
 		classes: r.Data.Classes,
 		palette: imagefile.Colors(len(r.Data.Classes), r.Data.Palette),
+
+		normalize: r.Data.Normalize,
 	}, nil
 }
 
@@ -139,7 +149,7 @@ func (s *Segmenter) Palette() color.Palette { return slices.Clone(s.palette) }
 // its EXIF orientation, which an image.Image does not have. An image without a
 // pixel is an error.
 func (s *Segmenter) Segment(img image.Image) (*image.Paletted, error) {
-	m, err := pixels(img)
+	m, err := s.pixels(img)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +167,7 @@ func (s *Segmenter) Segment(img image.Image) (*image.Paletted, error) {
 //
 //	probabilities[(y*W+x)*C+c]
 func (s *Segmenter) Probabilities(img image.Image) ([]float32, error) {
-	m, err := pixels(img)
+	m, err := s.pixels(img)
 	if err != nil {
 		return nil, err
 	}
@@ -176,10 +186,10 @@ func (s *Segmenter) Probabilities(img image.Image) ([]float32, error) {
 	return all, err
 }
 
-// pixels are those of an image that has some.
-func pixels(img image.Image) (imagefile.Image, error) {
+// pixels are those of an image that has some, as the net saw them in training.
+func (s *Segmenter) pixels(img image.Image) (imagefile.Image, error) {
 	if img == nil || img.Bounds().Empty() {
 		return imagefile.Image{}, errors.New("model: an image without a pixel, want at least one")
 	}
-	return imagefile.FromImage(img), nil
+	return s.normalize.Apply(imagefile.FromImage(img)), nil
 }

@@ -164,7 +164,10 @@ func TestCheckTable(t *testing.T) {
 	}
 	rgb := image.NewNRGBA(rect)
 	for i := range rgb.Pix {
-		rgb.Pix[i] = uint8(i*7) | 3 // not opaque: alpha is dropped
+		rgb.Pix[i] = uint8(i*7) | 3
+		if i%4 == 3 {
+			rgb.Pix[i] = 255
+		}
 	}
 	antialiased := image.NewNRGBA(rect) // blends two classes in column 2, one pixel excepted
 	for y := range 8 {
@@ -174,6 +177,8 @@ func TestCheckTable(t *testing.T) {
 		antialiased.SetNRGBA(2, y, color.NRGBA{128, 0, 0, 255})
 	}
 	antialiased.SetNRGBA(2, 7, color.NRGBA{255, 0, 0, 255})
+	const transparent = ": 1 of 3 images have transparent pixels (up to 100 % of an image), of which the net sees the stored colour: b; to lay them on white first: magick FILE -background white -flatten NAME.png"
+	clear := []string{"warning: train" + transparent, "warning: val" + transparent}
 	outside := draw(long, rect)
 	outside.SetColorIndex(5, 6, 77)
 	clean := func(c uint8) []byte { // all one class
@@ -237,10 +242,10 @@ func TestCheckTable(t *testing.T) {
 			"data: image set/images/b.jpg: is 60000x60000 pixels, want at most data.max_pixels = 100000000"}},
 		{"huge mask header", map[string]any{m: sized(pngFile(mask), 60000, 60000)}, nil, 1, []string{
 			"data: mask set/masks/b.png: is 60000x60000 pixels, want at most data.max_pixels = 100000000"}},
-		{"16 bit", map[string]any{b: pngFile(image.NewRGBA64(rect))}, nil, 0, nil},
+		{"16 bit", map[string]any{b: pngFile(image.NewRGBA64(rect))}, nil, 0, clear},
 		{"16 bit grey", map[string]any{b: pngFile(image.NewGray16(rect))}, nil, 0, nil},
 		{"grey", map[string]any{b: pngFile(image.NewGray(rect))}, nil, 0, nil},
-		{"RGBA", map[string]any{b: pngFile(image.NewRGBA(rect))}, nil, 0, nil},
+		{"RGBA", map[string]any{b: pngFile(image.NewRGBA(rect))}, nil, 0, clear},
 		{"CMYK", as("b.jpg", cmyk), nil, 0, nil},
 		{"turned by EXIF, mask upright", map[string]any{
 			b: removed{}, "set/images/b.jpg": turned(jpegFile(image.NewGray(image.Rect(0, 0, 8, 12)))),
@@ -333,8 +338,8 @@ func TestCheckTable(t *testing.T) {
 			"data: set/masks.npy: sample 0: pixel (0, 0) has NaN in its one-hot vector at 0, want 0 or 1",
 			absent("train", 0, 1), absent("val", 0, 1)}},
 		{"images of NaN and infinity", arrays(npy("<f4", "(2, 1, 2)", floats(0, nan, inf, 1)...), indices), asNPY, 1, []string{
-			"data: set/images.npy: sample 0: pixel (1, 0), channel 0 is NaN, want 0..1 (or uint8)",
-			"data: set/images.npy: sample 1: pixel (0, 0), channel 0 is +Inf, want 0..1 (or uint8)"}},
+			"data: set/images.npy: sample 0: pixel (1, 0), channel 0 is NaN, want 0..1, or data.normalize: percentile",
+			"data: set/images.npy: sample 1: pixel (0, 0), channel 0 is +Inf, want 0..1, or data.normalize: percentile"}},
 		{"npy class out of range", arrays(images, npy("|u1", "(2, 1, 2)", 0, 1, 4, 3)), asNPY, 1, []string{
 			"data: set/masks.npy: sample 1: pixel (0, 0) has class 4, want 0..3 or ignore 255, or data.mask_values: [1, 2, 3, 4] if classes are counted from 1",
 			absent("train", 2, 3), absent("val", 2, 3)}},

@@ -91,7 +91,7 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	var counts data.Counts
 	show := func(name string, s data.Sample, predicted []uint8) error {
 		if whole {
-			counts.Add(set.Count(counts.Images, s.Mask))
+			counts.Add(set.Count(counts.Images, s))
 		}
 		if pictures == "" {
 			return nil

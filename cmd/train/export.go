@@ -9,6 +9,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/onnx"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/pytorch"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
@@ -25,8 +26,8 @@ func (p *program) export() *cobra.Command {
 safetensors: weights and running statistics in PyTorch's names and layouts, bit
 for bit, without the optimizer's state. pytorch: --out unet.py is a Python module
 with the net, which needs only PyTorch, and unet.safetensors beside it has its
-weights: net = unet.load() takes (N,3,H,W) in 0..1 and gives logits. onnx: a model
-for ONNX Runtime, which takes image, float32 (N,H,W,3) in 0..1, and gives
+weights: net = unet.load() takes (N,3,H,W) in 0..1, or as data.normalize has it, and gives logits. onnx: a model
+for ONNX Runtime, which takes image, float32 (N,H,W,3) in the same range, and gives
 probabilities (N,H,W,classes) and mask (N,H,W), for any N and any H and W that are
 multiples of 2^model.depth.`,
 		Example: p.named(`  PROGRAM export --checkpoint best.safetensors --out unet.safetensors
@@ -89,11 +90,12 @@ func exportNet(saved *run.Saved, format, out string) error {
 		return err
 	}
 	cfg := saved.Config.Data
+	normalize := imagefile.Normalization(cfg.Normalize)
 	var file []byte
 	if format == "onnx" {
-		file, err = onnx.Marshal(params, cfg.Classes, cfg.Size, cfg.Patches == 0)
+		file, err = onnx.Marshal(params, cfg.Classes, cfg.Size, cfg.Patches == 0, normalize)
 	} else {
-		file, err = pytorch.Module(params.Net, cfg.Classes, cfg.Size)
+		file, err = pytorch.Module(params.Net, cfg.Classes, cfg.Size, normalize)
 	}
 	if err != nil {
 		return err

@@ -100,15 +100,19 @@ func (p *program) runPredict(ctx context.Context, path string, given []string, r
 		return err
 	}
 	progress := console.Progress("predicting")
+	images := saved.ImageFormat()
 	palette := data.Colors(saved.Config.Data)
+	var remarks imagefile.Remarks
 	var errs []error // an image that cannot be read does not stop the others
-	written := 0
+	read, written := 0, 0
 	for i, in := range inputs {
 		if ctx.Err() != nil {
 			break
 		}
-		img, err := imagefile.Read(in.file, saved.Config.Data.MaxPixels)
+		img, err := images.Read(in.file)
 		if err == nil {
+			read++
+			remarks.Add(images.Normalize.Remark(in.name, img))
 			err = predictImage(ctx, net, img, palette, filepath.Join(out, in.name), o)
 		}
 		switch {
@@ -123,6 +127,9 @@ func (p *program) runPredict(ctx context.Context, path string, given []string, r
 		errs = append(errs, fmt.Errorf("%w after %d of %d images", ctx.Err(), written, len(inputs)))
 	}
 	console.Close()
+	for _, remark := range remarks.Lines(read) {
+		console.Warn("warning: %s", remark)
+	}
 	_, err = fmt.Fprintf(p.stdout, "%d of %d masks written to %s\n", written, len(inputs), out)
 	return errors.Join(append(errs, err)...)
 }

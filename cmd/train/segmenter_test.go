@@ -20,6 +20,8 @@ func TestSegmenterAgreesWithPredict(t *testing.T) {
 		{"resized", nil},
 		{"in tiles", []string{"--set", "data.patches=2"}},
 		{"with a palette", []string{"--set", "data.palette=[[9, 9, 9], [250, 0, 0], [0, 250, 0], [0, 0, 250]]"}},
+		{"normalized", []string{"--set", "data.normalize=percentile"}},
+		{"normalized, in tiles", []string{"--set", "data.normalize=zscore", "--set", "data.patches=1"}},
 		{"without norm", []string{"--set", "model={base_channels: 3, depth: 2, norm: none, up: nearest}", "--set", "train.batch_size=3"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

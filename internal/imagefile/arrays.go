@@ -13,13 +13,15 @@ import (
 )
 
 // Arrays are the images and masks of two files: images.npy is (N,H,W,3) or grey
-// (N,H,W,1) or (N,H,W), of uint8, uint16 or floats in 0..1, and masks.npy one-hot
+// (N,H,W,1) or (N,H,W), of uint8, uint16 or floats in 0..1, or of any numbers where
+// a normalization asks for no range, and masks.npy one-hot
 // (N,H,W,C) or class indices (N,H,W) or (N,H,W,1). Samples are read from the files
 // by their offsets.
 type Arrays struct {
 	N, H, W       int
 	images, masks npyArray
-	format        MaskFormat
+	normalize     Normalization
+	format        MaskFormat // of the masks
 }
 
 // npyArray is an npy file whose first axis counts samples.
@@ -30,13 +32,13 @@ type npyArray struct {
 }
 
 // OpenArrays reads the headers of the two files in dir.
-func OpenArrays(dir string, format MaskFormat) (*Arrays, error) {
+func OpenArrays(dir string, imageFormat ImageFormat, format MaskFormat) (*Arrays, error) {
 	images, err := openNPYArray(filepath.Join(dir, "images.npy"))
 	masks, maskErr := openNPYArray(filepath.Join(dir, "masks.npy"))
 	if err := errors.Join(err, maskErr); err != nil {
 		return nil, err
 	}
-	s := &Arrays{images: images, masks: masks, format: format}
+	s := &Arrays{images: images, masks: masks, normalize: imageFormat.Normalize, format: format}
 	var errs []error
 	bad := func(a npyArray, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("data: %s: %s", a.path, fmt.Sprintf(format, args...)))
@@ -48,12 +50,12 @@ func OpenArrays(dir string, format MaskFormat) (*Arrays, error) {
 		s.N, s.H, s.W = sh[0], sh[1], sh[2]
 		if s.N < 1 || s.H < 1 || s.W < 1 {
 			bad(images, "has shape %v, want at least one image of at least 1x1", sh)
-		} else if TooLarge(s.H, s.W, format.maxPixels) {
-			bad(images, "has images of %dx%d pixels, want at most data.max_pixels = %d", s.W, s.H, format.maxPixels)
+		} else if TooLarge(s.H, s.W, imageFormat.MaxPixels) {
+			bad(images, "has images of %dx%d pixels, want at most data.max_pixels = %d", s.W, s.H, imageFormat.MaxPixels)
 		}
 	}
-	if t := images.dtype(); t != "u1" && t != "u2" && images.kind != 'f' {
-		bad(images, "holds %s, want uint8 (u1), uint16 (u2) or floats in 0..1", t)
+	if t := images.dtype(); t != "u1" && t != "u2" && images.kind != 'f' && !s.normalize.anyRange() {
+		bad(images, "holds %s, want uint8 (u1), uint16 (u2) or floats in 0..1, or data.normalize: %s", t, Percentile)
 	}
 	mh := masks.shape
 	if !(len(mh) == 4 && (mh[3] == format.classes || mh[3] == 1) || len(mh) == 3) {
@@ -106,7 +108,7 @@ func (s *Arrays) Read(i int) (Image, []uint8, error) {
 	if err := errors.Join(err, maskErr); err != nil {
 		return Image{}, nil, err
 	}
-	return Image{Pix: pix, H: s.H, W: s.W}, mask, nil
+	return s.normalize.Apply(Image{Pix: pix, H: s.H, W: s.W}), mask, nil
 }
 
 // Mask reads the mask of sample i.
@@ -143,11 +145,11 @@ func (s *Arrays) image(i int) ([]float32, error) {
 	full := float32(uint64(1)<<(8*s.images.width) - 1) // of unsigned integers
 	for k := range v.len() {
 		x := v.at(k)
-		if s.images.kind == 'u' {
+		if s.images.kind == 'u' && s.images.width <= 2 {
 			x = float64(float32(x) / full)
-		} else if !(x >= 0 && x <= 1) {
+		} else if !s.normalize.takes(float32(x)) {
 			p := k / channels
-			return nil, fmt.Errorf("pixel (%d, %d), channel %d is %v, want 0..1 (or uint8)", p%s.W, p/s.W, k%channels, x)
+			return nil, fmt.Errorf("pixel (%d, %d), channel %d is %v, want %s", p%s.W, p/s.W, k%channels, x, s.normalize.wants())
 		}
 		if channels == 3 {
 			out[k] = float32(x)

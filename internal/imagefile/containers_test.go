@@ -266,13 +266,6 @@ func bytesContainers() []container {
 
 // wideContainers hold values of 16 bits. Those of the same range are the same picture.
 func wideContainers() []container {
-	grey16 := func(g greys) *image.Gray16 {
-		img := image.NewGray16(image.Rect(0, 0, g.w, g.h))
-		for i, v := range g.values {
-			img.SetGray16(i%g.w, i/g.w, color.Gray16{uint16(v)})
-		}
-		return img
-	}
 	tiff := func(f filetest.TIFF) func(t testing.TB, g greys) []byte {
 		return func(t testing.TB, g greys) []byte {
 			f := f
@@ -399,7 +392,7 @@ func TestMaskContainers(t *testing.T) {
 				continue
 			}
 			npyFolder(t, content.greys, "|u1", descr)
-			a, err := imagefile.OpenArrays(".", format)
+			a, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, format)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -442,7 +435,7 @@ func TestImageContainers(t *testing.T) {
 			}
 			t.Run(c.name, func(t *testing.T) {
 				filetest.Write(t, c.name, c.file(t, g))
-				m, err := imagefile.Read(c.name, 1000)
+				m, err := imagefile.ImageFormat{MaxPixels: 1000}.Read(c.name)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -454,7 +447,7 @@ func TestImageContainers(t *testing.T) {
 		}
 		for _, descr := range []string{content.npy, "<f4"} {
 			npyFolder(t, g, descr, "<u2")
-			a, err := imagefile.OpenArrays(".", imagefile.NewMaskFormat(200, 255, nil, 1000))
+			a, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, imagefile.NewMaskFormat(200, 255, nil, 1000))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -473,7 +466,7 @@ func TestImageContainers(t *testing.T) {
 			f.Values[i] = float64(float32(f.Values[i]) / 255)
 		}
 		filetest.Write(t, "float.tif", f.Bytes(t))
-		m, err := imagefile.Read("float.tif", 1000)
+		m, err := imagefile.ImageFormat{MaxPixels: 1000}.Read("float.tif")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -547,7 +540,7 @@ func TestColourContainers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			filetest.Write(t, name, file)
-			m, err := imagefile.Read(name, 1000)
+			m, err := imagefile.ImageFormat{MaxPixels: 1000}.Read(name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -616,8 +609,8 @@ func TestRefusedContainers(t *testing.T) {
 		"zstd.tif":        {change(func(f *filetest.TIFF) { f.Compression = 50000 }), "Zstandard compression"},
 		"cmyk.tif":        {change(func(f *filetest.TIFF) { bands(4)(f); f.Photometric = 5 }), "colours are CMYK"},
 		"complex.tif":     {change(func(f *filetest.TIFF) { f.Format = 6 }), "complex numbers"},
-		"signed.tif":      {change(func(f *filetest.TIFF) { f.Format, f.Bits = 2, 16 }), "holds signed integers or integers of 32 bits, whose range as a picture is not known"},
-		"floats.tif":      {change(func(f *filetest.TIFF) { f.Format, f.Bits = 3, 32 }), "holds floats, and pixel (0, 1) is 2, want 0..1"},
+		"signed.tif":      {change(func(f *filetest.TIFF) { f.Format, f.Bits = 2, 16 }), "holds signed integers or integers of 32 bits, whose range as a picture is not known, want data.normalize: percentile"},
+		"floats.tif":      {change(func(f *filetest.TIFF) { f.Format, f.Bits = 3, 32 }), "holds floats, and pixel (0, 1) is 2, want 0..1, or data.normalize: percentile"},
 		"pam.ppm":         {[]byte("P7\nWIDTH 1\n"), "is a PAM file, which is not read; convert it, as by: pamtopnm"},
 		"dicom.png":       {append(make([]byte, 128), "DICM"...), "is a DICOM file"},
 		"jp2.png":         {[]byte("\x00\x00\x00\x0cjP  \r\n\x87\n"), "is a JPEG 2000 file"},
@@ -627,7 +620,7 @@ func TestRefusedContainers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			filetest.Write(t, name, tt.file)
-			_, err := imagefile.Read(name, 1000)
+			_, err := imagefile.ImageFormat{MaxPixels: 1000}.Read(name)
 			if message := filetest.Message(err); !strings.HasPrefix(message, "data: image "+name+": "+tt.want) && !strings.Contains(message, tt.want) || strings.Contains(message, "\n") {
 				t.Errorf("got  %s\nwant %s", message, tt.want)
 			}
@@ -637,8 +630,8 @@ func TestRefusedContainers(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"negative.tif": {change(func(f *filetest.TIFF) { f.Format, f.Bits, f.Values = 2, 32, []float64{0, -1, 0, 0} }), "pixel (1, 0) is -1, want 0..65535"},
-		"large.tif":    {change(func(f *filetest.TIFF) { f.Bits, f.Values = 32, []float64{0, 0, 70000, 0} }), "pixel (0, 1) is 70000, want 0..65535"},
+		"negative.tif": {change(func(f *filetest.TIFF) { f.Format, f.Bits, f.Values = 2, 32, []float64{0, -1, 0, 0} }), "pixel (1, 0) is -1, want a whole number in 0..65535"},
+		"large.tif":    {change(func(f *filetest.TIFF) { f.Bits, f.Values = 32, []float64{0, 0, 70000, 0} }), "pixel (0, 1) is 70000, want a whole number in 0..65535"},
 		"half.tif":     {change(func(f *filetest.TIFF) { f.Format, f.Bits, f.Values = 3, 32, []float64{0, 0.5, 1, 0} }), "pixel (1, 0) is 0.5, want a whole number in 0..65535"},
 		"jpeg.tif":     {change(func(f *filetest.TIFF) { f.Compression = 7 }), "is a TIFF with JPEG compression"},
 	} {

@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -21,8 +22,9 @@ import (
 // stored value alone (a palette, a transparent grey) is left out of Image, but for
 // that of palettes.
 type Decoded struct {
-	Image  image.Image
-	Header Header
+	Image       image.Image
+	Header      Header
+	transparent int // pixels that are not opaque in the file
 }
 
 // Header is what an image file says of itself before its pixels.
@@ -36,6 +38,7 @@ type Header struct {
 	unscaled    bool // values are integers whose range as a picture nothing tells
 	lossy       bool // the compression changes values
 	decode      func() (image.Image, error)
+	settle      func(image.Image) image.Image // leaves out what says nothing: alpha by value, palettes of greys; may be nil
 }
 
 // decodeHeader reads the size of an image and checks it.
@@ -72,12 +75,16 @@ func decodeFrom(r io.ReaderAt, size, maxPixels int64) (d Decoded, err error) {
 	if err != nil {
 		return Decoded{}, decodeError(err)
 	}
-	h.decode = nil // it keeps the file
+	transparent := transparentPixels(img)
+	if h.settle != nil {
+		img = h.settle(img)
+	}
+	h.decode, h.settle = nil, nil // they keep the file
 	img = upright(img, h.orientation)
 	if b := img.Bounds(); b.Dx() != h.W || b.Dy() != h.H {
 		return Decoded{}, fmt.Errorf("decodes to %dx%d pixels, its header says %dx%d", b.Dx(), b.Dy(), h.W, h.H)
 	}
-	return Decoded{img, h}, nil
+	return Decoded{img, h, transparent}, nil
 }
 
 // openRegular refuses what would block or is no file: a pipe, a device, a folder.
@@ -207,22 +214,17 @@ func readHeader(r io.ReaderAt, size, maxPixels int64) (h Header, err error) {
 	switch format {
 	case "png":
 		var p pngChunks
-		if err = of(png.DecodeConfig, func(r io.Reader) (image.Image, error) { return p.decode(r) }); err == nil {
+		if err = of(png.DecodeConfig, png.Decode); err == nil {
 			p, err = readPNGChunks(r, size)
-			h.orientation, h.greyMax = p.orientation, p.greyMax()
+			h.orientation, h.greyMax, h.settle = p.orientation, p.greyMax(), p.settle
 		}
 	case "jpeg":
 		h.lossy = true
 		err = of(jpeg.DecodeConfig, jpeg.Decode)
 		h.orientation = jpegOrientation(stream())
 	case "bmp":
-		err = of(bmp.DecodeConfig, func(r io.Reader) (image.Image, error) {
-			img, err := bmp.Decode(r)
-			if p, ok := img.(*image.Paletted); ok {
-				return withoutPalette(p), err
-			}
-			return img, err
-		})
+		err = of(bmp.DecodeConfig, bmp.Decode)
+		h.settle = withoutGreyPalette
 		if palette, ok := model.(color.Palette); ok {
 			h.greyMax, _ = greyPalette(len(palette), func(i int) [3]uint8 {
 				c := color.NRGBAModel.Convert(palette[i]).(color.NRGBA)
@@ -236,7 +238,7 @@ func readHeader(r io.ReaderAt, size, maxPixels int64) (h Header, err error) {
 		var g gifHeader
 		if err = of(gif.DecodeConfig, func(r io.Reader) (image.Image, error) { return g.decode(r) }); err == nil {
 			g, err = readGIF(stream())
-			h.greyMax = g.greyMax()
+			h.greyMax, h.settle = g.greyMax(), withoutGreyPalette
 		}
 	case "webp":
 		var w webpChunks
@@ -293,17 +295,6 @@ func decodeError(err error) error {
 	return bare(err)
 }
 
-// picture is the pixels in 0..1.
-func (d Decoded) picture() (Image, error) {
-	if d.Header.unscaled {
-		return Image{}, errors.New("holds signed integers or integers of 32 bits, whose range as a picture is not known, want 8 or 16 bits without sign, or floats in 0..1; convert it, as by: gdal_translate -scale -ot UInt16 FILE NAME.tif")
-	}
-	if f, ok := d.Image.(*floats); ok {
-		return f.picture()
-	}
-	return FromImage(d.Image), nil
-}
-
 // labels is the file as a mask: float samples become the integers that they are.
 // Lossy compression is refused.
 func (d Decoded) labels() (Decoded, error) {
@@ -318,7 +309,7 @@ func (d Decoded) labels() (Decoded, error) {
 		if err != nil {
 			return d, err
 		}
-		d.Image, d.Header.greyMax = whole, 65535
+		d.Image, d.Header.greyMax = whole, math.MaxUint16
 	}
 	return d, nil
 }
@@ -349,6 +340,45 @@ func (d Decoded) Stored() func(x, y int) int {
 		}
 	}
 	return func(x, y int) int { return (int(at(x, y).R)*most + 32767) / 65535 }
+}
+
+// transparentPixels counts the pixels that are not opaque.
+func transparentPixels(img image.Image) (n int) {
+	alpha := func(pix []uint8, unit, size int) { // of a pixel, of its alpha at the end
+		for i := unit - size; i < len(pix); i += unit {
+			if pix[i] != 0xff || pix[i+size-1] != 0xff {
+				n++
+			}
+		}
+	}
+	switch img := img.(type) {
+	case *image.NRGBA:
+		alpha(img.Pix, 4, 1)
+	case *image.RGBA:
+		alpha(img.Pix, 4, 1)
+	case *image.NRGBA64:
+		alpha(img.Pix, 8, 2)
+	case *image.RGBA64:
+		alpha(img.Pix, 8, 2)
+	case *image.NYCbCrA:
+		for y := range img.Rect.Dy() {
+			for _, a := range img.A[y*img.AStride:][:img.Rect.Dx()] {
+				if a != 0xff {
+					n++
+				}
+			}
+		}
+	case *image.Paletted:
+		at := colours(img)
+		for y := range img.Rect.Dy() {
+			for x := range img.Rect.Dx() {
+				if at(x, y).A != 0xffff {
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // Colour reads the colours of the pixels as they are stored, x and y from 0: alpha

@@ -7,7 +7,8 @@ import (
 	"math"
 )
 
-// floats is a picture whose samples are floats.
+// floats is a picture whose samples are floats, or integers of no known range. Those
+// beyond 2^24 are rounded, far outside what a mask may hold.
 type floats struct {
 	Pix         []float32 // (H,W,bands)
 	bands, H, W int       // bands is 1 or 3
@@ -27,24 +28,19 @@ func (m *floats) RGBA64At(x, y int) color.RGBA64 {
 	return color.RGBA64{c[0], c[1], c[2], 0xffff}
 }
 
-// picture is the values as they are, which have to lie in 0..1.
-func (m *floats) picture() (Image, error) {
+// picture is the values as they are.
+func (m *floats) picture() Image {
 	out := Image{Pix: make([]float32, m.H*m.W*3), H: m.H, W: m.W}
 	for i := range out.Pix {
-		v := m.Pix[i/3*m.bands+i%3%m.bands]
-		if !(v >= 0 && v <= 1) {
-			p := i / 3
-			return Image{}, fmt.Errorf("holds floats, and pixel (%d, %d) is %v, want 0..1; scale it, as by: gdal_translate -scale -ot UInt16 FILE NAME.tif", p%m.W, p/m.W, v)
-		}
-		out.Pix[i] = v
+		out.Pix[i] = m.Pix[i/3*m.bands+i%3%m.bands]
 	}
-	return out, nil
+	return out
 }
 
 // labels is the values as whole numbers, which they have to be.
 func (m *floats) labels() (*image.Gray16, error) {
 	if m.bands != 1 {
-		return nil, fmt.Errorf("holds floats in %d bands, want class indices in one", m.bands)
+		return nil, fmt.Errorf("holds numbers in %d bands, want class indices in one", m.bands)
 	}
 	out := image.NewGray16(m.Bounds())
 	for i, v := range m.Pix {

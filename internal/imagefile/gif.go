@@ -113,5 +113,5 @@ func (g gifHeader) decode(r io.Reader) (image.Image, error) {
 		palette[i] = n
 	}
 	p.Palette = palette
-	return withoutPalette(p), nil
+	return p, nil
 }

@@ -28,8 +28,12 @@ func greyPalette(n int, colour func(i int) [3]uint8) (most int, ok bool) {
 	return 255, n > 0
 }
 
-// withoutPalette is the grey picture that a palette of greys stands for, or else p.
-func withoutPalette(p *image.Paletted) image.Image {
+// withoutGreyPalette is the grey picture that a palette of greys stands for; others stay as they are.
+func withoutGreyPalette(img image.Image) image.Image {
+	p, ok := img.(*image.Paletted)
+	if !ok {
+		return img
+	}
 	rgb := func(i int) [3]uint8 {
 		c := color.NRGBAModel.Convert(p.Palette[i]).(color.NRGBA)
 		return [3]uint8{c.R, c.G, c.B}

@@ -11,8 +11,10 @@ import (
 
 // Image is a decoded picture.
 type Image struct {
-	Pix  []float32 // (H,W,3) red, green, blue in 0..1
+	Pix  []float32 // (H,W,3) red, green, blue in 0..1; with ZScore in units of the standard deviation
 	H, W int
+
+	Transparent float64 // share of the pixels that are not opaque in the file; their colour is in Pix as it is stored
 }
 
 // Part writes to dst (h,w,3) the part of the image whose first pixel is (x, y).
@@ -61,24 +63,47 @@ func stem(path string) string {
 	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
+// ImageFormat is how image files become what the net sees. Images of more than
+// MaxPixels pixels are refused before they are decoded.
+type ImageFormat struct {
+	MaxPixels int64
+	Normalize Normalization
+}
+
 // Read decodes an image file. Grey becomes three equal channels; an alpha channel
 // is dropped, and the colour stays as it is stored; the image is turned upright by
-// the orientation that the file says. An image of more than maxPixels pixels is
-// refused before it is decoded, as is a file of several pictures.
-func Read(path string, maxPixels int64) (Image, error) {
-	m, err := read(path, maxPixels)
+// the orientation that the file says, and normalized. A file of several pictures is
+// refused.
+func (f ImageFormat) Read(path string) (Image, error) {
+	d, err := decode(path, f.MaxPixels)
+	if err != nil {
+		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
+	}
+	m, err := f.picture(d)
 	if err != nil {
 		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
 	}
 	return m, nil
 }
 
-func read(path string, maxPixels int64) (Image, error) {
-	d, err := decode(path, maxPixels)
-	if err != nil {
-		return Image{}, err
+func (f ImageFormat) picture(d Decoded) (Image, error) {
+	if d.Header.unscaled && !f.Normalize.anyRange() {
+		return Image{}, fmt.Errorf("holds signed integers or integers of 32 bits, whose range as a picture is not known, want data.normalize: %s, or 8 or 16 bits without sign; convert it, as by: gdal_translate -scale -ot UInt16 FILE NAME.tif", Percentile)
 	}
-	return d.picture()
+	var m Image
+	if floats, ok := d.Image.(*floats); ok {
+		m = floats.picture()
+		for i, x := range m.Pix {
+			if !f.Normalize.takes(x) {
+				p := i / 3
+				return Image{}, fmt.Errorf("holds floats, and pixel (%d, %d) is %v, want %s", p%m.W, p/m.W, x, f.Normalize.wants())
+			}
+		}
+	} else {
+		m = FromImage(d.Image)
+	}
+	m.Transparent = float64(d.transparent) / float64(m.H*m.W)
+	return f.Normalize.Apply(m), nil
 }
 
 // FromImage scales colours to 0..1 as they are stored, and drops alpha.

@@ -82,7 +82,7 @@ func TestReadImageKinds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			filetest.Write(t, tt.name, filetest.Encode(t, strings.ToLower(tt.name), tt.img))
-			m, err := imagefile.Read(tt.name, 100)
+			m, err := imagefile.ImageFormat{MaxPixels: 100}.Read(tt.name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,12 +98,12 @@ func TestReadImageKinds(t *testing.T) {
 	}
 	for kind, b := range webP {
 		filetest.Write(t, kind+".webp", decodeBase64(t, b))
-		if m, err := imagefile.Read(kind+".webp", 100); err != nil || len(m.Pix) != 3 {
+		if m, err := (imagefile.ImageFormat{MaxPixels: 100}).Read(kind + ".webp"); err != nil || len(m.Pix) != 3 {
 			t.Errorf("%s.webp: %v, %v", kind, m, err)
 		}
 	}
 	filetest.Write(t, "cmyk.jpg", decodeBase64(t, cmykJPEG))
-	m, err := imagefile.Read("cmyk.jpg", 100)
+	m, err := imagefile.ImageFormat{MaxPixels: 100}.Read("cmyk.jpg")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,16 +122,16 @@ func TestReadImageRefuses(t *testing.T) {
 		filetest.Write(t, "whole-"+name, b)
 		for _, n := range []int{0, 3, 20, len(b) / 2, len(b) - 30} {
 			filetest.Write(t, name, b[:n])
-			_, err := imagefile.Read(name, 1000)
+			_, err := imagefile.ImageFormat{MaxPixels: 1000}.Read(name)
 			if err == nil || !strings.HasPrefix(err.Error(), "data: image "+name+": ") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s cut to %d of %d bytes: error %v, want one line that names the file", name, n, len(b), err)
 			}
 		}
 		want := "data: image whole-" + name + ": is 16x16 pixels, want at most data.max_pixels = 255"
-		if _, err := imagefile.Read("whole-"+name, 255); filetest.Message(err) != want {
+		if _, err := (imagefile.ImageFormat{MaxPixels: 255}).Read("whole-" + name); filetest.Message(err) != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
-		if _, err := imagefile.Read("whole-"+name, 256); err != nil {
+		if _, err := (imagefile.ImageFormat{MaxPixels: 256}).Read("whole-" + name); err != nil {
 			t.Errorf("%s of just max_pixels: %v", name, err)
 		}
 	}
@@ -146,7 +146,7 @@ func TestReadImageRefuses(t *testing.T) {
 		"folder.png": "data: image folder.png: is not a regular file",
 		"none.png":   "data: image none.png: no such file or directory",
 	} {
-		if _, err := imagefile.Read(name, 100); filetest.Message(err) != want {
+		if _, err := (imagefile.ImageFormat{MaxPixels: 100}).Read(name); filetest.Message(err) != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
@@ -166,7 +166,7 @@ func loadMask(t *testing.T, h, w int, format imagefile.MaskFormat, name string, 
 	if _, _, err := pairs[0].Headers(format); err != nil {
 		return nil, err
 	}
-	_, got, err := pairs[0].Read(format)
+	_, got, err := pairs[0].Read(imagefile.ImageFormat{MaxPixels: 1000}, format)
 	return got, err
 }
 

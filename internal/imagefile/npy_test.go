@@ -29,7 +29,7 @@ func loadNPY(t *testing.T, images, masks []byte) (a, b sample, err error) {
 	t.Chdir(t.TempDir())
 	filetest.Write(t, "images.npy", images)
 	filetest.Write(t, "masks.npy", masks)
-	s, err := imagefile.OpenArrays(".", threeClasses)
+	s, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, threeClasses)
 	if err != nil {
 		return a, b, err
 	}
@@ -122,9 +122,9 @@ func TestNPYRefused(t *testing.T) {
 		images, masks []byte
 		want          string
 	}{
-		{"bytes as floats", mask("<f4", "(2, 1, 2)", 0, 0, 1, 131), masks, "data: images.npy: sample 1: pixel (1, 0), channel 0 is 131, want 0..1 (or uint8)"},
-		{"NaN", mask("<f8", "(2, 1, 2)", 0, math.NaN(), 1, 1), masks, "data: images.npy: sample 0: pixel (1, 0), channel 0 is NaN, want 0..1 (or uint8)"},
-		{"integers", mask("<i4", "(2, 1, 2)", 0, 0, 0, 0), masks, "data: images.npy: holds i4, want uint8 (u1), uint16 (u2) or floats in 0..1"},
+		{"bytes as floats", mask("<f4", "(2, 1, 2)", 0, 0, 1, 131), masks, "data: images.npy: sample 1: pixel (1, 0), channel 0 is 131, want 0..1, or data.normalize: percentile"},
+		{"NaN", mask("<f8", "(2, 1, 2)", 0, math.NaN(), 1, 1), masks, "data: images.npy: sample 0: pixel (1, 0), channel 0 is NaN, want 0..1, or data.normalize: percentile"},
+		{"integers", mask("<i4", "(2, 1, 2)", 0, 0, 0, 0), masks, "data: images.npy: holds i4, want uint8 (u1), uint16 (u2) or floats in 0..1, or data.normalize: percentile"},
 		{"channels first", mask("|u1", "(1, 3, 1, 2)", 0, 0, 0, 0, 0, 0), masks, "data: images.npy: has shape [1 3 1 2], want (N,H,W,3), or (N,H,W) for grey"},
 		{"no image", mask("|u1", "(0, 1, 2)"), masks, "data: images.npy: has shape [0 1 2], want at least one image of at least 1x1"},
 		{"other number", images, mask("|u1", "(1, 1, 2)", 0, 0), "data: images.npy has shape [2 1 2] and masks.npy [1 1 2], want equal N, H and W"},
@@ -173,7 +173,7 @@ func TestNPYCutLater(t *testing.T) {
 	images := filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 0, 0, 0)
 	filetest.Write(t, "images.npy", images)
 	filetest.Write(t, "masks.npy", images)
-	s, err := imagefile.OpenArrays(".", threeClasses)
+	s, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, threeClasses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestNPYMaxPixels(t *testing.T) {
 	filetest.Write(t, "images.npy", filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 0, 0, 0))
 	filetest.Write(t, "masks.npy", filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 0, 0, 0))
 	want := "data: images.npy: has images of 2x1 pixels, want at most data.max_pixels = 1"
-	if _, err := imagefile.OpenArrays(".", imagefile.NewMaskFormat(3, 255, nil, 1)); filetest.Message(err) != want {
+	if _, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1}, imagefile.NewMaskFormat(3, 255, nil, 1)); filetest.Message(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -75,7 +75,7 @@ func TestEXIFOrientation(t *testing.T) {
 		}{{binary.LittleEndian, "II*\x00"}, {binary.BigEndian, "MM\x00*"}} {
 			t.Run(fmt.Sprint(tt.orientation, order.AppendByteOrder), func(t *testing.T) {
 				filetest.Write(t, "a.jpg", withOrientation(jpeg, order, order.magic, tt.orientation))
-				m, err := imagefile.Read("a.jpg", 1000)
+				m, err := imagefile.ImageFormat{MaxPixels: 1000}.Read("a.jpg")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +109,7 @@ func TestUprightPairs(t *testing.T) {
 	if _, _, err := pairs[0].Headers(format); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := pairs[0].Read(format); err != nil {
+	if _, _, err := pairs[0].Read(imagefile.ImageFormat{MaxPixels: 1000}, format); err != nil {
 		t.Error(err)
 	}
 	filetest.Write(t, "masks/a.png", filetest.Encode(t, ".png", filetest.Grey(8, 16)))
@@ -117,7 +117,7 @@ func TestUprightPairs(t *testing.T) {
 	if _, _, err := pairs[0].Headers(format); filetest.Message(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	if _, _, err := pairs[0].Read(format); filetest.Message(err) != want {
+	if _, _, err := pairs[0].Read(imagefile.ImageFormat{MaxPixels: 1000}, format); filetest.Message(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
@@ -203,7 +203,7 @@ func TestOrientationContainers(t *testing.T) {
 				if err != nil || gotH != outH || gotW != outW || !slices.Equal(mask, want[o]) {
 					t.Errorf("mask %v (%dx%d), %v, want %v", mask, gotW, gotH, err, want[o])
 				}
-				m, err := imagefile.Read(name, 100)
+				m, err := imagefile.ImageFormat{MaxPixels: 100}.Read(name)
 				if name == "float.tif" {
 					return // its values are no picture's
 				}

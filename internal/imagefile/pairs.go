@@ -186,8 +186,8 @@ func (p Pair) Headers(masks MaskFormat) (image, mask Header, err error) {
 }
 
 // Read decodes both files.
-func (p Pair) Read(masks MaskFormat) (Image, []uint8, error) {
-	image, err := Read(p.Image, masks.maxPixels)
+func (p Pair) Read(images ImageFormat, masks MaskFormat) (Image, []uint8, error) {
+	image, err := images.Read(p.Image)
 	mask, h, w, maskErr := masks.Read(p.Mask)
 	if err := errors.Join(err, maskErr); err != nil {
 		return Image{}, nil, p.fault(err)

@@ -3,9 +3,7 @@ package imagefile
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"image"
-	"image/png"
 	"io"
 )
 
@@ -52,11 +50,10 @@ func readPNGChunks(r io.ReaderAt, size int64) (pngChunks, error) {
 
 func (p pngChunks) greyMax() int { return 1<<max(p.depth, 1) - 1 }
 
-// decode leaves alpha out that one transparent value stands for: the value says it.
-func (p pngChunks) decode(r io.Reader) (image.Image, error) {
-	img, err := png.Decode(r)
-	if err != nil || !p.transparent {
-		return img, err
+// settle leaves alpha out that one transparent value stands for: the value says it.
+func (p pngChunks) settle(img image.Image) image.Image {
+	if !p.transparent {
+		return img
 	}
 	const grey = 0
 	switch img := img.(type) {
@@ -66,7 +63,7 @@ func (p pngChunks) decode(r io.Reader) (image.Image, error) {
 			for i := range out.Pix {
 				out.Pix[i] = img.Pix[4*i]
 			}
-			return out, nil
+			return out
 		}
 		for i := 3; i < len(img.Pix); i += 4 {
 			img.Pix[i] = 0xff
@@ -77,14 +74,11 @@ func (p pngChunks) decode(r io.Reader) (image.Image, error) {
 			for i := range len(out.Pix) / 2 {
 				copy(out.Pix[2*i:][:2], img.Pix[8*i:])
 			}
-			return out, nil
+			return out
 		}
 		for i := 6; i < len(img.Pix); i += 8 {
 			img.Pix[i], img.Pix[i+1] = 0xff, 0xff
 		}
-	case *image.Paletted:
-	default:
-		return nil, fmt.Errorf("decodes to %T", img)
 	}
-	return img, nil
+	return img
 }

@@ -244,18 +244,18 @@ func (p *tiffPicture) check() error {
 	} else if p.samples != colours {
 		return fmt.Errorf("has %d bands, want 1 (grey) or 3 (red, green, blue), and perhaps alpha; choose bands, as by: gdal_translate -b 1 -b 2 -b 3 FILE NAME.tif", p.samples)
 	}
-	ok := p.bits >= 1 && p.bits <= 16
+	whole := p.bits == 8 || p.bits == 16 || p.bits == 32 || p.bits == 64
+	ok := whole || p.bits >= 1 && p.bits <= 16
 	switch {
 	case p.format == tiffFloat:
-		ok = p.bits == 16 || p.bits == 32 || p.bits == 64
-	case colours == 1 && p.photometric != tiffPalette:
-		ok = ok || p.bits == 32 || p.bits == 64
+		ok = whole && p.bits > 8
+	case p.format == tiffInt:
+		ok = whole
+	case p.photometric == tiffPalette:
+		ok = p.bits <= 8 && p.alpha == alphaNone
 	}
-	if p.format == tiffInt {
-		ok = colours == 1 && (p.bits == 8 || p.bits == 16 || p.bits == 32 || p.bits == 64)
-	}
-	if p.photometric == tiffPalette {
-		ok = p.format == tiffUint && p.bits <= 8 && p.alpha == alphaNone
+	if p.photometric == tiffPalette && p.format != tiffUint {
+		ok = false
 	}
 	if !ok {
 		return fmt.Errorf("is a TIFF of %d-bit %s, want 1 to 16 bits or floats; %s", p.bits, map[int]string{tiffUint: "integers", tiffInt: "signed integers", tiffFloat: "floats"}[p.format], convertTIFF)
@@ -263,7 +263,7 @@ func (p *tiffPicture) check() error {
 	switch p.predictor {
 	case 1:
 	case 2:
-		if p.bits != 8 && p.bits != 16 && p.bits != 32 && p.bits != 64 || p.format == tiffFloat {
+		if !whole || p.format == tiffFloat {
 			return fmt.Errorf("is a TIFF with differences of %d-bit samples, which is not read; %s", p.bits, convertTIFF)
 		}
 	case 3:
@@ -293,8 +293,7 @@ func (p *tiffPicture) colours() int {
 	return p.samples
 }
 
-// decode reads the pixels. Integers of more than 16 bits or with a sign have to
-// fit 0..65535, as masks do.
+// decode reads the pixels.
 func (p *tiffPicture) decode() (image.Image, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -409,7 +408,7 @@ func (p *tiffPicture) block(at int64, n uint64, rows, rowBytes int) ([]byte, err
 }
 
 // canvas is an empty image for the picture, and a function that writes sample s of
-// the pixel (x, y). Floats stay floats; all else becomes 8 or 16 bits.
+// the pixel (x, y). Unsigned integers become 8 or 16 bits, all else floats.
 func (p *tiffPicture) canvas() (img image.Image, put func(y, x, s int, v uint64) error, err error) {
 	colours, w := p.colours(), p.w
 	r := image.Rect(0, 0, p.w, p.h)
@@ -433,11 +432,11 @@ func (p *tiffPicture) canvas() (img image.Image, put func(y, x, s int, v uint64)
 			f(i + s)
 		}
 	}
-	if p.format == tiffFloat {
+	if p.format == tiffFloat || p.unscaled() {
 		out := &floats{Pix: make([]float32, p.h*p.w*colours), bands: colours, H: p.h, W: p.w}
 		return out, func(y, x, s int, v uint64) error {
 			if s < colours {
-				out.Pix[(y*w+x)*colours+s] = p.float(v)
+				out.Pix[(y*w+x)*colours+s] = p.number(v)
 			}
 			return nil
 		}, nil
@@ -456,7 +455,7 @@ func (p *tiffPicture) canvas() (img image.Image, put func(y, x, s int, v uint64)
 			return nil
 		}, nil
 	}
-	wide := p.bits > 8 || p.unscaled()
+	wide := p.bits > 8
 	var pix []uint8
 	switch {
 	case channels == 1 && !wide:
@@ -490,11 +489,7 @@ func (p *tiffPicture) canvas() (img image.Image, put func(y, x, s int, v uint64)
 		}
 	}
 	return img, func(y, x, s int, v uint64) error {
-		if p.unscaled() {
-			if n := p.integer(v); n < 0 || n > math.MaxUint16 {
-				return fmt.Errorf("pixel (%d, %d) is %d, want 0..65535", x, y, n)
-			}
-		} else if invert && s < colours {
+		if invert && s < colours {
 			v = top - v
 		}
 		if wide {
@@ -508,20 +503,17 @@ func (p *tiffPicture) canvas() (img image.Image, put func(y, x, s int, v uint64)
 	}, nil
 }
 
-// integer is a sample as a number; unsigned ones beyond 63 bits become the largest.
-func (p *tiffPicture) integer(v uint64) int64 {
-	if p.format == tiffInt {
-		shift := 64 - p.bits
-		return int64(v<<shift) >> shift
-	}
-	return int64(min(v, math.MaxInt64))
-}
-
-func (p *tiffPicture) float(v uint64) float32 {
-	switch p.bits {
-	case 16:
+// number is a sample that is a float, or an integer of no known range.
+func (p *tiffPicture) number(v uint64) float32 {
+	shift := 64 - p.bits
+	switch {
+	case p.format == tiffInt:
+		return float32(int64(v<<shift) >> shift)
+	case p.format == tiffUint:
+		return float32(v)
+	case p.bits == 16:
 		return float32(float16.Binary16(uint16(v)))
-	case 32:
+	case p.bits == 32:
 		return math.Float32frombits(uint32(v))
 	}
 	return float32(math.Float64frombits(v))

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/protobuf"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
@@ -28,9 +29,10 @@ const (
 
 // Marshal is the file of a net. The names of its classes, in the order of their
 // indices, and the size (H, W) of the images that it was trained on become
-// metadata, and whether images were resized to it or are seen in tiles of it. A
+// metadata, and whether images were resized to it or are seen in tiles of it, and
+// how their values were normalized. A
 // net of 2 GiB or more is an error: no ONNX file holds it.
-func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool) ([]byte, error) {
+func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool, normalize imagefile.Normalization) ([]byte, error) {
 	total := 1 << 20 // bytes, of all but the weights at most
 	for _, q := range p.All() {
 		total += 4 * len(q.Value)
@@ -48,6 +50,10 @@ func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool) (
 		preprocessing = "RGB; resized to size (height, width), averaged by area where it shrinks, linear between pixel centres where it grows; divided by 255"
 	}
 
+	if formula := normalize.Formula(); formula != "" {
+		preprocessing += "; first of all normalized: " + formula
+	}
+
 	n := net{p: p}
 	if err := n.build(); err != nil {
 		return nil, err
@@ -63,6 +69,7 @@ func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool) (
 		{"size", fmt.Sprintf("[%d, %d]", size[0], size[1])},
 		{"size_multiple", fmt.Sprint(p.Multiple())},
 		{"preprocessing", preprocessing},
+		{"normalize", string(normalize)},
 	} {
 		var e protobuf.Message
 		e.String(1, entry[0])

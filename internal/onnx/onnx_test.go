@@ -66,7 +66,7 @@ func TestMarshal(t *testing.T) {
 		{BaseChannels: 3, Depth: 1, Norm: "none", Up: "nearest"},
 	} {
 		p := parameters(t, cfg, 3)
-		file, err := onnx.Marshal(p, []string{"a", "b", "c"}, [2]int{8, 8}, true)
+		file, err := onnx.Marshal(p, []string{"a", "b", "c"}, [2]int{8, 8}, true, "none")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestMarshal(t *testing.T) {
 func TestPreprocessing(t *testing.T) {
 	p := parameters(t, model.Config{BaseChannels: 2, Depth: 1, Norm: "none", Up: "transpose"}, 2)
 	for resized, want := range map[bool]string{true: "resized to size", false: "in tiles of size"} {
-		file, err := onnx.Marshal(p, []string{"a", "b"}, [2]int{8, 8}, resized)
+		file, err := onnx.Marshal(p, []string{"a", "b"}, [2]int{8, 8}, resized, "none")
 		if err != nil {
 			t.Fatal(err)
 		}

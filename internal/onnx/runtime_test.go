@@ -88,7 +88,7 @@ func TestONNXRuntimePredictsTheSame(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", tc.cfg), func(t *testing.T) {
 			dir := t.TempDir()
 			p := parameters(t, tc.cfg, len(tc.classes))
-			file, err := onnx.Marshal(p, tc.classes, [2]int{tc.h, tc.w}, true)
+			file, err := onnx.Marshal(p, tc.classes, [2]int{tc.h, tc.w}, true, "none")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
@@ -24,9 +25,10 @@ var load string
 
 // Module is the source of the module, for PyTorch 1.13 and later. The names of the
 // classes, in the order of their indices, and the size (H, W) of the images that
-// the net was trained on become constants of it. A kind of layer that it does not
+// the net was trained on become constants of it; how their values were normalized
+// stands in its doc. A kind of layer that it does not
 // know is an error.
-func Module(net arch.Net, classes []string, size [2]int) ([]byte, error) {
+func Module(net arch.Net, classes []string, size [2]int, normalize imagefile.Normalization) ([]byte, error) {
 	names := make([]string, len(classes))
 	for i, class := range classes {
 		name, err := json.Marshal(class) // a string of JSON is one of Python
@@ -43,13 +45,17 @@ func Module(net arch.Net, classes []string, size [2]int) ([]byte, error) {
 		}
 	}
 
+	values := "RGB in 0..1 (value / 255)"
+	if formula := normalize.Formula(); formula != "" {
+		values = "RGB, normalized to " + formula
+	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `"""A net for segmentation, trained by unet-gorgonia.
 
     net = load("weights.safetensors")
     probabilities = net(images).softmax(1)
 
-images: (N, %d, H, W), RGB in 0..1 (value / 255), H and W multiples of MULTIPLE; trained on H, W = SIZE.
+images: (N, %d, H, W), %s, H and W multiples of MULTIPLE; trained on H, W = SIZE.
 The result: logits (N, %d, H, W), a channel per class of CLASSES.
 """
 import json
@@ -68,7 +74,7 @@ MULTIPLE = %d
 class UNet(nn.Module):
     def __init__(self):
         super().__init__()
-`, net.Channels, net.Classes, strings.Join(names, ", "), size[0], size[1], net.Multiple())
+`, net.Channels, values, net.Classes, strings.Join(names, ", "), size[0], size[1], net.Multiple())
 	for _, child := range m.root.children {
 		fmt.Fprintf(&b, "        self.%s = %s\n", child.name, child.source("        "))
 	}

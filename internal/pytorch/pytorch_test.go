@@ -134,7 +134,7 @@ func write(t *testing.T, folder string, cfg model.Config, seed uint64) {
 		}
 	}
 
-	module, err := pytorch.Module(p.Net, []string{"a", "b", "c"}, [2]int{h, w})
+	module, err := pytorch.Module(p.Net, []string{"a", "b", "c"}, [2]int{h, w}, "none")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestConstants(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := []string{`sky`, `a "quoted", one`, `back\slash`, "caf\u00e9 \U0001f333", "<&>\u2028", "line\nbreak {%s}"}
-	module, err := pytorch.Module(net, names, [2]int{24, 40})
+	module, err := pytorch.Module(net, names, [2]int{24, 40}, "none")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestConstants(t *testing.T) {
 
 func TestUnknownKind(t *testing.T) {
 	net := arch.Net{Channels: 3, Classes: 2, Layers: []arch.Layer{{Kind: "pixelshuffle", Name: "head", Inputs: []string{arch.Image}, Scale: 1}}}
-	if _, err := pytorch.Module(net, []string{"a", "b"}, [2]int{8, 8}); err == nil || !strings.Contains(err.Error(), "pixelshuffle") {
+	if _, err := pytorch.Module(net, []string{"a", "b"}, [2]int{8, 8}, "none"); err == nil || !strings.Contains(err.Error(), "pixelshuffle") {
 		t.Errorf("error is %v, want one that names the kind", err)
 	}
 }

@@ -4,16 +4,23 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
-// Picture is img as an 8-bit image.
+// Picture is img as an 8-bit image. One with values beyond 0..1, which has been
+// normalized to mean 0, is stretched from its least value to its largest.
 func Picture(img imagefile.Image) *image.RGBA {
+	lo, hi := float32(0), float32(1)
+	const rounding = 0.01
+	if len(img.Pix) > 0 && (slices.Min(img.Pix) < -rounding || slices.Max(img.Pix) > 1+rounding) {
+		lo, hi = slices.Min(img.Pix), slices.Max(img.Pix)
+	}
 	out := image.NewRGBA(image.Rect(0, 0, img.W, img.H))
 	for i := range img.H * img.W {
 		for c, v := range img.Pix[i*3:][:3] {
-			out.Pix[i*4+c] = uint8(min(max(v, 0), 1)*255 + 0.5)
+			out.Pix[i*4+c] = uint8(min(max((v-lo)/(hi-lo), 0), 1)*255 + 0.5)
 		}
 		out.Pix[i*4+3] = 255
 	}

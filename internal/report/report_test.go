@@ -231,6 +231,13 @@ func TestPictures(t *testing.T) {
 			t.Errorf("overlay pixel %d is %v, want %v", x, got, want)
 		}
 	}
+	// Beyond 0..1 the least value becomes black and the largest white.
+	beyond := report.Picture(imagefile.Image{H: 1, W: 3, Pix: []float32{-2, -2, -2, 0, 0, 0, 2, 2, 2}})
+	for x, want := range []color.RGBA{{0, 0, 0, 255}, {128, 128, 128, 255}, {255, 255, 255, 255}} {
+		if got := beyond.RGBAAt(x, 0); got != want {
+			t.Errorf("normalized pixel %d is %v, want %v", x, got, want)
+		}
+	}
 	m := report.MaskPicture(mask, 1, 3, palette)
 	for x, want := range []color.RGBA{{0, 0, 0, 255}, {200, 100, 0, 255}, {128, 128, 128, 255}} {
 		if got := m.RGBAAt(x, 0); got != want {

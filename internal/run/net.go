@@ -77,6 +77,11 @@ func bounded(cfg config.Config) error {
 	return errors.Join(errs...)
 }
 
+// ImageFormat is how the net sees image files.
+func (s *Saved) ImageFormat() imagefile.ImageFormat {
+	return imagefile.ImageFormat{MaxPixels: s.Config.Data.MaxPixels, Normalize: imagefile.Normalization(s.Config.Data.Normalize)}
+}
+
 // Parameters is the net with the checkpoint's weights and running statistics.
 func (s *Saved) Parameters() (*model.Parameters, error) {
 	params, err := NewParameters(s.Config)

@@ -74,11 +74,10 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 		if err != nil {
 			return err
 		}
-		mask := smp.Mask
 		if cfg.Data.Patches == 0 {
-			mask = imagefile.ResizeMask(mask, smp.H, smp.W, h, w)
+			smp.Mask = imagefile.ResizeMask(smp.Mask, smp.H, smp.W, h, w)
 		}
-		counts := s.Count(i, mask)
+		counts := s.Count(i, smp)
 		mu.Lock()
 		defer mu.Unlock()
 		c.Add(counts)

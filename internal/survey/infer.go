@@ -245,7 +245,7 @@ func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
 	if len(shape) == 4 && shape[3] > 1 {
 		classes, r.oneHot = shape[3], shape[3]
 	}
-	s, err := imagefile.OpenArrays(dir, imagefile.NewMaskFormat(classes, r.IgnoreIndex, nil, r.MaxPixels))
+	s, err := imagefile.OpenArrays(dir, imagefile.ImageFormat{MaxPixels: r.MaxPixels, Normalize: imagefile.Percentile}, imagefile.NewMaskFormat(classes, r.IgnoreIndex, nil, r.MaxPixels))
 	if err != nil {
 		return nil, []error{err}
 	}

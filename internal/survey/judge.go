@@ -48,6 +48,9 @@ func judge(cfg config.Config, set *data.Split, split string, c data.Counts, wher
 	case split == "val" && j.labelled == 0:
 		fault = cfg.Data.Unlabelled(split, c.Images)
 	}
+	for _, remark := range c.Remarks() {
+		warn("%s", remark)
+	}
 	tells := len(j.absent) > 0 && !j.fromOne() // of the void pixels, beside the absent classes
 	if len(j.absent) > 0 && fault == nil {
 		alone := ""

@@ -103,7 +103,7 @@ func compareWithPyTorch(t *testing.T, interpreter string, freeze []string) {
 	if err := checkpoint.Write(filepath.Join(folder, "expected.safetensors"), expected); err != nil {
 		t.Fatal(err)
 	}
-	module, err := pytorch.Module(s.Params.Net, []string{"a", "b", "c", "d"}, [2]int{h, w})
+	module, err := pytorch.Module(s.Params.Net, []string{"a", "b", "c", "d"}, [2]int{h, w}, "none")
 	if err != nil {
 		t.Fatal(err)
 	}
