@@ -284,7 +284,11 @@ report: {pictures: false}
 			if names, _ := filepath.Glob("run/*"); slices.Contains(names, "run/metrics.csv") || slices.Contains(names, "run/checkpoints") {
 				t.Errorf("training began: %v", names)
 			}
-			tells(t, command(t, "check", "--config", "c.yaml"), 1, told, nil)
+			o = command(t, "check", "--config", "c.yaml")
+			tells(t, o, 1, told, nil)
+			if !strings.Contains(o.stdout, " 0       –\n") {
+				t.Errorf("check shows a share of no labelled pixels:\n%s", o.stdout)
+			}
 
 			write(t, "c.yaml", strings.Replace(read(t, "c.yaml"), "val: val", "val: train", 1))
 			must(t, "--config", "c.yaml", "--quiet")

@@ -42,11 +42,9 @@ func WriteTable(w io.Writer, cfg data.Config, checked []Checked) error {
 		if class < len(cfg.Palette) {
 			name = fmt.Sprintf("%s %v", name, cfg.Palette[class])
 		}
-		row("pixels of "+name, func(c Checked) string { return fmt.Sprintf("%d %6.2f%%", c.Pixels[class], c.share(class)) })
+		row("pixels of "+name, func(c Checked) string { return withShare(c.Pixels[class], c.Labelled()) })
 	}
-	row("void pixels", func(c Checked) string {
-		return fmt.Sprintf("%d %6.2f%%", c.Ignored, 100*float64(c.Ignored)/float64(max(c.Ignored+c.Labelled(), 1)))
-	})
+	row("void pixels", func(c Checked) string { return withShare(c.Ignored, c.Ignored+c.Labelled()) })
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -58,7 +56,10 @@ func WriteTable(w io.Writer, cfg data.Config, checked []Checked) error {
 	return err
 }
 
-// share is that of a class in the labelled pixels, in percent.
-func (c *Checked) share(class int) float64 {
-	return 100 * float64(c.Pixels[class]) / float64(max(c.Labelled(), 1))
+// withShare is a number of pixels, and which share of all it is; of none, there is no share.
+func withShare(pixels, all int64) string {
+	if all == 0 {
+		return fmt.Sprintf("%d %7s", pixels, "–")
+	}
+	return fmt.Sprintf("%d %6.2f%%", pixels, 100*float64(pixels)/float64(all))
 }

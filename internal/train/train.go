@@ -232,7 +232,7 @@ func (r *run) learningRate() float64 {
 func (r *run) save(best bool) error {
 	now := snapshot{r.capture(), r.at.Step, best}
 	if err := now.Finite(); err != nil {
-		return fmt.Errorf("step %d is not saved: %w", now.step, err)
+		return fmt.Errorf("step %d is not saved: %w; a lower optimizer.lr, or smaller loss.class_weights, may keep them finite", now.step, err)
 	}
 	if best {
 		r.unsaved = nil // this one replaces it

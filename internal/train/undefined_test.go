@@ -76,6 +76,9 @@ func TestBatchWithoutLabelDoesNotLowerTheLoss(t *testing.T) {
 				t.Errorf("%s, %s: %d batches have a loss, want %d; training loss %v, want %v", reduction, tc.name, n, tc.defined, got, sum/float64(n))
 			}
 
+			if reduction != "mean" { // for the others it is the same sum
+				continue
+			}
 			stopped, before := tiny(t, change)
 			ctx, cancel := context.WithCancel(context.Background())
 			before.stopAfter, before.stop = 3, cancel
