@@ -6,11 +6,11 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 )
 
-// npySource is DIR/images.npy and DIR/masks.npy.
+// npySource is two arrays, such as DIR/images.npy and DIR/masks.npy.
 type npySource struct{ *imagefile.Arrays }
 
 func openNPY(cfg Config, dir string) (npySource, error) {
-	a, err := imagefile.OpenArrays(dir, cfg.imageFormat(), cfg.maskFormat())
+	a, err := cfg.Layout().OpenArrays(dir, cfg.imageFormat(), cfg.maskFormat())
 	return npySource{a}, err
 }
 

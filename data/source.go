@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -143,14 +144,14 @@ func (c Config) folder(split string) (string, error) {
 	if dir == "" {
 		return "", fmt.Errorf("data: there is no %s split: set data.%s to its folder", split, key)
 	}
-	if strings.Contains(dir, "*") { // two folders; see imagefile.Layout
+	if strings.Contains(dir, "*") { // two folders or arrays; see imagefile.Layout
 		return dir, nil
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return "", fmt.Errorf("data.%s = %q: %w", key, dir, errors.Unwrap(err))
 	}
-	if !info.IsDir() {
+	if npz := c.Source == "npy" && strings.EqualFold(filepath.Ext(dir), ".npz"); !info.IsDir() && !npz {
 		return "", fmt.Errorf("data.%s = %q is a file, want a folder", key, dir)
 	}
 	return dir, nil
@@ -164,7 +165,12 @@ func (c Config) Inputs() []string {
 			continue
 		}
 		images, masks := c.Layout().Paths(dir)
-		paths = append(paths, images, masks, images+".npy", masks+".npy")
+		for _, path := range []string{images, masks} {
+			paths = append(paths, path, path+".npy")
+			if npz := filepath.Dir(path); strings.EqualFold(filepath.Ext(npz), ".npz") {
+				paths = append(paths, npz)
+			}
+		}
 	}
 	return paths
 }
@@ -223,9 +229,12 @@ func (s *Split) OneHot() bool {
 func (s *Split) Size() (h, w int) { return s.h, s.w }
 
 // Cached is the memory, in bytes, of the images once all of them have been
-// loaded; 0 if they are not kept.
+// loaded, and of compressed arrays; 0 if neither is kept.
 func (s *Split) Cached() int64 {
 	var bytes int64
+	if a, ok := s.src.(npySource); ok {
+		bytes = a.Held()
+	}
 	for i := range s.cached {
 		h, w := s.size(i)
 		bytes += int64(h) * int64(w) * bytesPerPixel

@@ -6,17 +6,16 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/float16"
 )
 
-// Arrays are the images and masks of two files: images.npy is (N,H,W,3) or grey
-// (N,H,W,1) or (N,H,W), of uint8, uint16 or floats in 0..1, or of any numbers where
-// a normalization asks for no range, and masks.npy one-hot
-// (N,H,W,C) or class indices (N,H,W) or (N,H,W,1). Samples are read from the files
-// by their offsets.
+// Arrays are the images and masks of two npy files, or of an npz file. Images are
+// (N,H,W,3) or grey (N,H,W,1) or (N,H,W), of uint8, uint16 or floats in 0..1, or of
+// any numbers where a normalization asks for no range, and masks one-hot (N,H,W,C)
+// or class indices (N,H,W) or (N,H,W,1). Samples are read from the files by their
+// offsets; compressed arrays are kept in memory.
 type Arrays struct {
 	N, H, W       int
 	images, masks npyArray
@@ -24,17 +23,21 @@ type Arrays struct {
 	format        MaskFormat // of the masks
 }
 
-// npyArray is an npy file whose first axis counts samples.
+// npyArray is an array whose first axis counts samples.
 type npyArray struct {
 	npyHeader
-	path string
-	size int64
+	path     string // as errors name it
+	file     string // where data is an offset; "" if all values are in inflated
+	inflated []byte
+	size     int64 // bytes of the npy file
 }
 
-// OpenArrays reads the headers of the two files in dir.
-func OpenArrays(dir string, imageFormat ImageFormat, format MaskFormat) (*Arrays, error) {
-	images, err := openNPYArray(filepath.Join(dir, "images.npy"))
-	masks, maskErr := openNPYArray(filepath.Join(dir, "masks.npy"))
+// OpenArrays reads the headers of the arrays in the folder of a split, or in the
+// npz file that takes its place.
+func (l Layout) OpenArrays(dir string, imageFormat ImageFormat, format MaskFormat) (*Arrays, error) {
+	imagePath, maskPath := l.Paths(dir)
+	images, err := openArray(imagePath)
+	masks, maskErr := openArray(maskPath)
 	if err := errors.Join(err, maskErr); err != nil {
 		return nil, err
 	}
@@ -76,24 +79,33 @@ func OpenArrays(dir string, imageFormat ImageFormat, format MaskFormat) (*Arrays
 func openNPYArray(path string) (npyArray, error) {
 	f, size, err := openRegular(path)
 	if err != nil {
-		return npyArray{}, fmt.Errorf("data: %s: %w", path, err)
+		return npyArray{}, err
 	}
 	defer f.Close()
 	h, err := readNPYHeader(f, size)
-	if err != nil {
-		return npyArray{}, fmt.Errorf("data: %s: %w", path, err)
-	}
-	return npyArray{h, path, size}, nil
+	return npyArray{npyHeader: h, file: path, size: size}, err
 }
 
-// ArrayShape is the shape of an npy file.
-func ArrayShape(path string) ([]int, error) {
-	a, err := openNPYArray(path)
+// MaskShape is the shape of the array of masks in the folder of a split.
+func (l Layout) MaskShape(dir string) ([]int, error) {
+	_, masks := l.Paths(dir)
+	a, err := openArray(masks)
 	return a.shape, err
 }
 
 // OneHot reports whether masks hold a vector per pixel, all zero where it is void.
 func (s *Arrays) OneHot() bool { return len(s.masks.shape) == 4 && s.masks.shape[3] > 1 }
+
+// MaskFault is what is wrong with the mask of sample i.
+func (s *Arrays) MaskFault(i int, err error) error { return s.masks.fault(i, err) }
+
+func (a npyArray) fault(i int, err error) error {
+	sample := fmt.Sprintf("sample %d", i)
+	return Fault{Err: fmt.Errorf("data: %s: %s: %w", a.path, sample, err), Names: []string{sample}}
+}
+
+// Held is the memory, in bytes, of arrays that were compressed.
+func (s *Arrays) Held() int64 { return int64(len(s.images.inflated) + len(s.masks.inflated)) }
 
 // Bytes are the sizes of the two files.
 func (s *Arrays) Bytes() (images, masks int64) { return s.images.size, s.masks.size }
@@ -102,7 +114,7 @@ func (s *Arrays) Bytes() (images, masks int64) { return s.images.size, s.masks.s
 func (s *Arrays) Read(i int) (Image, []uint8, error) {
 	pix, err := s.image(i)
 	if err != nil {
-		err = fmt.Errorf("data: %s: sample %d: %w", s.images.path, i, err)
+		err = s.images.fault(i, err)
 	}
 	mask, maskErr := s.Mask(i)
 	if err := errors.Join(err, maskErr); err != nil {
@@ -115,7 +127,7 @@ func (s *Arrays) Read(i int) (Image, []uint8, error) {
 func (s *Arrays) Mask(i int) ([]uint8, error) {
 	mask, err := s.mask(i)
 	if err != nil {
-		return nil, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
+		return nil, s.masks.fault(i, err)
 	}
 	return mask, nil
 }
@@ -125,7 +137,7 @@ func (s *Arrays) Mask(i int) ([]uint8, error) {
 func (s *Arrays) Values(i int) ([]float64, error) {
 	v, err := s.masks.sample(i)
 	if err != nil {
-		return nil, fmt.Errorf("data: %s: sample %d: %w", s.masks.path, i, err)
+		return nil, s.masks.fault(i, err)
 	}
 	values := make([]float64, v.len())
 	for k := range values {
@@ -212,12 +224,15 @@ func hot(v npyValues, from, classes int) (uint8, error) {
 
 // sample reads the values of sample i.
 func (a npyArray) sample(i int) (npyValues, error) {
-	f, err := os.Open(a.path)
+	n := a.values() / int64(a.shape[0]) * int64(a.width)
+	if a.file == "" {
+		return npyValues{a.npyHeader, a.inflated[int64(i)*n:][:n]}, nil
+	}
+	f, err := os.Open(a.file)
 	if err != nil {
 		return npyValues{}, bare(err)
 	}
 	defer f.Close()
-	n := a.values() / int64(a.shape[0]) * int64(a.width)
 	b := make([]byte, n)
 	if _, err := f.ReadAt(b, a.data+int64(i)*n); err != nil {
 		if err == io.EOF {

@@ -392,7 +392,7 @@ func TestMaskContainers(t *testing.T) {
 				continue
 			}
 			npyFolder(t, content.greys, "|u1", descr)
-			a, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, format)
+			a, err := imagefile.DefaultLayout().OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, format)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -447,7 +447,7 @@ func TestImageContainers(t *testing.T) {
 		}
 		for _, descr := range []string{content.npy, "<f4"} {
 			npyFolder(t, g, descr, "<u2")
-			a, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, imagefile.NewMaskFormat(200, 255, nil, 1000))
+			a, err := imagefile.DefaultLayout().OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, imagefile.NewMaskFormat(200, 255, nil, 1000))
 			if err != nil {
 				t.Fatal(err)
 			}

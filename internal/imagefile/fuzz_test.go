@@ -1,6 +1,7 @@
 package imagefile
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/base64"
 	"image"
@@ -146,31 +147,61 @@ func FuzzNPY(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		s, err := OpenArrays(dir, ImageFormat{MaxPixels: 1 << 14}, format)
+		checkArrays(t, dir, format)
+	})
+}
+
+// FuzzNPZ opens bytes as a zip of images and masks and reads all samples.
+func FuzzNPZ(f *testing.F) {
+	image := filetest.NPY(f, 1, "|u1", "(2, 1, 2)", 0, 1, 2, 3)
+	mask := filetest.NPY(f, 1, "|u1", "(2, 1, 2)", 0, 1, 2, 255)
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		b := filetest.NPZ(f, method, map[string][]byte{"images": image, "masks": mask})
+		f.Add(b)
+		f.Add(b[:len(b)-30])
+		f.Add(append([]byte("before"), b...))
+	}
+	f.Add(filetest.NPZ(f, zip.Deflate, map[string][]byte{"images": filetest.NPY(f, 1, "<f8", "(1000000, 1000000)"), "masks": nil}))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const most = 1 << 16 // a zip grows a thousandfold
+		if len(b) > most {
+			return
+		}
+		path := filepath.Join(dir, "set.npz")
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		checkArrays(t, path, NewMaskFormat(3, 255, nil, 1<<14))
+	})
+}
+
+// checkArrays reads all samples: what is taken is in range.
+func checkArrays(t *testing.T, dir string, format MaskFormat) {
+	s, err := DefaultLayout().OpenArrays(dir, ImageFormat{MaxPixels: 1 << 14}, format)
+	if err != nil {
+		return
+	}
+	for i := range s.N {
+		if v, err := s.Values(i); err == nil && len(v)%(s.H*s.W) != 0 {
+			t.Fatalf("%d values for %dx%d", len(v), s.W, s.H)
+		}
+		image, mask, err := s.Read(i)
 		if err != nil {
 			return
 		}
-		for i := range s.N {
-			if v, err := s.Values(i); err == nil && len(v)%(s.H*s.W) != 0 {
-				t.Fatalf("%d values for %dx%d", len(v), s.W, s.H)
-			}
-			image, mask, err := s.Read(i)
-			if err != nil {
-				return
-			}
-			if len(mask) != s.H*s.W || len(image.Pix) != 3*len(mask) {
-				t.Fatalf("image of %d values and mask of %d for %dx%d", len(image.Pix), len(mask), s.W, s.H)
-			}
-			for p, c := range mask {
-				if c >= 3 && c != Void {
-					t.Fatalf("pixel %d has class %d", p, c)
-				}
-			}
-			for k, v := range image.Pix {
-				if !(v >= 0 && v <= 1) {
-					t.Fatalf("value %d is %v", k, v)
-				}
+		if len(mask) != s.H*s.W || len(image.Pix) != 3*len(mask) {
+			t.Fatalf("image of %d values and mask of %d for %dx%d", len(image.Pix), len(mask), s.W, s.H)
+		}
+		for p, c := range mask {
+			if c >= 3 && c != Void {
+				t.Fatalf("pixel %d has class %d", p, c)
 			}
 		}
-	})
+		for k, v := range image.Pix {
+			if !(v >= 0 && v <= 1) {
+				t.Fatalf("value %d is %v", k, v)
+			}
+		}
+	}
 }

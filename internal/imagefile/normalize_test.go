@@ -118,7 +118,7 @@ func TestNormalizedContainers(t *testing.T) {
 		for _, descr := range []string{"<u2", "<i2", "<f4", "<i8"} {
 			filetest.Write(t, "images.npy", filetest.NPY(t, 1, descr, "(1, 3, 5)", g.floats()...))
 			filetest.Write(t, "masks.npy", filetest.NPY(t, 1, "|u1", "(1, 3, 5)", make([]float64, 15)...))
-			a, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1000, Normalize: n}, imagefile.NewMaskFormat(2, 255, nil, 1000))
+			a, err := imagefile.DefaultLayout().OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1000, Normalize: n}, imagefile.NewMaskFormat(2, 255, nil, 1000))
 			if err != nil {
 				t.Fatal(err)
 			}

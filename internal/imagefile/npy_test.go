@@ -29,7 +29,7 @@ func loadNPY(t *testing.T, images, masks []byte) (a, b sample, err error) {
 	t.Chdir(t.TempDir())
 	filetest.Write(t, "images.npy", images)
 	filetest.Write(t, "masks.npy", masks)
-	s, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, threeClasses)
+	s, err := imagefile.DefaultLayout().OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, threeClasses)
 	if err != nil {
 		return a, b, err
 	}
@@ -173,7 +173,7 @@ func TestNPYCutLater(t *testing.T) {
 	images := filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 0, 0, 0)
 	filetest.Write(t, "images.npy", images)
 	filetest.Write(t, "masks.npy", images)
-	s, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, threeClasses)
+	s, err := imagefile.DefaultLayout().OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1 << 14}, threeClasses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestNPYMaxPixels(t *testing.T) {
 	filetest.Write(t, "images.npy", filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 0, 0, 0))
 	filetest.Write(t, "masks.npy", filetest.NPY(t, 1, "|u1", "(2, 1, 2)", 0, 0, 0, 0))
 	want := "data: images.npy: has images of 2x1 pixels, want at most data.max_pixels = 1"
-	if _, err := imagefile.OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1}, imagefile.NewMaskFormat(3, 255, nil, 1)); filetest.Message(err) != want {
+	if _, err := imagefile.DefaultLayout().OpenArrays(".", imagefile.ImageFormat{MaxPixels: 1}, imagefile.NewMaskFormat(3, 255, nil, 1)); filetest.Message(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

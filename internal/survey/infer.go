@@ -228,7 +228,7 @@ func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
 			}
 			values, err := valuesOf(mask)
 			if err != nil {
-				return nil, 0, 0, fmt.Errorf("data: mask %s: %w", p.Mask, err)
+				return nil, 0, 0, imagefile.Fault{Err: fmt.Errorf("data: mask %s: %w", p.Mask, err), Names: []string{p.Mask}}
 			}
 			return values.of(filepath.Base(p.Mask)), mask.Header.H, mask.Header.W, nil
 		})
@@ -237,7 +237,7 @@ func (r *Inferred) listFiles(dir string) (samples []sample, problems []error) {
 }
 
 func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
-	shape, err := imagefile.ArrayShape(filepath.Join(dir, "masks.npy"))
+	shape, err := r.Config.Layout().MaskShape(dir)
 	if err != nil {
 		return nil, []error{err}
 	}
@@ -245,7 +245,7 @@ func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
 	if len(shape) == 4 && shape[3] > 1 {
 		classes, r.oneHot = shape[3], shape[3]
 	}
-	s, err := imagefile.OpenArrays(dir, imagefile.ImageFormat{MaxPixels: r.MaxPixels, Normalize: imagefile.Percentile}, imagefile.NewMaskFormat(classes, r.IgnoreIndex, nil, r.MaxPixels))
+	s, err := r.Config.Layout().OpenArrays(dir, imagefile.ImageFormat{MaxPixels: r.MaxPixels, Normalize: imagefile.Percentile}, imagefile.NewMaskFormat(classes, r.IgnoreIndex, nil, r.MaxPixels))
 	if err != nil {
 		return nil, []error{err}
 	}
@@ -257,7 +257,7 @@ func (r *Inferred) listArrays(dir string) (samples []sample, problems []error) {
 			}
 			values, err := valuesOfArray(numbers, s.H, s.W)
 			if err != nil {
-				return nil, 0, 0, fmt.Errorf("data: %s: sample %d: %w", filepath.Join(dir, "masks.npy"), i, err)
+				return nil, 0, 0, s.MaskFault(i, err)
 			}
 			return values.of(fmt.Sprintf("sample %d", i)), s.H, s.W, nil
 		})

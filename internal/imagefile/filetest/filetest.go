@@ -2,6 +2,7 @@
 package filetest
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/image/bmp"
@@ -85,6 +88,26 @@ func NPY(t testing.TB, version byte, descr, shape string, values ...float64) []b
 	t.Helper()
 	dict := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", descr, shape)
 	return NPYDict(t, version, dict, descr, values...)
+}
+
+// NPZ is a zip of npy files as NumPy writes it, by their names without extension.
+func NPZ(t testing.TB, method uint16, arrays map[string][]byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name + ".npy", Method: method})
+		if err == nil {
+			_, err = w.Write(arrays[name])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // NPYDict is such a file with a header of one's own.
