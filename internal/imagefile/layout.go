@@ -27,8 +27,8 @@ func (l Layout) Paths(dir string) (images, masks string) {
 	return at(l.Images), at(l.Masks)
 }
 
-// together reports whether images and masks lie in one folder.
-func (l Layout) together() bool { return filepath.Clean(l.Images) == filepath.Clean(l.Masks) }
+// Together reports whether images and masks lie in one folder.
+func (l Layout) Together() bool { return filepath.Clean(l.Images) == filepath.Clean(l.Masks) }
 
 // imageName takes the suffix off the name of an image; ok is false if it is none.
 func (l Layout) imageName(stem string) (name string, ok bool) {
@@ -42,7 +42,7 @@ func (l Layout) maskName(stem string) (name string, ok bool) {
 // cut takes a suffix off. In one folder with both kinds, the longer suffix decides.
 func (l Layout) cut(stem, suffix, other string) (name string, ok bool) {
 	name, ok = strings.CutSuffix(stem, suffix)
-	if l.together() && len(other) > len(suffix) && strings.HasSuffix(stem, other) {
+	if l.Together() && len(other) > len(suffix) && strings.HasSuffix(stem, other) {
 		ok = false
 	}
 	return name, ok && name != "" && !strings.HasSuffix(name, "/")

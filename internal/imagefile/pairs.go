@@ -32,7 +32,7 @@ func (l Layout) List(dir string) Listing {
 		return Listing{Problems: errs}
 	}
 	r := Listing{Pairs: []Pair{}, Problems: images.problems}
-	if !l.together() {
+	if !l.Together() {
 		r.Problems = append(r.Problems, masks.problems...)
 	}
 	bad := func(text string, names ...string) {
@@ -58,7 +58,7 @@ func (l Layout) List(dir string) Listing {
 	}
 	imageOf, strayImages := named(images, l.imageName)
 	maskOf, strayMasks := named(masks, l.maskName)
-	if l.together() {
+	if l.Together() {
 		strayImages = slices.DeleteFunc(strayImages, func(f treeFile) bool { _, ok := l.maskName(f.stem); return ok })
 		strayMasks = nil
 	}
@@ -79,7 +79,7 @@ func (l Layout) List(dir string) Listing {
 		return false
 	}
 	others := images.others
-	if !l.together() {
+	if !l.Together() {
 		others = slices.Concat(others, masks.others)
 	}
 	for _, f := range others {
@@ -90,7 +90,7 @@ func (l Layout) List(dir string) Listing {
 		}
 	}
 	for _, f := range strayImages {
-		if l.together() && belongs(f) {
+		if l.Together() && belongs(f) {
 			r.Left = append(r.Left, f.path)
 		} else {
 			bad(fmt.Sprintf("image %s does not end in data.image_suffix = %q", f.path, l.ImageSuffix), f.path)
@@ -149,7 +149,7 @@ func (l Layout) read(dir string) (images, masks tree, errs []error) {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("data: %w", err))
 	}
-	if l.together() {
+	if l.Together() {
 		return images, images, errs
 	}
 	if masks, err = readTree(maskDir); err != nil {

@@ -89,7 +89,7 @@ func (l Layout) findSuffixes(images, masks []string) (s Suffixes, ok bool) {
 					break
 				}
 				ends := [2]string{image, mask}
-				if tried[ends] || image == mask || !separates(name, mask) || l.together() && !saysMask(image, mask) {
+				if tried[ends] || image == mask || !separates(name, mask) || l.Together() && !saysMask(image, mask) {
 					continue
 				}
 				tried[ends] = true
@@ -116,7 +116,7 @@ func (l Layout) pairsHalf(images []string, isMask map[string]bool) bool {
 	total, paired := 0, 0
 	for _, stem := range images {
 		name, ok := l.imageName(stem)
-		if _, mask := l.maskName(stem); l.together() && mask {
+		if _, mask := l.maskName(stem); l.Together() && mask {
 			continue
 		}
 		total++

@@ -1,7 +1,9 @@
 package imagefile
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -52,6 +54,22 @@ func (t *tree) add(folder string, entries []os.DirEntry) {
 			t.others = append(t.others, file)
 		}
 	}
+}
+
+// HasImages reports whether there is an image in dir or a folder in it.
+func HasImages(dir string) bool {
+	found := errors.New("found")
+	return found == fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || name == ".":
+			return nil // a folder that cannot be read has none
+		case strings.HasPrefix(e.Name(), ".") && e.IsDir():
+			return fs.SkipDir
+		case !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && isImageName(e.Name()):
+			return found
+		}
+		return nil
+	})
 }
 
 func (t tree) stems() []string {

@@ -32,7 +32,7 @@ type Inferred struct {
 
 // Infer looks through a folder of labelled images: DIR/images and DIR/masks, or
 // DIR/images.npy and DIR/masks.npy, or either of them in DIR/train, DIR/val and
-// DIR/test. It reads the headers of all images and the values of all masks, and
+// DIR/test, or others of the usual names. It reads the headers of all images and the values of all masks, and
 // reports every file that cannot be used. workers and progress are as in
 // data.CountClasses.
 //
@@ -78,56 +78,10 @@ func Infer(ctx context.Context, dir string, workers int, progress func(done, tot
 	return r, r.Validate()
 }
 
-// splitFolders are the usual names of the folder of each split.
-var splitFolders = []struct {
-	split string
-	names []string
-}{
-	{"train", []string{"train", "training"}},
-	{"val", []string{"val", "valid", "validation"}},
-	{"test", []string{"test"}},
-}
-
-// findSplits sets Source, Train, Val and Test to what is in dir.
-func (r *Inferred) findSplits(dir string) error {
-	if r.Source = sourceIn(dir); r.Source != "" {
-		r.Train = dir
-		return nil
-	}
-	for _, s := range splitFolders {
-		for _, name := range s.names {
-			path := filepath.Join(dir, name)
-			source := sourceIn(path)
-			if source == "" {
-				continue
-			}
-			if r.Source == "" {
-				r.Source = source
-			}
-			if r.Source != source {
-				return fmt.Errorf("data: %s and %s are of two kinds, folders of images and arrays (npy): want one", r.Train, path)
-			}
-			switch s.split {
-			case "train":
-				r.Train = path
-			case "val":
-				r.Val = path
-			case "test":
-				r.Test = path
-			}
-			break
-		}
-		if r.Train == "" {
-			return fmt.Errorf("data: %s has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; %s", dir, entriesOf(dir))
-		}
-	}
-	return nil
-}
-
 // findSuffixes sets the suffixes of names by which images and masks pair, if they
 // do not as they are.
 func (r *Inferred) findSuffixes() {
-	if r.Source != "folder" || len(r.Config.Layout().List(r.Train).Pairs) > 0 {
+	if r.Source != "folder" || r.Config.Layout().Together() || len(r.Config.Layout().List(r.Train).Pairs) > 0 {
 		return
 	}
 	s, ok := r.Config.Layout().FindSuffixes(r.Train)
@@ -139,6 +93,10 @@ func (r *Inferred) findSuffixes() {
 		return
 	}
 	r.ImageSuffix, r.MaskSuffix = s.Image, mask
+	r.noteSuffixes()
+}
+
+func (r *Inferred) noteSuffixes() {
 	note := ""
 	if r.ImageSuffix != "" {
 		note = fmt.Sprintf("images end in %s (data.image_suffix), ", r.ImageSuffix)
@@ -147,21 +105,6 @@ func (r *Inferred) findSuffixes() {
 		note += fmt.Sprintf("masks end in %s (data.mask_suffix)", r.MaskSuffix)
 	}
 	r.Notes = append(r.Notes, strings.TrimSuffix(note, ", "))
-}
-
-// sourceIn is the kind of source that a folder is, or "".
-func sourceIn(dir string) string {
-	exists := func(name string, folder bool) bool {
-		info, err := os.Stat(filepath.Join(dir, name))
-		return err == nil && info.IsDir() == folder
-	}
-	switch {
-	case exists("images", true) && exists("masks", true):
-		return "folder"
-	case exists("images.npy", false) && exists("masks.npy", false):
-		return "npy"
-	}
-	return ""
 }
 
 // entriesOf says in words what is in a folder.
@@ -193,8 +136,7 @@ type sample func() (values maskValues, h, w int, err error)
 
 // listSamples lists the samples of all splits.
 func (r *Inferred) listSamples() (samples []sample, problems []error) {
-	for _, s := range splitFolders {
-		dir := map[string]string{"train": r.Train, "val": r.Val, "test": r.Test}[s.split]
+	for _, dir := range []string{r.Train, r.Val, r.Test} {
 		if dir == "" {
 			continue
 		}
@@ -380,6 +322,9 @@ func (r *Inferred) reach(e extent, v maskValues) string {
 
 // classNames reads the file of names in dir; file is "" if there is none.
 func classNames(dir string) (file string, names []string, err error) {
+	if isNPZ(dir) {
+		dir = filepath.Dir(dir)
+	}
 	for _, name := range []string{"classes.txt", "labels.txt"} {
 		file = filepath.Join(dir, name)
 		f, err := os.Open(file)

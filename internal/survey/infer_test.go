@@ -174,9 +174,9 @@ func TestInferSplits(t *testing.T) {
 	for _, tc := range []struct{ dir, train, val, test, err string }{
 		{"two", "two/train", "two/valid", "", ""},
 		{"three", "three/train", "three/val", "three/test", ""},
-		{"mixed", "", "", "", "data: mixed/train and mixed/val are of two kinds, folders of images and arrays (npy): want one"},
-		{"other", "", "", "", "data: other has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; it has Images/, notes.txt"},
-		{"nowhere", "", "", "", "data: nowhere has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either; no such file or directory"},
+		{"mixed", "", "", "", "data: mixed has the folders train/images and train/masks, and the arrays val/images and val/masks: want one kind of file and one pair of names for all splits"},
+		{"other", "", "", "", "data: other has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either, nor others of the usual names; it has Images/, notes.txt: rename them, or set data.images and data.masks"},
+		{"nowhere", "", "", "", "data: nowhere: no such file or directory"},
 		{"empty", "", "", "", "data: empty/images has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)"},
 	} {
 		t.Run(tc.dir, func(t *testing.T) {
