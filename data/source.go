@@ -157,6 +157,13 @@ func (c Config) folder(split string) (string, error) {
 	return dir, nil
 }
 
+// SourcesIn reports whether dir has a folder of images, and an array of them.
+func (c Config) SourcesIn(dir string) (folder, npy bool) {
+	images, _ := c.Layout().Paths(dir)
+	info, err := os.Stat(images)
+	return err == nil && info.IsDir(), imagefile.HasArray(images)
+}
+
 // Inputs are the files and folders that the splits are read from; they may be missing.
 func (c Config) Inputs() []string {
 	var paths []string

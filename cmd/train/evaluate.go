@@ -7,7 +7,6 @@ import (
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -49,7 +48,7 @@ with --tile, at their own size, as predict --tile segments them. With --tile or
 	}
 	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
 	cmd.Flags().StringVar(&split, "split", "val", "what to measure on: `val|train|test`")
-	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy")
+	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy, or the names of the training data")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
 	how.register(cmd)
 	settings.register(cmd, "data.max_pixels", "data.palette", "data.mask_values", "data.ignore_index", "data.images", "data.masks", "data.image_suffix", "data.mask_suffix", "data.cache", "train.batch_size")
@@ -155,13 +154,23 @@ func writePicture(path string, s data.Sample, predicted []uint8, palette color.P
 		report.MaskPicture(predicted, s.H, s.W, palette)))
 }
 
-// useFolder makes dir the folder of a split, as npy or folder source.
+// useFolder makes dir the folder of a split, as npy or folder source. Its files have
+// the names of the training data, or else the usual ones.
 func useFolder(cfg *data.Config, split, dir string) error {
-	cfg.Source = "folder"
-	if _, err := os.Stat(filepath.Join(dir, "images.npy")); err == nil {
-		if _, err := os.Stat(filepath.Join(dir, "images")); err == nil {
-			return usagef("--data %s: has images.npy and a folder images, want one of them", dir)
+	folder, npy := cfg.SourcesIn(dir)
+	if !folder && !npy {
+		usual := data.DefaultConfig()
+		other := *cfg
+		other.ImageFolder, other.MaskFolder, other.ImageSuffix, other.MaskSuffix = usual.ImageFolder, usual.MaskFolder, "", ""
+		if folder, npy = other.SourcesIn(dir); folder || npy {
+			*cfg = other
 		}
+	}
+	if folder && npy {
+		return usagef("--data %s: has %[2]s.npy and a folder %[2]s, want one of them", dir, cfg.ImageFolder)
+	}
+	cfg.Source = "folder"
+	if npy {
 		cfg.Source = "npy"
 	}
 	switch split {

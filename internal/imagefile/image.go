@@ -58,11 +58,6 @@ func isImageName(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
 
-func stem(path string) string {
-	name := filepath.Base(path)
-	return strings.TrimSuffix(name, filepath.Ext(name))
-}
-
 // ImageFormat is how image files become what the net sees. Images of more than
 // MaxPixels pixels are refused before they are decoded.
 type ImageFormat struct {
