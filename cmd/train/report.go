@@ -46,7 +46,9 @@ func (p *program) runReport(out string) error {
 	if err != nil {
 		return err
 	}
-	if err := run.Pages(out, cfg, p.name).Write(); err != nil {
+	pages := run.Pages(out, cfg, p.name)
+	pages.Warn = p.console(false).Warn
+	if err := pages.Write(); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.stdout, filepath.Join(out, "report.html"))

@@ -157,3 +157,38 @@ addEventListener("load", () => {
 		t.Errorf("opacity, truth, prediction, pictures, broken ones and overflow are %.40q", probed)
 	}
 }
+
+// Lines of the log that cannot be read do not take the report away: they are left
+// out, counted, and said, by report and by a run that goes on.
+func TestBadLinesInTheLog(t *testing.T) {
+	inFolder(t)
+	must(t, pictures("--epochs", "2")...)
+	good := read(t, "run/log.jsonl")
+	page := read(t, "run/report.html")
+	for _, tc := range []struct{ name, line, says string }{
+		{"garbage", "no JSON\n", `run/log.jsonl:2: "no JSON\n", want a line of JSON`},
+		{"lost blocks", strings.Repeat("\x00", 512) + "\n", `run/log.jsonl:2: "\x00`},
+		{"cut off", `{"time":"","event":"epoch","da` + "\n", `run/log.jsonl:2: `},
+		{"two in one", `{"time":"","event":"started","da{"time":"","event":"step"}` + "\n", `run/log.jsonl:2: `},
+		{"another type", `{"event":"epoch","data":{"confusion":"none"}}` + "\n", `run/log.jsonl:2: `},
+		{"empty", "\n", `run/log.jsonl:2: `},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			first, rest, _ := strings.Cut(good, "\n")
+			write(t, "run/log.jsonl", first+"\n"+tc.line+rest)
+			succeed(t, os.Remove("run/report.html"))
+			o := command(t, "report", "--out", "run")
+			if o.code != 0 || !strings.HasPrefix(o.stderr, "report: lines that cannot be read are left out: 1, the first is "+tc.says) || strings.Count(o.stderr, "\n") != 1 {
+				t.Errorf("exit code %d\n%s", o.code, o.stderr)
+			}
+			if read(t, "run/report.html") != page {
+				t.Error("the page is another one")
+			}
+		})
+	}
+	write(t, "run/log.jsonl", good+"no JSON\n")
+	o := command(t, pictures("--epochs", "4", "--resume", "auto")...)
+	if o.code != 0 || strings.Count(o.stderr, "report: lines that cannot be read are left out: 1, ") != 1 {
+		t.Errorf("exit code %d, want to be told once\n%s", o.code, o.stderr)
+	}
+}

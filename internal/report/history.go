@@ -24,7 +24,9 @@ type history struct {
 	start   *start   // nil: log.jsonl does not have it
 	resumes []start  // those of the log after which the rows were trained, in order
 	last    *evaluation
-	best    int // row with the greatest mIoU, the first of equals; -1: none has one
+	skipped int   // lines of the log that cannot be read
+	fault   error // of the first of them
+	best    int   // row with the greatest mIoU, the first of equals; -1: none has one
 }
 
 // row is an epoch in metrics.csv.
@@ -112,7 +114,7 @@ func parse(cell string) (float64, error) {
 }
 
 // readLog takes from the log the last start, the resumes that led there, and the last evaluation of the
-// table's last epoch.
+// table's last epoch. Lines that cannot be read are left out and counted.
 func (h *history) readLog(path string, classes int) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -132,14 +134,19 @@ func (h *history) readLog(path string, classes int) error {
 			return fmt.Errorf("report: %w", err)
 		}
 		if err := h.readEvent(line, classes); err != nil {
-			return fmt.Errorf("report: %s:%d: %w", path, n, err)
+			if h.skipped++; h.skipped == 1 {
+				h.fault = fmt.Errorf("%s:%d: %w", path, n, err)
+			}
 		}
 	}
 }
 
-// readEvent takes in a line of the log.
+// readEvent takes in a line of the log. Most are of steps, which nothing here needs:
+// of those only the ends are looked at.
 func (h *history) readEvent(line []byte, classes int) error {
 	switch {
+	case !bytes.HasPrefix(line, []byte("{")) || !bytes.HasSuffix(line, []byte("}\n")):
+		return fmt.Errorf("%.20q, want a line of JSON", line)
 	case bytes.Contains(line, []byte(`"event":"started"`)):
 		var v struct{ Data start }
 		if err := json.Unmarshal(line, &v); err != nil {

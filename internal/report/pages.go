@@ -26,8 +26,11 @@ type Pages struct {
 	Size    [2]int        // height, width of the samples
 	Config  []byte        // YAML
 	Program string        // name by which the program was started, for the command that repeats the run
+	// Warn says what had to be left out, once; nil for nobody to say it to.
+	Warn func(format string, args ...any) error
 
 	unwritten *event.Evaluated
+	skipped   int // lines of the log, when that was last said
 }
 
 // Record takes event.Evaluated and event.Ended.
@@ -65,6 +68,10 @@ func (p *Pages) Write() (err error) {
 	h, err := readHistory(p.Dir, p.Classes)
 	if err != nil {
 		return err
+	}
+	if h.skipped != p.skipped && p.Warn != nil {
+		p.skipped = h.skipped
+		p.Warn("report: lines that cannot be read are left out: %d, the first is %v", h.skipped, h.fault)
 	}
 	if err := p.writePanels("curves.png", h.curves(p.Classes, p.Palette), 2); err != nil {
 		return err

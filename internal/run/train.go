@@ -169,7 +169,9 @@ func (t Training) recorders(out *Folder, cfg config.Config) report.Recorders {
 		&report.TensorBoard{Dir: out.path("tensorboard"), Now: time.Now, Classes: classes, Palette: palette},
 	}
 	if cfg.Report.Pictures {
-		recorders = append(recorders, Pages(out.dir, cfg, t.Program)) // from what the others have written
+		pages := Pages(out.dir, cfg, t.Program)
+		pages.Warn = t.Console.Warn
+		recorders = append(recorders, pages) // from what the others have written
 	}
 	return recorders
 }
