@@ -3,7 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +151,39 @@ func TestWithout(t *testing.T) {
 				t.Errorf("%s depends on %s", w.from, p.ImportPath)
 			}
 		}
+	}
+}
+
+// Files are written by package durable only: whole, and never through a link or over
+// what a command reads.
+func TestOneWriter(t *testing.T) {
+	writes := []string{"Create", "CreateTemp", "Link", "OpenFile", "Rename", "Symlink", "Truncate", "WriteFile"}
+	seen := 0
+	err := filepath.WalkDir("../..", func(path string, e fs.DirEntry, err error) error {
+		dir := filepath.ToSlash(strings.TrimPrefix(filepath.Dir(path), "../../"))
+		switch {
+		case err != nil || e.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
+			return err
+		case dir == "internal/durable", dir == "internal/imagefile/filetest", dir == "internal/kernel/simd/asm": // the last two are no part of the program
+			return nil
+		}
+		seen++
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(writes, s.Sel.Name) {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "os" {
+					t.Errorf("%s calls os.%s, want package durable to write", path, s.Sel.Name)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || seen < 100 {
+		t.Errorf("%d files seen, %v", seen, err)
 	}
 }
 

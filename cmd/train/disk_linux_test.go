@@ -167,3 +167,30 @@ func TestDiskThatFailsFromTheStart(t *testing.T) {
 		})
 	}
 }
+
+// A command that could not write its files does no work.
+func TestReadOnlyFolder(t *testing.T) {
+	onDisk(t)
+	must(t, "synth", "--out", "set", "--count", "2")
+	must(t, tiny()...)
+	for _, dir := range []string{"disk", "disk/new/folder"} {
+		for _, args := range [][]string{
+			{"predict", "--checkpoint", best, "--input", "set/images", "--out", dir},
+			{"evaluate", "--checkpoint", best, "--pictures", dir},
+			{"augment", "--config", "tiny.yaml", "--out", dir},
+			{"export", "--checkpoint", best, "--format", "onnx", "--out", dir + "/net.onnx"},
+			tiny("--out", dir),
+			{"synth", "--out", dir},
+		} {
+			remount(t, syscall.MS_RDONLY)
+			o := command(t, args...)
+			remount(t, 0)
+			if o.code != 1 || o.stdout != "" || !strings.HasSuffix(o.stderr, "read-only file system\n") || strings.Count(o.stderr, "\n") != 1 {
+				t.Errorf("%v: exit code %d, want 1 and a line\n%s%s", args, o.code, o.stderr, o.stdout)
+			}
+			if names := names("disk", ""); len(names) > 0 {
+				t.Errorf("%v: %v written", args, names)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ func (o *outputs) register(cmd *cobra.Command) {
 
 // check refuses files that a flag leads to, before any work is done: those that
 // exist, without --force; and always what the command reads, and what is no file.
+// Otherwise it removes what a killed process left half-written of them.
 func (o outputs) check(flag string, inputs []string, paths ...string) error {
 	if err := (durable.Outputs{Inputs: inputs, Force: o.force}).Check(paths...); err != nil {
 		var errs []error
@@ -27,6 +29,22 @@ func (o outputs) check(flag string, inputs []string, paths ...string) error {
 			errs = append(errs, fmt.Errorf("%s: %w", flag, problem))
 		}
 		return usage(errors.Join(errs...))
+	}
+	names := map[string]map[string]bool{} // by folder
+	for _, path := range paths {
+		dir := filepath.Dir(path)
+		if names[dir] == nil {
+			names[dir] = map[string]bool{}
+		}
+		names[dir][filepath.Base(path)] = true
+	}
+	for dir, ours := range names {
+		if err := durable.Writable(dir); err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
+		if err := durable.RemoveStale(dir, func(name string) bool { return ours[name] }); err != nil {
+			return err
+		}
 	}
 	return nil
 }

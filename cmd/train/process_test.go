@@ -389,19 +389,22 @@ func TestStopsAndGoesOn(t *testing.T) {
 	}
 }
 
-// One who cannot wait for the end of a step sends a second signal, and loses that step only.
-func TestSecondSignalStopsAtOnce(t *testing.T) {
-	inFolder(t)
-	slow := []string{"--config", "slow.yaml", "--quiet"} // a step takes half a second or so
-	write(t, "slow.yaml", `
-out: run
+// slowSteps is a run of which a step takes half a second or so.
+const slowSteps = `
+out: slow
 threads: 1
 kernel: generic
 data: {size: [128, 128], synthetic: {train: 12, val: 1}}
 model: {base_channels: 16, depth: 1}
 train: {epochs: 1, batch_size: 6}
 checkpoint: {every_steps: 1}
-`)
+`
+
+// One who cannot wait for the end of a step sends a second signal, and loses that step only.
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	inFolder(t)
+	slow := []string{"--config", "slow.yaml", "--quiet"} // a step takes half a second or so
+	write(t, "slow.yaml", slowSteps)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(s.String(), func(t *testing.T) {
 			out := "run " + s.String()
@@ -520,5 +523,57 @@ func TestFilesThatChangeOrVanish(t *testing.T) {
 func remove(t *testing.T, path string) {
 	if err := os.Remove(path); err != nil {
 		t.Error(err)
+	}
+}
+
+// A command that is killed while it writes leaves whole files under final names and
+// nothing else but hidden ones, which the next time removes.
+func TestKilledWhileWriting(t *testing.T) {
+	kills := 16
+	if testing.Short() {
+		kills = 6
+	}
+	withRun(t)
+	must(t, "synth", "--out", "many", "--count", "6", "--seed", "3")
+	export := []string{"export", "--checkpoint", best, "--format", "pytorch", "--out", "out/net.py"}
+	predict := []string{"predict", "--checkpoint", best, "--input", "many/images", "--out", "out", "--tile", "--probabilities", "--overlay"}
+	evaluate := []string{"evaluate", "--checkpoint", best, "--data", "many", "--pictures", "out"}
+	// What each makes when nobody kills it.
+	whole := map[string]map[string]string{}
+	for _, args := range [][]string{export, predict, evaluate} {
+		succeed(t, os.MkdirAll("out", 0o755))
+		must(t, args...)
+		whole[args[0]] = contents(t, "out")
+		succeed(t, os.RemoveAll("out"))
+	}
+	rng := rand.New(rand.NewPCG(16, 9))
+	left, killed := 0, 0
+	for n := range kills {
+		args := [][]string{predict, evaluate, predict, export}[n%4]
+		want := whole[args[0]]
+		succeed(t, os.Mkdir("out", 0o755))
+		p := start(t, nil, args...)
+		count := 1 + rng.IntN(len(want))
+		p.await(func() bool { return len(names("out", "")) >= count || len(names("out", ".")) > 0 && rng.IntN(4) == 0 })
+		p.kill()
+		if p.status().Signaled() {
+			killed++
+		}
+		for path, text := range contents(t, "out") {
+			if temporary := strings.HasPrefix(path, "out/."); !temporary && text != want[path] {
+				t.Errorf("%s: %s is not whole: %d bytes of %d", args[0], path, len(text), len(want[path]))
+			} else if temporary {
+				left++
+			}
+		}
+		must(t, append(args, "--force")...)
+		if paths := changed(want, contents(t, "out")); len(paths) > 0 {
+			t.Errorf("%s: %v differ after the next time", args[0], paths)
+		}
+		succeed(t, os.RemoveAll("out"))
+	}
+	t.Logf("%d kills of %d, %d files half-written", killed, kills, left)
+	if killed < kills/2 {
+		t.Errorf("only %d of %d were killed", killed, kills)
 	}
 }

@@ -99,7 +99,7 @@ func TestResultsThatNobodyReads(t *testing.T) {
 	}
 }
 
-// A terminal that is closed sends SIGHUP, often twice: one is as good as Ctrl-C, the
+// A terminal that closes sends SIGHUP, often twice: one is as good as Ctrl-C, the
 // next ones are nothing, and that nothing can be written any more is none either.
 func TestTerminalThatCloses(t *testing.T) {
 	inFolder(t)
@@ -112,14 +112,20 @@ func TestTerminalThatCloses(t *testing.T) {
 	succeed(t, err)
 	r.Close()
 	p.await(func() bool { return len(names("run/checkpoints", "last.")) > 0 })
-	for range 20 {
-		if p.cmd.Process.Signal(syscall.SIGHUP) != nil { // it has ended
-			break
-		}
-	}
+	p.signal(t, syscall.SIGHUP)
 	if status := p.status(); status.ExitStatus() != exitInterrupted {
 		t.Fatalf("status %#x, want exit code %d", status, exitInterrupted)
 	}
 	must(t, append(long, "--out", "run", "--resume", "auto")...)
 	equalRuns(t, "run", "straight")
+
+	write(t, "slow.yaml", slowSteps)
+	p = start(t, nil, "--config", "slow.yaml", "--quiet")
+	p.await(func() bool { return len(names("slow/checkpoints", "last.")) > 0 })
+	p.signal(t, syscall.SIGHUP)
+	p.awaitLine(t, "train: stopping; a second signal stops at once\n")
+	p.signal(t, syscall.SIGHUP)
+	if status := p.status(); status.ExitStatus() != exitInterrupted {
+		t.Fatalf("status %#x, want exit code %d", status, exitInterrupted)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Outputs says which files that exist already a command may replace.
@@ -49,6 +51,19 @@ func (o Outputs) Check(paths ...string) error {
 	errs = append(errs, about(read, "belongs to the input or the data set and is never replaced", "belong to the input or the data set and are never replaced"))
 	errs = append(errs, about(exist, "exists already, --force replaces it", "exist already, --force replaces them"))
 	return errors.Join(errs...)
+}
+
+// Writable is an error if no file can be made in a folder, or, where that is still to
+// be made, in the one it would be in. A full disk shows only when it is written to.
+func Writable(dir string) error {
+	err := unix.Access(dir, unix.W_OK|unix.X_OK)
+	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		return Writable(parent)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "write to", Path: dir, Err: err}
+	}
+	return nil
 }
 
 // within reports whether dir, which known remembers, is one of the inputs or in one.
