@@ -145,7 +145,7 @@ func (s *Segmenter) Palette() color.Palette { return slices.Clone(s.palette) }
 // probable class, with Palette as its palette and the image's bounds. The image is
 // resized to the size that the net was trained at and its probabilities back, or,
 // if the net was trained on patches, seen in overlapping tiles at full resolution,
-// just as the predict command does it. Alpha is dropped; a photo is not turned by
+// just as the predict command does it; data.normalize of the training holds. Alpha is dropped; a photo is not turned by
 // its EXIF orientation, which an image.Image does not have. An image without a
 // pixel is an error.
 func (s *Segmenter) Segment(img image.Image) (*image.Paletted, error) {

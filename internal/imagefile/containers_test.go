@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/gif"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +104,14 @@ func gifFile(t testing.TB, img *image.Paletted) []byte {
 	return b.Bytes()
 }
 
+// withTransparency puts a tRNS chunk behind the header of a PNG.
+func withTransparency(file []byte, data ...byte) []byte {
+	data = append([]byte("tRNS"), data...)
+	chunk := append(binary.BigEndian.AppendUint32(nil, uint32(len(data)-4)), data...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(data))
+	return slices.Concat(file[:33], chunk, file[33:])
+}
+
 // container writes grey values into a kind of file.
 type container struct {
 	name string
@@ -192,6 +202,12 @@ func bytesContainers() []container {
 		{"palette.png", 255, func(t testing.TB, g greys) []byte { return filetest.Encode(t, ".png", paletted(ramp(256))(t, g)) }},
 		{"palette of four.png", 3, func(t testing.TB, g greys) []byte { return filetest.Encode(t, ".png", paletted(ramp(4))(t, g)) }},
 		{"transparent palette.png", 255, func(t testing.TB, g greys) []byte { return filetest.Encode(t, ".png", paletted(transparent)(t, g)) }},
+		{"transparent grey.png", 255, func(t testing.TB, g greys) []byte {
+			return withTransparency(filetest.Encode(t, ".png", filetest.Grey(g.h, g.w, g.packed(8)...)), 0, 1)
+		}},
+		{"transparent colour.png", 255, func(t testing.TB, g greys) []byte {
+			return withTransparency(filetest.Encode(t, ".png", filetest.RGB(g.h, g.w, g.rgb()...)), 0, 1, 0, 1, 0, 1)
+		}},
 		{"rgb.png", 255, func(t testing.TB, g greys) []byte {
 			return filetest.Encode(t, ".png", filetest.RGB(g.h, g.w, g.rgb()...))
 		}},
@@ -252,6 +268,7 @@ func bytesContainers() []container {
 		{"rgb.tif", 255, tiff(filetest.TIFF{Samples: 3, Photometric: 2})},
 		{"rgb in planes.tif", 255, tiff(filetest.TIFF{Samples: 3, Photometric: 2, Planes: true, Rows: 2})},
 		{"three bands.tif", 255, tiff(filetest.TIFF{Samples: 3, Planes: true, Tile: 4, Compression: 5, Predictor: 2})},
+		{"reversed bits.tif", 255, tiff(filetest.TIFF{Reversed: true, Compression: 5})},
 		{"with a smaller copy.tif", 255, tiff(filetest.TIFF{Pages: 2, Subfile: 1})},
 		{"palette.tif", 255, func(t testing.TB, g greys) []byte {
 			p := make([][3]uint8, 256)
@@ -275,6 +292,9 @@ func wideContainers() []container {
 	}
 	return []container{
 		{"16-bit.png", 65535, func(t testing.TB, g greys) []byte { return filetest.Encode(t, ".png", grey16(g)) }},
+		{"transparent 16-bit.png", 65535, func(t testing.TB, g greys) []byte {
+			return withTransparency(filetest.Encode(t, ".png", grey16(g)), 0, 1)
+		}},
 		{"16-bit rgb.png", 65535, func(t testing.TB, g greys) []byte {
 			img := image.NewNRGBA64(image.Rect(0, 0, g.w, g.h))
 			for i, v := range g.values {
@@ -536,6 +556,7 @@ func TestColourContainers(t *testing.T) {
 		"rgb in planes.tif":         filetest.TIFF{H: h, W: w, Bits: 8, Samples: 3, Photometric: 2, Values: three, Planes: true, Rows: 1}.Bytes(t),
 		"rgba.tif":                  filetest.TIFF{H: h, W: w, Bits: 8, Samples: 4, Photometric: 2, Values: clearValues, Extra: []int{2}}.Bytes(t),
 		"rgba in tiles, planes.tif": filetest.TIFF{H: h, W: w, Bits: 8, Samples: 4, Photometric: 2, Values: clearValues, Extra: []int{2}, Planes: true, Tile: 2, Compression: 5}.Bytes(t),
+		"palette of bytes.tif":      filetest.TIFF{H: h, W: w, Bits: 8, Photometric: 3, Palette: rgb, BytePalette: true, Values: []float64{0, 1, 2, 3, 4, 5}}.Bytes(t),
 		"palette.tif":               filetest.TIFF{H: h, W: w, Bits: 4, Photometric: 3, Palette: rgb, Values: []float64{0, 1, 2, 3, 4, 5}}.Bytes(t),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -548,6 +569,13 @@ func TestColourContainers(t *testing.T) {
 				if want := float32(rgb[i/3][i%3]) / 255; v != want {
 					t.Fatalf("value %d is %v, want %v", i, v, want)
 				}
+			}
+			share := 0.
+			if strings.Contains(name, "rgba") || strings.Contains(name, "transparent") {
+				share = 4. / 6
+			}
+			if m.Transparent != share {
+				t.Errorf("%v of the pixels are transparent, want %v", m.Transparent, share)
 			}
 			var colours [][3]int
 			for _, c := range rgb {
@@ -587,6 +615,8 @@ func TestRefusedContainers(t *testing.T) {
 	if err := gif.EncodeAll(&animated, &gif.GIF{Image: []*image.Paletted{frame, frame, frame}, Delay: []int{1, 1, 1}}); err != nil {
 		t.Fatal(err)
 	}
+	part := gifFile(t, frame)
+	part[6] = 3 // the screen is wider
 	apng := filetest.Encode(t, ".png", filetest.Grey(2, 2))
 	apng = slices.Concat(apng[:33], []byte("\x00\x00\x00\x08acTL\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00"), apng[33:])
 	webp := filetest.WebP(2, 2, make([][4]uint8, 4), []byte("x"))
@@ -599,6 +629,7 @@ func TestRefusedContainers(t *testing.T) {
 		"big pages.tif":   {change(func(f *filetest.TIFF) { f.Pages, f.Big = 3, true }), "holds 3 pages"},
 		"imagej.tif":      {change(func(f *filetest.TIFF) { f.Description = "ImageJ=1.53t\nimages=12\nslices=12\n" }), "holds 12 pages"},
 		"animated.gif":    {animated.Bytes(), "holds 3 frames (it is an animated GIF)"},
+		"part.gif":        {part, "has a picture of 2x2 pixels on a screen of 3x2, want it to cover all"},
 		"animated.png":    {apng, "holds 5 frames (it is an animated PNG)"},
 		"animated.webp":   {webp, "holds 2 frames (it is an animated WebP)"},
 		"five bands.tif":  {change(bands(5, 0, 0, 0, 0)), "has 5 bands, want 1 (grey) or 3 (red, green, blue), and perhaps alpha; choose bands, as by: gdal_translate -b 1 -b 2 -b 3"},
@@ -639,5 +670,31 @@ func TestRefusedContainers(t *testing.T) {
 		if _, _, _, err := imagefile.NewMaskFormat(4, 255, nil, 1000).Read(name); filetest.Message(err) != "data: mask "+name+": "+tt.want && !strings.Contains(filetest.Message(err), tt.want) {
 			t.Errorf("got  %v\nwant %s", err, tt.want)
 		}
+	}
+}
+
+// Colours that alpha has been multiplied into are divided by it.
+func TestPremultipliedTIFF(t *testing.T) {
+	t.Chdir(t.TempDir())
+	filetest.Write(t, "a.tif", filetest.TIFF{H: 1, W: 2, Bits: 8, Samples: 4, Photometric: 2, Extra: []int{1}, Values: []float64{50, 100, 0, 100, 7, 8, 9, 255}}.Bytes(t))
+	m, err := imagefile.ImageFormat{MaxPixels: 100}.Read("a.tif")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{0.5, 1, 0, 7. / 255, 8. / 255, 9. / 255} {
+		if math.Abs(float64(m.Pix[i])-want) > 1e-4 {
+			t.Errorf("value %d is %v, want %v", i, m.Pix[i], want)
+		}
+	}
+}
+
+// By a palette of 8 bits, ids of 16 are not merged: each bit counts.
+func TestWideMaskByPalette(t *testing.T) {
+	t.Chdir(t.TempDir())
+	g := maskContents[3].greys // 0, 1, 700
+	filetest.Write(t, "a.png", filetest.Encode(t, ".png", grey16(g)))
+	_, _, _, err := imagefile.NewMaskFormat(2, 255, [][3]int{{0, 0, 0}, {2, 2, 2}}, 100).Read("a.png")
+	if want := "data: mask a.png: pixel (1, 0) is [1, 1, 1] in 16 bits, of which data.palette has 8, want a colour of data.palette; 8 such pixels"; filetest.Message(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 // gifHeader is what a GIF file says that package image/gif does not.
 type gifHeader struct {
+	h, w    int        // of the screen, all of which the picture has to cover
 	colours [][3]uint8 // of the only picture: alpha has taken none away
 }
 
@@ -23,6 +24,7 @@ func (g gifHeader) greyMax() int {
 func readGIF(r io.Reader) (g gifHeader, err error) {
 	in := gifReader{r: r}
 	head := in.bytes(13) // GIF89a, width, height, flags, background, aspect
+	g.w, g.h = int(head[6])|int(head[7])<<8, int(head[8])|int(head[9])<<8
 	global := in.colours(head[10])
 	pictures := 0
 	for in.err == nil {
@@ -103,6 +105,9 @@ func (g gifHeader) decode(r io.Reader) (image.Image, error) {
 	p, ok := img.(*image.Paletted)
 	if !ok {
 		return nil, fmt.Errorf("decodes to %T", img)
+	}
+	if p.Rect != image.Rect(0, 0, g.w, g.h) {
+		return nil, fmt.Errorf("has a picture of %dx%d pixels on a screen of %dx%d, want it to cover all; convert it, as by: magick FILE -coalesce NAME.png", p.Rect.Dx(), p.Rect.Dy(), g.w, g.h)
 	}
 	palette := make(color.Palette, len(p.Palette))
 	for i, c := range p.Palette {

@@ -21,13 +21,13 @@ func grey(values ...float32) imagefile.Image {
 
 // The expected values are worked out by hand.
 func TestNormalization(t *testing.T) {
-	ramp := make([]float32, 67) // three channels of each: 201 values, of which 0.5 % is the second
-	for i := range ramp {
-		ramp[i] = float32(i)
+	ramp := imagefile.Image{H: 1, W: 67, Pix: make([]float32, 201)} // 0, 1, ..., 200: p = 1, q = 199
+	for i := range ramp.Pix {
+		ramp.Pix[i] = float32(i)
 	}
-	inner := make([]float32, len(ramp)) // p = 0, q = 66: sorted value 1 and 199
+	inner := make([]float32, 67) // of the first channel: 0, 3, ..., 198
 	for i := range inner {
-		inner[i] = float32(i) / 66
+		inner[i] = max(float32(3*i-1)/198, 0)
 	}
 	outlier := grey(make([]float32, 1000)...) // one of 1000 is beyond the percentiles
 	for i := range outlier.Pix {
@@ -42,10 +42,10 @@ func TestNormalization(t *testing.T) {
 	}{
 		{"as stored", imagefile.AsStored, grey(0.25, 0.5), []float32{0.25, 0.5}},
 		{"not given", "", grey(0.25, 0.5), []float32{0.25, 0.5}},
-		{"ramp", imagefile.Percentile, grey(ramp...), inner},
+		{"ramp", imagefile.Percentile, ramp, inner},
 		{"between values", imagefile.Percentile, imagefile.Image{Pix: []float32{0, 100, 200}, H: 1, W: 1}, []float32{0}}, // p = 1, q = 199
 		{"outlier", imagefile.Percentile, outlier, []float32{0, 1, 0, 1}},
-		{"a speck", imagefile.Percentile, grey(append(make([]float32, 1000), 5)...), []float32{0, 0}},
+		{"a speck", imagefile.Percentile, grey(append(make([]float32, 1000), 5)...), append(make([]float32, 1000), 1)},
 		{"flat", imagefile.Percentile, grey(7, 7), []float32{0, 0}},
 		{"negative", imagefile.Percentile, grey(-1000, -1000, 3000, 3000), []float32{0, 0, 1, 1}},
 		{"zscore", imagefile.ZScore, grey(10, 30), []float32{-1, 1}},

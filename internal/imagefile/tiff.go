@@ -229,6 +229,9 @@ func (p *tiffPicture) check() error {
 	case tiffRGB:
 		colours = 3
 	default:
+		if p.photometric < 0 {
+			return fmt.Errorf("is a TIFF that does not say what its colours are (tag %d), want grey, RGB or a palette", tagPhotometric)
+		}
 		name := tiffColours[p.photometric]
 		if name == "" {
 			name = fmt.Sprintf("of colour model %d", p.photometric)

@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 	"testing"
 )
@@ -28,6 +29,8 @@ type TIFF struct {
 	Rows        int // of a strip; 0: all
 	Extra       []int
 	Palette     [][3]uint8
+	BytePalette bool // in 8 bits, as old writers have it, rather than 16
+	Reversed    bool // bits within bytes
 	Orientation int
 	Description string
 	Subfile     int // of the last page: 1 is a smaller copy
@@ -71,6 +74,12 @@ func (f TIFF) Bytes(t testing.TB) []byte {
 		var offsets, counts []int
 		for _, block := range f.blocks() {
 			data := f.compress(t, f.pack(block, order))
+			if f.Reversed {
+				data = slices.Clone(data)
+				for i, v := range data {
+					data[i] = bits.Reverse8(v)
+				}
+			}
 			offsets, counts = append(offsets, len(b)), append(counts, len(data))
 			b = append(b, data...)
 			if len(b)%2 == 1 {
@@ -139,6 +148,9 @@ func (f TIFF) tags(offsets, counts []int) []tiffTag {
 		{259, 3, []int{max(f.Compression, 1)}},
 		{262, 3, []int{f.Photometric}},
 	}
+	if f.Reversed {
+		tags = append(tags, tiffTag{266, 3, []int{2}})
+	}
 	if f.Description != "" {
 		var text []int
 		for _, c := range []byte(f.Description + "\x00") {
@@ -166,7 +178,10 @@ func (f TIFF) tags(offsets, counts []int) []tiffTag {
 		v := make([]int, 3<<f.Bits)
 		for i, c := range f.Palette {
 			for k, x := range c {
-				v[k<<f.Bits+i] = int(x) * 257
+				v[k<<f.Bits+i] = int(x)
+				if !f.BytePalette {
+					v[k<<f.Bits+i] *= 257
+				}
 			}
 		}
 		tags = append(tags, tiffTag{320, 3, v})
