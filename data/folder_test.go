@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
@@ -37,6 +38,10 @@ data: image images/e.png is 2x2 pixels, its mask masks/e.png is 3x2, want equal 
 
 func TestOpenRefuses(t *testing.T) {
 	t.Chdir(t.TempDir())
+	nowhere, err := filepath.Abs("nowhere")
+	if err != nil {
+		t.Fatal(err)
+	}
 	filetest.Write(t, "file", nil)
 	filetest.Write(t, "empty/images/.keep", nil)
 	filetest.Write(t, "empty/masks/.keep", nil)
@@ -44,9 +49,9 @@ func TestOpenRefuses(t *testing.T) {
 	filetest.Write(t, "one/images/a.png", filetest.Encode(t, ".png", filetest.RGB(2, 2)))
 	filetest.Write(t, "one/masks/a.png", filetest.Encode(t, ".png", filetest.Grey(2, 2)))
 	tests := []struct{ name, train, val, split, want string }{
-		{"missing", "nowhere", "", "train", `data.train = "nowhere": no such file or directory`},
-		{"missing, for val", "nowhere", "", "val", `data.train = "nowhere": no such file or directory`},
-		{"missing val", "one", "nowhere", "val", `data.val = "nowhere": no such file or directory`},
+		{"missing", "nowhere", "", "train", `data.train = "nowhere": no such file or directory: looked at ` + nowhere},
+		{"missing, for val", "nowhere", "", "val", `data.train = "nowhere": no such file or directory: looked at ` + nowhere},
+		{"missing val", "one", "nowhere", "val", `data.val = "nowhere": no such file or directory: looked at ` + nowhere},
 		{"file", "file", "", "train", `data.train = "file" is a file, want a folder`},
 		{"no test", "one", "one", "test", `data: there is no test split: set data.test to its folder`},
 		{"strange split", "one", "one", "dev", `data: split "dev", want train, val or test`},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -149,7 +150,11 @@ func (c Config) folder(split string) (string, error) {
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
-		return "", fmt.Errorf("data.%s = %q: %w", key, dir, errors.Unwrap(err))
+		looked := ""
+		if abs, e := filepath.Abs(dir); e == nil && abs != dir && errors.Is(err, fs.ErrNotExist) {
+			looked = ": looked at " + abs
+		}
+		return "", fmt.Errorf("data.%s = %q: %w%s", key, dir, errors.Unwrap(err), looked)
 	}
 	if npz := c.Source == "npy" && strings.EqualFold(filepath.Ext(dir), ".npz"); !info.IsDir() && !npz {
 		return "", fmt.Errorf("data.%s = %q is a file, want a folder", key, dir)

@@ -33,7 +33,7 @@ their masks, to augment.png. Training with this configuration sees exactly these
 			if count < 1 {
 				return usagef("--count %d: want >= 1", count)
 			}
-			cfg, err := p.load(settings)
+			cfg, err := p.loadPresent(settings)
 			if err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ warnings go to stderr, what is fine to stdout. The exit code is 1 if there are f
 			if limit < 0 {
 				return usagef("--limit %d: want >= 0", limit)
 			}
-			cfg, err := p.load(settings)
+			cfg, err := p.loadPresent(settings)
 			if err != nil {
 				return err
 			}

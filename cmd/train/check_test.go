@@ -288,8 +288,6 @@ func TestCheckTable(t *testing.T) {
 			"data: set/images has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)"}},
 		{"no masks folder", map[string]any{"set/masks": removed{}}, nil, 1, []string{
 			"data: open set/masks: no such file or directory"}},
-		{"no folder", nil, []string{"data.train=nowhere"}, 1, []string{
-			`data.train = "nowhere": no such file or directory`}},
 		{"unreadable image and mask", map[string]any{"set/images/a.png": unreadable(pngFile(rgb)), m: unreadable(pngFile(mask))}, nil, 1, []string{
 			"data: image set/images/a.png: permission denied",
 			"data: mask set/masks/b.png: permission denied"}},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -170,7 +171,7 @@ func useFolder(cfg *data.Config, split, dir string) error {
 		return usagef("--data %s: has %[2]s.npy and a folder %[2]s, want one of them", dir, cfg.ImageFolder)
 	}
 	cfg.Source = "folder"
-	if npy {
+	if npy || strings.EqualFold(filepath.Ext(dir), ".npz") {
 		cfg.Source = "npy"
 	}
 	switch split {

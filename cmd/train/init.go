@@ -27,8 +27,9 @@ func (p *program) init() *cobra.Command {
 		Long: `Look through a folder of images and masks and write a commented configuration that
 fits it, to stdout or a file: where the splits are, the classes or colours found
 in the masks, an image size, a batch size. DIR has images/ and masks/ (or images.npy
-and masks.npy), or train/, val/ and test/ with them. Every file is read; a faulty one
-is named, and nothing is written. Class names come from DIR/classes.txt or labels.txt.`,
+and masks.npy), or train/, val/ and test/ with them; other usual names, masks with a
+suffix and npz files are found too. Every file is read; a faulty one is named, and
+nothing is written. Class names come from DIR/classes.txt or labels.txt.`,
 		Example: p.named(`  PROGRAM init --data photos --out photos.yaml
   PROGRAM --config photos.yaml`),
 		Args: noArguments,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
 )
 
 // The same files under the names that data sets have: init finds them and says
@@ -85,4 +87,61 @@ func TestEvaluatePicturesInSubfolders(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
+}
+
+// A path that leads nowhere is told with where it was looked for, and where it
+// leads from beside the configuration, in all commands that read data.
+func TestPathsNotFound(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, "synth", "--out", "project/set", "--count", "3")
+	write(t, "project/c.yaml", "data: {source: folder, train: set, val: none}\nmodel: {init: w.safetensors}\n")
+	write(t, "project/star.yaml", "data: {source: folder, train: set/*/train}\n")
+	for _, name := range [][]string{nil, {"check"}, {"weights"}, {"augment", "--out", "look"}} {
+		check(t, command(t, append(name, "--config", "project/c.yaml")...), 1, []string{
+			`train: data.train = "set": no such file or directory: looked at ` + absolute(t, "set") + "; it lies beside project/c.yaml: set data.train to project/set, or start the program in project",
+			`train: data.val = "none": no such file or directory: looked at ` + absolute(t, "none"),
+			`train: model.init = "w.safetensors": no such file or directory: looked at ` + absolute(t, "w.safetensors"),
+		})
+	}
+	check(t, command(t, "check", "--config", "project/star.yaml"), 1, []string{
+		`train: data.train = "set/*/train": no such file or directory: looked at ` + absolute(t, "set/*/train") + "; it lies beside project/star.yaml: set data.train to project/set/*/train, or start the program in project"})
+	must(t, "check", "--config", "project/c.yaml", "--set", "data.train=project/set", "--set", "data.val=project/set", "--set", "model.init=")
+}
+
+// What init finds in an npz file trains as it stands; evaluate --data takes the
+// names of the training data, or the usual ones.
+func TestArraysByName(t *testing.T) {
+	inFolder(t)
+	images, masks := filetest.NPY(t, 1, "|u1", "(4, 16, 16, 3)", make([]float64, 4*16*16*3)...), make([]float64, 4*16*16)
+	for i := range masks {
+		masks[i] = float64(i % 16 / 8)
+	}
+	arrays := map[string][]byte{"x_train": images, "y_train": filetest.NPY(t, 1, "|u1", "(4, 16, 16)", masks...)}
+	filetest.Write(t, "set.npz", filetest.NPZ(t, zip.Deflate, arrays))
+	for name, b := range arrays {
+		filetest.Write(t, "files/"+name+".npy", b)
+		filetest.Write(t, "usual/"+map[string]string{"x_train": "images", "y_train": "masks"}[name]+".npy", b)
+	}
+	must(t, "init", "--data", "set.npz", "--out", "my.yaml")
+	must(t, "check", "--config", "my.yaml")
+	must(t, "--config", "my.yaml", "--epochs", "1", "--out", "run", "--set", "model={base_channels: 2, depth: 1}", "--set", "report.pictures=false", "--quiet")
+	var results []string
+	for _, data := range []string{"set.npz/*_train", "files/*_train", "usual"} {
+		results = append(results, must(t, "evaluate", "--checkpoint", "run/checkpoints/last.safetensors", "--data", data, "--json"))
+	}
+	if results[1] != results[0] || results[2] != results[0] {
+		t.Errorf("the same arrays give\n%s", strings.Join(results, "\n"))
+	}
+	check(t, command(t, "evaluate", "--checkpoint", "run/checkpoints/last.safetensors", "--data", "set.npz"), 1, []string{
+		"train: data: set.npz/x: is not in the npz file, which has x_train, y_train: set data.images and data.masks",
+		"train: data: set.npz/y: is not in the npz file, which has x_train, y_train: set data.images and data.masks"})
 }

@@ -226,7 +226,7 @@ func TestFromTrainingToMasks(t *testing.T) {
 		{"export over itself", 2, []string{"export", "--checkpoint", best, "--out", best}, []string{
 			"train: --out: run/checkpoints/best.safetensors belongs to the input or the data set and is never replaced"}},
 		{"split without data", 1, []string{"evaluate", "--checkpoint", best, "--split", "test", "--data", "nowhere"}, []string{
-			`train: data.test = "nowhere": no such file or directory`}},
+			`train: data.test = "nowhere": no such file or directory: looked at ` + absolute(t, "nowhere")}},
 		{"no input", 1, []string{"predict", "--checkpoint", best, "--input", "nowhere", "--out", "masks"}, []string{
 			"train: data: stat nowhere: no such file or directory"}},
 	} {
@@ -366,7 +366,7 @@ func TestMistakes(t *testing.T) {
 			"train: bad.yaml:1: unknown key trian, did you mean train?",
 			"train: bad.yaml:2: train.batch_size = 0, want >= 1"}},
 		{"bad --set", 2, tiny("--set", "train.epoch=1"), []string{"train: --set train.epoch=1: unknown key train.epoch, did you mean train.epochs?"}},
-		{"no data", 1, tiny("--set", "data={source: folder, train: nowhere}"), []string{`train: data.train = "nowhere": no such file or directory`}},
+		{"no data", 1, tiny("--set", "data={source: folder, train: nowhere}"), []string{`train: data.train = "nowhere": no such file or directory: looked at ` + absolute(t, "nowhere")}},
 		{"weights without config", 2, []string{"weights"}, []string{"train: --config FILE is missing: configuration FILE, as given or in configs/"}},
 		{"predict without flags", 2, []string{"predict"}, []string{
 			"train: --checkpoint FILE is missing: checkpoint FILE",

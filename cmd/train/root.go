@@ -46,7 +46,11 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 			if cmd.Flags().Changed("epochs") {
 				settings.flags = append(settings.flags, config.Flag{Name: "epochs", Key: "train.epochs", Value: epochs})
 			}
-			cfg, err := p.load(settings)
+			load := p.loadPresent
+			if resume != "" { // a run that goes on no longer needs model.init
+				load = p.load
+			}
+			cfg, err := load(settings)
 			if err != nil {
 				return err
 			}
@@ -89,6 +93,21 @@ func (s *settings) register(cmd *cobra.Command) {
 func (p *program) load(s settings) (config.Config, error) {
 	cfg, err := config.Load(config.Options{File: s.file, Environ: p.environ, Set: s.set, Flags: s.flags})
 	return cfg, usage(err)
+}
+
+// loadPresent is load for a command that reads the data set and the first weights.
+func (p *program) loadPresent(s settings) (config.Config, error) {
+	cfg, err := p.load(s)
+	if err != nil {
+		return cfg, err
+	}
+	file := s.file
+	if file != "" {
+		if file, err = config.FindFile(file); err != nil {
+			return cfg, err
+		}
+	}
+	return cfg, cfg.CheckPaths(file)
 }
 
 func (p *program) console(quiet bool) *report.Console {

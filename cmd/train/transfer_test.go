@@ -272,7 +272,7 @@ func TestInitErrors(t *testing.T) {
 		}
 	})
 	check(t, command(t, tiny("--quiet", "--set", "model.init=nowhere")...), 1, []string{
-		"train: model.init: checkpoint: stat nowhere: no such file or directory"})
+		`train: model.init = "nowhere": no such file or directory: looked at ` + absolute(t, "nowhere")})
 	check(t, command(t, tiny("--quiet", "--set", "model.freeze=[encode]")...), 2, []string{
 		`train: --set model.freeze=[encode]: model.freeze has "encode", want parts of the net: encoder, encoder.0 to encoder.1, up, up.0, decoder, decoder.0, head`})
 }

@@ -24,7 +24,7 @@ func (p *program) weights() *cobra.Command {
 			if err := required(cmd, "config"); err != nil {
 				return err
 			}
-			cfg, err := p.load(settings)
+			cfg, err := p.loadPresent(settings)
 			if err != nil {
 				return err
 			}
