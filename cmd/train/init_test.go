@@ -144,7 +144,7 @@ func TestInitMistakes(t *testing.T) {
 		{"faulty mask", 1, []string{"--data", "bad", "--out", "my.yaml"}, []string{"train: data: mask bad/masks/train-000002.png: is empty"}},
 		{"image cut off", 1, []string{"--data", "cut", "--out", "my.yaml"}, []string{"train: 1 fault in the data set"}},
 		{"other folder", 1, []string{"--data", "none", "--out", "my.yaml"}, []string{
-			"train: data: none has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either, nor others of the usual names; it has readme: rename them, or set data.images and data.masks"}},
+			"train: data: none has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either, nor others of the usual names; it has readme: rename or move them to images/ and masks/, or set data.images and data.masks"}},
 		{"no folder for the file", 2, []string{"--data", "set", "--out", "nowhere/my.yaml"}, []string{
 			"train: --out nowhere/my.yaml: stat nowhere: no such file or directory"}},
 	} {

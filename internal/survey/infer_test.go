@@ -175,7 +175,7 @@ func TestInferSplits(t *testing.T) {
 		{"two", "two/train", "two/valid", "", ""},
 		{"three", "three/train", "three/val", "three/test", ""},
 		{"mixed", "", "", "", "data: mixed has the folders train/images and train/masks, and the arrays val/images and val/masks: want one kind of file and one pair of names for all splits"},
-		{"other", "", "", "", "data: other has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either, nor others of the usual names; it has Images/, notes.txt: rename them, or set data.images and data.masks"},
+		{"other", "", "", "", "data: other has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either, nor others of the usual names; it has Images/, notes.txt: rename or move them to images/ and masks/, or set data.images and data.masks"},
 		{"nowhere", "", "", "", "data: nowhere: no such file or directory"},
 		{"empty", "", "", "", "data: empty/images has no images (.png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .pnm)"},
 	} {

@@ -305,7 +305,7 @@ func (r *Inferred) findSplits(dir string) error {
 		if r.findTogether(dir) {
 			return nil
 		}
-		return fmt.Errorf("data: %s has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either, nor others of the usual names; %s: rename them, or set data.images and data.masks", dir, entriesOf(dir))
+		return fmt.Errorf("data: %s has neither images/ and masks/, nor images.npy and masks.npy, nor train/ with either, nor others of the usual names; %s: rename or move them to images/ and masks/, or set data.images and data.masks", dir, entriesOf(dir))
 	}
 	set, notes, err := choose(dir, all)
 	if err != nil {
