@@ -194,3 +194,18 @@ func TestReadOnlyFolder(t *testing.T) {
 		}
 	}
 }
+
+// On a full disk predict ends at the first file that cannot be written, of which
+// nothing is left.
+func TestPredictOnAFullDisk(t *testing.T) {
+	onDisk(t)
+	must(t, "synth", "--out", "set", "--count", "4")
+	must(t, tiny()...)
+	o := command(t, "predict", "--checkpoint", best, "--input", "set/images", "--out", "disk/out", "--tile", "--probabilities")
+	if o.code != 1 || !strings.HasSuffix(o.stderr, "no space left on device\n") || strings.Count(o.stderr, "\n") != 1 || !strings.HasPrefix(o.stdout, "1 of 4 masks written") {
+		t.Errorf("exit code %d, want 1 and a line\n%s%s", o.code, o.stderr, o.stdout)
+	}
+	if got := strings.Join(names("disk/out", ""), " "); got != "train-000000.npy train-000000.png" {
+		t.Errorf("there are %s", got)
+	}
+}

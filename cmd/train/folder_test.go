@@ -88,3 +88,29 @@ func TestConfigThatWouldNotReadBack(t *testing.T) {
 	must(t, tiny("--out", strange)...)
 	must(t, "evaluate", "--checkpoint", strange+"/checkpoints/best.safetensors")
 }
+
+// A run never takes the place of another one's checkpoints: not when only the best is
+// there, nor when it goes on from a checkpoint of another folder.
+func TestCheckpointsOfAnotherRunAreKept(t *testing.T) {
+	inFolder(t)
+	must(t, tiny()...)
+	must(t, tiny("--out", "other", "--set", "seed=7")...)
+	write(t, "alone/checkpoints/best.safetensors", read(t, best))
+	before := contents(t, ".")
+	for _, args := range [][]string{
+		tiny("--out", "other", "--resume", best, "--epochs", "5"),
+		tiny("--out", "alone"),
+		tiny("--out", "alone", "--resume", "auto"),
+	} {
+		o := command(t, append(args, "--quiet")...)
+		if o.code != 2 || !strings.Contains(o.stderr, "choose another folder with --out") || strings.Count(o.stderr, "\n") != 1 {
+			t.Errorf("%v: exit code %d, want 2\n%s", args, o.code, o.stderr)
+		}
+		if err := os.Remove("alone/lock"); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if paths := changed(before, contents(t, ".")); len(paths) > 0 {
+			t.Errorf("%v: %v changed", args, paths)
+		}
+	}
+}

@@ -72,17 +72,15 @@ func withRun(t *testing.T) {
 	must(t, tiny("--epochs", "1")...)
 }
 
-// contents are all files below dir but those in leave, by path, with what is in
-// them; other things with what they are.
-func contents(t *testing.T, dir string, leave ...string) map[string]string {
+// contents are all files below dir, by path, with what is in them; other things with
+// what they are.
+func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	succeed(t, filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case slices.Contains(leave, path):
-			return filepath.SkipDir
 		case e.Type().IsRegular():
 			all[path] = read(t, path)
 		default:

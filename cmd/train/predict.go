@@ -110,17 +110,20 @@ func (p *program) runPredict(ctx context.Context, path string, given []string, r
 			break
 		}
 		img, err := images.Read(in.file)
-		if err == nil {
-			read++
-			remarks.Add(images.Normalize.Remark(in.name, img))
-			err = predictImage(ctx, net, img, palette, filepath.Join(out, in.name), o)
-		}
-		switch {
-		case err == nil:
-			written++
-		case ctx.Err() == nil:
+		if err != nil {
 			errs = append(errs, err)
+			progress(i+1, len(inputs))
+			continue
 		}
+		read++
+		remarks.Add(images.Normalize.Remark(in.name, img))
+		if err := predictImage(ctx, net, img, palette, filepath.Join(out, in.name), o); err != nil {
+			if ctx.Err() == nil {
+				errs = append(errs, err) // of the net or the disk: the next image would fare no better
+			}
+			break
+		}
+		written++
 		progress(i+1, len(inputs))
 	}
 	if ctx.Err() != nil {

@@ -36,6 +36,8 @@ func (o Outputs) Check(paths ...string) error {
 	for _, path := range paths {
 		info, err := regular(path)
 		switch {
+		case errors.As(err, new(*fs.PathError)): // names it
+			errs = append(errs, err)
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s %w", path, err))
 		case info == nil:

@@ -26,10 +26,13 @@ func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) 
 	if t.Resume != "" && t.Resume != "auto" {
 		return t.Resume, nil
 	}
+	held, err := folder.Holds()
+	if err != nil {
+		return "", err
+	}
 	if t.Resume == "" {
-		held, err := folder.Holds()
-		if err != nil || !held {
-			return "", err
+		if !held {
+			return "", nil
 		}
 		return "", Usage(fmt.Errorf("%s holds checkpoints already: go on with --resume auto, or choose another folder with --out", folder.Dir))
 	}
@@ -40,9 +43,12 @@ func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) 
 	for _, err := range skipped {
 		t.Console.Warn("passed over: %v", err)
 	}
-	if path != "" {
+	switch {
+	case path != "":
 		t.Console.Note("resuming from %s", path)
-	} else {
+	case held:
+		return "", Usage(fmt.Errorf("%s holds only the best checkpoint, which a new run would replace: go on from it with --resume %s, or choose another folder with --out", folder.Dir, filepath.Join(folder.Dir, checkpoint.BestName)))
+	default:
 		t.Console.Note("%s holds no checkpoint to resume from: starting anew", folder.Dir)
 		beside := checkpoint.Folder{Dir: filepath.Join(filepath.Dir(t.File), "checkpoints")}
 		if path, _, err := beside.Last(); t.File != "" && err == nil && path != "" {
@@ -50,6 +56,15 @@ func (t Training) resumeFrom(folder checkpoint.Folder) (path string, err error) 
 		}
 	}
 	return path, nil
+}
+
+// refuseOther refuses to go on from a checkpoint of elsewhere in a folder that holds
+// checkpoints: they would be replaced by those of this run.
+func refuseOther(from string, folder checkpoint.Folder) error {
+	if held, err := folder.Holds(); err != nil || !held || sameFile(filepath.Dir(from), folder.Dir) {
+		return err
+	}
+	return Usage(fmt.Errorf("%s holds checkpoints already, and %s is not one of them: choose another folder with --out", folder.Dir, from))
 }
 
 // resume reads a checkpoint and decides on the configuration to go on with. It

@@ -75,6 +75,9 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		if resumed, err = t.resume(from); err != nil {
 			return result, err
 		}
+		if err := refuseOther(from, folder); err != nil {
+			return result, err
+		}
 		cfg = resumed.config
 		if ending := resumed.at.Ending(cfg.Train.Epochs, cfg.Train.EarlyStop); ending != "" {
 			resumed.sayEnded(ending, console)
