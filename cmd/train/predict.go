@@ -126,6 +126,7 @@ func (p *program) runPredict(ctx context.Context, path string, given []string, r
 		written++
 		progress(i+1, len(inputs))
 	}
+	errs = imagefile.Fold(errs)
 	if ctx.Err() != nil {
 		errs = append(errs, fmt.Errorf("%w after %d of %d images", ctx.Err(), written, len(inputs)))
 	}

@@ -9,6 +9,7 @@ import (
 	"image/color"
 	"image/gif"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -670,6 +671,24 @@ func TestRefusedContainers(t *testing.T) {
 		if _, _, _, err := imagefile.NewMaskFormat(4, 255, nil, 1000).Read(name); filetest.Message(err) != "data: mask "+name+": "+tt.want && !strings.Contains(filetest.Message(err), tt.want) {
 			t.Errorf("got  %v\nwant %s", err, tt.want)
 		}
+	}
+}
+
+// A small file that claims to be a large picture is refused before memory is asked for.
+func TestTIFFBounded(t *testing.T) {
+	t.Chdir(t.TempDir())
+	b := filetest.TIFF{H: 1, W: 1, Bits: 8, Photometric: 1, Compression: 8, Values: []float64{7}}.Bytes(t)
+	for _, tag := range []string{"\x00\x01\x04\x00", "\x01\x01\x04\x00", "\x16\x01\x04\x00"} { // width, height, rows of a strip
+		at := bytes.Index(b, []byte(tag))
+		binary.LittleEndian.PutUint32(b[at+8:], 9000)
+	}
+	filetest.Write(t, "a.tif", b)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := imagefile.ImageFormat{MaxPixels: 100_000_000}.Read("a.tif")
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; err == nil || !strings.Contains(err.Error(), "is truncated") || grown > 1<<22 {
+		t.Errorf("error %v after %d bytes", err, grown)
 	}
 }
 

@@ -70,13 +70,13 @@ type ImageFormat struct {
 // the orientation that the file says, and normalized. A file of several pictures is
 // refused.
 func (f ImageFormat) Read(path string) (Image, error) {
+	var m Image
 	d, err := decode(path, f.MaxPixels)
-	if err != nil {
-		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
+	if err == nil {
+		m, err = f.picture(d)
 	}
-	m, err := f.picture(d)
 	if err != nil {
-		return Image{}, fmt.Errorf("data: image %s: %w", path, err)
+		return Image{}, Fault{Err: fmt.Errorf("data: image %s: %w", path, err), Names: []string{path}}
 	}
 	return m, nil
 }

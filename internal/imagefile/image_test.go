@@ -242,7 +242,7 @@ func TestMaskRefused(t *testing.T) {
 	}{
 		{"class", "007.png", filetest.Encode(t, ".png", seven), nil, "data: mask masks/007.png: pixel (12, 9) has class 7, want 0..3 or ignore 255"},
 		{"colour", "007.png", filetest.Encode(t, ".png", odd), black, "data: mask masks/007.png: pixel (1, 3) is [1, 2, 3], want a colour of data.palette; 17 such pixels"},
-		{"transparent", "007.png", filetest.Encode(t, ".png", clear), black, "data: mask masks/007.png: pixel (5, 6) is [0, 0, 0] with alpha 0, want an opaque colour of data.palette; 1 such pixels"},
+		{"transparent", "007.png", filetest.Encode(t, ".png", clear), black, "data: mask masks/007.png: pixel (5, 6) is [0, 0, 0] with alpha 0, want an opaque colour of data.palette; 1 such pixels; lay them on a colour first, as by: magick FILE -background black -flatten NAME.png"},
 		{"no palette", "007.png", filetest.Encode(t, ".png", odd), nil, "data: mask masks/007.png: is in colour; want class indices (8-bit grey or paletted), or data.palette with the colour of each class"},
 		{"jpeg", "007.jpg", filetest.Encode(t, ".jpg", seven), nil, "data: mask masks/007.jpg: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP"},
 		{"jpeg named png", "007.png", filetest.Encode(t, ".jpg", seven), nil, "data: mask masks/007.png: uses lossy compression, which changes classes; want PNG, BMP, GIF, PNM, TIFF or lossless WebP"},

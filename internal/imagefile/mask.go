@@ -200,7 +200,7 @@ func (f MaskFormat) fromColours(d Decoded) ([]uint8, error) {
 			what = fmt.Sprintf("[%d, %d, %d] in 16 bits, of which data.palette has 8", c.R, c.G, c.B)
 		}
 		if c.A != 0xffff {
-			return nil, fmt.Errorf("pixel (%d, %d) is %s with alpha %d, want an opaque colour of data.palette; %d such pixels", strange.x, strange.y, what, c.A>>8, strange.pixels)
+			return nil, fmt.Errorf("pixel (%d, %d) is %s with alpha %d, want an opaque colour of data.palette; %d such pixels; lay them on a colour first, as by: magick FILE -background black -flatten NAME.png", strange.x, strange.y, what, c.A>>8, strange.pixels)
 		}
 		return nil, fmt.Errorf("pixel (%d, %d) is %s, want a colour of data.palette; %d such pixels", strange.x, strange.y, what, strange.pixels)
 	}

@@ -301,10 +301,6 @@ func (p *tiffPicture) decode() (image.Image, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	img, put, err := p.canvas()
-	if err != nil {
-		return nil, err
-	}
 	offsetTag, countTag := uint16(tagStripOffsets), uint16(tagStripCounts)
 	if p.tiled {
 		offsetTag, countTag = tagTileOffsets, tagTileCounts
@@ -328,6 +324,17 @@ func (p *tiffPicture) decode() (image.Image, error) {
 	}
 	if len(offsets) < blocks || len(counts) < blocks {
 		return nil, fmt.Errorf("is damaged: %d offsets and %d lengths for its %d strips or tiles", len(offsets), len(counts), blocks)
+	}
+	// What the file cannot hold is an error before memory is asked for it. LZW, which
+	// says most with a byte, says less than 4096; CCITT may say rows of 1 bit with none.
+	const mostOfByte = 4096
+	size := float64(p.h) * float64(p.w) * float64(p.samples) * float64(p.bits) / 8
+	if p.compression != 3 && p.compression != 4 && size > mostOfByte*float64(p.file.size) {
+		return nil, fmt.Errorf("is truncated: %d bytes for %.3g bytes of pixels", p.file.size, size)
+	}
+	img, put, err := p.canvas()
+	if err != nil {
+		return nil, err
 	}
 	var row []uint64
 	for b := range blocks {

@@ -73,7 +73,7 @@ func TestInfer(t *testing.T) {
 			err: "the masks in set have 5 colours, 3 of them in specks of a pixel or two: they look smoothed or lossily compressed, want one colour per class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: [0 0 0] 41.67 %, [255 255 255] 33.33 %, [64 64 64] 8.33 %, [128 128 128] 8.33 %, [192 192 192] 8.33 %"},
 		{name: "one class", masks: []image.Image{bands(0), bands(0)}, err: "the masks in set have only one value, [0 0 0]: want at least two classes"},
 		{name: "half transparent", masks: []image.Image{&image.NRGBA{Pix: []uint8{9, 8, 7, 128}, Stride: 4, Rect: image.Rect(0, 0, 1, 1)}},
-			err: "mask set/masks/0.png: pixel (0, 0) is [9, 8, 7] with alpha 128, want opaque colours"},
+			err: "mask set/masks/0.png: pixel (0, 0) is [9, 8, 7] with alpha 128, want opaque colours; lay them on one first, as by: magick FILE -background black -flatten NAME.png"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

@@ -89,7 +89,7 @@ func valuesOf(d imagefile.Decoded) (maskValues, error) {
 	return scan(d.Header.H, d.Header.W, func(x, y int) (maskValue, error) {
 		c := colour(x, y)
 		if kind == trueColour && c.A != math.MaxUint16 {
-			return maskValue{}, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want opaque colours", x, y, c.R/unit, c.G/unit, c.B/unit, c.A/unit)
+			return maskValue{}, fmt.Errorf("pixel (%d, %d) is [%d, %d, %d] with alpha %d, want opaque colours; lay them on one first, as by: magick FILE -background black -flatten NAME.png", x, y, c.R/unit, c.G/unit, c.B/unit, c.A/unit)
 		}
 		return maskValue{kind, stored(x, y), [3]uint16{c.R, c.G, c.B}}, nil
 	})
