@@ -662,9 +662,9 @@ func TestRefusedContainers(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"negative.tif": {change(func(f *filetest.TIFF) { f.Format, f.Bits, f.Values = 2, 32, []float64{0, -1, 0, 0} }), "pixel (1, 0) is -1, want a whole number in 0..65535"},
-		"large.tif":    {change(func(f *filetest.TIFF) { f.Bits, f.Values = 32, []float64{0, 0, 70000, 0} }), "pixel (0, 1) is 70000, want a whole number in 0..65535"},
-		"half.tif":     {change(func(f *filetest.TIFF) { f.Format, f.Bits, f.Values = 3, 32, []float64{0, 0.5, 1, 0} }), "pixel (1, 0) is 0.5, want a whole number in 0..65535"},
+		"negative.tif": {change(func(f *filetest.TIFF) { f.Format, f.Bits, f.Values = 2, 32, []float64{0, -1, 0, 0} }), "pixel (1, 0) has class -1, want 0..3 or ignore 255"},
+		"large.tif":    {change(func(f *filetest.TIFF) { f.Bits, f.Values = 32, []float64{0, 0, 70000, 0} }), "pixel (0, 1) has class 70000, want 0..3 or ignore 255"},
+		"half.tif":     {change(func(f *filetest.TIFF) { f.Format, f.Bits, f.Values = 3, 32, []float64{0, 0.5, 1, 0} }), "pixel (1, 0) is 0.5, want the whole number of a class"},
 		"jpeg.tif":     {change(func(f *filetest.TIFF) { f.Compression = 7 }), "is a TIFF with JPEG compression"},
 	} {
 		filetest.Write(t, name, tt.file)
@@ -703,6 +703,23 @@ func TestPremultipliedTIFF(t *testing.T) {
 	for i, want := range []float64{0.5, 1, 0, 7. / 255, 8. / 255, 9. / 255} {
 		if math.Abs(float64(m.Pix[i])-want) > 1e-4 {
 			t.Errorf("value %d is %v, want %v", i, m.Pix[i], want)
+		}
+	}
+}
+
+// A negative value can be that of void, as in arrays.
+func TestNegativeVoid(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, f := range []filetest.TIFF{{Bits: 16, Format: 2}, {Bits: 32, Format: 2}, {Bits: 32, Format: 3}} {
+		f.H, f.W, f.Photometric, f.Values = 1, 3, 1, []float64{1, -1, 0}
+		filetest.Write(t, "a.tif", f.Bytes(t))
+		got, _, _, err := imagefile.NewMaskFormat(2, -1, nil, 100).Read("a.tif")
+		if err != nil || !slices.Equal(got, []uint8{1, imagefile.Void, 0}) {
+			t.Errorf("%d bits of kind %d: got %v, %v", f.Bits, f.Format, got, err)
+		}
+		_, _, _, err = imagefile.NewMaskFormat(2, 255, [][3]int{{0, 0, 0}, {255, 255, 255}}, 100).Read("a.tif")
+		if want := "data: mask a.tif: holds numbers that are no colours, want no data.palette"; filetest.Message(err) != want {
+			t.Errorf("by colour: got %v, want %s", err, want)
 		}
 	}
 }

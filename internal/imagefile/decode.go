@@ -10,7 +10,6 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-	"math"
 	"os"
 	"strings"
 
@@ -295,8 +294,7 @@ func decodeError(err error) error {
 	return bare(err)
 }
 
-// labels is the file as a mask: float samples become the integers that they are.
-// Lossy compression is refused.
+// labels is the file as a mask. Lossy compression and numbers that are not whole are refused.
 func (d Decoded) labels() (Decoded, error) {
 	if d.Header.lossy {
 		return d, errLossy
@@ -305,11 +303,7 @@ func (d Decoded) labels() (Decoded, error) {
 	case *image.YCbCr, *image.NYCbCrA:
 		return d, errLossy
 	case *floats:
-		whole, err := img.labels()
-		if err != nil {
-			return d, err
-		}
-		d.Image, d.Header.greyMax = whole, math.MaxUint16
+		return d, img.checkLabels()
 	}
 	return d, nil
 }
@@ -326,6 +320,8 @@ func (d Decoded) Stored() func(x, y int) int {
 		return func(x, y int) int { return int(img.Pix[y*img.Stride+x]) }
 	case *image.Gray:
 		return func(x, y int) int { return (int(img.Pix[y*img.Stride+x])*most + 127) / 255 }
+	case *floats:
+		return func(x, y int) int { return int(img.Pix[y*img.W+x]) }
 	case *image.Gray16:
 		return func(x, y int) int {
 			return (int(img.Gray16At(img.Rect.Min.X+x, img.Rect.Min.Y+y).Y)*most + 32767) / 65535
@@ -340,6 +336,20 @@ func (d Decoded) Stored() func(x, y int) int {
 		}
 	}
 	return func(x, y int) int { return (int(at(x, y).R)*most + 32767) / 65535 }
+}
+
+// Numbers are the pixels (H,W) of a mask of numbers that are no picture: floats,
+// signed integers or integers of 32 bits. It is nil for other masks.
+func (d Decoded) Numbers() []float64 {
+	m, ok := d.Image.(*floats)
+	if !ok {
+		return nil
+	}
+	numbers := make([]float64, len(m.Pix))
+	for i, v := range m.Pix {
+		numbers[i] = float64(v)
+	}
+	return numbers
 }
 
 // transparentPixels counts the pixels that are not opaque.

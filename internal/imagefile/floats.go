@@ -37,18 +37,16 @@ func (m *floats) picture() Image {
 	return out
 }
 
-// labels is the values as whole numbers, which they have to be.
-func (m *floats) labels() (*image.Gray16, error) {
+// checkLabels refuses values that are not whole, or so large that they have been rounded.
+func (m *floats) checkLabels() error {
 	if m.bands != 1 {
-		return nil, fmt.Errorf("holds numbers in %d bands, want class indices in one", m.bands)
+		return fmt.Errorf("holds numbers in %d bands, want class indices in one", m.bands)
 	}
-	out := image.NewGray16(m.Bounds())
+	const most = 1 << 24
 	for i, v := range m.Pix {
-		n := uint16(max(min(v, math.MaxUint16), 0))
-		if float32(n) != v {
-			return nil, fmt.Errorf("pixel (%d, %d) is %v, want a whole number in 0..65535", i%m.W, i/m.W, v)
+		if float64(v) != math.Trunc(float64(v)) || v < -most || v > most {
+			return fmt.Errorf("pixel (%d, %d) is %v, want the whole number of a class", i%m.W, i/m.W, v)
 		}
-		out.Pix[2*i], out.Pix[2*i+1] = uint8(n>>8), uint8(n)
 	}
-	return out, nil
+	return nil
 }

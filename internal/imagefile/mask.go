@@ -123,10 +123,13 @@ func (f MaskFormat) convert(d Decoded) ([]uint8, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.colours != nil {
-		return f.fromColours(d)
+	if f.colours == nil {
+		return f.fromIndices(d)
 	}
-	return f.fromIndices(d)
+	if _, ok := d.Image.(*floats); ok {
+		return nil, errors.New("holds numbers that are no colours, want no data.palette")
+	}
+	return f.fromColours(d)
 }
 
 // header reads the header of a mask file.

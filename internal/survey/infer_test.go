@@ -252,3 +252,18 @@ data: image images/d.png: is truncated: unexpected EOF`
 		t.Errorf("after the end of the context: %v", err)
 	}
 }
+
+// Masks of 32-bit integers hold numbers, as arrays do.
+func TestInferNumbers(t *testing.T) {
+	t.Chdir(t.TempDir())
+	f := filetest.TIFF{H: 8, W: 12, Bits: 32, Format: 2, Photometric: 1}
+	for p := range 8 * 12 {
+		f.Values = append(f.Values, float64(p%12/4))
+	}
+	filetest.Write(t, "images/x.png", filetest.Encode(t, ".png", filetest.RGB(8, 12)))
+	filetest.Write(t, "masks/x.tif", f.Bytes(t))
+	r, err := survey.Infer(t.Context(), ".", 0, nil)
+	if err != nil || r.Masks != "class indices 0..2" || len(r.Classes) != 3 || r.Palette != nil {
+		t.Errorf("got %q, %d classes, palette %v, %v", r.Masks, len(r.Classes), r.Palette, err)
+	}
+}

@@ -27,7 +27,7 @@ const (
 	grey kind = iota
 	paletted
 	trueColour
-	number // in an array
+	number // in an array, or a file of numbers that are no picture
 )
 
 // extent is how far a value reaches.
@@ -78,6 +78,9 @@ const most = 1 << 12
 
 // valuesOf are the values of a mask file. A true colour that is not opaque is an error.
 func valuesOf(d imagefile.Decoded) (maskValues, error) {
+	if numbers := d.Numbers(); numbers != nil {
+		return valuesOfArray(numbers, d.Header.H, d.Header.W)
+	}
 	colour, stored := d.Colour(), d.Stored()
 	kind := grey
 	if _, ok := d.Image.(*image.Paletted); ok {
