@@ -88,6 +88,10 @@ func TestNormalize(t *testing.T) {
 			t.Errorf("%s does not say how images are normalized (%v)", format, err)
 		}
 	}
+	o = command(t, tiny(append(folder, "--set", "model.init="+net, "--set", "out=again", "--set", "train.epochs=1")...)...)
+	if want := "warning: " + net + " was trained with data.normalize: percentile, and this run has none: its weights expect other values"; o.code != 0 || !strings.Contains(o.stderr, want) {
+		t.Errorf("started from a net of another normalization: exit code %d\n%s", o.code, o.stderr)
+	}
 	o = command(t, tiny(append(normalized, "--set", "data.normalize=zscore", "--set", "train.epochs=3", "--resume", "auto")...)...)
 	if o.code == 0 || !strings.Contains(o.stderr, "data.normalize percentile -> zscore") {
 		t.Errorf("resumed with another normalization: exit code %d\n%s", o.code, o.stderr)

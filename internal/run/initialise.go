@@ -14,8 +14,9 @@ import (
 )
 
 // initialise gives the net its first weights from a file of this program or
-// another, and notes which tensors of the file, or of the net, were left out.
-func initialise(params *model.Parameters, path string, console *report.Console) error {
+// another, and notes which tensors of the file, or of the net, were left out. It
+// warns where the file's net saw images normalized in another way.
+func initialise(params *model.Parameters, path, normalize string, console *report.Console) error {
 	c, skipped, err := checkpoint.ReadForeign(path)
 	if err != nil {
 		return fmt.Errorf("model.init: %w", err)
@@ -53,6 +54,15 @@ func initialise(params *model.Parameters, path string, console *report.Console) 
 		from += ", its names without " + prefix
 	}
 	console.Note("starting from the weights of %s", from)
+	if c.Meta["format"] == checkpoint.Format {
+		cfg, err := config.Parse(path+": config", c.Config())
+		switch {
+		case err != nil:
+			console.Warn("warning: whether %s was trained with data.normalize: %s is not known: %v", path, normalize, err)
+		case cfg.Data.Normalize != normalize:
+			console.Warn("warning: %s was trained with data.normalize: %s, and this run has %s: its weights expect other values", path, cfg.Data.Normalize, normalize)
+		}
+	}
 	if classes != params.Classes {
 		console.Note("its head is for %d classes, the net has %d: the head starts from random weights", classes, params.Classes)
 	}

@@ -84,7 +84,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 			return train.Result{Epoch: resumed.at.Epoch - 1, BestIoU: resumed.at.BestIoU, BestEpoch: resumed.at.BestEpoch, Ending: ending}, nil
 		}
 	} else if cfg.Model.Init != "" {
-		if err := initialise(params, cfg.Model.Init, console); err != nil {
+		if err := initialise(params, cfg.Model.Init, cfg.Data.Normalize, console); err != nil {
 			return result, err
 		}
 	}
