@@ -17,9 +17,8 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// Decoded is an image file in memory, turned upright. Alpha that depends on the
-// stored value alone (a palette, a transparent grey) is left out of Image, but for
-// that of palettes.
+// Decoded is an image file in memory, turned upright. Where one grey or colour of a
+// PNG stands for transparent, Image is opaque: the value says it.
 type Decoded struct {
 	Image       image.Image
 	Header      Header

@@ -187,7 +187,7 @@ var tiffCompressions = map[int]string{
 	34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
 }
 
-// colourModels that are not read.
+// tiffColours that are not read, by their numbers.
 var tiffColours = map[int]string{4: "a transparency mask", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "raw sensor data", 32844: "LogL", 32845: "LogLuv", 34892: "linear raw data"}
 
 // lossy reports whether the compression changes values.
@@ -254,11 +254,9 @@ func (p *tiffPicture) check() error {
 		ok = whole && p.bits > 8
 	case p.format == tiffInt:
 		ok = whole
-	case p.photometric == tiffPalette:
-		ok = p.bits <= 8 && p.alpha == alphaNone
 	}
-	if p.photometric == tiffPalette && p.format != tiffUint {
-		ok = false
+	if p.photometric == tiffPalette {
+		ok = p.bits >= 1 && p.bits <= 8 && p.format == tiffUint && p.alpha == alphaNone
 	}
 	if !ok {
 		return fmt.Errorf("is a TIFF of %d-bit %s, want 1 to 16 bits or floats; %s", p.bits, map[int]string{tiffUint: "integers", tiffInt: "signed integers", tiffFloat: "floats"}[p.format], convertTIFF)
