@@ -114,14 +114,8 @@ func filesBelow(root string, wanted func(name string) bool) (names []string, err
 
 // cityMask turns a mask of label ids into train ids.
 func cityMask(path, name string, maxPixels int64, h, w int) (_ *canvas, report Report) {
-	d, err := imagefile.DecodeMask(path, maxPixels)
-	if err != nil {
-		report.add(unreadable, err.Error())
-		return nil, report
-	}
-	b := d.Image.Bounds()
-	if b.Dy() != h || b.Dx() != w {
-		report.add(otherSize, sizeNote(name, h, w, float64(b.Dy()), float64(b.Dx())))
+	d, ok := decodeMask(path, name, maxPixels, h, w, &report)
+	if !ok {
 		return nil, report
 	}
 	stored := d.Stored()
@@ -167,7 +161,7 @@ func parseCity(r io.Reader) (*cityFile, error) {
 
 // cityPolygons draws the polygons of an image of h x w pixels.
 func cityPolygons(path, name string, h, w int) (_ *canvas, report Report) {
-	file, _, err := openFile(path)
+	file, _, err := imagefile.OpenRegular(path)
 	if err != nil {
 		report.add(unreadable, fmt.Sprintf("%s: %v", name, err))
 		return nil, report

@@ -135,7 +135,7 @@ func (s *Set) readCOCO() error {
 	}
 	names := newClasses()
 	for _, c := range files {
-		f, _, err := openFile(c.path)
+		f, _, err := imagefile.OpenRegular(c.path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.path, err)
 		}

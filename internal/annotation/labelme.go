@@ -51,7 +51,7 @@ func parseLabelMe(r io.Reader) (*labelMeFile, error) {
 }
 
 func readLabelMe(path string) (*labelMeFile, error) {
-	f, _, err := openFile(path)
+	f, _, err := imagefile.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -79,10 +79,7 @@ func (s *Set) readLabelMe() error {
 			s.Report.add(unreadable, fmt.Sprintf("%s: %v", name, err))
 			continue
 		}
-		m := sample{name: name, stem: withoutExtension(name)}
-		if first, _, ok := strings.Cut(filepath.ToSlash(name), "/"); ok {
-			m.split = splitOf(first)
-		}
+		m := sample{split: splitOfFolder(name), name: name, stem: withoutExtension(name)}
 		hasData := len(f.ImageData) > 0 && string(f.ImageData) != "null"
 		switch file, problem := s.labelMeImage(root, path, f.ImagePath); {
 		case problem == "" && used[file]:
@@ -118,12 +115,8 @@ func (s *Set) readLabelMe() error {
 				s.Report.add(withoutAnnotation, name)
 				continue
 			}
-			m := sample{name: name, stem: withoutExtension(name), path: path,
-				mask: func(h, w int) (*canvas, Report) { return newCanvas(h, w, 0), Report{} }}
-			if first, _, ok := strings.Cut(filepath.ToSlash(name), "/"); ok {
-				m.split = splitOf(first)
-			}
-			s.samples = append(s.samples, m)
+			s.samples = append(s.samples, sample{split: splitOfFolder(name), name: name, stem: withoutExtension(name), path: path,
+				mask: func(h, w int) (*canvas, Report) { return newCanvas(h, w, 0), Report{} }})
 		}
 	}
 	slices.Sort(occurring)
@@ -187,7 +180,7 @@ func (s *Set) labelList() (*classes, error) {
 	if s.options.Classes == "" {
 		return labels, nil
 	}
-	f, size, err := openFile(s.options.Classes)
+	f, size, err := imagefile.OpenRegular(s.options.Classes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.options.Classes, err)
 	}
@@ -196,17 +189,17 @@ func (s *Set) labelList() (*classes, error) {
 	if size > most {
 		return nil, fmt.Errorf("%s has %d bytes, want a list of labels", s.options.Classes, size)
 	}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		label := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
-		if label == "" || label == ignoredLabel {
-			continue
+	err = eachLine(f, func(label string) error {
+		if label == ignoredLabel {
+			return nil
 		}
-		if _, err := labels.add(label); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.options.Classes, err)
-		}
+		_, err := labels.add(label)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.options.Classes, err)
 	}
-	return labels, lines.Err()
+	return labels, nil
 }
 
 // labelMeImage is the image of a LabelMe file, or what is wrong with its path. The
@@ -233,7 +226,7 @@ func (s *Set) labelMeImage(root, annotation, path string) (file, problem string)
 		}
 		inside = true
 		file := filepath.Join(dir, rel)
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+		if regular(file) {
 			return file, ""
 		}
 	}

@@ -1,14 +1,13 @@
 package annotation
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"image/color"
-	"image/png"
 	"io"
 	"io/fs"
 	"os"
@@ -99,6 +98,15 @@ func splitOf(name string) string {
 	return ""
 }
 
+// splitOfFolder is the split that the first folder of a path says, "" for none.
+func splitOfFolder(path string) string {
+	first, _, ok := strings.Cut(filepath.ToSlash(path), "/")
+	if !ok {
+		return ""
+	}
+	return splitOf(first)
+}
+
 // settleSplits drops the splits if there is only one, if there is nothing to train
 // on, or if they do not say where each image belongs.
 func (s *Set) settleSplits() {
@@ -117,8 +125,8 @@ func (s *Set) nameFiles() {
 	taken := map[string]bool{}
 	for i := range s.samples {
 		name := filepath.ToSlash(filepath.Clean(s.samples[i].stem))
-		if first, rest, ok := strings.Cut(name, "/"); ok && s.samples[i].split != "" && splitOf(first) == s.samples[i].split {
-			name = rest
+		if split := s.samples[i].split; split != "" && splitOfFolder(name) == split {
+			_, name, _ = strings.Cut(name, "/")
 		}
 		stem := strings.Map(func(r rune) rune {
 			if r == '/' || r == '\\' || r == ':' || r == unicode.ReplacementChar || !unicode.IsPrint(r) {
@@ -154,7 +162,7 @@ func (s *Set) Write(ctx context.Context, dir string, progress func(done, total i
 	if err := s.checkInputs(dir); err != nil {
 		return Written{}, fmt.Errorf("import: %w", err)
 	}
-	palette := maskPalette(len(s.Classes))
+	palette := imagefile.WithVoid(imagefile.Colors(len(s.Classes), nil)) // an index looks the same in all masks
 	reports := make([]Report, len(s.samples))
 	images := make([]string, len(s.samples)) // written, else ""
 	writing, stop := context.WithCancelCause(ctx)
@@ -255,12 +263,8 @@ func (s *Set) write(m sample, dir string, palette color.Palette) (written string
 		report.add("images without a labelled pixel", m.name)
 		return "", report, nil
 	}
-	var mask bytes.Buffer
-	if err := png.Encode(&mask, &image.Paletted{Pix: c.mask, Stride: c.w, Rect: image.Rect(0, 0, c.w, c.h), Palette: palette}); err != nil {
-		return "", report, err
-	}
 	for _, sub := range []string{"images", "masks"} {
-		if err := os.MkdirAll(filepath.Join(dir, m.split, sub), 0o755); err != nil {
+		if err := durable.MakeFolder(filepath.Join(dir, m.split, sub)); err != nil {
 			return "", report, err
 		}
 	}
@@ -271,21 +275,9 @@ func (s *Set) write(m sample, dir string, palette color.Palette) (written string
 			_, err := io.Copy(w, io.NewSectionReader(f, 0, size))
 			return err
 		}),
-		durable.WriteFile(m.maskPath(dir), mask.Bytes()),
+		imagefile.WriteMask(m.maskPath(dir), c.mask, c.h, c.w, palette),
 	)
 	return written, report, err
-}
-
-// maskPalette has a colour for every index, so that masks have one byte per pixel
-// and an index looks the same in all of them.
-func maskPalette(classes int) color.Palette {
-	p := make(color.Palette, imagefile.Void+1)
-	for i := range p {
-		p[i] = color.NRGBA{A: 255}
-	}
-	copy(p, imagefile.Colors(classes, nil))
-	p[imagefile.Void] = color.NRGBA{255, 255, 255, 255}
-	return p
 }
 
 // imageSource is the file of an image, or one in memory.
@@ -301,10 +293,41 @@ func (inMemory) Close() error { return nil }
 // open opens the image of a sample.
 func (m sample) open() (imageSource, int64, error) {
 	if m.path != "" {
-		return openFile(m.path)
+		return imagefile.OpenRegular(m.path)
 	}
 	b, err := m.embedded()
 	return inMemory{bytes.NewReader(b)}, int64(len(b)), err
+}
+
+// decodeMask decodes a mask file, which is to be of h x w pixels; ok is false, and the
+// report says why, if it cannot be used.
+func decodeMask(path, name string, maxPixels int64, h, w int, report *Report) (d imagefile.Decoded, ok bool) {
+	d, err := imagefile.DecodeMask(path, maxPixels)
+	switch {
+	case err != nil:
+		report.add(unreadable, err.Error())
+	case d.Header.H != h || d.Header.W != w:
+		report.add(otherSize, sizeNote(name, h, w, float64(d.Header.H), float64(d.Header.W)))
+	default:
+		return d, true
+	}
+	return d, false
+}
+
+// eachLine calls f with the lines of a text that are not empty, without the white
+// space around them. An error of f gets the number of the line.
+func eachLine(r io.Reader, f func(line string) error) error {
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
+		if line == "" {
+			continue
+		}
+		if err := f(line); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	return lines.Err()
 }
 
 // sizeNote says that an image has another size than its annotations are for.
@@ -323,22 +346,3 @@ const (
 	noPixel           = "shapes that cover no pixel"
 	noneDrawn         = "images of which no annotation can be drawn"
 )
-
-// openFile opens a regular file; its errors do not name it.
-func openFile(path string) (f *os.File, size int64, err error) {
-	info, err := os.Stat(path) // first: opening a pipe would block
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("is not a regular file")
-	}
-	if err == nil {
-		f, err = os.Open(path)
-	}
-	if err != nil {
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
-}

@@ -1,13 +1,13 @@
 package annotation
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"io"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,7 +107,7 @@ func (s *Set) readVOC() error {
 			s.Report.add(withoutAnnotation, name)
 		}
 	}
-	for _, name := range sortedKeys(masks) {
+	for _, name := range slices.Sorted(maps.Keys(masks)) {
 		split, known := splits[name]
 		switch {
 		case !known && len(splits) > 0:
@@ -174,31 +174,27 @@ func (s *Set) vocSplits(root string) (splits map[string]string, listed []string,
 	splits = map[string]string{}
 	for _, split := range []string{"train", "val", "test"} {
 		path := filepath.Join(root, "ImageSets", "Segmentation", split+".txt")
-		f, _, err := openFile(path)
+		f, _, err := imagefile.OpenRegular(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			fields := strings.Fields(strings.TrimPrefix(lines.Text(), "\ufeff"))
-			if len(fields) == 0 {
-				continue
+		err = eachLine(f, func(line string) error {
+			name := strings.Fields(line)[0]
+			before, ok := splits[name]
+			switch {
+			case !ok:
+				splits[name] = split
+				listed = append(listed, name)
+			case before != split:
+				s.Report.add("names in two splits (used in the first)", fmt.Sprintf("%s (%s, %s)", name, before, split))
 			}
-			name := fields[0]
-			if before, ok := splits[name]; ok {
-				if before != split {
-					s.Report.add("names in two splits (used in the first)", fmt.Sprintf("%s (%s, %s)", name, before, split))
-				}
-				continue
-			}
-			splits[name] = split
-			listed = append(listed, name)
-		}
+			return nil
+		})
 		f.Close()
-		if err := lines.Err(); err != nil {
+		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -213,7 +209,7 @@ func readVOCMap(root string) (*vocMap, error) {
 		parse func(io.Reader) (*vocMap, error)
 	}{{"labelmap.txt", parseLabelMap}, {"class_names.txt", parseClassNames}} {
 		path := filepath.Join(root, c.file)
-		f, _, err := openFile(path)
+		f, _, err := imagefile.OpenRegular(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -233,20 +229,16 @@ func readVOCMap(root string) (*vocMap, error) {
 // parseClassNames reads one name per line; the colours are those of VOC's map.
 func parseClassNames(r io.Reader) (*vocMap, error) {
 	m := newVOCMap()
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		name := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
-		if name == "" || name == ignoredLabel {
-			continue
-		}
-		if isBackground(name) {
+	err := eachLine(r, func(name string) error {
+		switch {
+		case name == ignoredLabel:
+			return nil
+		case isBackground(name):
 			name = background
 		}
-		if err := m.add(name, nil); err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
-	}
-	if err := lines.Err(); err != nil {
+		return m.add(name, nil)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return m.complete()
@@ -256,26 +248,22 @@ func parseClassNames(r io.Reader) (*vocMap, error) {
 // has that of its index in VOC's map.
 func parseLabelMap(r io.Reader) (*vocMap, error) {
 	m := newVOCMap()
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+	err := eachLine(r, func(line string) error {
+		if strings.HasPrefix(line, "#") {
+			return nil
 		}
 		fields := strings.Split(line, ":")
 		var colour *[3]uint8
 		if len(fields) > 1 && strings.TrimSpace(fields[1]) != "" {
 			rgb, err := parseColour(fields[1])
 			if err != nil {
-				return nil, fmt.Errorf("line %d: %w", n, err)
+				return err
 			}
 			colour = &rgb
 		}
-		if err := m.add(strings.TrimSpace(fields[0]), colour); err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
-	}
-	if err := lines.Err(); err != nil {
+		return m.add(strings.TrimSpace(fields[0]), colour)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return m.complete()
@@ -299,19 +287,13 @@ func parseColour(text string) (rgb [3]uint8, err error) {
 
 // draw reads a mask: the colours of a paletted or colour image, the values of a grey one.
 func (m *vocMap) draw(path, name string, maxPixels int64, h, w int) (_ *canvas, report Report) {
-	d, err := imagefile.DecodeMask(path, maxPixels)
-	if err != nil {
-		report.add(unreadable, err.Error())
-		return nil, report
-	}
-	b := d.Image.Bounds()
-	if b.Dy() != h || b.Dx() != w {
-		report.add(otherSize, sizeNote(name, h, w, float64(b.Dy()), float64(b.Dx())))
+	d, ok := decodeMask(path, name, maxPixels, h, w, &report)
+	if !ok {
 		return nil, report
 	}
 	c := newCanvas(h, w, 0)
 	_, paletted := d.Image.(*image.Paletted)
-	stored := d.Stored()
+	colour, stored := d.Colour(), d.Stored()
 	for y := range h {
 		for x := range w {
 			var class uint8
@@ -324,11 +306,12 @@ func (m *vocMap) draw(path, name string, maxPixels int64, h, w int) (_ *canvas, 
 					found = strconv.Itoa(v)
 				}
 			} else {
-				rgb := color.NRGBAModel.Convert(d.Image.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
-				class, ok = m.colours[[3]uint8{rgb.R, rgb.G, rgb.B}]
-				ok = ok && rgb.A == 255
+				at := colour(x, y)
+				rgb := [3]uint8{uint8(at.R >> 8), uint8(at.G >> 8), uint8(at.B >> 8)}
+				class, ok = m.colours[rgb]
+				ok = ok && at.A == math.MaxUint16
 				if !ok {
-					found = fmt.Sprintf("[%d, %d, %d]", rgb.R, rgb.G, rgb.B)
+					found = fmt.Sprintf("[%d, %d, %d]", rgb[0], rgb[1], rgb[2])
 				}
 			}
 			if !ok {
@@ -339,13 +322,4 @@ func (m *vocMap) draw(path, name string, maxPixels int64, h, w int) (_ *canvas, 
 		}
 	}
 	return c, report
-}
-
-func sortedKeys(m map[string]string) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -77,7 +77,7 @@ func (l Layout) OpenArrays(dir string, imageFormat ImageFormat, format MaskForma
 }
 
 func openNPYArray(path string) (npyArray, error) {
-	f, size, err := openRegular(path)
+	f, size, err := OpenRegular(path)
 	if err != nil {
 		return npyArray{}, err
 	}

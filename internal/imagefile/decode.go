@@ -41,16 +41,16 @@ type Header struct {
 
 // decodeHeader reads the size of an image and checks it.
 func decodeHeader(path string, maxPixels int64) (Header, error) {
-	f, size, err := openRegular(path)
+	f, size, err := OpenRegular(path)
 	if err != nil {
 		return Header{}, err
 	}
 	defer f.Close()
-	return readHeader(f, size, maxPixels)
+	return ReadHeader(f, size, maxPixels)
 }
 
 func decode(path string, maxPixels int64) (Decoded, error) {
-	f, size, err := openRegular(path)
+	f, size, err := OpenRegular(path)
 	if err != nil {
 		return Decoded{}, err
 	}
@@ -60,7 +60,7 @@ func decode(path string, maxPixels int64) (Decoded, error) {
 
 // decodeFrom decodes an image file of size bytes.
 func decodeFrom(r io.ReaderAt, size, maxPixels int64) (d Decoded, err error) {
-	h, err := readHeader(r, size, maxPixels)
+	h, err := ReadHeader(r, size, maxPixels)
 	if err != nil {
 		return Decoded{}, err
 	}
@@ -85,8 +85,9 @@ func decodeFrom(r io.ReaderAt, size, maxPixels int64) (d Decoded, err error) {
 	return Decoded{img, h, transparent}, nil
 }
 
-// openRegular refuses what would block or is no file: a pipe, a device, a folder.
-func openRegular(path string) (f *os.File, size int64, err error) {
+// OpenRegular opens a file of size bytes, and refuses what would block or is no file:
+// a pipe, a device, a folder. Its errors do not name the file.
+func OpenRegular(path string) (f *os.File, size int64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, bare(err)
@@ -187,7 +188,9 @@ func formatOf(r io.ReaderAt, size int64) (string, error) {
 
 var errUnknown = errors.New("is not a PNG, JPEG, BMP, GIF, PNM, TIFF or WebP image")
 
-func readHeader(r io.ReaderAt, size, maxPixels int64) (h Header, err error) {
+// ReadHeader reads what an image file of size bytes says of itself, and decodes
+// nothing. An image of more than maxPixels pixels is an error.
+func ReadHeader(r io.ReaderAt, size, maxPixels int64) (h Header, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("is damaged: %v", p)

@@ -1,7 +1,7 @@
 // Package imagefile reads and writes images, masks and arrays of them.
 //
 // Images are (H,W,3) float32 in 0..1, masks (H,W) class indices with [Void] for
-// pixels without a class. [Read] decodes PNG, JPEG, BMP, GIF, PNM, TIFF and WebP,
+// pixels without a class. [ImageFormat.Read] decodes PNG, JPEG, BMP, GIF, PNM, TIFF and WebP,
 // one picture per file; a [MaskFormat] says how classes stand in mask files. The
 // same picture or mask reads the same from every format. A [Layout] pairs the images
 // and masks of a folder, [Arrays] those of two npy files (NumPy Enhancement Proposal

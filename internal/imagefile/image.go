@@ -54,8 +54,9 @@ var extensions = []string{".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tif
 // Extensions are those of the image files that are read, in lower case, with the dot.
 func Extensions() []string { return slices.Clone(extensions) }
 
-func isImageName(name string) bool {
-	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+// IsImageName reports whether a file's extension is that of an image that [ImageFormat.Read] reads.
+func IsImageName(path string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(path)))
 }
 
 // ImageFormat is how image files become what the net sees. Images of more than

@@ -46,10 +46,10 @@ func List(dir string, recursive bool, skip string) (Contents, error) {
 		case folder && !hidden:
 			c.Folders = append(c.Folders, path)
 		case folder, name == "Thumbs.db", name == "desktop.ini":
-		case hidden && isImageName(name):
+		case hidden && IsImageName(name):
 			c.Hidden = append(c.Hidden, path)
 		case hidden:
-		case isImageName(name):
+		case IsImageName(name):
 			c.Images = append(c.Images, path)
 		default:
 			c.Others = append(c.Others, path)

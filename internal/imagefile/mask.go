@@ -224,18 +224,24 @@ func WriteMask(path string, mask []uint8, h, w int, palette color.Palette) error
 	}
 	for i, c := range mask {
 		if c == Void && len(palette) <= Void {
-			full := make(color.Palette, Void+1)
-			for j := range full {
-				full[j] = color.NRGBA{A: 255}
-			}
-			copy(full, palette)
-			full[Void] = color.NRGBA{255, 255, 255, 255}
-			palette = full
+			palette = WithVoid(palette)
 		} else if int(c) >= len(palette) {
 			return fmt.Errorf("data: mask %s: pixel (%d, %d) has class %d, want 0..%d", path, i%w, i/w, c, len(palette)-1)
 		}
 	}
 	return WritePNG(path, &image.Paletted{Pix: mask, Stride: w, Rect: image.Rect(0, 0, w, h), Palette: palette})
+}
+
+// WithVoid is the palette of all 256 indices: void is white, indices that have no
+// colour are black.
+func WithVoid(palette color.Palette) color.Palette {
+	full := make(color.Palette, Void+1)
+	for i := range full {
+		full[i] = color.NRGBA{A: 255}
+	}
+	copy(full, palette)
+	full[Void] = color.NRGBA{255, 255, 255, 255}
+	return full
 }
 
 // WritePNG replaces the file at path by an image in PNG, or makes it.

@@ -51,7 +51,7 @@ func HasArray(path string) bool {
 
 // ArrayNames are the arrays in an npz file.
 func ArrayNames(path string) ([]string, error) {
-	f, size, err := openRegular(path)
+	f, size, err := OpenRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("data: %s: %w", path, err)
 	}
@@ -75,7 +75,7 @@ func arrayNames(z *zip.Reader) []string {
 
 // openMember reads the header of an array in an npz file, and all of it if it is compressed.
 func openMember(path, name string) (npyArray, error) {
-	f, size, err := openRegular(path)
+	f, size, err := OpenRegular(path)
 	if err != nil {
 		return npyArray{}, err
 	}

@@ -48,7 +48,7 @@ func (t *tree) add(folder string, entries []os.DirEntry) {
 				t.problems = append(t.problems, fmt.Errorf("data: %w", err))
 			}
 			t.add(name, below)
-		case isImageName(e.Name()):
+		case IsImageName(e.Name()):
 			t.images = append(t.images, file)
 		default:
 			t.others = append(t.others, file)
@@ -65,7 +65,7 @@ func HasImages(dir string) bool {
 			return nil // a folder that cannot be read has none
 		case strings.HasPrefix(e.Name(), ".") && e.IsDir():
 			return fs.SkipDir
-		case !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && isImageName(e.Name()):
+		case !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && IsImageName(e.Name()):
 			return found
 		}
 		return nil
