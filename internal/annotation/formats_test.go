@@ -235,6 +235,7 @@ func TestVOC(t *testing.T) {
 	for name, mask := range map[string]image.Image{
 		"paletted": paletted,
 		"rgb":      filetest.RGB(2, 3, [3]uint8{}, [3]uint8{128}, [3]uint8{0, 128}, [3]uint8{64}, [3]uint8{224, 224, 192}, [3]uint8{224, 224, 192}),
+		"car":      filetest.RGB(2, 3, [3]uint8{128, 128, 128}), // in greys alone, and yet in colours
 		"grey":     filetest.Grey(2, 3, 0, 1, 2, 8, 255, 255),
 		"smooth":   filetest.RGB(2, 3, [3]uint8{}, [3]uint8{127}),
 		"index":    filetest.Grey(2, 3, 0, 21),
@@ -250,7 +251,7 @@ func TestVOC(t *testing.T) {
 	}
 	photo(t, voc+"JPEGImages/detection.jpg", 2, 3) // most images of VOC have boxes only
 	filetest.Write(t, voc+"ImageSets/Segmentation/train.txt", []byte("paletted\nrgb  1\r\nsmooth\nindex\nsize\nvoid\nnoimage\n../../x\n"))
-	filetest.Write(t, voc+"ImageSets/Segmentation/val.txt", []byte("grey\nrgb\n"))
+	filetest.Write(t, voc+"ImageSets/Segmentation/val.txt", []byte("grey\nrgb\ncar\n"))
 	filetest.Write(t, voc+"ImageSets/Segmentation/trainval.txt", []byte("grey\nrgb\nunlisted\n"))
 	left, err := imported(t, annotation.Options{Format: "voc", Data: dir}, dir+"/out")
 	if err != nil {
@@ -263,10 +264,11 @@ masks that no list in ImageSets/Segmentation names (1): unlisted
 masks with a colour that is no class (2): index (pixel (1, 0) is 21), smooth (pixel (1, 0) is [127, 0, 0])
 images of another size than they were annotated at (1): size (3x2, not 2x3)
 images without a labelled pixel (1): void`)
-	equal(t, "files", tree(t, dir+"/out"), "classes.txt train/images/paletted.jpg train/images/rgb.jpg train/masks/paletted.png train/masks/rgb.png val/images/grey.jpg val/masks/grey.png")
+	equal(t, "files", tree(t, dir+"/out"), "classes.txt train/images/paletted.jpg train/images/rgb.jpg train/masks/paletted.png train/masks/rgb.png val/images/car.jpg val/images/grey.jpg val/masks/car.png val/masks/grey.png")
 	for _, mask := range []string{"train/masks/paletted", "train/masks/rgb", "val/masks/grey"} {
 		equal(t, mask, art(t, dir+"/out/"+mask+".png"), lines(".12", "8vv"))
 	}
+	equal(t, "car", art(t, dir+"/out/val/masks/car.png"), lines("7..", "..."))
 	if names := textOf(t, dir+"/out/classes.txt"); !strings.HasPrefix(names, "background\naeroplane\n") || !strings.HasSuffix(names, "\ntrain\ntvmonitor\n") || strings.Count(names, "\n") != 21 {
 		t.Errorf("classes: %s", names)
 	}

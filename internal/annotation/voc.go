@@ -292,14 +292,17 @@ func (m *vocMap) draw(path, name string, maxPixels int64, h, w int) (_ *canvas, 
 		return nil, report
 	}
 	c := newCanvas(h, w, 0)
-	_, paletted := d.Image.(*image.Paletted)
 	colour, stored := d.Colour(), d.Stored()
+	switch d.Image.(type) {
+	case *image.Paletted, *image.NRGBA, *image.NRGBA64, *image.RGBA, *image.RGBA64: // greys, too, are colours there
+		stored = nil
+	}
 	for y := range h {
 		for x := range w {
 			var class uint8
 			var ok bool
 			var found string
-			if stored != nil && !paletted {
+			if stored != nil {
 				v := stored(x, y)
 				class, ok = uint8(v), v < len(m.names) || v == imagefile.Void
 				if !ok {
