@@ -18,9 +18,9 @@ func (p *program) inspect() *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Show what is in a file of weights",
 		Long: `Show what is in a file of weights: a checkpoint, any other safetensors file, or a
-state_dict that torch.save wrote, of which no code is run. Of a checkpoint it
-says where its run stood, and when its best validation was; epochs count from 1 (those
-in the metadata count from 0).`,
+state_dict that torch.save wrote, of which no code is run. Of a checkpoint it says
+where its run stood, and when its best validation was; epochs count from 1 (those in
+the metadata from 0).`,
 		Example: p.named("  PROGRAM inspect runs/unet/checkpoints/last.safetensors"),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
