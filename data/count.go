@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -28,7 +29,16 @@ type Counts struct {
 	VoidBesideOther int      // number of those that have another class
 	NoVoid          int      // number of those that have another class and no void pixel
 
+	Pictures map[uint64]string   // name by digest of the image, of those that Split.Count counted
+	Shown    map[Colour][]string // names by class and colour, where masks have palettes that are not read
+
 	remarks imagefile.Remarks // on the images
+}
+
+// Colour is that of a class in a palette.
+type Colour struct {
+	Class uint8
+	RGB   [3]uint8
 }
 
 // Remarks are lines on images that a net can see but hardly as they were meant:
@@ -40,6 +50,13 @@ func (s *Split) Count(i int, smp Sample) Counts {
 	c := CountMask(smp.Mask, s.classes)
 	c.remarks = s.normalize.Remark(s.Name(i), imagefile.Image{Pix: smp.Image, H: smp.H, W: smp.W, Transparent: smp.Transparent})
 	c.Digest = digest(i, smp.Mask)
+	c.Pictures = map[uint64]string{digestImage(smp.Image): s.Name(i)}
+	for class, rgb := range smp.Shown {
+		if c.Shown == nil {
+			c.Shown = map[Colour][]string{}
+		}
+		c.Shown[Colour{class, rgb}] = []string{s.Name(i)}
+	}
 	other := slices.ContainsFunc(c.Pixels[1:], func(n int64) bool { return n > 0 })
 	switch {
 	case other && c.Ignored == 0:
@@ -86,6 +103,15 @@ func digest(i int, mask []uint8) uint64 {
 	fmt.Fprintf(hash, "%d\n", i)
 	hash.Write(mask)
 	return binary.LittleEndian.Uint64(hash.Sum(nil))
+}
+
+// digestImage is FNV-1a of an image's values, taken 32 bits at a time.
+func digestImage(values []float32) uint64 {
+	h := uint64(14695981039346656037)
+	for _, v := range values {
+		h = (h ^ uint64(math.Float32bits(v))) * 1099511628211
+	}
+	return h
 }
 
 // Labelled is the number of pixels that have a class.
@@ -165,6 +191,20 @@ func (c *Counts) Add(other Counts) {
 	c.VoidBesideOther += other.VoidBesideOther
 	c.NoVoid += other.NoVoid
 	c.remarks.Add(other.remarks)
+	for digest, name := range other.Pictures {
+		if c.Pictures == nil {
+			c.Pictures = map[uint64]string{}
+		}
+		if before, ok := c.Pictures[digest]; !ok || name < before {
+			c.Pictures[digest] = name
+		}
+	}
+	for colour, names := range other.Shown {
+		if c.Shown == nil {
+			c.Shown = map[Colour][]string{}
+		}
+		c.Shown[colour] = append(c.Shown[colour], names...)
+	}
 	for i := range other.Pixels {
 		c.Pixels[i] += other.Pixels[i]
 		c.ImagePixels[i] += other.ImagePixels[i]

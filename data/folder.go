@@ -65,5 +65,5 @@ func (f *folder) Load(i int) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	return Sample{Image: image.Pix, Mask: mask, H: image.H, W: image.W, Transparent: image.Transparent}, nil
+	return Sample{Image: image.Pix, Mask: mask.Pix, H: image.H, W: image.W, Transparent: image.Transparent, Shown: mask.Shown}, nil
 }

@@ -26,7 +26,8 @@ type Sample struct {
 	Mask  []uint8   // (H,W) class index, or Void
 	H, W  int
 
-	Transparent float64 // share of the image's pixels that are not opaque in its file
+	Transparent float64            // share of the image's pixels that are not opaque in its file
+	Shown       map[uint8][3]uint8 // colour of each class in the mask's palette, where the file has one that is not read
 }
 
 // source is a list of labelled images at their own sizes. It is safe for
@@ -288,6 +289,7 @@ func (s *Split) Load(i int) (Sample, error) {
 			W:     s.w,
 
 			Transparent: smp.Transparent,
+			Shown:       smp.Shown,
 		}
 	}
 	if s.cached != nil {

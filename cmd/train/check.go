@@ -55,6 +55,9 @@ func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, 
 		if err != nil {
 			return nil, err
 		}
+		if len(checked) > 0 {
+			c.Warnings = append(c.Warnings, survey.Beside(cfg.Data, split, c.Counts, checked[0].Counts)...)
+		}
 		checked = append(checked, c)
 		faults.write(c.Faults)
 		for _, warning := range c.Warnings {

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -65,6 +66,13 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	}
 	cfg := saved.Config
 	if dir != "" {
+		if split != "train" && sameFolder(dir, cfg.Data.Train) {
+			wayOut := ""
+			if split == "val" && cfg.Data.Val == "" {
+				wayOut = "; without --data only those that were split off are measured"
+			}
+			fmt.Fprintf(p.stderr, "warning: --data %s is the folder that the net was trained on: the figures tell little of images that it has not seen%s\n", dir, wayOut)
+		}
 		if err := useFolder(&cfg.Data, split, dir); err != nil {
 			return err
 		}
@@ -124,7 +132,11 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	if asJSON {
 		return writeJSON(p.stdout, r)
 	}
-	fmt.Fprintf(p.stdout, "%s, %d images of %s", path, set.Len(), split)
+	of := split
+	if dir != "" {
+		of = dir
+	}
+	fmt.Fprintf(p.stdout, "%s, %d images of %s", path, set.Len(), of)
 	if !how.tile && !how.tta {
 		fmt.Fprintf(p.stdout, ", loss %s", report.LossText(value))
 	}
@@ -184,6 +196,16 @@ func useFolder(cfg *data.Config, split, dir string) error {
 		cfg.Train = dir
 	}
 	return nil
+}
+
+// sameFolder reports whether two paths are of one folder.
+func sameFolder(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 // writeJSON prints v as indented JSON.

@@ -167,7 +167,7 @@ func loadMask(t *testing.T, h, w int, format imagefile.MaskFormat, name string, 
 		return nil, err
 	}
 	_, got, err := pairs[0].Read(imagefile.ImageFormat{MaxPixels: 1000}, format)
-	return got, err
+	return got.Pix, err
 }
 
 // palettedImage has colours that say nothing of its indices.

@@ -106,15 +106,36 @@ func Values(first, n int) string {
 // grey or paletted and its stored values are the classes. With one, masks of
 // every kind, paletted ones too, are read by the colours that a viewer shows.
 func (f MaskFormat) Read(path string) (mask []uint8, h, w int, err error) {
+	m, err := f.read(path)
+	return m.Pix, m.h, m.w, err
+}
+
+// Mask is a decoded mask.
+type Mask struct {
+	Pix   []uint8            // (h,w) class indices and Void
+	Shown map[uint8][3]uint8 // of a palette that was not read: the colour of each class that occurs
+	h, w  int
+}
+
+func (f MaskFormat) read(path string) (m Mask, err error) {
 	file, err := decode(path, f.maxPixels)
 	if err == nil {
-		mask, err = f.convert(file)
+		m.Pix, err = f.convert(file)
 	}
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("data: mask %s: %w", path, err)
+		return Mask{}, fmt.Errorf("data: mask %s: %w", path, err)
 	}
-	b := file.Image.Bounds()
-	return mask, b.Dy(), b.Dx(), nil
+	m.h, m.w = file.Header.H, file.Header.W
+	if img, ok := file.Image.(*image.Paletted); ok && f.colours == nil {
+		m.Shown = map[uint8][3]uint8{}
+		for i, c := range m.Pix {
+			if _, ok := m.Shown[c]; !ok && c != Void {
+				r, g, b, _ := img.Palette[img.Pix[i/m.w*img.Stride+i%m.w]].RGBA()
+				m.Shown[c] = [3]uint8{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}
+			}
+		}
+	}
+	return m, nil
 }
 
 // convert turns a decoded mask file into (H,W) class indices.

@@ -186,13 +186,13 @@ func (p Pair) Headers(masks MaskFormat) (image, mask Header, err error) {
 }
 
 // Read decodes both files.
-func (p Pair) Read(images ImageFormat, masks MaskFormat) (Image, []uint8, error) {
+func (p Pair) Read(images ImageFormat, masks MaskFormat) (Image, Mask, error) {
 	image, err := images.Read(p.Image)
-	mask, h, w, maskErr := masks.Read(p.Mask)
+	mask, maskErr := masks.read(p.Mask)
 	if err := errors.Join(err, maskErr); err != nil {
-		return Image{}, nil, p.fault(err)
+		return Image{}, Mask{}, p.fault(err)
 	}
-	return image, mask, p.fault(p.sameSize(image.H, image.W, h, w))
+	return image, mask, p.fault(p.sameSize(image.H, image.W, mask.h, mask.w))
 }
 
 func (p Pair) sameSize(h, w, maskH, maskW int) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
@@ -15,8 +16,9 @@ import (
 
 // initialise gives the net its first weights from a file of this program or
 // another, and notes which tensors of the file, or of the net, were left out. It
-// warns where the file's net saw images normalized in another way.
-func initialise(params *model.Parameters, path, normalize string, console *report.Console) error {
+// warns where the file's net saw images normalized in another way, and notes where
+// it had other classes.
+func initialise(params *model.Parameters, path string, cfg data.Config, console *report.Console) error {
 	c, skipped, err := checkpoint.ReadForeign(path)
 	if err != nil {
 		return fmt.Errorf("model.init: %w", err)
@@ -55,12 +57,15 @@ func initialise(params *model.Parameters, path, normalize string, console *repor
 	}
 	console.Note("starting from the weights of %s", from)
 	if c.Meta["format"] == checkpoint.Format {
-		cfg, err := config.Parse(path+": config", c.Config())
+		before, err := config.Parse(path+": config", c.Config())
 		switch {
 		case err != nil:
-			console.Warn("warning: whether %s was trained with data.normalize: %s is not known: %v", path, normalize, err)
-		case cfg.Data.Normalize != normalize:
-			console.Warn("warning: %s was trained with data.normalize: %s, and this run has %s: its weights expect other values", path, cfg.Data.Normalize, normalize)
+			console.Warn("warning: whether %s was trained with data.normalize: %s is not known: %v", path, cfg.Normalize, err)
+		case before.Data.Normalize != cfg.Normalize:
+			console.Warn("warning: %s was trained with data.normalize: %s, and this run has %s: its weights expect other values", path, before.Data.Normalize, cfg.Normalize)
+		}
+		if was := before.Data.Classes; err == nil && classes == len(cfg.Classes) && !slices.Equal(was, cfg.Classes) {
+			console.Note("its classes are %q, those of this run %q: the head takes them over in this order", was, cfg.Classes)
 		}
 	}
 	if classes != params.Classes {

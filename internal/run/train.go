@@ -84,7 +84,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 			return train.Result{Epoch: resumed.at.Epoch - 1, BestIoU: resumed.at.BestIoU, BestEpoch: resumed.at.BestEpoch, Ending: ending}, nil
 		}
 	} else if cfg.Model.Init != "" {
-		if err := initialise(params, cfg.Model.Init, cfg.Data.Normalize, console); err != nil {
+		if err := initialise(params, cfg.Model.Init, cfg.Data, console); err != nil {
 			return result, err
 		}
 	}
@@ -96,6 +96,9 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	valCounts, err := count(ctx, cfg, "val", valSet, "counting classes of the validation set", console)
 	if err != nil {
 		return result, err
+	}
+	for _, warning := range survey.Beside(cfg.Data, "val", valCounts, counts) {
+		console.Warn("warning: %s", warning)
 	}
 	setup := train.Setup{
 		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,

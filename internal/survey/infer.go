@@ -274,6 +274,7 @@ func (r *Inferred) interpret(dir string, v maskValues) error {
 		if depths := v.depths(); v.ambiguous() && len(depths) > 0 {
 			r.Notes = append(r.Notes, fmt.Sprintf("masks are encoded differently and read by colour: %s", enumerate(depths)))
 		}
+		r.Notes = append(r.Notes, v.doubtful()...)
 		values = upTo(len(marks))
 	}
 	r.Classes = nil

@@ -64,6 +64,9 @@ func judge(cfg config.Config, set *data.Split, split string, c data.Counts, wher
 	} else if most := map[bool]float64{false: muchVoid, true: muchVoidOneHot}[j.oneHot]; !tells && float64(c.Ignored) > most*float64(c.Ignored+j.labelled) {
 		warn("%s: they are not learnt, and mIoU leaves them out%s", j.void(), j.isItAClass())
 	}
+	if text := palettes(c.Shown, cfg.Data.Classes); text != "" {
+		warn("%s", text)
+	}
 	if split == "train" {
 		for _, class := range j.present {
 			if meansVoid(cfg.Data.Classes[class]) {

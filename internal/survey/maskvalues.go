@@ -337,3 +337,51 @@ func (v maskValues) smoothed() error {
 	return fmt.Errorf("have %d colours, %d of them in specks of a pixel or two: they look smoothed or lossily compressed, want one colour per class with hard edges (scale by nearest neighbour, save as PNG); the most frequent: %s",
 		len(marks), specks, frequent)
 }
+
+// near is the largest difference, in 8 bits, by which a colour may be a rounded copy of another.
+const near = 3
+
+// doubtful are notes on colours that are hardly classes of their own: ones that are
+// nearly a more frequent colour, and ones in specks that lie between two of them.
+func (v maskValues) doubtful() (notes []string) {
+	marks, extents := v.marks()
+	frequent := slices.SortedStableFunc(slices.Values(marks), func(a, b mark) int { return cmp.Compare(extents[b].pixels, extents[a].pixels) })
+	for i, m := range frequent {
+		e := extents[m]
+		reach := fmt.Sprintf("%d of %d pixels, in masks %s", e.pixels, v.pixels(), e.in())
+		if at := slices.IndexFunc(frequent[:i], func(n mark) bool { return m.distance(n) <= near*unit }); at >= 0 {
+			notes = append(notes, fmt.Sprintf("the colour %v (%s) is a class of its own, but differs little from %v: if they are one class, save it in one colour", m, reach, frequent[at]))
+			continue
+		}
+		if a, b, ok := m.between(frequent[:i]); ok && e.pixels < shortRun*e.runs {
+			notes = append(notes, fmt.Sprintf("the colour %v (%s) is a class of its own, but lies in specks and between %v and %v: if it is a smoothed edge, scale masks by nearest neighbour and save them as PNG", m, reach, a, b))
+		}
+	}
+	return notes
+}
+
+// distance is the largest difference of a channel.
+func (m mark) distance(n mark) (most int) {
+	for i := range m.colour {
+		most = max(most, int(m.colour[i])-int(n.colour[i]), int(n.colour[i])-int(m.colour[i]))
+	}
+	return most
+}
+
+// between finds two marks that a mark is a blend of, up to rounding.
+func (m mark) between(marks []mark) (a, b mark, ok bool) {
+	for i, a := range marks {
+		for _, b := range marks[:i] {
+			whole := a.distance(b)
+			share := float64(a.distance(m)) / float64(whole)
+			blend := mark{kind: trueColour}
+			for c := range m.colour {
+				blend.colour[c] = uint16(math.Round(float64(a.colour[c]) + share*(float64(b.colour[c])-float64(a.colour[c]))))
+			}
+			if share < 1 && m.distance(blend) <= 2*unit {
+				return b, a, true
+			}
+		}
+	}
+	return a, b, false
+}
