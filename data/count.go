@@ -93,7 +93,7 @@ func CountClasses(ctx context.Context, s *Split, workers int, progress func(done
 	if err := errors.Join(imagefile.Fold(problems)...); err != nil {
 		return Counts{}, err
 	}
-	slices.Sort(total.VoidBesideFirst)
+	total.Sort()
 	return total, nil
 }
 
@@ -177,6 +177,14 @@ func CountMask(mask []uint8, classes int) Counts {
 		}
 	}
 	return counts
+}
+
+// Sort sorts all names, which come in any order from samples counted in parallel.
+func (c *Counts) Sort() {
+	slices.Sort(c.VoidBesideFirst)
+	for _, names := range c.Shown {
+		slices.Sort(names)
+	}
 }
 
 // Add adds the counts of other images of the same classes.

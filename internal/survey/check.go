@@ -85,7 +85,7 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 		return nil
 	})
 	c.Faults = append(c.Faults, problems...)
-	slices.Sort(c.VoidBesideFirst)
+	c.Sort()
 	return c, s, err
 }
 
