@@ -339,7 +339,7 @@ func TestLabelsBeyondTraining(t *testing.T) {
 	}
 	for _, tile := range []string{"--tile=false", "--tile"} {
 		o := command(t, "evaluate", "--checkpoint", best, "--data", "other", tile)
-		want := "warning: val: no pixel of class 1 (b), class 2 (c), so mIoU measures class 0 (a) alone; 64 of 256 pixels (25.0 %) are void, the value 0 (data.ignore_index); if they are a class, set data.mask_values to the value of each class and another data.ignore_index\n"
+		want := "warning: val: no pixel of class 1 (b), class 2 (c), so mIoU measures class 0 (a) alone, and 0 for each other class that is predicted; 64 of 256 pixels (25.0 %) are void, the value 0 (data.ignore_index); if they are a class, set data.mask_values to the value of each class and another data.ignore_index\n"
 		if o.code != 0 || o.stderr != want {
 			t.Errorf("exit code %d\n%swant %s", o.code, o.stderr, want)
 		}

@@ -360,6 +360,7 @@ func TestMistakes(t *testing.T) {
 		{"flag of the wrong type", 2, tiny("--epochs", "many"), []string{
 			`train: invalid argument "many" for "--epochs" flag: strconv.ParseInt: parsing "many": invalid syntax; see train --help`}},
 		{"flag out of range", 2, tiny("--epochs", "-1"), []string{"train: --epochs: train.epochs = -1, want >= 1"}},
+		{"home in the run folder", 2, tiny("--out", "~/run"), []string{`train: --out: out = "~/run", want a path without ~, which stands for the home folder only where a shell has replaced it; ./~/run for a folder of that name`}},
 		{"empty run folder", 2, tiny("--out", ""), []string{`train: --out: out = "", want the run folder`}},
 		{"no such file", 2, []string{"--config", "no"}, []string{"train: config no: no such file; looked at no, configs/no, configs/no.yaml"}},
 		{"bad file", 2, []string{"--config", "bad.yaml"}, []string{

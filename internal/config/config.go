@@ -75,6 +75,9 @@ func (c Config) Validate() error {
 	if c.Out == "" {
 		errs = append(errs, errors.New(`out = "", want the run folder`))
 	}
+	if strings.HasPrefix(c.Out, "~/") {
+		errs = append(errs, fmt.Errorf("out = %q, want a path without ~, which stands for the home folder only where a shell has replaced it; ./%s for a folder of that name", c.Out, c.Out))
+	}
 	if !utf8.ValidString(c.Out) {
 		errs = append(errs, fmt.Errorf("out = %q, want a name in UTF-8: config.yaml and checkpoints hold it", c.Out))
 	}

@@ -55,7 +55,7 @@ func judge(cfg config.Config, set *data.Split, split string, c data.Counts, wher
 	if len(j.absent) > 0 && fault == nil {
 		alone := ""
 		if len(j.present) == 1 && split != "train" && where == "" {
-			alone = fmt.Sprintf(", so mIoU measures %s alone", j.names(j.present))
+			alone = fmt.Sprintf(", so mIoU measures %s alone, and 0 for each other class that is predicted", j.names(j.present))
 		}
 		warn("no pixel of %s%s%s%s", j.names(j.absent), where, alone, j.reason())
 	}
