@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
@@ -143,29 +144,21 @@ func fit(tensors []arch.Tensor, from Source) error {
 			other = append(other, fmt.Sprintf("%s has shape %v, want %v", t.Name, shape, t.TorchShape()))
 		}
 	}
+	const most = 3 // that are named
 	var errs []error
 	switch len(missing) {
 	case 0:
 	case 1:
 		errs = append(errs, fmt.Errorf("model: tensor %s is missing", missing[0]))
 	default:
-		errs = append(errs, fmt.Errorf("model: %d of the net's %d tensors are missing: %s", len(missing), len(tensors), some(missing, ", ")))
+		errs = append(errs, fmt.Errorf("model: %d of the net's %d tensors are missing: %s", len(missing), len(tensors), abridge.Join(missing, ", ", most)))
 	}
 	switch len(other) {
 	case 0:
 	case 1:
 		errs = append(errs, fmt.Errorf("model: tensor %s", other[0]))
 	default:
-		errs = append(errs, fmt.Errorf("model: %d of the net's %d tensors do not fit: %s", len(other), len(tensors), some(other, "; ")))
+		errs = append(errs, fmt.Errorf("model: %d of the net's %d tensors do not fit: %s", len(other), len(tensors), abridge.Join(other, "; ", most)))
 	}
 	return errors.Join(errs...)
-}
-
-// some are the first of many texts, and how many more there are.
-func some(texts []string, separator string) string {
-	const most = 3
-	if more := len(texts) - most; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(texts[:most], separator), more)
-	}
-	return strings.Join(texts, separator)
 }

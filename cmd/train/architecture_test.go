@@ -20,9 +20,9 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
 	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey"},
-	{"internal/run", "internal/durable internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint"},
+	{"internal/run", "internal/durable internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint internal/abridge"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
-	{"internal/survey", "internal/config data loss/scheme internal/imagefile internal/visit"},
+	{"internal/survey", "internal/config data loss/scheme internal/imagefile internal/visit internal/abridge"},
 	{"internal/annotation", "internal/durable internal/imagefile internal/visit"},
 	{"internal/config", "configs data model/arch loss/scheme internal/solver internal/checkpoint"},
 	{"internal/report", "internal/event data internal/imagefile internal/metric internal/protobuf internal/durable"},
@@ -30,7 +30,7 @@ var arrows = []struct{ from, to string }{
 	{"internal/event", "internal/imagefile internal/metric"},
 	{"internal/pytorch", "model/arch internal/imagefile"},
 	{"internal/onnx", "model model/arch internal/imagefile internal/protobuf"},
-	{"model", "model/arch internal/predict internal/checkpoint internal/imagefile internal/op internal/kernel"},
+	{"model", "model/arch internal/predict internal/checkpoint internal/imagefile internal/op internal/kernel internal/abridge"},
 	{"internal/predict", "internal/imagefile"},
 	{"loss", "loss/scheme internal/op"},
 	{"internal/op", "internal/kernel internal/kernel/memory"},
@@ -46,10 +46,11 @@ var arrows = []struct{ from, to string }{
 	{"loss/scheme", ""},
 	{"internal/checkpoint", "internal/durable internal/float16"},
 	{"data", "internal/imagefile internal/durable internal/visit"},
-	{"internal/imagefile", "internal/float16 internal/durable"},
+	{"internal/imagefile", "internal/float16 internal/durable internal/abridge"},
 	{"internal/imagefile/filetest", ""}, // makes files for tests
 	{"internal/visit", ""},
-	{"internal/durable", ""},
+	{"internal/durable", "internal/abridge"},
+	{"internal/abridge", ""},
 	{"internal/float16", ""},
 	{"configs", ""},
 }

@@ -6,10 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 )
 
 // Outputs says which files that exist already a command may replace.
@@ -104,13 +105,11 @@ const most = 3
 
 // about says the same of one file or of many, of which it names the first; nil for none.
 func about(paths []string, one, many string) error {
-	switch more := len(paths) - most; {
-	case len(paths) == 0:
+	switch len(paths) {
+	case 0:
 		return nil
-	case len(paths) == 1:
+	case 1:
 		return fmt.Errorf("%s %s", paths[0], one)
-	case more > 0:
-		return fmt.Errorf("%s and %d more %s", strings.Join(paths[:most], ", "), more, many)
 	}
-	return fmt.Errorf("%s %s", strings.Join(paths, ", "), many)
+	return fmt.Errorf("%s %s", abridge.Join(paths, ", ", most), many)
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 )
 
 // Contents are what there is in a folder of images, each sorted by name. All paths
@@ -78,11 +80,7 @@ func (c Contents) LeftOut() string {
 		if len(paths) > 1 {
 			what = many
 		}
-		names := strings.Join(paths[:min(most, len(paths))], ", ")
-		if more := len(paths) - most; more > 0 {
-			names += fmt.Sprintf(" and %d more", more)
-		}
-		parts = append(parts, fmt.Sprintf("%d %s (%s)", len(paths), what, names))
+		parts = append(parts, fmt.Sprintf("%d %s (%s)", len(paths), what, abridge.Join(paths, ", ", most)))
 	}
 	add(c.Folders, "folder", "folders")
 	add(c.Others, "file that is no image by its name", "files that are no images by their names")

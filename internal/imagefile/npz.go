@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 )
 
 // maxInflated bounds the bytes of a compressed array, which is kept in memory.
@@ -95,7 +97,7 @@ func openMember(path, name string) (npyArray, error) {
 		}
 	}
 	if member == nil {
-		return npyArray{}, fmt.Errorf("is not in the npz file, which has %s: set data.images and data.masks", some(arrayNames(z)))
+		return npyArray{}, fmt.Errorf("is not in the npz file, which has %s: set data.images and data.masks", noneOrSome(arrayNames(z)))
 	}
 	const encrypted = 1
 	switch {
@@ -163,14 +165,11 @@ func zipError(err error) error {
 	return bare(err)
 }
 
-// some are the first of many names.
-func some(names []string) string {
-	const most = 6
-	switch more := len(names) - most; {
-	case len(names) == 0:
+// noneOrSome are the first of the names.
+func noneOrSome(names []string) string {
+	if len(names) == 0 {
 		return "no arrays"
-	case more > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
 	}
-	return strings.Join(names, ", ")
+	const most = 6
+	return abridge.Join(names, ", ", most)
 }

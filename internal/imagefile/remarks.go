@@ -3,7 +3,8 @@ package imagefile
 import (
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 )
 
 // Remarks is what is strange about the images of a set and does not keep a net from
@@ -67,12 +68,8 @@ func (r *Remarks) Lines(images int) (lines []string) {
 	return lines
 }
 
-// someNames are the first names in order, and how many more there are.
+// someNames are the first names in order.
 func someNames(names []string) string {
 	const most = 3
-	names = slices.Sorted(slices.Values(names))
-	if n := len(names) - most; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n)
-	}
-	return strings.Join(names, ", ")
+	return abridge.Join(slices.Sorted(slices.Values(names)), ", ", most)
 }

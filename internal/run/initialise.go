@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
@@ -83,10 +84,7 @@ func summary(names []string) string {
 	if len(names) == 1 {
 		return "tensor " + names[0]
 	}
-	text := fmt.Sprintf("%d tensors: %s", len(names), strings.Join(names[:min(most, len(names))], ", "))
-	if more := len(names) - most; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
+	text := fmt.Sprintf("%d tensors: %s", len(names), abridge.Join(names, ", ", most))
 	if prefix := commonPrefix(names); prefix != "" {
 		text += fmt.Sprintf(", all beginning with %s", prefix)
 	}

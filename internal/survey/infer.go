@@ -113,7 +113,6 @@ func entriesOf(dir string) string {
 	if err != nil {
 		return errors.Unwrap(err).Error()
 	}
-	const most = 6
 	var names []string
 	for _, e := range entries {
 		name := e.Name()
@@ -122,13 +121,10 @@ func entriesOf(dir string) string {
 		}
 		names = append(names, name)
 	}
-	if len(names) > most {
-		names = append(names[:most], fmt.Sprintf("and %d more", len(entries)-most))
-	}
 	if len(names) == 0 {
 		return "it is empty"
 	}
-	return "it has " + strings.Join(names, ", ")
+	return "it has " + enumerate(names)
 }
 
 // sample reads the values of a mask and the size of its image.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/loss/scheme"
@@ -108,12 +109,7 @@ func (j *judgement) names(classes []int) string {
 }
 
 // enumerate lists the first of some texts.
-func enumerate(all []string) string {
-	if n := len(all) - mostNames; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(all[:mostNames], ", "), n)
-	}
-	return strings.Join(all, ", ")
-}
+func enumerate(all []string) string { return abridge.Join(all, ", ", mostNames) }
 
 // reason is why classes may have no pixel: they are read as void, or counted from 1.
 func (j *judgement) reason() string {
