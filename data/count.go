@@ -25,7 +25,7 @@ type Counts struct {
 
 	// Images by what their void pixels lie beside. Where files of two encodings are
 	// read as one, what is a class in some of them is void in the others.
-	VoidBesideFirst []string // names of those whose labelled pixels are all of class 0, sorted
+	VoidBesideFirst []string // names of those whose labelled pixels are all of class 0
 	VoidBesideOther int      // number of those that have another class
 	NoVoid          int      // number of those that have another class and no void pixel
 
@@ -167,10 +167,7 @@ func CountMask(mask []uint8, classes int) Counts {
 	counts := newCounts(classes)
 	counts.Images, counts.Ignored = 1, n[Void]
 	copy(counts.Pixels, n[:Void])
-	var labelled int64
-	for _, n := range counts.Pixels {
-		labelled += n
-	}
+	labelled := counts.Labelled()
 	for c, n := range counts.Pixels {
 		if n > 0 {
 			counts.ImagePixels[c] = labelled

@@ -1,6 +1,7 @@
 // Package event is what a training run tells those who watch it: a Started,
 // then a Stepped per step, an Evaluated per epoch, a Saving and a Saved or an
-// Unwritten per checkpoint, and an Ended. Package train sends them, package report shows them.
+// Unwritten per checkpoint, and an Ended. Package train sends them, package report
+// shows them.
 package event
 
 import (

@@ -20,8 +20,8 @@ var (
 )
 
 // curves are the panels of curves.png: losses, mIoU and pixel accuracy, IoU of
-// the classes, learning rate. A dashed line stands before an epoch in which a resumed run went on
-// with something changed.
+// the classes, learning rate. A dashed line stands before an epoch in which a
+// resumed run went on with something changed.
 func (h *history) curves(classes []string, palette color.Palette) []*panel {
 	epochs := h.column(epochColumn)
 	over := func(title string, share bool) *panel {

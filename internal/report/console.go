@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"time"
 
@@ -140,7 +139,7 @@ func (c *Console) evaluated(e event.Evaluated) error {
 		best = "  " + c.Ink.good("best")
 	}
 	return c.Note("%s  train loss %s  val loss %s  mIoU %s  %s%s", epochOf(e.Epoch, e.Epochs),
-		LossText(e.TrainLoss), LossText(e.ValLoss), shown("", e.Confusion.MeanIoU(), ""), e.Duration.Round(time.Second), best)
+		LossText(e.TrainLoss), LossText(e.ValLoss), decimals(e.Confusion.MeanIoU()), e.Duration.Round(time.Second), best)
 }
 
 // ended notes that the validation, or the save after it, is done.
@@ -159,13 +158,10 @@ func epochOf(epoch, epochs int) string {
 // LossText has four decimals, or four digits where the loss is a sum; a dash where
 // it is undefined.
 func LossText(x float64) string {
-	switch {
-	case math.IsNaN(x):
-		return undefined
-	case x >= 1000:
+	if x >= 1000 {
 		return fmt.Sprintf("%.4g", x)
 	}
-	return fmt.Sprintf("%.4f", x)
+	return decimals(x)
 }
 
 // rateText has three digits or all before the point.

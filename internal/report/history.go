@@ -113,8 +113,8 @@ func parse(cell string) (float64, error) {
 	return x, nil
 }
 
-// readLog takes from the log the last start, the resumes that led there, and the last evaluation of the
-// table's last epoch. Lines that cannot be read are left out and counted.
+// readLog takes from the log the last start, the resumes that led there, and the last
+// evaluation of the table's last epoch. Lines that cannot be read are left out and counted.
 func (h *history) readLog(path string, classes int) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

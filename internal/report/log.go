@@ -13,8 +13,8 @@ import (
 // JSON, with its time and kind. Epochs count from 1. A figure that is undefined is
 // null. A resumed run appends to the lines of the one before: a started line that
 // tells of steps done before, and of what has changed since. The last epoch's line
-// says why it is the last. Lines that could not be written are tried again with the next one and at
-// the end.
+// says why it is the last. Lines that could not be written are tried again with the
+// next one and at the end.
 type Log struct {
 	Path string
 	// Now is the clock, time.Now outside of tests.

@@ -189,12 +189,12 @@ func (p *Pages) classRows(h *history) []classRow {
 		s := float64(n) / float64(total)
 		return figure{number(s), fmt.Sprintf("%.2f %%", 100*s)}
 	}
-	ratio := func(x float64) figure { return figure{number(x), shown("", x, "")} }
+	ratio := func(x float64) figure { return figure{number(x), decimals(x)} }
 	var rows []classRow
 	for c, name := range p.Classes {
 		r := classRow{Name: name, Colour: css(p.Palette[c])}
 		column := firstIoUColumn + c
-		r.Figures = append(r.Figures, figure{last.cells[column], shown("", last.values[column], "")})
+		r.Figures = append(r.Figures, figure{last.cells[column], decimals(last.values[column])})
 		dice, precision, recall, truth, predicted := figure{}, figure{}, figure{}, figure{}, figure{}
 		if h.last != nil {
 			class := h.last.Classes[c]
@@ -316,11 +316,19 @@ const undefined = "–"
 // shown is a value as the page shows it, a dash where it is undefined. Whole
 // numbers, times and speeds stand as in the table, others with four decimals.
 func shown(column string, x float64, cell string) string {
-	switch {
-	case math.IsNaN(x):
+	switch column {
+	case "epoch", "step", "lr", "images_per_second", "seconds":
+		if !math.IsNaN(x) {
+			return cell
+		}
+	}
+	return decimals(x)
+}
+
+// decimals are four of x, a dash where it is undefined.
+func decimals(x float64) string {
+	if math.IsNaN(x) {
 		return undefined
-	case column == "epoch", column == "step", column == "lr", column == "images_per_second", column == "seconds":
-		return cell
 	}
 	return fmt.Sprintf("%.4f", x)
 }

@@ -100,7 +100,7 @@ func (p *Pages) writeSamples(e event.Evaluated) error {
 	if err := os.Mkdir(filepath.Join(p.Dir, "samples"), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("report: %w", err)
 	}
-	title := fmt.Sprintf("Epoch %d, mean IoU of the validation %s", e.Epoch+1, shown("", e.Confusion.MeanIoU(), ""))
+	title := fmt.Sprintf("Epoch %d, mean IoU of the validation %s", e.Epoch+1, decimals(e.Confusion.MeanIoU()))
 	return p.writePNG(samplePath(e.Epoch+1), newSheet(p.Size[0], p.Size[1]).picture(title, e.Samples, p.Classes, p.Palette))
 }
 

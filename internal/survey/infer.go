@@ -32,9 +32,9 @@ type Inferred struct {
 
 // Infer looks through a folder of labelled images: DIR/images and DIR/masks, or
 // DIR/images.npy and DIR/masks.npy, or either of them in DIR/train, DIR/val and
-// DIR/test, or others of the usual names. It reads the headers of all images and the values of all masks, and
-// reports every file that cannot be used. workers and progress are as in
-// data.CountClasses.
+// DIR/test, or others of the usual names. It reads the headers of all images and the
+// values of all masks, and reports every file that cannot be used. workers and
+// progress are as in data.CountClasses.
 //
 // Masks hold class indices if they are grey or paletted, or numbers of an array,
 // and at least half of the indices up to the largest occur, or all of them have a

@@ -15,8 +15,8 @@ import (
 // Shares of void pixels beyond which a warning tells of them. One-hot arrays seldom
 // have any: where many vectors are zero, the background has no channel.
 const (
-	muchVoid       = 0.3
-	muchVoidOneHot = 0.1
+	usualVoid       = 0.3
+	usualVoidOneHot = 0.1
 )
 
 // Judge says what is wrong with the pixels that were counted in a split, train, val
@@ -62,7 +62,7 @@ func judge(cfg config.Config, set *data.Split, split string, c data.Counts, wher
 	}
 	if first := c.VoidBesideFirst; len(first) > c.VoidBesideOther && c.NoVoid > 0 {
 		warn("%s", j.encodings())
-	} else if most := map[bool]float64{false: muchVoid, true: muchVoidOneHot}[j.oneHot]; !tells && float64(c.Ignored) > most*float64(c.Ignored+j.labelled) {
+	} else if !tells && j.muchVoid() {
 		warn("%s: they are not learnt, and mIoU leaves them out%s", j.void(), j.isItAClass())
 	}
 	if text := palettes(c.Shown, cfg.Data.Classes); text != "" {
@@ -97,6 +97,15 @@ func (j *judgement) fault(cfg scheme.Config) error {
 		return fmt.Errorf("data: only %s has pixels in the training set, which leaves nothing to learn%s", j.names(j.present), j.reason())
 	}
 	return nil
+}
+
+// muchVoid reports whether more pixels are void than usual.
+func (j *judgement) muchVoid() bool {
+	usual := usualVoid
+	if j.oneHot {
+		usual = usualVoidOneHot
+	}
+	return float64(j.Ignored) > usual*float64(j.Ignored+j.labelled)
 }
 
 // names lists classes.
@@ -174,7 +183,6 @@ func (j *judgement) otherIgnore() string {
 
 // encodings says that some masks hold void where others hold classes.
 func (j *judgement) encodings() string {
-	slices.Sort(j.VoidBesideFirst)
 	text := fmt.Sprintf("%d of %d masks hold nothing but class 0 (%s) and void, %s: %s; with other classes and no void: %d. If they are encoded differently, save all alike",
 		len(j.VoidBesideFirst), j.Images, j.Classes[0], j.voidMark(), enumerate(j.VoidBesideFirst), j.NoVoid)
 	if len(j.Classes) == 2 && !j.oneHot && len(j.Palette) == 0 {

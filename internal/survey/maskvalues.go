@@ -73,8 +73,8 @@ const mostNames = 5
 // unit is what one step of 8 bits is in a colour of 16.
 const unit = math.MaxUint16 / math.MaxUint8
 
-// most is the number of values beyond which those of one mask are not told apart.
-const most = 1 << 12
+// mostValues is the number of values beyond which those of one mask are not told apart.
+const mostValues = 1 << 12
 
 // valuesOf are the values of a mask file. A true colour that is not opaque is an error.
 func valuesOf(d imagefile.Decoded) (maskValues, error) {
@@ -128,7 +128,7 @@ func scan(h, w int, at func(x, y int) (maskValue, error)) (maskValues, error) {
 			run++
 		}
 		v.add(last, extent{pixels: run, runs: 1})
-		if len(v) > most {
+		if len(v) > mostValues {
 			return nil, errors.New("has thousands of values or colours, want one per class")
 		}
 	}

@@ -23,8 +23,9 @@ func NewEvaluator(graphs *Graphs) *Evaluator {
 
 // Run passes all batches of the loader through the net in evaluation mode. The
 // confusion matrix and the loss are of the whole split: each image counts once,
-// whatever the batch size. The loss is NaN if no batch has one. seen, which may be nil, is shown each batch with the
-// predicted class of each pixel (N, H, W); both are overwritten by the next one.
+// whatever the batch size. The loss is NaN if no batch has one. seen, which may be
+// nil, is shown each batch with the predicted class of each pixel (N, H, W); both
+// are overwritten by the next one.
 func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batch *data.Batch, predicted []uint8) error) (*metric.Confusion, float64, error) {
 	confusion := metric.NewConfusion(e.graphs.Params.Classes)
 	var total []float64
