@@ -45,6 +45,7 @@ nothing is written. Class names come from DIR/classes.txt or labels.txt.`,
 				if path := schemaBeside(out); schema && !isSchema(path) {
 					paths = append(paths, path)
 				}
+				replace.add = true // a configuration beside images/ and masks/
 				if err := replace.check("--out", readByInit(dir), paths...); err != nil {
 					return err
 				}

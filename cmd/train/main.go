@@ -167,14 +167,20 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return usagef("unknown command %q%s", args[0], hint)
 }
 
-// required reports the flags that must be given and are not.
+// required reports the flags that must be given and are not, those given as "", as by
+// a variable that is not set, and paths from ~ on, which the shell replaces only where
+// a word begins with it.
 func required(cmd *cobra.Command, names ...string) error {
 	var errs []error
-	for _, name := range names {
-		if f := cmd.Flag(name); slices.Contains([]string{"", "[]"}, f.Value.String()) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		value, given := f.Value.String(), f.Changed && f.Value.Type() == "string"
+		switch {
+		case (given || slices.Contains(names, f.Name)) && (value == "" || value == "[]"):
 			what, about := pflag.UnquoteUsage(f)
-			errs = append(errs, fmt.Errorf("--%s %s is missing: %s", name, what, about))
+			errs = append(errs, fmt.Errorf("--%s %s is missing: %s", f.Name, what, about))
+		case given && cmd.HasParent() && strings.HasPrefix(value, "~/"): // in training, the configuration tells
+			errs = append(errs, fmt.Errorf("--%s %s: want a path without ~, which stands for the home folder only where a shell has replaced it; ./%[2]s for a folder of that name", f.Name, value))
 		}
-	}
+	})
 	return usage(errors.Join(errs...))
 }

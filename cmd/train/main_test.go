@@ -361,7 +361,10 @@ func TestMistakes(t *testing.T) {
 			`train: invalid argument "many" for "--epochs" flag: strconv.ParseInt: parsing "many": invalid syntax; see train --help`}},
 		{"flag out of range", 2, tiny("--epochs", "-1"), []string{"train: --epochs: train.epochs = -1, want >= 1"}},
 		{"home in the run folder", 2, tiny("--out", "~/run"), []string{`train: --out: out = "~/run", want a path without ~, which stands for the home folder only where a shell has replaced it; ./~/run for a folder of that name`}},
-		{"empty run folder", 2, tiny("--out", ""), []string{`train: --out: out = "", want the run folder`}},
+		{"empty run folder", 2, tiny("--out", ""), []string{"train: --out DIR is missing: run folder DIR, overrides the key out"}},
+		{"empty checkpoint", 2, tiny("--resume", ""), []string{"train: --resume FILE is missing: go on from a checkpoint FILE; auto: from the last one in the run folder"}},
+		{"empty data set", 2, []string{"evaluate", "--checkpoint", "x", "--data", ""}, []string{"train: --data DIR is missing: DIR to take the split from, with images/ and masks/ or images.npy and masks.npy, or the names of the training data"}},
+		{"home folder", 2, []string{"synth", "--out", "~/x"}, []string{"train: --out ~/x: want a path without ~, which stands for the home folder only where a shell has replaced it; ./~/x for a folder of that name"}},
 		{"no such file", 2, []string{"--config", "no"}, []string{"train: config no: no such file; looked at no, configs/no, configs/no.yaml"}},
 		{"bad file", 2, []string{"--config", "bad.yaml"}, []string{
 			"train: bad.yaml:1: unknown key trian, did you mean train?",

@@ -13,7 +13,10 @@ import (
 )
 
 // outputs are what a command may replace where it writes.
-type outputs struct{ force bool }
+type outputs struct {
+	force bool
+	add   bool // lets files be added to the folders that the command reads
+}
 
 func (o *outputs) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace files that exist")
@@ -23,7 +26,7 @@ func (o *outputs) register(cmd *cobra.Command) {
 // exist, without --force; and always what the command reads, and what is no file.
 // Otherwise it removes what a killed process left half-written of them.
 func (o outputs) check(flag string, inputs []string, paths ...string) error {
-	if err := (durable.Outputs{Inputs: inputs, Force: o.force}).Check(paths...); err != nil {
+	if err := (durable.Outputs{Inputs: inputs, Force: o.force, Add: o.add}).Check(paths...); err != nil {
 		var errs []error
 		for _, problem := range config.Problems(err) {
 			errs = append(errs, fmt.Errorf("%s: %w", flag, problem))

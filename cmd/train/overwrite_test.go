@@ -173,6 +173,32 @@ func TestOutputsAmongTheInputs(t *testing.T) {
 	}
 }
 
+// What would be read with the data set the next time is not written there.
+func TestNothingIsAddedToTheDataSet(t *testing.T) {
+	withRun(t)
+	succeed(t, os.Symlink("set/masks", "other"))
+	before := contents(t, ".")
+	for _, args := range [][]string{
+		tiny("--out", "set/images"),
+		tiny("--out", "set/masks/new/run"),
+		tiny("--out", "other/run"),
+		{"predict", "--checkpoint", best, "--input", "set/images", "--out", "set/images/new"},
+		{"predict", "--checkpoint", best, "--input", "photos/images", "--out", "photos/masks/new", "--force"},
+		{"evaluate", "--checkpoint", best, "--pictures", "set/masks/new"},
+		{"augment", "--config", "tiny.yaml", "--out", "set/images"},
+		{"export", "--checkpoint", best, "--out", "set/masks/net.safetensors"},
+	} {
+		o := command(t, args...)
+		if o.code != 2 || !strings.Contains(o.stderr, "would be read as part of the data set: choose another folder") || strings.Count(o.stderr, "\n") != 1 {
+			t.Errorf("%v: exit code %d, want 2\n%s", args, o.code, o.stderr)
+		}
+		if paths := changed(before, contents(t, ".")); len(paths) > 0 {
+			t.Fatalf("%v: %v changed", args, paths)
+		}
+	}
+	must(t, "init", "--data", "set", "--out", "set/my.yaml")
+}
+
 // A device as an output is refused before any work is done.
 func TestDevices(t *testing.T) {
 	withRun(t)

@@ -86,6 +86,8 @@ func TestResumeAfterEarlyStop(t *testing.T) {
 	}
 	tells(t, command(t, append(flags, "--resume", "auto", "--epochs", fmt.Sprint(n+1), "--set", "train.early_stop=0")...), 0,
 		[]string{fmt.Sprintf("has all %d epochs; --epochs gives it more", n+1)}, []string{"patience"})
+	tells(t, command(t, append(flags, "--resume", "auto", "--epochs", "1", "--set", "train.early_stop=0")...), 0,
+		[]string{fmt.Sprintf("has %d epochs, train.epochs is 1; more --epochs go on", n+1)}, []string{"has all"})
 }
 
 // A path that the program prints is that of a file with what it says is in it.

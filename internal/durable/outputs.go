@@ -16,10 +16,13 @@ import (
 // Outputs says which files that exist already a command may replace.
 type Outputs struct {
 	// Inputs are what the command reads, files and folders: such a file, and those
-	// in such a folder, at any depth, are never replaced. They need not exist.
+	// in such a folder, at any depth, are never replaced; nor, without Add, is one
+	// added there, where it would be read with the others. They need not exist.
 	Inputs []string
 	// Force lets other files be replaced.
 	Force bool
+	// Add lets files be added to the folders of the inputs.
+	Add bool
 }
 
 // Check reports what stands in the way of writing files at paths, one line for
@@ -32,7 +35,7 @@ func (o Outputs) Check(paths ...string) error {
 		}
 	}
 	folders := map[string]bool{} // whether a folder is an input, or in one
-	var read, exist []string
+	var read, added, exist []string
 	var errs []error
 	for _, path := range paths {
 		info, err := regular(path)
@@ -41,6 +44,8 @@ func (o Outputs) Check(paths ...string) error {
 			errs = append(errs, err)
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s %w", path, err))
+		case info == nil && !o.Add && within(inputs, folders, filepath.Dir(path)):
+			added = append(added, path)
 		case info == nil:
 		case inputs[identify(info)] || within(inputs, folders, filepath.Dir(path)):
 			read = append(read, path)
@@ -52,6 +57,8 @@ func (o Outputs) Check(paths ...string) error {
 		errs = append(errs[:most], fmt.Errorf("and %d more", len(errs)-most))
 	}
 	errs = append(errs, about(read, "belongs to the input or the data set and is never replaced", "belong to the input or the data set and are never replaced"))
+	const among = "would be read as part of the data set: choose another folder"
+	errs = append(errs, about(added, among, among))
 	errs = append(errs, about(exist, "exists already, --force replaces it", "exist already, --force replaces them"))
 	return errors.Join(errs...)
 }
@@ -75,6 +82,9 @@ func within(inputs map[identity]bool, known map[string]bool, dir string) bool {
 		return in
 	}
 	in := false
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+		in = within(inputs, known, filepath.Dir(dir))
+	}
 	// Through symbolic links: a folder that leads to the inputs is one of them.
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		if real, err = filepath.Abs(real); err == nil {

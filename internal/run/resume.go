@@ -124,6 +124,8 @@ func (r *resumed) sayEnded(why checkpoint.Ending, console *report.Console) {
 			r.at.Epoch, c.EarlyStop, r.at.BestIoU, r.at.BestEpoch+1)
 	case impatient:
 		console.Warn("nothing to train: %s has all %d epochs, and patience %d is used up; more --epochs and a larger train.early_stop, or 0, go on", r.saved.Path, c.Epochs, c.EarlyStop)
+	case r.at.Epoch > c.Epochs:
+		console.Note("nothing to train: %s has %d epochs, train.epochs is %d; more --epochs go on", r.saved.Path, r.at.Epoch, c.Epochs)
 	default:
 		console.Note("nothing to train: %s has all %d epochs; --epochs gives it more", r.saved.Path, c.Epochs)
 	}

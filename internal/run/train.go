@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
@@ -56,6 +58,9 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	valSet, err := data.Open(cfg.Data, cfg.Seed, "val")
 	if err != nil {
 		return result, err
+	}
+	if err := (durable.Outputs{Inputs: cfg.Data.Inputs(), Force: true}).Check(filepath.Join(cfg.Out, lockName)); err != nil {
+		return result, Usage(fmt.Errorf("out: %w", err))
 	}
 	out, err := OpenFolder(cfg.Out)
 	if err != nil {
