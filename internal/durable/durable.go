@@ -104,7 +104,10 @@ func Sync(path string) (err error) {
 
 // MakeFolder makes a folder, and those it is in, durable; it may exist already.
 func MakeFolder(dir string) error {
-	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+		}
 		return nil
 	}
 	parent := filepath.Dir(dir)
