@@ -61,7 +61,7 @@ func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, 
 		checked = append(checked, c)
 		faults.write(c.Faults)
 		for _, warning := range c.Warnings {
-			fmt.Fprintln(p.stderr, "warning:", warning)
+			console.Warn("warning: %s", warning)
 		}
 	}
 	if err := survey.WriteTable(w, cfg.Data, checked); err != nil {

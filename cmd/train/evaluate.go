@@ -71,7 +71,7 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 			if split == "val" && cfg.Data.Val == "" {
 				wayOut = "; without --data only those that were split off are measured"
 			}
-			fmt.Fprintf(p.stderr, "warning: --data %s is the folder that the net was trained on: the figures tell little of images that it has not seen%s\n", dir, wayOut)
+			p.console(false).Warn("warning: --data %s is the folder that the net was trained on: the figures tell little of images that it has not seen%s", dir, wayOut)
 		}
 		if err := useFolder(&cfg.Data, split, dir); err != nil {
 			return err
@@ -155,7 +155,7 @@ func (p *program) warnVoid(cfg config.Config, set *data.Split, split string, cou
 		warnings = append(warnings, fault.Error())
 	}
 	for _, warning := range warnings {
-		fmt.Fprintln(p.stderr, "warning:", warning)
+		p.console(false).Warn("warning: %s", warning)
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 
 func (p *program) importCommand() *cobra.Command {
 	options := annotation.Options{MaxPixels: data.DefaultConfig().MaxPixels}
-	var out string
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "import --format coco|labelme|voc|cityscapes --data FILE|DIR --out DIR",
@@ -65,11 +64,10 @@ has nothing else.`,
 			if options.Classes != "" && options.Format != "labelme" {
 				return usagef("--classes: the classes of %s are in its files, want it with --format labelme only", options.Format)
 			}
-			options.Out = out
-			if err := checkOut(out, options, force); err != nil {
+			if err := checkOut(options, force); err != nil {
 				return err
 			}
-			return p.runImport(cmd.Context(), options, out)
+			return p.runImport(cmd.Context(), options)
 		},
 	}
 	flags := cmd.Flags()
@@ -77,7 +75,7 @@ has nothing else.`,
 	flags.StringVar(&options.Data, "data", "", "`FILE` or folder of annotations")
 	flags.StringVar(&options.Images, "images", "", "`DIR` of the images, if it is another than the format has")
 	flags.StringVar(&options.Classes, "classes", "", "`FILE` of labels for labelme, one per line; others become void")
-	flags.StringVar(&out, "out", "", "`DIR` to write to, new or without files")
+	flags.StringVar(&options.Out, "out", "", "`DIR` to write to, new or without files")
 	flags.BoolVar(&options.KeepEmpty, "keep-empty", false, "keep images without annotation, all background")
 	flags.BoolVar(&force, "force", false, "write into a folder that has files; those of the same names are replaced")
 	return cmd
@@ -85,10 +83,10 @@ has nothing else.`,
 
 // checkOut refuses a folder that has files, unless forced, and always one that has
 // the annotations or the images: what is imported is never written to.
-func checkOut(out string, o annotation.Options, force bool) error {
-	target, err := realPath(out)
+func checkOut(o annotation.Options, force bool) error {
+	target, err := realPath(o.Out)
 	if err != nil {
-		return usagef("--out %s: %w", out, err)
+		return usagef("--out %s: %w", o.Out, err)
 	}
 	for _, source := range []struct{ flag, path string }{{"data", o.Data}, {"images", o.Images}} {
 		if source.path == "" {
@@ -99,16 +97,16 @@ func checkOut(out string, o annotation.Options, force bool) error {
 			return usagef("--%s %s: %w", source.flag, source.path, err)
 		}
 		if rel, err := filepath.Rel(target, real); err == nil && filepath.IsLocal(rel) {
-			return usagef("--out %s: --%s %s is in it: choose another folder", out, source.flag, source.path)
+			return usagef("--out %s: --%s %s is in it: choose another folder", o.Out, source.flag, source.path)
 		}
 	}
-	entries, err := os.ReadDir(out)
+	entries, err := os.ReadDir(o.Out)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return usagef("--out: %w", err)
 	case len(entries) > 0 && !force:
-		return usagef("--out %s: is not empty: choose another folder, or --force replaces files of the same names", out)
+		return usagef("--out %s: is not empty: choose another folder, or --force replaces files of the same names", o.Out)
 	}
 	return nil
 }
@@ -132,25 +130,24 @@ func realPath(path string) (string, error) {
 	}
 }
 
-func (p *program) runImport(ctx context.Context, o annotation.Options, out string) error {
+func (p *program) runImport(ctx context.Context, o annotation.Options) error {
 	set, err := annotation.Read(o)
 	if err != nil {
 		return err
 	}
 	console := p.console(false)
-	written, err := set.Write(ctx, out, console.Progress("importing"))
+	written, err := set.Write(ctx, o.Out, console.Progress("importing"))
 	console.Close()
 	for _, line := range set.Report.Lines() {
-		fmt.Fprintf(p.stderr, "left out: %s\n", line)
+		console.Warn("left out: %s", line)
 	}
 	if err != nil {
 		return err
 	}
 	if n := len(written.Others); n > 0 {
-		fmt.Fprintf(p.stderr, "%s %s has images or masks from before (%d, such as %s), which are now part of the data set: remove them if they should not be\n",
-			p.ink.Warning("warning:"), out, n, written.Others[0])
+		console.Warn("warning: %s has images or masks from before (%d, such as %s), which are now part of the data set: remove them if they should not be", o.Out, n, written.Others[0])
 	}
-	return describe(p.stdout, p.name, out, set.Classes, written)
+	return describe(p.stdout, p.name, o.Out, set.Classes, written)
 }
 
 // describe says what was written, and what is next.

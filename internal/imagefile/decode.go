@@ -227,10 +227,7 @@ func ReadHeader(r io.ReaderAt, size, maxPixels int64) (h Header, err error) {
 		err = of(bmp.DecodeConfig, bmp.Decode)
 		h.settle = withoutGreyPalette
 		if palette, ok := model.(color.Palette); ok {
-			h.greyMax, _ = greyPalette(len(palette), func(i int) [3]uint8 {
-				c := color.NRGBAModel.Convert(palette[i]).(color.NRGBA)
-				return [3]uint8{c.R, c.G, c.B}
-			})
+			h.greyMax, _ = greyPalette(opaque(palette))
 		}
 		if errors.Is(err, bmp.ErrUnsupported) {
 			err = errors.New("is a BMP of a rare kind (compressed, or of 16 bits per pixel), want 1, 2, 4, 8, 24 or 32 bits per pixel, uncompressed; convert it, as by: magick FILE NAME.png")

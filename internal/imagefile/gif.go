@@ -16,7 +16,7 @@ type gifHeader struct {
 }
 
 func (g gifHeader) greyMax() int {
-	most, _ := greyPalette(len(g.colours), func(i int) [3]uint8 { return g.colours[i] })
+	most, _ := greyPalette(g.colours)
 	return most
 }
 

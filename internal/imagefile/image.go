@@ -194,3 +194,27 @@ func colours(img image.Image) func(x, y int) color.NRGBA64 {
 		return color.NRGBA64Model.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA64)
 	}
 }
+
+// blank is an empty picture, grey or in colours with alpha, of 8 or, if wide, 16
+// bits per sample, and its samples.
+func blank(r image.Rectangle, colour, premultiplied, wide bool) (image.Image, []uint8) {
+	switch {
+	case !colour && !wide:
+		img := image.NewGray(r)
+		return img, img.Pix
+	case !colour:
+		img := image.NewGray16(r)
+		return img, img.Pix
+	case premultiplied && !wide:
+		img := image.NewRGBA(r)
+		return img, img.Pix
+	case premultiplied:
+		img := image.NewRGBA64(r)
+		return img, img.Pix
+	case !wide:
+		img := image.NewNRGBA(r)
+		return img, img.Pix
+	}
+	img := image.NewNRGBA64(r)
+	return img, img.Pix
+}

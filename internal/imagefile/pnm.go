@@ -92,24 +92,8 @@ func (p pnm) decode(r io.Reader) (image.Image, error) {
 	if colour {
 		samples *= 3
 	}
-	rect := image.Rect(0, 0, p.w, p.h)
-	var img image.Image
-	var pix []uint8
 	wide := 255%p.most != 0 // 8 bits do not hold its steps
-	switch {
-	case colour && wide:
-		out := image.NewNRGBA64(rect)
-		img, pix = out, out.Pix
-	case colour:
-		out := image.NewNRGBA(rect)
-		img, pix = out, out.Pix
-	case wide:
-		out := image.NewGray16(rect)
-		img, pix = out, out.Pix
-	default:
-		out := image.NewGray(rect)
-		img, pix = out, out.Pix
-	}
+	img, pix := blank(image.Rect(0, 0, p.w, p.h), colour, false, wide)
 	row := make([]int, samples)
 	raw := make([]byte, p.rowBytes(samples))
 	put := func(v int) {

@@ -464,27 +464,7 @@ func (p *tiffPicture) canvas() (img image.Image, put func(y, x, s int, v uint64)
 		}, nil
 	}
 	wide := p.bits > 8
-	var pix []uint8
-	switch {
-	case channels == 1 && !wide:
-		out := image.NewGray(r)
-		img, pix = out, out.Pix
-	case channels == 1:
-		out := image.NewGray16(r)
-		img, pix = out, out.Pix
-	case p.alpha == alphaPremultiplied && !wide:
-		out := image.NewRGBA(r)
-		img, pix = out, out.Pix
-	case p.alpha == alphaPremultiplied:
-		out := image.NewRGBA64(r)
-		img, pix = out, out.Pix
-	case !wide:
-		out := image.NewNRGBA(r)
-		img, pix = out, out.Pix
-	default:
-		out := image.NewNRGBA64(r)
-		img, pix = out, out.Pix
-	}
+	img, pix := blank(r, channels == 4, p.alpha == alphaPremultiplied, wide)
 	if channels == 4 && p.alpha == alphaNone {
 		unit := 4
 		if wide {

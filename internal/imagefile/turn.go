@@ -16,35 +16,32 @@ func upright(img image.Image, orientation int) image.Image {
 		h, w = w, h
 	}
 	r := image.Rect(0, 0, w, h)
+	turned := func(out image.Image, dst, src []uint8, stride, unit int) image.Image {
+		turn(dst, src, stride, unit, from.Dy(), from.Dx(), orientation)
+		return out
+	}
 	switch img := img.(type) {
 	case *image.Gray:
 		out := image.NewGray(r)
-		turn(out.Pix, img.Pix, img.Stride, 1, from.Dy(), from.Dx(), orientation)
-		return out
+		return turned(out, out.Pix, img.Pix, img.Stride, 1)
 	case *image.Gray16:
 		out := image.NewGray16(r)
-		turn(out.Pix, img.Pix, img.Stride, 2, from.Dy(), from.Dx(), orientation)
-		return out
+		return turned(out, out.Pix, img.Pix, img.Stride, 2)
 	case *image.Paletted:
 		out := image.NewPaletted(r, img.Palette)
-		turn(out.Pix, img.Pix, img.Stride, 1, from.Dy(), from.Dx(), orientation)
-		return out
+		return turned(out, out.Pix, img.Pix, img.Stride, 1)
 	case *image.NRGBA:
 		out := image.NewNRGBA(r)
-		turn(out.Pix, img.Pix, img.Stride, 4, from.Dy(), from.Dx(), orientation)
-		return out
+		return turned(out, out.Pix, img.Pix, img.Stride, 4)
 	case *image.RGBA:
 		out := image.NewRGBA(r)
-		turn(out.Pix, img.Pix, img.Stride, 4, from.Dy(), from.Dx(), orientation)
-		return out
+		return turned(out, out.Pix, img.Pix, img.Stride, 4)
 	case *image.NRGBA64:
 		out := image.NewNRGBA64(r)
-		turn(out.Pix, img.Pix, img.Stride, 8, from.Dy(), from.Dx(), orientation)
-		return out
+		return turned(out, out.Pix, img.Pix, img.Stride, 8)
 	case *image.RGBA64:
 		out := image.NewRGBA64(r)
-		turn(out.Pix, img.Pix, img.Stride, 8, from.Dy(), from.Dx(), orientation)
-		return out
+		return turned(out, out.Pix, img.Pix, img.Stride, 8)
 	case *floats:
 		out := &floats{Pix: make([]float32, len(img.Pix)), bands: img.bands, H: h, W: w}
 		turn(out.Pix, img.Pix, img.W*img.bands, img.bands, from.Dy(), from.Dx(), orientation)
