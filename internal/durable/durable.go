@@ -117,8 +117,12 @@ func MakeFolder(dir string) error {
 		}
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		if info, e := os.Stat(dir); e != nil || !info.IsDir() {
+		info, e := os.Stat(dir)
+		switch {
+		case e != nil:
 			return err
+		case !info.IsDir():
+			return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
 		}
 	}
 	return SyncFolder(parent)
