@@ -172,13 +172,22 @@ func noArguments(cmd *cobra.Command, args []string) error {
 // a word begins with it.
 func required(cmd *cobra.Command, names ...string) error {
 	var errs []error
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		value, given := f.Value.String(), f.Changed && f.Value.Type() == "string"
+	missing := func(f *pflag.Flag) {
+		what, about := pflag.UnquoteUsage(f)
+		errs = append(errs, fmt.Errorf("--%s %s is missing: %s", f.Name, what, about))
+	}
+	for _, name := range names {
+		if f := cmd.Flag(name); slices.Contains([]string{"", "[]"}, f.Value.String()) {
+			missing(f)
+		}
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		value := f.Value.String()
 		switch {
-		case (given || slices.Contains(names, f.Name)) && (value == "" || value == "[]"):
-			what, about := pflag.UnquoteUsage(f)
-			errs = append(errs, fmt.Errorf("--%s %s is missing: %s", f.Name, what, about))
-		case given && cmd.HasParent() && strings.HasPrefix(value, "~/"): // in training, the configuration tells
+		case f.Value.Type() != "string":
+		case value == "" && !slices.Contains(names, f.Name):
+			missing(f)
+		case cmd.HasParent() && strings.HasPrefix(value, "~/"): // in training, the configuration tells
 			errs = append(errs, fmt.Errorf("--%s %s: want a path without ~, which stands for the home folder only where a shell has replaced it; ./%[2]s for a folder of that name", f.Name, value))
 		}
 	})
