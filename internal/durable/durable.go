@@ -117,12 +117,8 @@ func MakeFolder(dir string) error {
 		}
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		info, e := os.Stat(dir)
-		switch {
-		case e != nil:
+		if info, e := os.Stat(dir); e != nil || !info.IsDir() { // else another process has just made it
 			return err
-		case !info.IsDir():
-			return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
 		}
 	}
 	return SyncFolder(parent)
