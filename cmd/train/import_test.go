@@ -102,8 +102,8 @@ func TestImport(t *testing.T) {
 		want []string
 	}{
 		{"no flags", nil, 2, []string{
-			"train: --data FILE is missing: FILE or folder of annotations",
 			"train: --format coco|labelme|voc|cityscapes is missing: of the annotations: coco|labelme|voc|cityscapes",
+			"train: --data FILE is missing: FILE or folder of annotations",
 			"train: --out DIR is missing: DIR to write to, new or without files"}},
 		{"unknown format", []string{"--format", "yolo", "--data", "cats.json", "--out", "x"}, 2, []string{"train: --format yolo: want coco, labelme, voc or cityscapes"}},
 		{"classes", []string{"--format", "coco", "--data", "cats.json", "--out", "x", "--classes", "y"}, 2, []string{"train: --classes: the classes of coco are in its files, want it with --format labelme only"}},
