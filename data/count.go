@@ -23,6 +23,10 @@ type Counts struct {
 	Ignored     int64   // void pixels
 	Digest      uint64  // of the masks that Split.Count counted: another if any pixel is
 
+	// Per class, the pixels in lines of one or two between a lower and a higher class,
+	// as between 0 and 3 in 0 0 1 2 3 3. Interpolation makes classes of nothing else.
+	Between []int64
+
 	// Images by what their void pixels lie beside. Where files of two encodings are
 	// read as one, what is a class in some of them is void in the others.
 	VoidBesideFirst []string // names of those whose labelled pixels are all of class 0
@@ -50,6 +54,7 @@ func (s *Split) Count(i int, smp Sample) Counts {
 	c := CountMask(smp.Mask, s.classes)
 	c.remarks = s.normalize.Remark(s.Name(i), imagefile.Image{Pix: smp.Image, H: smp.H, W: smp.W, Transparent: smp.Transparent})
 	c.Digest = digest(i, smp.Mask)
+	c.Between = between(smp.Mask, smp.H, smp.W, s.classes)
 	c.Pictures = map[uint64]string{digestImage(smp.Image): s.Name(i)}
 	for class, rgb := range smp.Shown {
 		if c.Shown == nil {
@@ -105,6 +110,41 @@ func digest(i int, mask []uint8) uint64 {
 	return binary.LittleEndian.Uint64(hash.Sum(nil))
 }
 
+// between counts, per class, the pixels of a mask (h,w) that lie in a line of one or two
+// pixels of their class, along a row or a column, between a lower and a higher class.
+func between(mask []uint8, h, w, classes int) []int64 {
+	marked := make([]bool, len(mask))
+	mark := func(first, step, n int) { // along one line of the mask
+		at := func(i int) uint8 { return mask[first+i*step] }
+		for lo := 1; lo < n-1; {
+			hi := lo + 1
+			for hi < n && at(hi) == at(lo) {
+				hi++
+			}
+			if hi < n && hi-lo <= 2 && at(lo-1) != Void && at(hi) != Void &&
+				min(at(lo-1), at(hi)) < at(lo) && at(lo) < max(at(lo-1), at(hi)) {
+				for i := lo; i < hi; i++ {
+					marked[first+i*step] = true
+				}
+			}
+			lo = hi
+		}
+	}
+	for y := range h {
+		mark(y*w, 1, w)
+	}
+	for x := range w {
+		mark(x, w, h)
+	}
+	counts := make([]int64, classes)
+	for p, ok := range marked {
+		if ok {
+			counts[mask[p]]++
+		}
+	}
+	return counts
+}
+
 // digestImage is FNV-1a of an image's values, taken 32 bits at a time.
 func digestImage(values []float32) uint64 {
 	h := uint64(14695981039346656037)
@@ -154,7 +194,7 @@ func (c Config) Unlabelled(split string, images int) error {
 }
 
 func newCounts(classes int) Counts {
-	return Counts{Pixels: make([]int64, classes), ImagePixels: make([]int64, classes)}
+	return Counts{Pixels: make([]int64, classes), ImagePixels: make([]int64, classes), Between: make([]int64, classes)}
 }
 
 // CountMask counts the pixels of one image's mask, of class indices 0..classes-1
@@ -213,5 +253,6 @@ func (c *Counts) Add(other Counts) {
 	for i := range other.Pixels {
 		c.Pixels[i] += other.Pixels[i]
 		c.ImagePixels[i] += other.ImagePixels[i]
+		c.Between[i] += other.Between[i]
 	}
 }

@@ -29,7 +29,7 @@ func TestCountClasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := data.Counts{Images: 3, Pixels: []int64{4, 2, 0, 7}, ImagePixels: []int64{7, 5, 0, 8}, Ignored: 5, VoidBesideOther: 2, NoVoid: 1} // by hand
+	want := data.Counts{Images: 3, Pixels: []int64{4, 2, 0, 7}, ImagePixels: []int64{7, 5, 0, 8}, Ignored: 5, Between: make([]int64, 4), VoidBesideOther: 2, NoVoid: 1} // by hand
 	first, err := data.CountClasses(t.Context(), s, 1, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -100,6 +100,43 @@ func TestDoubtIsTold(t *testing.T) {
 	}
 }
 
+// Masks of indices that were scaled with interpolation have classes between others at
+// every edge. A single class that is an outline is none of them.
+func TestBlendedMasksAreTold(t *testing.T) {
+	ramp := func(edge ...int) []byte { // 0, then the edge, then the last of it, along rows and columns
+		mask := make([]int, side*side)
+		for p := range mask {
+			i := min(p/side, p%side) - side/2
+			mask[p] = edge[min(max(i, 0), len(edge)-1)]
+		}
+		return grey8(mask)
+	}
+	warning := "warning: train: class 1 (b), class 2 (c), class 4 (e) lie in lines of a pixel or two between lower and higher classes, as in masks that were scaled with interpolation: scale masks by nearest neighbour\n"
+	for _, tc := range []struct {
+		name    string
+		mask    []byte
+		classes string
+		want    string
+	}{
+		{"blended", ramp(0, 1, 2, 4, 5), "[a, b, c, d, e, f]", warning},
+		{"from a higher to a lower class", ramp(5, 4, 4, 2, 1, 0), "[a, b, c, d, e, f]", warning},
+		{"an outline", ramp(0, 1, 2), "[a, b, c]", ""},
+		{"broad classes", ramp(0, 1, 1, 1, 2, 2, 2, 3), "[a, b, c, d]", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			labelled(t, "set", tc.mask, tc.mask, tc.mask)
+			write(t, "c.yaml", "data: {source: folder, train: set, size: [16, 16], classes: "+tc.classes+"}\nloss: {allow_absent_classes: true}\nmodel: {depth: 1, base_channels: 2}\ntrain: {epochs: 1}\nthreads: 1\nreport: {pictures: false}\nout: run\n")
+			for _, run := range []string{"check --config c.yaml", "weights --config c.yaml", "--config c.yaml"} {
+				o := command(t, strings.Fields(run)...)
+				if o.code != 0 || !strings.Contains(o.stderr, tc.want) || tc.want == "" && strings.Contains(o.stderr, "interpolation") {
+					t.Errorf("%s: exit code %d\n%swant %s", run, o.code, o.stderr, tc.want)
+				}
+			}
+		})
+	}
+}
+
 // evaluate tells of images that the net was trained on, and a run of weights whose
 // images were read otherwise.
 func TestDoubtAfterTraining(t *testing.T) {

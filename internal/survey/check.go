@@ -61,7 +61,7 @@ func Check(ctx context.Context, cfg config.Config, split string, progress func(d
 func read(ctx context.Context, cfg config.Config, split string, progress func(done, total int)) (Checked, *data.Split, error) {
 	classes := len(cfg.Data.Classes)
 	c := Checked{Split: split, Sizes: map[[2]int]int{}}
-	c.Pixels, c.ImagePixels = make([]int64, classes), make([]int64, classes)
+	c.Pixels, c.ImagePixels, c.Between = make([]int64, classes), make([]int64, classes), make([]int64, classes)
 	s, problems := data.List(cfg.Data, cfg.Seed, split)
 	c.Faults = problems
 	if s == nil {
@@ -74,14 +74,15 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 		if err != nil {
 			return err
 		}
+		own := [2]int{smp.H, smp.W}
 		if cfg.Data.Patches == 0 {
-			smp.Mask = imagefile.ResizeMask(smp.Mask, smp.H, smp.W, h, w)
+			smp.Mask, smp.H, smp.W = imagefile.ResizeMask(smp.Mask, smp.H, smp.W, h, w), h, w
 		}
 		counts := s.Count(i, smp)
 		mu.Lock()
 		defer mu.Unlock()
 		c.Add(counts)
-		c.Sizes[[2]int{smp.H, smp.W}]++
+		c.Sizes[own]++
 		return nil
 	})
 	c.Faults = append(c.Faults, problems...)

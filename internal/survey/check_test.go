@@ -57,7 +57,7 @@ data: image images/d.png: is empty`
 		t.Errorf("got\n%v\nwant\n%s", faults, want)
 	}
 	// a, c: 1, 2, 0, 3 pixels each; e: 6 pixels of class 0 at 2x3
-	counts := data.Counts{Images: 3, Pixels: []int64{8, 4, 0, 6}, ImagePixels: []int64{18, 12, 0, 12}, NoVoid: 2, Digest: got.Digest, Pictures: got.Pictures}
+	counts := data.Counts{Images: 3, Pixels: []int64{8, 4, 0, 6}, ImagePixels: []int64{18, 12, 0, 12}, Between: make([]int64, 4), NoVoid: 2, Digest: got.Digest, Pictures: got.Pictures}
 	if !reflect.DeepEqual(got.Counts, counts) {
 		t.Errorf("counts %+v, want %+v", got.Counts, counts)
 	}

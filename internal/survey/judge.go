@@ -65,6 +65,9 @@ func judge(cfg config.Config, set *data.Split, split string, c data.Counts, wher
 	} else if !tells && j.muchVoid() {
 		warn("%s: they are not learnt, and mIoU leaves them out%s", j.void(), j.isItAClass())
 	}
+	if blended := j.blended(); len(blended) > 1 {
+		warn("%s lie in lines of a pixel or two between lower and higher classes, as in masks that were scaled with interpolation: scale masks by nearest neighbour", j.names(blended))
+	}
 	if text := palettes(c.Shown, cfg.Data.Classes); text != "" {
 		warn("%s", text)
 	}
@@ -97,6 +100,17 @@ func (j *judgement) fault(cfg scheme.Config) error {
 		return fmt.Errorf("data: only %s has pixels in the training set, which leaves nothing to learn%s", j.names(j.present), j.reason())
 	}
 	return nil
+}
+
+// blended are the rare classes that, but for corners, lie on an edge between a lower and a
+// higher one. A single one may be an outline; interpolation makes several.
+func (j *judgement) blended() (classes []int) {
+	for _, class := range j.present {
+		if n := j.Pixels[class]; 5*j.Between[class] >= 4*n && 10*n < j.labelled {
+			classes = append(classes, class)
+		}
+	}
+	return classes
 }
 
 // muchVoid reports whether more pixels are void than usual.
