@@ -7,8 +7,15 @@ import (
 	"strings"
 )
 
-// Config is the `model` section: the architecture of the UNet.
+// Config is the `model` section: the architecture of the net.
 type Config struct {
+	// Encoder is what makes the features: "unet", the plain UNet, or a net that can
+	// have seen ImageNet, with the decoder of segmentation_models.pytorch's Unet.
+	// Empty: unet. BaseChannels, Depth, Norm and Up belong to unet alone.
+	Encoder string `yaml:"encoder" enum:"unet,efficientnet_lite0,efficientnet_lite1,efficientnet_lite2,mobilenetv2_100,resnet18,resnet34"`
+	// DecoderChannels are those of the blocks of the decoder behind another encoder
+	// than unet, the deepest first, 1 to 1024 each.
+	DecoderChannels [decoderBlocks]int `yaml:"decoder_channels" range:"[1,1024]"`
 	// BaseChannels is the number of channels at full resolution, >= 1; each level down doubles it.
 	BaseChannels int `yaml:"base_channels" range:"[1,1024]"`
 	// Depth is the number of 2x2 poolings, 1 to 8; image sides must be multiples of 2^Depth.
@@ -29,15 +36,45 @@ type Config struct {
 	Freeze []string `yaml:"freeze"`
 }
 
+// The encoders that Config names.
+const (
+	PlainUNet         = "unet"
+	EfficientNetLite0 = "efficientnet_lite0"
+	EfficientNetLite1 = "efficientnet_lite1"
+	EfficientNetLite2 = "efficientnet_lite2"
+	MobileNetV2       = "mobilenetv2_100"
+	ResNet18          = "resnet18"
+	ResNet34          = "resnet34"
+)
+
+// Encoders lists them.
+func Encoders() []string {
+	return []string{PlainUNet, EfficientNetLite0, EfficientNetLite1, EfficientNetLite2, MobileNetV2, ResNet18, ResNet34}
+}
+
+// Plain reports whether the net is the plain UNet.
+func (c Config) Plain() bool { return c.Encoder == "" || c.Encoder == PlainUNet }
+
 // DefaultConfig is the UNet of base 32 and depth 4: 7,763,140 parameters for 3 channels and 4 classes.
 func DefaultConfig() Config {
-	return Config{BaseChannels: 32, Depth: 4, Norm: "batch", Up: "transpose"}
+	return Config{
+		Encoder: PlainUNet, DecoderChannels: [decoderBlocks]int{256, 128, 64, 32, 16},
+		BaseChannels: 32, Depth: 4, Norm: "batch", Up: "transpose",
+	}
 }
 
 // Validate reports every value out of range.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !c.Plain() && !slices.Contains(Encoders(), c.Encoder) {
+		bad("model.encoder = %q, want one of %s", c.Encoder, strings.Join(Encoders(), ", "))
+	}
+	for i, channels := range c.DecoderChannels {
+		if unset := c.Plain() && channels == 0; !unset && (channels < 1 || channels > 1024) {
+			bad("model.decoder_channels[%d] = %d, want 1..1024", i, channels)
+		}
+	}
 	if c.BaseChannels < 1 || c.BaseChannels > 1024 {
 		bad("model.base_channels = %d, want 1..1024", c.BaseChannels)
 	}
@@ -97,7 +134,11 @@ func (c Config) validateFreeze() error {
 func (c Config) CheckSize(h, w int) error {
 	n := c.describe(1, 1).Multiple()
 	if h < n || w < n || h%n != 0 || w%n != 0 {
-		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (2^model.depth)", h, w, n)
+		why := "2^model.depth"
+		if !c.Plain() {
+			why = "model.encoder " + c.Encoder
+		}
+		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (%s)", h, w, n, why)
 	}
 	return nil
 }

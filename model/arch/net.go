@@ -4,7 +4,8 @@
 // the number of operations, the graph (package model), the ONNX file and the
 // PyTorch module. It builds nothing and needs no Gorgonia.
 //
-// A new net is a new description beside unet.go and, where it computes something
+// Two files describe UNets: unet.go the plain one, and decoder.go the decoder behind the
+// encoders of other nets, one file each. A new net is a new description beside them and, where it computes something
 // new, a Kind that those who read the layers know how to do.
 package arch
 
@@ -21,6 +22,8 @@ type Net struct {
 	// Layers stand in the order in which they are computed: each reads the image or
 	// layers before it. The last one makes the logits.
 	Layers []Layer
+	// Shallower says which keys make the net less deep, or do without batch norm.
+	Shallower string
 }
 
 // Image is the name under which layers read the net's input.
@@ -38,7 +41,7 @@ type Layer struct {
 	// Frozen is set if nothing in the layer is trained; its norm then keeps its
 	// running statistics and normalises by them in training too.
 	Frozen bool
-	// Inputs are names of layers before it, or Image; one, except for Concat.
+	// Inputs are names of layers before it, or Image; one, except for Concat and Add.
 	Inputs []string
 	// In and Out are the numbers of channels of all inputs together and of the result.
 	In, Out int
@@ -46,8 +49,13 @@ type Layer struct {
 	Scale int
 	// Kernel and Stride are in pixels, in both directions. Stride is how far an
 	// input pixel is from the next in the result (UpConv, Upsample) or the other way
-	// round (MaxPool); Conv moves by 1.
+	// round (Conv, Depthwise, MaxPool).
 	Kernel, Stride int
+	// Pad is the number of pixels that Conv, Depthwise and MaxPool see above and left
+	// of the image; below and right they see what they need, Kernel - Stride - Pad.
+	// So symmetric padding of a 3x3 kernel at stride 2 is 1, for the last pixel is
+	// never read, and TensorFlow's "same" padding is 0.
+	Pad int
 	// Bias is set if a convolution adds one.
 	Bias bool
 	// Norm, of a convolution, or nil.
@@ -56,23 +64,31 @@ type Layer struct {
 	Activation Activation
 	// Probability is that of dropping a value, [0, 1).
 	Probability float64
+	// Mean and Deviation are those of each channel, for Standardize.
+	Mean, Deviation []float32
 }
 
 // Kind is what a layer computes.
 type Kind string
 
 const (
-	// Conv is a convolution, padded with zeros so that it keeps the size.
+	// Conv is a convolution, padded with zeros; its result is Stride times smaller.
 	Conv Kind = "conv"
+	// Depthwise is a convolution of each channel by itself, padded with zeros.
+	Depthwise Kind = "depthwise"
 	// UpConv is a transposed convolution whose stride is its kernel: what it makes of
 	// one pixel and of another does not overlap.
 	UpConv Kind = "upconv"
-	// MaxPool takes the largest of Kernel x Kernel pixels.
+	// MaxPool takes the largest of Kernel x Kernel pixels, of those inside the image.
 	MaxPool Kind = "maxpool"
 	// Upsample repeats each pixel Stride x Stride times (nearest neighbour).
 	Upsample Kind = "upsample"
 	// Concat has the channels of all inputs, in their order.
 	Concat Kind = "concat"
+	// Add is the sum of two inputs, value by value.
+	Add Kind = "add"
+	// Standardize is (x - Mean) / Deviation, channel by channel.
+	Standardize Kind = "standardize"
 	// Dropout drops values in training and scales the others by 1 / (1 - Probability).
 	Dropout Kind = "dropout"
 )
@@ -93,8 +109,10 @@ type Activation struct {
 // Function is that of an Activation.
 type Function string
 
-// ReLU is max(0, x).
-const ReLU Function = "relu"
+const (
+	ReLU  Function = "relu"  // max(0, x)
+	ReLU6 Function = "relu6" // min(max(0, x), 6)
+)
 
 // Describe is the net of a configuration. The error names every value out of range.
 func Describe(c Config, channels, classes int) (Net, error) {
@@ -108,11 +126,21 @@ func Describe(c Config, channels, classes int) (Net, error) {
 }
 
 func (c Config) describe(channels, classes int) Net {
-	n := unet(c, channels, classes)
+	n := c.layers(channels, classes)
 	for i, l := range n.Layers {
 		n.Layers[i].Frozen = c.freezes(l.Part)
 	}
 	return n
+}
+
+func (c Config) layers(channels, classes int) Net {
+	switch c.Encoder {
+	case EfficientNetLite0, EfficientNetLite1, EfficientNetLite2, MobileNetV2:
+		return unetOf(c, inverted(c.Encoder, channels), classes)
+	case ResNet18, ResNet34:
+		return unetOf(c, resnet(c.Encoder, channels), classes)
+	}
+	return unet(c, channels, classes)
 }
 
 // Head is the layer that makes the logits.
@@ -132,7 +160,7 @@ func (n Net) Multiple() int {
 func (n Net) CheckBatch(batch, h, w int) error {
 	for _, l := range n.Layers {
 		if l.Norm != nil && !l.Frozen && batch*(h/l.Scale)*(w/l.Scale) < 2 {
-			return fmt.Errorf("model: batch norm %s has one value per channel with a batch of %d images of %d x %d pixels, want at least 2: a larger batch or image, a smaller model.depth, or model.norm none", l.Norm.Name, batch, h, w)
+			return fmt.Errorf("model: batch norm %s has one value per channel with a batch of %d images of %d x %d pixels, want at least 2: a larger batch or image, %s", l.Norm.Name, batch, h, w, n.Shallower)
 		}
 	}
 	return nil
@@ -177,6 +205,8 @@ func (l Layer) Weights() int {
 	switch l.Kind {
 	case Conv, UpConv:
 		return l.Kernel * l.Kernel * l.In * l.Out
+	case Depthwise:
+		return l.Kernel * l.Kernel * l.Out
 	}
 	return 0
 }

@@ -2,6 +2,8 @@ package arch_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +32,13 @@ func variants() []arch.Config {
 			}
 		}
 	}
+	for _, encoder := range arch.Encoders()[1:] {
+		c := arch.DefaultConfig()
+		c.Encoder = encoder
+		all = append(all, c)
+		c.DecoderChannels, c.Dropout = [5]int{9, 8, 7, 6, 5}, 0.5
+		all = append(all, c)
+	}
 	return all
 }
 
@@ -44,7 +53,7 @@ func TestLayersFitTogether(t *testing.T) {
 			if _, ok := results[l.Name]; ok {
 				t.Errorf("%+v: two layers %s", c, l.Name)
 			}
-			if len(l.Inputs) != 1 && l.Kind != arch.Concat {
+			if len(l.Inputs) != 1 && l.Kind != arch.Concat && l.Kind != arch.Add {
 				t.Errorf("%+v: %s reads %d layers", c, l.Name, len(l.Inputs))
 			}
 			channels := 0
@@ -57,7 +66,7 @@ func TestLayersFitTogether(t *testing.T) {
 				channels += x.Out
 				scale := x.Scale
 				switch l.Kind {
-				case arch.MaxPool:
+				case arch.Conv, arch.Depthwise, arch.MaxPool:
 					scale *= l.Stride
 				case arch.UpConv, arch.Upsample:
 					scale /= l.Stride
@@ -65,6 +74,9 @@ func TestLayersFitTogether(t *testing.T) {
 				if l.Scale != scale {
 					t.Errorf("%+v: %s has scale %d, its input %s makes it %d", c, l.Name, l.Scale, name, scale)
 				}
+			}
+			if l.Kind == arch.Add {
+				channels /= 2
 			}
 			if l.In != channels || l.Weights() == 0 && l.Out != channels {
 				t.Errorf("%+v: %s has %d channels and makes %d, its inputs have %d", c, l.Name, l.In, l.Out, channels)
@@ -82,7 +94,11 @@ func TestLayersFitTogether(t *testing.T) {
 		if head := net.Head(); head.Out != 4 || head.Scale != 1 {
 			t.Errorf("%+v: the logits have %d channels and scale %d, want 4 and 1", c, head.Out, head.Scale)
 		}
-		if want := 1 << c.Depth; net.Multiple() != want {
+		want := 1 << c.Depth
+		if !c.Plain() {
+			want = 32
+		}
+		if net.Multiple() != want {
 			t.Errorf("%+v: sides are multiples of %d, want %d", c, net.Multiple(), want)
 		}
 	}
@@ -172,6 +188,33 @@ head.bias [4]
 		}
 		if got.String() != tc.want {
 			t.Errorf("%+v has the tensors\n%swant\n%s", tc.cfg, got.String(), tc.want)
+		}
+	}
+}
+
+// Names, shapes and order of the state_dict of segmentation_models.pytorch 0.6.0's
+// Unet(..., classes=4), but for num_batches_tracked: testdata was printed by it.
+func TestTensorsOfEncoders(t *testing.T) {
+	for _, encoder := range arch.Encoders()[1:] {
+		want, err := os.ReadFile(filepath.Join("testdata", encoder+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := arch.DefaultConfig()
+		c.Encoder = encoder
+		var got strings.Builder
+		for _, q := range describe(t, c, 3, 4).Tensors() {
+			fmt.Fprintf(&got, "%s %v\n", q.Name, q.TorchShape())
+		}
+		gotLines, wantLines := strings.Split(got.String(), "\n"), strings.Split(string(want), "\n")
+		for i := range min(len(gotLines), len(wantLines)) {
+			if gotLines[i] != wantLines[i] {
+				t.Errorf("%s: tensor %d is %q, want %q", encoder, i, gotLines[i], wantLines[i])
+				break
+			}
+		}
+		if len(gotLines) != len(wantLines) {
+			t.Errorf("%s has %d tensors, want %d", encoder, len(gotLines)-1, len(wantLines)-1)
 		}
 	}
 }

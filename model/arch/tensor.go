@@ -6,10 +6,11 @@ import "math"
 type Tensor struct {
 	// Name is PyTorch's, such as encoder.0.conv1.weight.
 	Name string
-	// Shape is the layout of the ops: (K, K, I, O) for a convolution, (I, K, K, O)
-	// for a transposed one, (C) for a vector.
+	// Shape is the layout of the ops: (K, K, I, O) for a convolution, (K, K, 1, C) for a
+	// depthwise one, (I, K, K, O) for a transposed one, (C) for a vector.
 	Shape []int
-	// Torch lists the axes of Shape in PyTorch's order: (O, I, K, K) and (I, O, K, K).
+	// Torch lists the axes of Shape in PyTorch's order: (O, I, K, K), (C, 1, K, K) and
+	// (I, O, K, K).
 	Torch []int
 	// Statistic is set of running statistics, which follow the batches.
 	Statistic bool
@@ -77,7 +78,7 @@ func (t Tensor) eachTorch(visit func(torch, ours int)) {
 
 // Tensors are all tensors of the net in the order of PyTorch's state_dict. Weights
 // are drawn with deviation gain/sqrt(fan in) (He et al. 2015), gain sqrt(2) where
-// a ReLU follows and 1 elsewhere; biases begin at 0, batch norm as the identity.
+// a ReLU or ReLU6 follows and 1 elsewhere; biases begin at 0, batch norm as the identity.
 func (n Net) Tensors() []Tensor {
 	var all []Tensor
 	for _, module := range n.modules() {
@@ -98,11 +99,14 @@ func (l Layer) tensors() []Tensor {
 	case Conv:
 		weight.Shape, weight.Torch = []int{l.Kernel, l.Kernel, l.In, l.Out}, []int{3, 2, 0, 1}
 		fanIn *= l.Kernel * l.Kernel
+	case Depthwise:
+		weight.Shape, weight.Torch = []int{l.Kernel, l.Kernel, 1, l.Out}, []int{3, 2, 0, 1}
+		fanIn = l.Kernel * l.Kernel
 	case UpConv: // one pixel of the input reaches a pixel of the result
 		weight.Shape, weight.Torch = []int{l.In, l.Kernel, l.Kernel, l.Out}, []int{0, 3, 1, 2}
 	}
 	gain := 1.
-	if l.Activation.Function == ReLU {
+	if l.Activation.Function != "" {
 		gain = math.Sqrt2
 	}
 	weight.Deviation = gain / math.Sqrt(float64(fanIn))

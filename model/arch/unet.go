@@ -12,7 +12,7 @@ import "fmt"
 //	                          3x3 conv; concat, skip first; two (3x3 conv, norm, ReLU)
 //	head                      1x1 conv -> (N, H, W, classes)
 func unet(c Config, channels, classes int) Net {
-	net := Net{Channels: channels, Classes: classes}
+	net := Net{Channels: channels, Classes: classes, Shallower: "a smaller model.depth, or model.norm none"}
 	width := func(level int) int { return c.BaseChannels << level }
 	add := func(l Layer) string {
 		net.Layers = append(net.Layers, l)
@@ -22,7 +22,7 @@ func unet(c Config, channels, classes int) Net {
 		for _, i := range []string{"1", "2"} {
 			conv := Layer{
 				Kind: Conv, Name: part + ".conv" + i, Part: part, Inputs: []string{x}, In: in, Out: width(level), Scale: 1 << level,
-				Kernel: 3, Stride: 1, Bias: true, Activation: Activation{ReLU, part + ".relu" + i},
+				Kernel: 3, Stride: 1, Pad: 1, Bias: true, Activation: Activation{ReLU, part + ".relu" + i},
 			}
 			if c.Norm == "batch" {
 				conv.Bias, conv.Norm = false, &Norm{part + ".bn" + i, 1e-5} // beta is a bias
@@ -52,7 +52,7 @@ func unet(c Config, channels, classes int) Net {
 		}
 		if c.Up == "nearest" {
 			x = add(Layer{Kind: Upsample, Name: up.Name + ".nearest", Inputs: []string{x}, In: in, Out: in, Scale: up.Scale, Stride: 2})
-			up.Kind, up.Kernel, up.Stride = Conv, 3, 1
+			up.Kind, up.Kernel, up.Stride, up.Pad = Conv, 3, 1, 1
 		}
 		up.Inputs = []string{x}
 		both := []string{skips[level], add(up)}
