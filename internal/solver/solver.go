@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
@@ -26,6 +27,10 @@ type Config struct {
 	Name string `yaml:"name" enum:"sgd,adam,adamw"`
 	// LR is the learning rate that the schedule scales, > 0.
 	LR float64 `yaml:"lr" range:"(0,)"`
+	// EncoderLRFactor multiplies the learning rate of the encoder: of the parameters
+	// whose names begin with "encoder.", (0, 10]. With adamw their decay follows, as
+	// that of a parameter group of PyTorch with its own rate.
+	EncoderLRFactor float64 `yaml:"encoder_lr_factor" range:"(0,10]"`
 	// WeightDecay pulls every parameter towards zero, biases and norms too, >= 0.
 	WeightDecay float64 `yaml:"weight_decay" range:"[0,)"`
 	// Momentum is for sgd, in [0, 1).
@@ -41,7 +46,7 @@ type Config struct {
 
 // DefaultConfig is AdamW with PyTorch's betas, without clipping.
 func DefaultConfig() Config {
-	return Config{Name: "adamw", LR: 0.001, WeightDecay: 0.0001, Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
+	return Config{Name: "adamw", LR: 0.001, EncoderLRFactor: 1, WeightDecay: 0.0001, Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
 }
 
 // Validate reports every value out of range at once.
@@ -55,6 +60,7 @@ func (c Config) Validate() error {
 	rule, _ := c.rule()
 	check(rule != nil, "name", c.Name, "sgd, adam or adamw")
 	check(c.LR > 0 && finite(c.LR), "lr", c.LR, "> 0")
+	check(c.EncoderLRFactor > 0 && c.EncoderLRFactor <= 10, "encoder_lr_factor", c.EncoderLRFactor, "> 0 and <= 10 (model.freeze: [encoder] keeps it as it is)")
 	check(c.WeightDecay >= 0 && finite(c.WeightDecay), "weight_decay", c.WeightDecay, ">= 0")
 	check(c.Momentum >= 0 && c.Momentum < 1, "momentum", c.Momentum, "in [0, 1)")
 	check(c.Beta1 >= 0 && c.Beta1 < 1, "beta1", c.Beta1, "in [0, 1)")
@@ -99,6 +105,8 @@ type Param struct {
 	Name        string
 	Value, Grad []float32
 }
+
+func (p Param) inEncoder() bool { return strings.HasPrefix(p.Name, "encoder.") }
 
 // Solver holds the parameters and the state of the rule. It is not safe for
 // concurrent use.
@@ -171,8 +179,8 @@ func (s *Solver) average(a int, p piece) []float32 {
 
 // Step clips the gradients by their global norm (if clip_norm is set) and
 // updates every parameter with learning rate lr, which is Config.LR times the
-// schedule's factor. It returns the norm before clipping. Grad does not change:
-// it is scaled as it is read.
+// schedule's factor; those of the encoder with EncoderLRFactor times lr. It returns
+// the norm before clipping. Grad does not change: it is scaled as it is read.
 //
 // A gradient that is NaN or infinite is an error that names the first
 // parameter with one, and the norm is NaN or infinite. With clip_norm nothing has
@@ -193,12 +201,16 @@ func (s *Solver) Step(lr float64) (norm float64, err error) {
 		clip = min(1, s.cfg.ClipNorm/(norm+1e-6))
 	}
 	s.step++
-	update := s.rule(s, lr, clip)
+	update, encoder := s.rule(s, lr, clip), s.rule(s, lr*s.cfg.EncoderLRFactor, clip)
 	s.each(func(i int, p piece) {
 		if s.cfg.ClipNorm == 0 {
 			square(i, p)
 		}
-		if finite(s.squares[i]) {
+		switch {
+		case !finite(s.squares[i]):
+		case s.params[p.param].inEncoder():
+			encoder(p)
+		default:
 			update(p)
 		}
 	})
