@@ -82,6 +82,30 @@ func BenchmarkUpConv(b *testing.B) {
 	}
 }
 
+// The depthwise convolutions of EfficientNet-Lite0 on 128x128 images, batch 8.
+func BenchmarkDepthwise(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for _, s := range []kernel.DepthwiseShape{
+		{H: 64, C: 32, Kernel: 3, Stride: 1, Pad: 1}, {H: 64, C: 96, Kernel: 3, Stride: 2, Pad: 0},
+		{H: 32, C: 144, Kernel: 3, Stride: 1, Pad: 1}, {H: 32, C: 144, Kernel: 5, Stride: 2, Pad: 1},
+		{H: 16, C: 240, Kernel: 5, Stride: 1, Pad: 2}, {H: 16, C: 240, Kernel: 3, Stride: 2, Pad: 0},
+		{H: 8, C: 480, Kernel: 3, Stride: 1, Pad: 1}, {H: 8, C: 480, Kernel: 5, Stride: 1, Pad: 2},
+		{H: 8, C: 672, Kernel: 5, Stride: 1, Pad: 2}, {H: 8, C: 672, Kernel: 5, Stride: 2, Pad: 1},
+		{H: 4, C: 1152, Kernel: 5, Stride: 1, Pad: 2}, {H: 4, C: 1152, Kernel: 3, Stride: 1, Pad: 1},
+	} {
+		s.N, s.W = 8, s.H
+		x, w := random(rng, s.N*s.H*s.W*s.C), random(rng, s.Kernel*s.Kernel*s.C)
+		y := random(rng, len(x)/s.Stride/s.Stride)
+		var m kernel.Moments
+		name := fmt.Sprintf("%dx%d/%d/k%ds%d/", s.H, s.W, s.C, s.Kernel, s.Stride)
+		bytes := 4 * float64(len(x)+len(y))
+		benchmarkKernels(b, name+"forward", 0, bytes, func(e *kernel.Engine) { e.Depthwise(s, y, x, w) })
+		benchmarkKernels(b, name+"moments", 0, bytes, func(e *kernel.Engine) { e.DepthwiseMoments(s, y, x, w, &m) })
+		benchmarkKernels(b, name+"gradInput", 0, bytes, func(e *kernel.Engine) { e.DepthwiseGradInput(s, x, y, w) })
+		benchmarkKernels(b, name+"gradWeights", 0, bytes, func(e *kernel.Engine) { e.DepthwiseGradWeights(s, w, x, y) })
+	}
+}
+
 // The memory-bound operations on the tensor of the first level, (8,128,128,32).
 func BenchmarkRows(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 0))

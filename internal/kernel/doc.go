@@ -26,6 +26,7 @@
 // # Notation
 //
 //	x, y, w            input (N, H, W, In), output (N, H, W, Out), weights (Kernel, Kernel, In, Out)
+//	                   depthwise: Out = In = C, each channel by itself, w (Kernel, Kernel, C)
 //	dx, dy, dw         gradients of a loss by them
 //	m, n, k            rows and columns of a matrix product, and what it sums over
 //	MR, NR             rows and columns of a micro-tile

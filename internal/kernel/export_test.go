@@ -27,3 +27,6 @@ func OnTheFlyIn(e *Engine, s ConvShape) (output, gradient bool) {
 	x, y := []Channels{{Count: s.In}}, []Channels{{Count: s.Out}}
 	return e.choose(s, y, x, forward) == onTheFly, e.choose(s, y, x, gradWeights) == onTheFly
 }
+
+// Sums are those of the rows, and of their squares.
+func Sums(m *Moments) (sum, square []float64) { return m.sum, m.square }

@@ -67,6 +67,24 @@ func TestFence(t *testing.T) {
 						}
 					}
 				}
+				var m kernel.Moments
+				for _, k := range []int{3, 5} {
+					weights := f(k * k * in)
+					for pad := range k {
+						s := kernel.DepthwiseShape{N: n, H: h, W: w, C: in, Kernel: k, Stride: 1, Pad: pad}
+						for ; s.Stride <= 2; s.Stride++ {
+							y := z
+							if s.Stride == 2 {
+								y = half
+							}
+							e.Depthwise(s, y, x, weights)
+							e.DepthwiseNorm(s, y, x, weights, perIn[0], perIn[1], kernel.ReLU6)
+							e.DepthwiseMoments(s, y, x, weights, &m)
+							e.DepthwiseGradInput(s, x, y, weights)
+							e.DepthwiseGradWeights(s, weights, x, y)
+						}
+					}
+				}
 				s := kernel.UpConvShape{N: n, H: h, W: w, In: in, Out: out}
 				e.UpConv(s, up, x, upWeights, bias)
 				e.UpConvGradInput(s, x, up, upWeights)

@@ -33,6 +33,14 @@ func TestMomentsAreTheSameEachTime(t *testing.T) {
 			t.Fatal("the moments of a convolution differ from run to run")
 		}
 	}
+	depthwise := DepthwiseShape{N: s.N, H: s.H, W: s.W, C: s.In, Kernel: 3, Stride: 1, Pad: 1}
+	e.DepthwiseMoments(depthwise, y, x, w, &first)
+	for range 30 {
+		e.DepthwiseMoments(depthwise, y, x, w, &again)
+		if !slices.Equal(first.sum, again.sum) || !slices.Equal(first.square, again.square) {
+			t.Fatal("the moments of a depthwise convolution differ from run to run")
+		}
+	}
 	e.findMoments(&counted, y, s.Out)
 	for range 30 {
 		e.findMoments(&again, y, s.Out)

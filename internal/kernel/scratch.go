@@ -36,6 +36,7 @@ type arguments struct {
 	gemmBFloat16 simd.GEMMBFloat16
 	gradWeights  simd.GradWeightsBFloat16
 	conversion   simd.Conversion
+	depthwise    simd.Depthwise
 }
 
 // directScratch belongs to the direct convolution and to sums over pixels.

@@ -6,6 +6,7 @@
 //	gemm.go, pack.go     matrix products of packed panels             yes
 //	winograd.go          input, weights and output transforms         yes
 //	onthefly.go          products of weights transformed on the fly   for tests only
+//	depthwise.go         depthwise convolutions                       no assembly yet
 //	bfloat16.go          products of operands in bfloat16             yes
 //	columnwise.go        batch norm, ReLU, sums over rows             yes
 //	pool.go              2x2 max pool                                 yes
