@@ -3,9 +3,9 @@
 //
 //	image (N, H, W, channels) float32 in 0..1  ->  probabilities (N, H, W, C) float32, mask (N, H, W) int64
 //
-// N, H and W are free, H and W multiples of 2^depth. The net is that of package
-// model in evaluation mode, with each batch norm folded into the convolution
-// before it; inside, tensors are (N, C, H, W). The file is a Protocol Buffers
+// N, H and W are free, H and W multiples of the net's arch.Net.Multiple. The net is
+// that of package model in evaluation mode, with each batch norm folded into the
+// convolution before it; inside, tensors are (N, C, H, W). The file is a Protocol Buffers
 // message, written here field by field.
 package onnx
 
@@ -54,7 +54,7 @@ func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool, n
 		preprocessing += "; first of all normalized: " + formula
 	}
 
-	n := net{p: p}
+	n := net{p: p, constants: map[string]bool{}}
 	if err := n.build(); err != nil {
 		return nil, err
 	}
@@ -82,8 +82,8 @@ func Marshal(p *model.Parameters, classes []string, size [2]int, resized bool, n
 // net is the graph of a net under construction.
 type net struct {
 	graph
-	p     *model.Parameters
-	twice string // the scales of all upsamplings, once there is one
+	p         *model.Parameters
+	constants map[string]bool // that are there already
 }
 
 func (n *net) build() error {
@@ -114,45 +114,74 @@ func (n *net) build() error {
 
 // layer adds the nodes of a layer and returns the name of the last one.
 func (n *net) layer(l arch.Layer, x []string) (string, error) {
-	window := []attribute{{"kernel_shape", []int{l.Kernel, l.Kernel}}, {"strides", []int{l.Stride, l.Stride}}}
+	y, err := n.op(l, x)
+	if err != nil {
+		return "", err
+	}
+	switch l.Activation.Function {
+	case "":
+		return y, nil
+	case arch.ReLU:
+		return n.node("Relu", l.Activation.Name, nil, y), nil
+	case arch.ReLU6:
+		return n.node("Clip", l.Activation.Name, nil, y, n.constant("zero", nil, 0), n.constant("six", nil, 6)), nil
+	}
+	return "", fmt.Errorf("onnx: %s: no node for the activation %s", l.Name, l.Activation.Function)
+}
+
+// op adds the nodes of a layer but for its activation.
+func (n *net) op(l arch.Layer, x []string) (string, error) {
+	begin, end := l.Pad, l.PadEnd()
+	window := []attribute{
+		{"kernel_shape", []int{l.Kernel, l.Kernel}}, {"strides", []int{l.Stride, l.Stride}},
+		{"pads", []int{begin, begin, end, end}},
+	}
 	switch l.Kind {
-	case arch.Conv:
-		return n.conv(l, x[0]), nil
+	case arch.Conv, arch.Depthwise:
+		if l.Kind == arch.Depthwise {
+			window = append(window, attribute{"group", l.In})
+		}
+		weight, bias := n.weights(l)
+		return n.node("Conv", l.Name, window, x[0], weight, bias), nil
 	case arch.UpConv:
-		return n.node("ConvTranspose", l.Name, window, x[0], n.parameter(l.Name+".weight"), n.parameter(l.Name+".bias")), nil
-	case arch.MaxPool:
+		weight, bias := n.weights(l)
+		return n.node("ConvTranspose", l.Name, window, x[0], weight, bias), nil
+	case arch.MaxPool: // what is padded is never the largest
 		return n.node("MaxPool", l.Name, window, x[0]), nil
 	case arch.Upsample:
-		if n.twice == "" {
-			n.twice = n.tensor("twice", []int{4}, []float32{1, 1, 2, 2})
-		}
 		const noRegion = "" // the input that says which region of the image is resized
 		return n.node("Resize", l.Name, []attribute{
 			{"mode", "nearest"}, {"coordinate_transformation_mode", "asymmetric"}, {"nearest_mode", "floor"},
-		}, x[0], noRegion, n.twice), nil
+		}, x[0], noRegion, n.constant("twice", []int{4}, 1, 1, 2, 2)), nil
 	case arch.Concat:
 		return n.node("Concat", l.Name, []attribute{{"axis", 1}}, x...), nil
+	case arch.Add:
+		return n.node("Add", l.Name, nil, x...), nil
+	case arch.Standardize:
+		perChannel := []int{l.In, 1, 1}
+		y := n.node("Sub", l.Name+".centred", nil, x[0], n.tensor(l.Name+".mean", perChannel, l.Mean))
+		return n.node("Div", l.Name, nil, y, n.tensor(l.Name+".deviation", perChannel, l.Deviation)), nil
 	case arch.Dropout:
 		return x[0], nil
 	}
 	return "", fmt.Errorf("onnx: %s: no node for layers of kind %s", l.Name, l.Kind)
 }
 
-// conv is a convolution with what follows it.
-func (n *net) conv(l arch.Layer, x string) string {
-	pad := l.Kernel / 2
-	keepsSize := []attribute{{"kernel_shape", []int{l.Kernel, l.Kernel}}, {"pads", []int{pad, pad, pad, pad}}}
-	var weight, bias string
-	if l.Norm == nil {
-		weight, bias = n.parameter(l.Name+".weight"), n.parameter(l.Name+".bias")
-	} else {
-		weight, bias = n.folded(l)
+// constant is a tensor that several nodes read; it is added once.
+func (n *net) constant(name string, shape []int, values ...float32) string {
+	if n.constants[name] {
+		return name
 	}
-	x = n.node("Conv", l.Name, keepsSize, x, weight, bias)
-	if l.Activation.Function == arch.ReLU {
-		x = n.node("Relu", l.Activation.Name, nil, x)
+	n.constants[name] = true
+	return n.tensor(name, shape, values)
+}
+
+// weights are weight and bias of a convolution, with its norm, where it has one, in them.
+func (n *net) weights(l arch.Layer) (weight, bias string) {
+	if l.Norm != nil {
+		return n.folded(l)
 	}
-	return x
+	return n.parameter(l.Name + ".weight"), n.parameter(l.Name + ".bias")
 }
 
 // folded are weight and bias of a convolution with the batch norm by running

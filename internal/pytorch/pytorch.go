@@ -78,6 +78,9 @@ class UNet(nn.Module):
 	for _, child := range m.root.children {
 		fmt.Fprintf(&b, "        self.%s = %s\n", child.name, child.source("        "))
 	}
+	for _, statement := range m.constants {
+		b.WriteString("        " + statement + "\n")
+	}
 	b.WriteString("\n    def forward(self, image):\n")
 	b.WriteString(m.forward.String())
 	b.WriteString("\n\n" + load)
@@ -86,10 +89,11 @@ class UNet(nn.Module):
 
 // module is the class under construction.
 type module struct {
-	net      arch.Net
-	root     *tree
-	forward  strings.Builder
-	variable map[string]string // that holds the result of a layer
+	net       arch.Net
+	root      *tree
+	constants []string // statements that make them
+	forward   strings.Builder
+	variable  map[string]string // that holds the result of a layer
 }
 
 // add adds the i-th layer.
@@ -100,23 +104,20 @@ func (m *module) add(i int, l arch.Layer) error {
 	}
 	x := inputs[0]
 	switch l.Kind {
-	case arch.Conv:
-		settings := ""
-		if l.Kernel > 1 {
-			settings += fmt.Sprintf(", padding=%d", l.Kernel/2)
-		}
-		if !l.Bias {
-			settings += ", bias=False"
-		}
-		x = m.call(x, l.Name, "nn.Conv2d(%d, %d, %d%s)", l.In, l.Out, l.Kernel, settings)
+	case arch.Conv, arch.Depthwise:
+		x = m.conv(x, l)
 	case arch.UpConv:
 		x = m.call(x, l.Name, "nn.ConvTranspose2d(%d, %d, %d, stride=%d)", l.In, l.Out, l.Kernel, l.Stride)
 	case arch.MaxPool:
-		x = fmt.Sprintf("F.max_pool2d(%s, %d, stride=%d)", x, l.Kernel, l.Stride)
+		x = fmt.Sprintf("F.max_pool2d(%s, %d, stride=%d%s)", x, l.Kernel, l.Stride, padding(l.Pad))
 	case arch.Upsample:
 		x = fmt.Sprintf(`F.interpolate(%s, scale_factor=%d, mode="nearest")`, x, l.Stride)
 	case arch.Concat:
 		x = fmt.Sprintf("torch.cat([%s], 1)", strings.Join(inputs, ", "))
+	case arch.Add:
+		x = strings.Join(inputs, " + ")
+	case arch.Standardize:
+		x = fmt.Sprintf("(%s - %s) / %s", x, m.constant(l.Name+"_mean", l.Mean), m.constant(l.Name+"_deviation", l.Deviation))
 	case arch.Dropout:
 		x = fmt.Sprintf("F.dropout(%s, %v, self.training)", x, l.Probability)
 	default:
@@ -125,8 +126,12 @@ func (m *module) add(i int, l arch.Layer) error {
 	if l.Norm != nil {
 		x = m.call(x, l.Norm.Name, "nn.BatchNorm2d(%d, eps=%v)", l.Out, l.Norm.Epsilon)
 	}
-	if l.Activation.Function == arch.ReLU {
-		x = fmt.Sprintf("F.relu(%s)", x)
+	switch f := l.Activation.Function; f {
+	case "":
+	case arch.ReLU, arch.ReLU6:
+		x = fmt.Sprintf("F.%s(%s)", f, x)
+	default:
+		return fmt.Errorf("pytorch: %s: no statement for the activation %s", l.Name, f)
 	}
 
 	y := "x"
@@ -140,6 +145,46 @@ func (m *module) add(i int, l arch.Layer) error {
 	}
 	fmt.Fprintf(&m.forward, "        %s %s  # (N, %d, %s, %s)\n", begin, x, l.Out, side("H", l.Scale), side("W", l.Scale))
 	return nil
+}
+
+// conv is a convolution of x.
+func (m *module) conv(x string, l arch.Layer) string {
+	settings := ""
+	if l.Stride > 1 {
+		settings += fmt.Sprintf(", stride=%d", l.Stride)
+	}
+	// Conv2d pads all sides alike. What it pads below and right without need, a stride
+	// passes over.
+	if end := l.PadEnd(); end > l.Pad {
+		x = fmt.Sprintf("F.pad(%s, (%d, %d, %d, %d))", x, l.Pad, end, l.Pad, end)
+	} else {
+		settings += padding(l.Pad)
+	}
+	if l.Kind == arch.Depthwise {
+		settings += fmt.Sprintf(", groups=%d", l.In)
+	}
+	if !l.Bias {
+		settings += ", bias=False"
+	}
+	return m.call(x, l.Name, "nn.Conv2d(%d, %d, %d%s)", l.In, l.Out, l.Kernel, settings)
+}
+
+func padding(pad int) string {
+	if pad == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", padding=%d", pad)
+}
+
+// constant adds numbers, one per channel, that move with the net but are none of its
+// weights.
+func (m *module) constant(name string, values []float32) string {
+	numbers := make([]string, len(values))
+	for i, v := range values {
+		numbers[i] = fmt.Sprintf("[[%v]]", v)
+	}
+	m.constants = append(m.constants, fmt.Sprintf("self.register_buffer(%q, torch.tensor([%s]), persistent=False)", name, strings.Join(numbers, ", ")))
+	return "self." + name
 }
 
 // call is a submodule, which it adds, of x.

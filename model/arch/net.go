@@ -211,6 +211,10 @@ func (l Layer) Weights() int {
 	return 0
 }
 
+// PadEnd is the number of pixels that Conv, Depthwise and MaxPool see below and right of
+// the image.
+func (l Layer) PadEnd() int { return max(0, l.Kernel-l.Stride-l.Pad) }
+
 // Operations is the number of floating-point operations (a multiplication and
 // an addition are two) that the convolutions of the net need for an image of h x
 // w pixels, counted as direct convolutions: of a forward pass, and of a training
