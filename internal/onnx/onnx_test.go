@@ -2,12 +2,14 @@ package onnx_test
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"strings"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/onnx"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 // field is one of a message on the wire: a number, or the bytes of a text or message.
@@ -58,13 +60,28 @@ func all(fields []field, number int) []field {
 	return of
 }
 
+// encoder is a net with that encoder and a small decoder.
+func encoder(name string) model.Config {
+	cfg := arch.DefaultConfig()
+	cfg.Encoder, cfg.DecoderChannels = name, [...]int{16, 12, 8, 6, 4}
+	return cfg
+}
+
 // The file as onnx.proto defines it: each node reads what is there before it, no
 // batch norm is left, and each tensor has the values of its shape.
 func TestMarshal(t *testing.T) {
-	for _, cfg := range []model.Config{
-		{BaseChannels: 2, Depth: 2, Norm: "batch", Up: "transpose"},
-		{BaseChannels: 3, Depth: 1, Norm: "none", Up: "nearest"},
+	for _, tc := range []struct {
+		cfg        model.Config
+		conv, norm string // a convolution and its norm
+		epsilon    float64
+		fan        int
+	}{
+		{model.Config{BaseChannels: 2, Depth: 2, Norm: "batch", Up: "transpose"}, "encoder.0.conv1", "encoder.0.bn1", 1e-5, 3 * 3 * 3},
+		{model.Config{BaseChannels: 3, Depth: 1, Norm: "none", Up: "nearest"}, "", "", 0, 0},
+		{encoder(arch.EfficientNetLite0), "encoder.model.blocks.2.0.conv_dw", "encoder.model.blocks.2.0.bn2", 1e-3, 5 * 5},
+		{encoder(arch.ResNet18), "encoder.layer2.0.downsample.0", "encoder.layer2.0.downsample.1", 1e-5, 64},
 	} {
+		cfg := tc.cfg
 		p := parameters(t, cfg, 3)
 		file, err := onnx.Marshal(p, []string{"a", "b", "c"}, [2]int{8, 8}, true, "none")
 		if err != nil {
@@ -104,26 +121,38 @@ func TestMarshal(t *testing.T) {
 				known[string(output.bytes)] = true
 			}
 		}
-		if !known["probabilities"] || !known["mask"] || ops["BatchNormalization"] > 0 || ops["Transpose"] != 2 || ops["Relu"] != 4*cfg.Depth+2 {
-			t.Errorf("%v: the nodes are %v", cfg, ops)
+		want := map[string]int{"Transpose": 2, "Softmax": 1, "ArgMax": 1}
+		for _, l := range p.Layers {
+			for _, op := range map[arch.Kind][]string{
+				arch.Conv: {"Conv"}, arch.Depthwise: {"Conv"}, arch.UpConv: {"ConvTranspose"}, arch.MaxPool: {"MaxPool"}, arch.Upsample: {"Resize"},
+				arch.Concat: {"Concat"}, arch.Add: {"Add"}, arch.Standardize: {"Sub", "Div"},
+			}[l.Kind] {
+				want[op]++
+			}
+			if op := map[arch.Function]string{arch.ReLU: "Relu", arch.ReLU6: "Clip"}[l.Activation.Function]; op != "" {
+				want[op]++
+			}
 		}
-		if cfg.Norm == "none" {
+		if !known["probabilities"] || !known["mask"] || !maps.Equal(ops, want) {
+			t.Errorf("%v: the nodes are %v, want %v", cfg, ops, want)
+		}
+		if tc.norm == "" {
 			continue
 		}
-		// The second output channel of the first convolution, by hand.
-		at := func(name string) float64 { return float64(p.Get("encoder.0." + name).Value[1]) }
-		scale := at("bn1.weight") / math.Sqrt(at("bn1.running_var")+1e-5)
-		w := p.Get("encoder.0.conv1.weight")
-		first := w.ToTorch(w.Value)[3*3*3] // (O, I, 3, 3): O = 1
+		// The second output channel of a convolution, by hand.
+		at := func(name string) float64 { return float64(p.Get(tc.norm + "." + name).Value[1]) }
+		scale := at("weight") / math.Sqrt(at("running_var")+tc.epsilon)
+		w := p.Get(tc.conv + ".weight")
+		first := w.ToTorch(w.Value)[tc.fan] // (O, I, K, K): O = 1
 		for _, v := range []struct {
 			name      string
 			got, want float64
 		}{
-			{"weight", float64(tensors["encoder.0.conv1.weight"][3*3*3]), float64(first) * scale},
-			{"bias", float64(tensors["encoder.0.conv1.bias"][1]), at("bn1.bias") - scale*at("bn1.running_mean")},
+			{"weight", float64(tensors[tc.conv+".weight"][tc.fan]), float64(first) * scale},
+			{"bias", float64(tensors[tc.conv+".bias"][1]), at("bias") - scale*at("running_mean")},
 		} {
 			if math.Abs(v.got-v.want) > 1e-6*math.Abs(v.want) {
-				t.Errorf("folded %s = %v, want %v", v.name, v.got, v.want)
+				t.Errorf("%v: folded %s = %v, want %v", cfg, v.name, v.got, v.want)
 			}
 		}
 	}
