@@ -45,6 +45,7 @@ var arrows = []struct{ from, to string }{
 	{"model/arch", ""},
 	{"loss/scheme", ""},
 	{"internal/checkpoint", "internal/durable internal/float16"},
+	{"internal/hub", "internal/durable"},
 	{"data", "internal/imagefile internal/durable internal/visit"},
 	{"internal/imagefile", "internal/float16 internal/durable internal/abridge"},
 	{"internal/imagefile/filetest", ""}, // makes files for tests
@@ -75,6 +76,7 @@ var without = []struct{ from, library string }{
 	{"internal/metric", "gorgonia.org/"},
 	{"internal/checkpoint", "gorgonia.org/"},
 	{"internal/annotation", "gorgonia.org/"},
+	{"internal/hub", "gorgonia.org/"},
 	{"data", "gorgonia.org/"},
 	{"model/arch", "gorgonia.org/"},
 	{"loss/scheme", "gorgonia.org/"},

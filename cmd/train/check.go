@@ -50,7 +50,7 @@ func (p *program) runCheck(ctx context.Context, w io.Writer, cfg config.Config, 
 	console := p.console(false)
 	faults := faults{w: p.stderr, limit: limit, seen: map[string]bool{}}
 	for _, split := range survey.Splits(cfg.Data) {
-		c, err := survey.Check(ctx, cfg, split, console.Progress("checking "+split))
+		c, err := survey.Check(ctx, cfg, split, console.Progress("checking "+split, "images"))
 		console.Close()
 		if err != nil {
 			return nil, err

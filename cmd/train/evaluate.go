@@ -111,7 +111,7 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 		return writePicture(path, s, predicted, data.Colors(cfg.Data))
 	}
 	console := p.console(false)
-	progress := console.Progress("evaluating")
+	progress := console.Progress("evaluating", "images")
 	var confusion *metric.Confusion
 	value := math.NaN()
 	if how.tile || how.tta {

@@ -136,7 +136,7 @@ func (p *program) runImport(ctx context.Context, o annotation.Options) error {
 		return err
 	}
 	console := p.console(false)
-	written, err := set.Write(ctx, o.Out, console.Progress("importing"))
+	written, err := set.Write(ctx, o.Out, console.Progress("importing", "images"))
 	console.Close()
 	for _, line := range set.Report.Lines() {
 		console.Warn("left out: %s", line)

@@ -70,7 +70,7 @@ const (
 
 func (p *program) runInit(ctx context.Context, dir, out string, schema bool) error {
 	console := p.console(false)
-	found, err := survey.Infer(ctx, filepath.Clean(dir), 0, console.Progress("looking through masks"))
+	found, err := survey.Infer(ctx, filepath.Clean(dir), 0, console.Progress("looking through masks", "images"))
 	console.Close()
 	if err != nil {
 		return err

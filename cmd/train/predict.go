@@ -99,7 +99,7 @@ func (p *program) runPredict(ctx context.Context, path string, given []string, r
 	if err != nil {
 		return err
 	}
-	progress := console.Progress("predicting")
+	progress := console.Progress("predicting", "images")
 	images := saved.ImageFormat()
 	palette := data.Colors(saved.Config.Data)
 	var remarks imagefile.Remarks

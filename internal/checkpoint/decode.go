@@ -36,7 +36,7 @@ func readFile(path string, keep bool) (*Checkpoint, error) {
 	defer f.Close()
 	c, err := decode(f, size, keep, own)
 	if err != nil {
-		if pytorch, e := startsAsPyTorch(f, size); e == nil && pytorch {
+		if head, e := readHead(f, size); e == nil && isPyTorch(head) {
 			err = errors.New("a PyTorch file, want a checkpoint of this program; a run with model.init set to it starts from its weights")
 		}
 		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)

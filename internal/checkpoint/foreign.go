@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -22,9 +23,14 @@ func ReadForeign(path string) (c *Checkpoint, skipped []Tensor, err error) {
 		return nil, nil, err
 	}
 	defer f.Close()
-	if pytorch, err := startsAsPyTorch(f, size); err != nil {
+	head, err := readHead(f, size)
+	if err == nil {
+		err = downloaded(head)
+	}
+	if err != nil {
 		return nil, nil, fmt.Errorf("checkpoint: %s: %w", path, err)
-	} else if pytorch {
+	}
+	if isPyTorch(head) {
 		if c, err = decodePyTorch(f, size); err != nil {
 			return nil, nil, fmt.Errorf("checkpoint: %s: PyTorch file: %w%s", path, err, conversion(path, err))
 		}
@@ -41,10 +47,23 @@ func ReadForeign(path string) (c *Checkpoint, skipped []Tensor, err error) {
 	return c, skipped, nil
 }
 
-func startsAsPyTorch(f *os.File, size int64) (bool, error) {
-	head := make([]byte, min(size, 32))
+// readHead is the beginning of a file, by which its format can be told.
+func readHead(f *os.File, size int64) ([]byte, error) {
+	head := make([]byte, min(size, 64))
 	err := readAt(f, head, 0)
-	return isPyTorch(head), err
+	return head, err
+}
+
+// downloaded is an error for what is often saved in the place of weights.
+func downloaded(head []byte) error {
+	text := strings.ToLower(strings.TrimSpace(string(head)))
+	switch {
+	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"):
+		return errors.New("an HTML page, want weights: the address was that of a page about the file, or the server answered with a message")
+	case strings.HasPrefix(text, "version https://git-lfs"):
+		return errors.New("a pointer of Git LFS, want the file that it stands for: `git lfs pull` fetches it")
+	}
+	return nil
 }
 
 // Type is the type that the tensor has in the file that it was read from, such as F32

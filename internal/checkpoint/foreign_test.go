@@ -71,6 +71,9 @@ func TestReadForeignRefuses(t *testing.T) {
 		{"unknown type", `tensor "a": dtype "F4", want BF16, BOOL`, file(`{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}`, 1)},
 		{"range against type", `shape [2] needs 16`, file(`{"a":{"dtype":"F64","shape":[2],"data_offsets":[0,8]}}`, 8)},
 		{"bytes overflow to 8", `is too large`, file(`{"a":{"dtype":"I64","shape":[2305843009213693953],"data_offsets":[0,8]}}`, 8)},
+		{"HTML page", `an HTML page, want weights`, []byte("\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>")},
+		{"short HTML page", `an HTML page, want weights`, []byte("<html>")},
+		{"pointer", "`git lfs pull` fetches it", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 46827520\n")},
 		{"data cut", `need 8 bytes of data, the file has 7`, file(`{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}`, 7)},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -80,6 +80,31 @@ func Link(old, path string) error {
 	return SyncFolder(filepath.Dir(path))
 }
 
+// Rename gives the file old the name path, in the same file system, in place of the
+// file that has it. What was written to old must be synced.
+func Rename(old, path string) error {
+	if _, err := regular(path); err != nil {
+		return fmt.Errorf("rename %s to %s: %w", old, path, err)
+	}
+	if err := os.Rename(old, path); err != nil {
+		return err
+	}
+	return SyncFolder(filepath.Dir(path))
+}
+
+// Symlink makes path a symbolic link to target, in place of another one.
+func Symlink(target, path string) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink(target, path); err != nil {
+		return err
+	}
+	return SyncFolder(filepath.Dir(path))
+}
+
 // Open opens a file to append to it, or makes it. What is written is durable when
 // Sync has returned, and not before.
 func Open(path string) (*os.File, error) {

@@ -95,3 +95,44 @@ func TestErrors(t *testing.T) {
 		t.Errorf("sync: %v", err)
 	}
 }
+
+func TestRename(t *testing.T) {
+	dir := t.TempDir()
+	old, path := filepath.Join(dir, "old"), filepath.Join(dir, "new")
+	for range 2 {
+		if err := os.WriteFile(old, []byte("text"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := durable.Rename(old, path); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, path, "text")
+	}
+	if err := durable.Symlink("new", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Rename(path, filepath.Join(dir, "link")); err == nil || !strings.Contains(err.Error(), "is a symbolic link") {
+		t.Errorf("got %v, want that a link is not replaced", err)
+	}
+	if got := names(t, dir); got != "link new" {
+		t.Errorf("the folder has %s, want link and new", got)
+	}
+}
+
+func TestSymlink(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "link")
+	for _, target := range []string{"gone", "a"} {
+		if err := durable.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := durable.WriteFile(filepath.Join(dir, "a"), []byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, path, "text")
+	if err := durable.Symlink("a", filepath.Join(dir, "a")); err == nil {
+		t.Error("a file was replaced by a link to itself")
+	}
+	expect(t, path, "text")
+}

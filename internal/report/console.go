@@ -206,9 +206,9 @@ func (c *Console) estimate(e event.Stepped, now time.Time) error {
 	return c.Note("%s", labelled(c.Ink, "time", fmt.Sprintf("about %s per epoch, %s to the end", durationText(epoch), durationText(run))))
 }
 
-// Progress shows how far a pass over images has come; what names the pass. The
-// function that it returns may be given to data.CountClasses.
-func (c *Console) Progress(what string) func(done, total int) {
+// Progress shows how far a pass has come; what names the pass, and unit what it goes
+// over, such as images. The function that it returns may be given to data.CountClasses.
+func (c *Console) Progress(what, unit string) func(done, total int) {
 	c.spoken, c.drawn = c.Now(), time.Time{}
 	if c.Quiet {
 		return func(int, int) {}
@@ -229,7 +229,7 @@ func (c *Console) Progress(what string) func(done, total int) {
 			c.Close()
 		case now.Sub(c.spoken) >= pause:
 			c.spoken = now
-			c.Note("%s: %d of %d images", what, done, total)
+			c.Note("%s: %d of %d %s", what, done, total, unit)
 		}
 	}
 }

@@ -247,7 +247,7 @@ func TestProgress(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newPlayed(tc.change)
-			progress := p.Progress("counting")
+			progress := p.Progress("counting", "images")
 			for done := 1; done <= 4; done++ {
 				progress(done, 4)
 				p.now = p.now.Add(10 * time.Second)

@@ -158,7 +158,7 @@ func ClassWeights(ctx context.Context, cfg config.Config, trainSet *data.Split, 
 
 // count counts the classes of a split, and says what survey.Judge finds in the counts.
 func count(ctx context.Context, cfg config.Config, split string, set *data.Split, progress string, console *report.Console) (data.Counts, error) {
-	counts, err := data.CountClasses(ctx, set, cfg.Threads, console.Progress(progress))
+	counts, err := data.CountClasses(ctx, set, cfg.Threads, console.Progress(progress, "images"))
 	console.Close()
 	if err != nil {
 		return counts, err
