@@ -174,7 +174,7 @@ func (r Result) WriteProfile(out io.Writer) error {
 // (128, 128). Longer rows would each lie on a memory page of their own, and the
 // measurement would be of how fast the CPU finds those.
 func peakGFLOPS(engine *kernel.Engine) float64 {
-	s := kernel.ConvShape{N: 1, H: 64, W: 64, In: 128, Out: 128, Kernel: 1}
+	s := kernel.ConvShape{N: 1, H: 64, W: 64, In: 128, Out: 128, Kernel: 1, Stride: 1}
 	pixels := s.N * s.H * s.W
 	x, y, w := make([]float32, pixels*s.In), make([]float32, pixels*s.Out), make([]float32, s.In*s.Out)
 	best := math.Inf(1)

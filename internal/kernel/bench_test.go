@@ -43,7 +43,7 @@ func BenchmarkConv(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, base := range []int{16, 32} {
 		for _, l := range layers {
-			s := kernel.ConvShape{N: 8, H: l.size, W: l.size, In: l.in, Out: l.out * base / 32, Kernel: 3}
+			s := kernel.ConvShape{N: 8, H: l.size, W: l.size, In: l.in, Out: l.out * base / 32, Kernel: 3, Stride: 1, Pad: 1}
 			if l.in > 3 {
 				s.In = l.in * base / 32
 			}

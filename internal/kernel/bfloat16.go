@@ -33,14 +33,14 @@ func (e *Engine) convBFloat16(s ConvShape, y, x []Channels, bias []float32, ep e
 		packed := memory.Grow(e.workers[id].bfloat16.weights, 9*simd.BFloat16K*simd.BFloat16NR)
 		for i := lo; i < hi; i++ {
 			panel, from := i/blocks, i%blocks*simd.BFloat16K
-			w.pack(packed, from, simd.BFloat16K, panel*simd.BFloat16NR, simd.BFloat16NR, simd.BFloat16NR)
+			w.packTaps(packed, from, simd.BFloat16K, panel*simd.BFloat16NR, simd.BFloat16NR, simd.BFloat16NR)
 			for tap := range 9 {
 				const size = simd.BFloat16K * simd.BFloat16NR
 				kernels.Pack(weights[panel*panelSize+(tap*s.In+from)*simd.BFloat16NR:][:size], packed[tap*size:], simd.BFloat16NR)
 			}
 		}
 	})
-	wide := s.W + 2
+	wide, around := s.W+2, s.forward()
 	rows := max(1, bfloat16Rows/(wide*s.In)-2, 8*simd.BFloat16MR/wide)
 	var sums []float64
 	if m := ep.moments; m != nil {
@@ -55,7 +55,7 @@ func (e *Engine) convBFloat16(s ConvShape, y, x []Channels, bias []float32, ep e
 		}
 		for lo < hi {
 			end := min(lo+rows, hi)
-			input, top := e.convertRows(s, own, x, lo, end)
+			input, top := e.convertRows(around, own, x, lo, end)
 			for panel := range panels {
 				first := panel * simd.BFloat16NR
 				t := &own.args.gemmBFloat16
@@ -68,7 +68,7 @@ func (e *Engine) convBFloat16(s ConvShape, y, x []Channels, bias []float32, ep e
 					next := min(end, r-r%s.H+s.H)
 					pixels := (next-r)*wide - 2
 					t.MBlocks = (pixels + simd.BFloat16MR - 1) / simd.BFloat16MR
-					t.A = input[(s.paddedRow(r)-top)*wide*s.In:]
+					t.A = input[(around.firstRow(r)-top)*wide*s.In:]
 					t.C = memory.Grow(own.bfloat16.output, t.MBlocks*simd.BFloat16MR*simd.BFloat16NR)
 					kernels.GEMM(t)
 					e.storeOutput(s, id, y, t.C, ep, r, next, first)
@@ -114,12 +114,12 @@ func (e *Engine) storeOutput(s ConvShape, id int, y []Channels, sums []float32, 
 }
 
 // convertRows is padRows, of x in bfloat16, with room to read some pixels more.
-func (e *Engine) convertRows(s ConvShape, own *worker, x []Channels, lo, hi int) (rows []uint16, top int) {
-	return padRows(s, own.bfloat16.rows, simd.BFloat16MR*s.In, lo, hi, func(dst []uint16, row int) {
+func (e *Engine) convertRows(a taps, own *worker, x []Channels, lo, hi int) (rows []uint16, top int) {
+	return padRows(a, own.bfloat16.rows, simd.BFloat16MR*a.channels, lo, hi, func(dst []uint16, row int) {
 		at := 0
 		for _, c := range x {
 			r := &own.args.conversion
-			*r = simd.Conversion{Y: dst[at:], X: c.Values[row*s.W*c.Count:], YStride: s.In, XStride: c.Count, Cols: c.Count, Rows: s.W}
+			*r = simd.Conversion{Y: dst[at:], X: c.Values[row*a.w*c.Count:], YStride: a.channels, XStride: c.Count, Cols: c.Count, Rows: a.w}
 			e.isa.BFloat16.Convert(r)
 			at += c.Count
 		}

@@ -51,7 +51,7 @@ func TestPrecision(t *testing.T) {
 
 // fillScratch leaves NaN in the memory that the engine will use again.
 func fillScratch(e *kernel.Engine) {
-	s := kernel.ConvShape{N: 1, H: 24, W: 34, In: 128, Out: 128, Kernel: 3}
+	s := kernel.ConvShape{N: 1, H: 24, W: 34, In: 128, Out: 128, Kernel: 3, Stride: 1, Pad: 1}
 	if e.Kernel() == "generic" {
 		s.In, s.Out = 32, 32 // plain Go takes its time
 	}
@@ -83,19 +83,19 @@ func rounded(rng *rand.Rand, n int) []float32 {
 // Of numbers that are bfloat16 already the results are those of float32.
 func TestConvBFloat16(t *testing.T) {
 	for i, s := range []kernel.ConvShape{
-		{N: 1, H: 1, W: 1, In: 64, Out: 64, Kernel: 3},
-		{N: 2, H: 1, W: 7, In: 64, Out: 128, Kernel: 3},
-		{N: 3, H: 5, W: 3, In: 128, Out: 64, Kernel: 3},
-		{N: 1, H: 4, W: 30, In: 64, Out: 64, Kernel: 3},
-		{N: 1, H: 3, W: 31, In: 64, Out: 64, Kernel: 3},
-		{N: 1, H: 67, W: 33, In: 64, Out: 32, Kernel: 3},
-		{N: 20, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},
-		{N: 3, H: 7, W: 8, In: 192, Out: 64, Kernel: 3},   // whose gradient of weights is shared out by channels
-		{N: 1, H: 40, W: 301, In: 64, Out: 32, Kernel: 3}, // ... and this one's is summed in two bands
-		{N: 1, H: 9, W: 5, In: 32, Out: 96, Kernel: 3},    // whose image of two is float32
-		{N: 1, H: 9, W: 5, In: 48, Out: 32, Kernel: 3},    // float32
-		{N: 1, H: 8, W: 8, In: 32, Out: 16, Kernel: 3},    // float32
-		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1},    // float32
+		{N: 1, H: 1, W: 1, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 2, H: 1, W: 7, In: 64, Out: 128, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 3, H: 5, W: 3, In: 128, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 1, H: 4, W: 30, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 1, H: 3, W: 31, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 1, H: 67, W: 33, In: 64, Out: 32, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 20, H: 8, W: 8, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 3, H: 7, W: 8, In: 192, Out: 64, Kernel: 3, Stride: 1, Pad: 1},   // whose gradient of weights is shared out by channels
+		{N: 1, H: 40, W: 301, In: 64, Out: 32, Kernel: 3, Stride: 1, Pad: 1}, // ... and this one's is summed in two bands
+		{N: 1, H: 9, W: 5, In: 32, Out: 96, Kernel: 3, Stride: 1, Pad: 1},    // whose image of two is float32
+		{N: 1, H: 9, W: 5, In: 48, Out: 32, Kernel: 3, Stride: 1, Pad: 1},    // float32
+		{N: 1, H: 8, W: 8, In: 32, Out: 16, Kernel: 3, Stride: 1, Pad: 1},    // float32
+		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 1, Stride: 1},            // float32
 	} {
 		checkConvBFloat16(t, s, uint64(i))
 	}
@@ -126,7 +126,7 @@ func FuzzConvBFloat16(f *testing.F) {
 	f.Add(uint8(0), uint8(0), uint8(0), uint8(1), uint8(0), uint64(1))
 	f.Add(uint8(2), uint8(8), uint8(39), uint8(3), uint8(2), uint64(2))
 	f.Fuzz(func(t *testing.T, n, h, w, in, out uint8, seed uint64) {
-		checkConvBFloat16(t, kernel.ConvShape{N: int(n)%3 + 1, H: int(h)%19 + 1, W: int(w)%70 + 1, In: (int(in)%5 + 1) * 32, Out: (int(out)%3 + 1) * 32, Kernel: 3}, seed)
+		checkConvBFloat16(t, kernel.ConvShape{N: int(n)%3 + 1, H: int(h)%19 + 1, W: int(w)%70 + 1, In: (int(in)%5 + 1) * 32, Out: (int(out)%3 + 1) * 32, Kernel: 3, Stride: 1, Pad: 1}, seed)
 	})
 }
 
@@ -163,7 +163,7 @@ func TestBFloat16Rounding(t *testing.T) {
 }
 
 func testBFloat16Rounding(t *testing.T, e *kernel.Engine) {
-	s := kernel.ConvShape{N: 1, H: 1, W: 1, In: 32, Out: 32, Kernel: 3}
+	s := kernel.ConvShape{N: 1, H: 1, W: 1, In: 32, Out: 32, Kernel: 3, Stride: 1, Pad: 1}
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, v := range []float32{0, 1, -1, 1.0039062, 1.00390625, 1.01171875, 1.0117188, -3.1415927, 1e-20, 3e38, inf, -inf, nan} {
 		for _, ofImage := range []bool{true, false} {

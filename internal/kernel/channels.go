@@ -31,6 +31,52 @@ func (e *Engine) join(x []Channels, pixels int) []float32 {
 	return joined
 }
 
+// whole is a tensor of all channels.
+func whole(x []float32, channels int) []Channels { return []Channels{{x, channels}} }
+
+// sample is join of the pixels that a 1x1 convolution of some stride meets.
+func (e *Engine) sample(s ConvShape, x []Channels) []float32 {
+	if s.Stride == 1 {
+		return e.join(x, s.inPixels())
+	}
+	cols := s.W / s.Stride
+	met := memory.Grow(&e.shared.joined, s.outPixels()*s.In)
+	from := 0
+	for _, c := range x {
+		e.pool.Split(s.N*(s.H/s.Stride), func(id, lo, hi int) {
+			t := &e.workers[id].args.rowCopy
+			for r := lo; r < hi; r++ {
+				*t = simd.RowCopy{Y: met[r*cols*s.In+from:], X: c.Values[r*s.Stride*s.W*c.Count:], YStride: s.In, XStride: s.Stride * c.Count, Cols: c.Count, Rows: cols}
+				e.isa.CopyRows(t)
+			}
+		})
+		from += c.Count
+	}
+	return met
+}
+
+// spread is the opposite: it gives the tensors of y those pixels, and zeros elsewhere.
+// Out is the channels of y.
+func (e *Engine) spread(s ConvShape, y []Channels, met []float32) {
+	cols := s.W / s.Stride
+	from := 0
+	for _, c := range y {
+		row := s.W * c.Count
+		e.pool.Split(s.N*s.H, func(id, lo, hi int) {
+			t := &e.workers[id].args.rowCopy
+			for r := lo; r < hi; r++ {
+				dst := c.Values[r*row:][:row]
+				clear(dst)
+				if r%s.Stride == 0 { // H is a multiple
+					*t = simd.RowCopy{Y: dst, X: met[r/s.Stride*cols*s.Out+from:], YStride: s.Stride * c.Count, XStride: s.Out, Cols: c.Count, Rows: cols}
+					e.isa.CopyRows(t)
+				}
+			}
+		})
+		from += c.Count
+	}
+}
+
 // separate copies the channels of an image to the tensors of y.
 func (e *Engine) separate(y []Channels, joined []float32) {
 	total := 0

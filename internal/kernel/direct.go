@@ -14,16 +14,26 @@ const (
 
 // convDirect computes what convolve does, as one matrix product for each panel of
 // output channels: a row of a zero-padded NHWC image holds the (kw, ci) neighbourhood
-// of each pixel as 3*In consecutive floats, so a 3x3 convolution needs no im2col.
+// of each pixel as Kernel*In consecutive floats, so a convolution needs no im2col.
 func (e *Engine) convDirect(s ConvShape, y, x []Channels, bias []float32, ep epilogue, w weights) {
-	pixels := s.N * s.H * s.W
-	in, out := e.join(x, pixels), y[0].Values[:pixels*y[0].Count]
+	if s.Kernel == 1 && s.Stride > 1 {
+		e.conv1x1Strided(s, y, x, bias, ep, w)
+		return
+	}
+	a, pixels := s.forward(), s.outPixels()
+	if w.transposed != nil {
+		a, pixels = s.backward(), s.inPixels()
+	}
+	in, out := e.join(x, a.n*a.h*a.w), y[0].Values[:pixels*y[0].Count]
 	if len(y) > 1 {
 		out = memory.Grow(&e.shared.joined, pixels*s.Out)
 		defer e.separate(y, out)
 	}
-	b := e.packWeights(s.Kernel*s.Kernel*s.In, s.Out, func(dst []float32, first, cols, nr int) {
-		w.pack(dst, 0, s.In, first, cols, nr)
+	k := s.Kernel * s.Kernel * s.In
+	b := e.packWeights(k, s.Out, func(dst []float32, first, cols, nr int) {
+		for i, tap := range a.order {
+			w.pack(dst[i*s.In*nr:], tap, 0, s.In, first, cols, nr)
+		}
 	})
 	zero := e.zeroRow(s.Out)
 	norm := func(id int, rows []float32) { // while they are in the caches
@@ -36,33 +46,48 @@ func (e *Engine) convDirect(s ConvShape, y, x []Channels, bias []float32, ep epi
 		e.direct1x1(s, out, in, b, bias, norm)
 		return
 	}
-	wide := (s.W + 2) * s.In // floats of a padded row
-	k := 9 * s.In
-	rows := s.bandRows()
+	rows, wide := a.bandRows(), a.wide()
 	last := e.isa.Panels(s.Out) - 1
-	e.pool.Steal(s.N*s.H, rows, func(id, _, lo, hi int) {
+	e.pool.Steal(a.n*a.rows, rows, func(id, _, lo, hi int) {
 		own := &e.workers[id]
 		t := &own.args.gemm
-		*t = simd.GEMM{CStride: s.Out, AStride: s.In, AStep: 1, AJump: wide, KOuter: 3, K: 3 * s.In}
+		*t = simd.GEMM{CStride: a.apart * s.Out, AStride: a.step * s.In, AStep: 1, AJump: wide}
 		for lo < hi {
 			end := min(lo+rows, hi)
-			band, top := s.padRows(own.direct.rows, in, lo, end)
+			band, top := padFloats(a, own.direct.rows, in, lo, end)
 			for p := range last + 1 {
 				first := e.isa.SetPanel(t, b, k, s.Out, p)
-				for r := lo; r < end; r++ {
-					t.StartFrom(bias, first)
-					t.A = band[(s.paddedRow(r)-top)*wide:]
-					row := out[r*s.W*s.Out:][:s.W*s.Out]
-					t.C = row[first:]
-					e.isa.Multiply(t, s.W)
-					if p == last {
-						norm(id, row)
+				panel := t.B
+				for _, q := range a.phases {
+					t.B, t.KOuter, t.K = panel[q.first*s.In*t.NR:], q.high, q.wide*s.In
+					for r := lo; r < end; r++ {
+						t.StartFrom(bias, first)
+						t.A = band[(a.firstRow(r)+q.fromRow-top)*wide+q.fromCol*s.In:]
+						row := out[((r*a.apart+q.row)*a.cols*a.apart)*s.Out:][:a.cols*a.apart*s.Out]
+						t.C = row[q.col*s.Out+first:]
+						e.isa.Multiply(t, a.cols)
+						if p == last {
+							norm(id, row)
+						}
 					}
 				}
 			}
 			lo = end
 		}
 	})
+}
+
+// conv1x1Strided is the 1x1 convolution of the pixels that its stride meets; the others
+// of a gradient are 0.
+func (e *Engine) conv1x1Strided(s ConvShape, y, x []Channels, bias []float32, ep epilogue, w weights) {
+	met := ConvShape{N: s.N, H: s.H / s.Stride, W: s.W / s.Stride, In: s.In, Out: s.Out, Kernel: 1, Stride: 1}
+	if w.transposed == nil {
+		e.convDirect(met, y, whole(e.sample(s, x), s.In), bias, ep, w)
+		return
+	}
+	dx := memory.Grow(&e.shared.joined, met.outPixels()*s.Out)
+	e.convDirect(met, whole(dx, s.Out), x, bias, ep, w)
+	e.spread(s, y, dx)
 }
 
 // direct1x1 is the 1x1 convolution: a plain matrix product, and norm of its rows.
@@ -101,44 +126,45 @@ func (e *Engine) packWeights(k, n int, pack func(dst []float32, first, cols, nr 
 // gradWeightsDirect computes what ConvGradWeights does: products of the padded rows of
 // the input and packed rows of the output's gradient, summed over pixels.
 func (e *Engine) gradWeightsDirect(s ConvShape, dw []float32, channels []Channels, dy []float32) {
-	pixels := s.N * s.H * s.W
-	x := e.join(channels, pixels)
 	if s.Kernel == 1 {
-		s.N, s.H, s.W = 1, 1, s.N*s.H*s.W
+		x := e.sample(s, channels)
+		pixels := s.outPixels()
 		e.sumOverPixels(pixelSums{
-			pixels: s.W, in: s.In, out: s.Out, halves: 1, row: s.W,
+			pixels: pixels, in: s.In, out: s.Out, halves: 1, row: pixels,
 			stride: s.Out,
 		}, dw, x, dy)
 		return
 	}
-	wide, out := (s.W+2)*s.In, s.W*s.Out
-	rows := max(1, bandFloats/wide-2)
-	chunk := max(1, sumPixels/s.W)
-	e.sumPartial(dw, len(x), s.N*s.H, e.isa.Panels(s.Out), func(id int, dw []float32, lo, hi, panelLo, panelHi int) {
+	x := e.join(channels, s.inPixels())
+	a := s.forward()
+	wide, out := a.wide(), a.cols*s.Out
+	rows := a.rowsIn(bandFloats)
+	chunk := max(1, sumPixels/a.cols)
+	e.sumPartial(dw, len(x), a.n*a.rows, e.isa.Panels(s.Out), func(id int, dw []float32, lo, hi, panelLo, panelHi int) {
 		own := &e.workers[id]
 		t := &own.args.gemm
-		*t = simd.GEMM{CStride: s.Out, AStride: 1, AStep: s.In, AJump: wide}
+		*t = simd.GEMM{CStride: s.Out, AStride: 1, AStep: a.step * s.In, AJump: a.step * wide}
 		fresh := true
 		for lo < hi {
-			end := min(lo+rows, hi, (lo/s.H+1)*s.H) // a band stays within its image
-			band, _ := s.padRows(own.direct.rows, x, lo, end)
+			end := min(lo+rows, hi, (lo/a.rows+1)*a.rows) // a band stays within its image
+			band, _ := padFloats(a, own.direct.rows, x, lo, end)
 			for r := lo; r < end; r += chunk {
 				count := min(chunk, end-r)
-				t.KOuter, t.K = count, s.W
-				panel := memory.Grow(own.direct.panel, count*s.W*e.isa.NR)
+				t.KOuter, t.K = count, a.cols
+				panel := memory.Grow(own.direct.panel, count*a.cols*e.isa.NR)
 				for p := panelLo; p < panelHi; p++ {
 					first, cols, nr := e.isa.Panel(s.Out, p)
 					if nr == s.Out {
 						panel = dy[r*out:] // is packed as it stands
 					} else {
-						e.isa.PackPanel(panel, nr, cols, count*s.W, dy[r*out+first:], s.Out, 1)
+						e.isa.PackPanel(panel, nr, cols, count*a.cols, dy[r*out+first:], s.Out, 1)
 					}
 					t.N, t.NR = cols, nr
-					for kh := range 3 {
+					for kh := range s.Kernel {
 						t.B = panel
-						t.A = band[(r-lo+kh)*wide:]
-						t.Accumulate(dw[kh*3*s.In*s.Out+first:], fresh)
-						e.isa.Multiply(t, 3*s.In)
+						t.A = band[((r-lo)*a.step+kh)*wide:]
+						t.Accumulate(dw[kh*s.Kernel*s.In*s.Out+first:], fresh)
+						e.isa.Multiply(t, s.Kernel*s.In)
 					}
 				}
 				fresh = false
@@ -148,40 +174,113 @@ func (e *Engine) gradWeightsDirect(s ConvShape, dw []float32, channels []Channel
 	})
 }
 
-// bandRows is the number of image rows that are padded and worked on at once.
-func (s ConvShape) bandRows() int {
-	wide := (s.W + 2) * s.In
-	return max(1, bandFloats/wide-2, bandPixels/s.W)
+// taps is how a convolution goes through zero-padded images: result q of a row or column
+// is the sum of products of the taps with what is q*step pixels on. The results of
+// a convolution are one phase. The gradient of the input has Stride*Stride phases: dx of
+// one parity of row and column gets something by the taps of that parity only, which
+// make a convolution of stride 1 of dy.
+type taps struct {
+	n, h, w, channels int // of the images that are padded
+	before, after     int // rows and columns of zeros around each of them
+
+	rows, cols int // results of a phase, for each image
+	step       int // pixels between what neighbouring results of a phase are made of
+	apart      int // pixels between neighbouring results of a phase
+	phases     []phase
+	order      []int // the numbers of the taps, phase by phase
 }
 
-// paddedRow is the first of the three rows around image row r (n*H+h), counted
-// in the padded images (N, H+2, W+2, In).
-func (s ConvShape) paddedRow(r int) int { return r + r/s.H*2 }
-
-// padRows copies the padded rows around the image rows lo..hi (n*H+h) of x and
-// returns them with the number of the first, counted as paddedRow does.
-func (s ConvShape) padRows(buf *[]float32, x []float32, lo, hi int) (band []float32, top int) {
-	row := s.W * s.In
-	return padRows(s, buf, 0, lo, hi, func(dst []float32, r int) { copy(dst, x[r*row:][:row]) })
+// phase is some of the results and what they are sums over.
+type phase struct {
+	row, col         int // the first result
+	fromRow, fromCol int // of the padded image: what the first tap of the first result meets
+	high, wide       int // taps
+	first            int // place of its first tap in the order
 }
 
-// padRows makes those rows of what fill writes for each image row, with room for so
-// many more elements behind them.
-func padRows[T any](s ConvShape, buf *[]T, more, lo, hi int, fill func(dst []T, r int)) (band []T, top int) {
-	wide := (s.W + 2) * s.In
-	top = s.paddedRow(lo)
-	end := s.paddedRow(hi-1) + 3
+// forward is how the output is computed.
+func (s ConvShape) forward() taps {
+	a := taps{
+		n: s.N, h: s.H, w: s.W, channels: s.In, before: s.Pad, after: max(0, s.Kernel-s.Stride-s.Pad),
+		rows: s.H / s.Stride, cols: s.W / s.Stride, step: s.Stride, apart: 1,
+		phases: []phase{{high: s.Kernel, wide: s.Kernel}},
+	}
+	for tap := range s.Kernel * s.Kernel {
+		a.order = append(a.order, tap)
+	}
+	return a
+}
+
+// backward is how the gradient of the input is computed. In and Out are exchanged, and
+// the order of the taps is reversed, so that tap t of a row meets pixel h+t-pad of dy with
+// Stride-1 pixels of zeros between its pixels.
+func (s ConvShape) backward() taps {
+	pad := s.Kernel - 1 - s.Pad
+	a := taps{
+		n: s.N, h: s.H / s.Stride, w: s.W / s.Stride, channels: s.In, before: pad / s.Stride, after: (s.Stride - 1 + s.Pad) / s.Stride,
+		rows: s.H / s.Stride, cols: s.W / s.Stride, step: 1, apart: s.Stride,
+	}
+	along := func(at int) (tap, count, from int) { // of the phase that begins there
+		tap = (pad - at + s.Kernel*s.Stride) % s.Stride
+		return tap, (s.Kernel - tap + s.Stride - 1) / s.Stride, (at+tap-pad)/s.Stride + a.before
+	}
+	for row := range s.Stride {
+		for col := range s.Stride {
+			down, high, fromRow := along(row)
+			across, wide, fromCol := along(col)
+			a.phases = append(a.phases, phase{row, col, fromRow, fromCol, high, wide, len(a.order)})
+			for i := range high {
+				for j := range wide {
+					a.order = append(a.order, (down+i*s.Stride)*s.Kernel+across+j*s.Stride)
+				}
+			}
+		}
+	}
+	return a
+}
+
+// high is the rows of a padded image, and wide the floats of a row.
+func (a taps) high() int { return a.before + a.h + a.after }
+
+func (a taps) wide() int { return (a.before + a.w + a.after) * a.channels }
+
+// rowsIn is the number of result rows that so many floats of padded rows are for.
+func (a taps) rowsIn(floats int) int {
+	return max(1, (floats/a.wide()-a.before-a.after)/a.step)
+}
+
+// bandRows is the number of result rows that are worked on at once.
+func (a taps) bandRows() int { return max(a.rowsIn(bandFloats), bandPixels/a.cols) }
+
+// firstRow is the first padded row that result row r (n*rows+q) is made of, counted
+// in the padded images (N, high, wide).
+func (a taps) firstRow(r int) int { return r/a.rows*a.high() + r%a.rows*a.step }
+
+// padFloats is padRows of x.
+func padFloats(a taps, buf *[]float32, x []float32, lo, hi int) (band []float32, top int) {
+	row := a.w * a.channels
+	return padRows(a, buf, 0, lo, hi, func(dst []float32, r int) { copy(dst, x[r*row:][:row]) })
+}
+
+// padRows returns the padded rows that the result rows lo..hi are made of, with the
+// number of the first, counted as firstRow does. fill writes an image row (n*h+row);
+// there is room for so many more elements behind them.
+func padRows[T any](a taps, buf *[]T, more, lo, hi int, fill func(dst []T, r int)) (band []T, top int) {
+	wide, high := a.wide(), a.high()
+	top = a.firstRow(lo)
+	end := a.firstRow(hi-1) + a.before + a.step + a.after
 	band = memory.Grow(buf, (end-top)*wide+more)
+	left, right := a.before*a.channels, wide-a.after*a.channels
 	for v := top; v < end; v++ {
 		dst := band[(v-top)*wide:][:wide]
-		n, h := v/(s.H+2), v%(s.H+2)-1
-		if h < 0 || h == s.H {
+		n, h := v/high, v%high-a.before
+		if h < 0 || h >= a.h {
 			clear(dst)
 			continue
 		}
-		clear(dst[:s.In])
-		fill(dst[s.In:wide-s.In], n*s.H+h)
-		clear(dst[wide-s.In:])
+		clear(dst[:left])
+		fill(dst[left:right], n*a.h+h)
+		clear(dst[right:])
 	}
 	return band, top
 }

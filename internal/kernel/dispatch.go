@@ -5,17 +5,18 @@ import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 // algorithm is how a convolution is done.
 //
 //	algorithm    when                                       why
-//	bfloat16     precision bfloat16, 3x3, input and         AMX multiplies so fast that Winograd's algorithm,
+//	             3x3 of stride 1 that keeps the size:
+//	bfloat16     precision bfloat16, input and              AMX multiplies so fast that Winograd's algorithm,
 //	             output channels multiples of 32            which would lose most of the few bits, has nothing to save
-//	on the fly   AVX-512, 3x3, at most 4 tiles of 4x4       reading the weights is most of the work, and transformed
+//	on the fly   AVX-512, at most 4 tiles of 4x4            reading the weights is most of the work, and transformed
 //	             outputs (or 8 where Winograd is chosen,    ones are four times as large: they are made in registers,
 //	             but for gradients of weights), input and   multiplied and forgotten
 //	             output channels multiples of 16
-//	Winograd     3x3, 8 channels (plain Go: 16) or more,    a quarter of the multiplications
+//	Winograd     8 channels (plain Go: 16) or more,         a quarter of the multiplications
 //	             multiples of 8, at least 4 tiles, and
 //	             tiles at least 3/8 inside the image
-//	direct       otherwise: 1x1, the first layer, few       transforms would cost more than they save
-//	             channels, tiny images
+//	direct       otherwise: few channels, tiny images,      transforms would cost more than they save, or there
+//	             1x1, 5x5, 7x7, stride 2                    are none
 //
 // TUNING.md says where the figures come from.
 type algorithm int
@@ -53,11 +54,12 @@ func (e *Engine) choose(s ConvShape, y, x []Channels, p pass) algorithm {
 	return winograd
 }
 
-// convolve computes y from x and w, and what the epilogue says.
+// convolve computes y from x and w, and what the epilogue says. For a gradient y is dx and
+// x is dy: s has In and Out exchanged, and w is transposed.
 func (e *Engine) convolve(s ConvShape, y, x []Channels, bias []float32, ep epilogue, w weights) {
 	a := e.choose(s, y, x, forward)
 	if m := ep.moments; m != nil && a != inBFloat16 && !e.fusesMoments(s) {
-		defer func() { e.findMoments(m, y[0].Values[:s.N*s.H*s.W*s.Out], s.Out) }()
+		defer func() { e.findMoments(m, y[0].Values[:s.outPixels()*s.Out], s.Out) }()
 	}
 	switch a {
 	case inBFloat16:
@@ -73,7 +75,7 @@ func (e *Engine) convolve(s ConvShape, y, x []Channels, bias []float32, ep epilo
 
 // prefersBFloat16 reports whether a convolution is done in bfloat16.
 func (e *Engine) prefersBFloat16(s ConvShape, y, x []Channels) bool {
-	if e.isa.BFloat16 == nil || s.Kernel != 3 {
+	if e.isa.BFloat16 == nil || !s.isSame3x3() {
 		return false
 	}
 	for _, c := range y {
@@ -102,8 +104,8 @@ func (e *Engine) prefersOnTheFly(s ConvShape, groups int) bool {
 //   - tiles are mostly padding, or so few that transforming the weights costs
 //     more than it saves, unless that is done on the fly.
 func (e *Engine) prefersWinograd(s ConvShape) bool {
-	if s.Kernel != 3 || e.forced != automatic {
-		return s.Kernel == 3 && e.forced == winograd
+	if !s.isSame3x3() || e.forced != automatic {
+		return s.isSame3x3() && e.forced == winograd
 	}
 	if e.prefersOnTheFly(s, 1) {
 		return true

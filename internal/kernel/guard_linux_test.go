@@ -54,9 +54,14 @@ func TestFence(t *testing.T) {
 			perIn := [6][]float32{f(in), f(in), f(in), f(in), f(in), f(in)}
 			z := f(pixels * in)
 			for _, e := range engines {
-				for _, k := range []int{1, 3} {
-					s := kernel.ConvShape{N: n, H: h, W: w, In: in, Out: out, Kernel: k}
+				for _, c := range [][3]int{{1, 1, 0}, {3, 1, 1}, {1, 2, 0}, {3, 2, 0}, {3, 2, 1}, {5, 2, 1}, {7, 2, 3}} {
+					k := c[0]
+					s := kernel.ConvShape{N: n, H: h, W: w, In: in, Out: out, Kernel: k, Stride: c[1], Pad: c[2]}
 					weights := f(k * k * in * out)
+					y := y
+					if s.Stride == 2 {
+						y = f(outputs(s))
+					}
 					for _, algorithm := range algorithms {
 						algorithm.choose(e)
 						for _, x := range images {

@@ -78,22 +78,22 @@ type convRef struct{ y, dx, dw []float64 }
 
 func referenceConv(s kernel.ConvShape, x, dy, w, bias []float32) convRef {
 	r := convRef{
-		y:  make([]float64, s.N*s.H*s.W*s.Out),
+		y:  make([]float64, len(dy)),
 		dx: make([]float64, len(x)),
 		dw: make([]float64, len(w)),
 	}
-	pad := s.Kernel / 2
+	high, wide := s.H/s.Stride, s.W/s.Stride
 	for n := range s.N {
-		for h := range s.H {
-			for p := range s.W {
+		for h := range high {
+			for p := range wide {
 				for o := range s.Out {
-					at := ((n*s.H+h)*s.W+p)*s.Out + o
+					at := ((n*high+h)*wide+p)*s.Out + o
 					if bias != nil {
 						r.y[at] = float64(bias[o])
 					}
 					for i := range s.Kernel {
 						for j := range s.Kernel {
-							hh, ww := h+i-pad, p+j-pad
+							hh, ww := h*s.Stride+i-s.Pad, p*s.Stride+j-s.Pad
 							if hh < 0 || hh >= s.H || ww < 0 || ww >= s.W {
 								continue
 							}
@@ -113,6 +113,9 @@ func referenceConv(s kernel.ConvShape, x, dy, w, bias []float32) convRef {
 	return r
 }
 
+// outputs is the size of a convolution's y.
+func outputs(s kernel.ConvShape) int { return s.N * (s.H / s.Stride) * (s.W / s.Stride) * s.Out }
+
 // whole is a tensor of all channels.
 func whole(x []float32, channels int) []kernel.Channels {
 	return []kernel.Channels{{Values: x, Count: channels}}
@@ -131,14 +134,14 @@ func apart[T any](x []T, channels, first int) (a, b []T) {
 // Go, which the race detector and an emulator slow down to minutes.
 func leftOut(e *kernel.Engine, s kernel.ConvShape) bool {
 	const most = 3_000_000 // multiplications
-	return testing.Short() && e.Kernel() == "generic" && s.N*s.H*s.W*s.In*s.Out*s.Kernel*s.Kernel > most
+	return testing.Short() && e.Kernel() == "generic" && outputs(s)*s.In*s.Kernel*s.Kernel > most
 }
 
 func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	pixels, size := s.N*s.H*s.W, s.Kernel*s.Kernel*s.In*s.Out
-	x, dy := random(rng, pixels*s.In), random(rng, pixels*s.Out)
+	size := s.Kernel * s.Kernel * s.In * s.Out
+	x, dy := random(rng, s.N*s.H*s.W*s.In), random(rng, outputs(s))
 	w, bias := random(rng, size), random(rng, s.Out)
 	if seed%2 == 1 {
 		bias = nil
@@ -149,6 +152,9 @@ func checkConv(t *testing.T, s kernel.ConvShape, seed uint64) {
 			continue
 		}
 		for _, algorithm := range algorithms {
+			if algorithm.name == "winograd" && (s.Kernel != 3 || s.Stride != 1 || s.Pad != 1) {
+				continue
+			}
 			algorithm.choose(e)
 			name := fmt.Sprintf("%+v %s/%d %s ", s, e.Kernel(), e.Threads(), algorithm.name)
 			checkPasses(t, name, e, s, algorithm.check, x, dy, w, bias, want)
@@ -191,7 +197,7 @@ func checkPasses(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape
 // those of the convolution, scaled, shifted and lifted.
 func checkNorm(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, x, w []float32) {
 	t.Helper()
-	size := s.N * s.H * s.W * s.Out
+	size := outputs(s)
 	plain, normed := result(size), result(size)
 	scale, shift := make([]float32, s.Out), make([]float32, s.Out)
 	for i := range scale {
@@ -212,7 +218,7 @@ func checkNorm(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, 
 // is that by the moments of its results.
 func checkMoments(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, x, w []float32) {
 	t.Helper()
-	size := s.N * s.H * s.W * s.Out
+	size := outputs(s)
 	y, plain := result(size), result(size)
 	var m kernel.Moments
 	for range 2 { // nothing is left of the first time
@@ -278,30 +284,30 @@ func TestConv(t *testing.T) {
 		name  string
 		shape kernel.ConvShape
 	}{
-		{"one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 1, Out: 1, Kernel: 3}},
-		{"one pixel, batch", kernel.ConvShape{N: 3, H: 1, W: 1, In: 5, Out: 7, Kernel: 3}},
-		{"one row", kernel.ConvShape{N: 2, H: 1, W: 17, In: 3, Out: 16, Kernel: 3}},
-		{"one column", kernel.ConvShape{N: 2, H: 13, W: 1, In: 16, Out: 3, Kernel: 3}},
-		{"image to 32", kernel.ConvShape{N: 2, H: 12, W: 20, In: 3, Out: 32, Kernel: 3}},
-		{"several panels", kernel.ConvShape{N: 2, H: 8, W: 8, In: 40, Out: 81, Kernel: 3}},
-		{"several bands", kernel.ConvShape{N: 1, H: 40, W: 40, In: 96, Out: 8, Kernel: 3}},
-		{"deep sums over channels", kernel.ConvShape{N: 1, H: 8, W: 9, In: 600, Out: 16, Kernel: 3}},
-		{"deep sums over channels, input", kernel.ConvShape{N: 1, H: 9, W: 8, In: 16, Out: 600, Kernel: 3}},
-		{"deep sums over pixels", kernel.ConvShape{N: 2, H: 96, W: 96, In: 8, Out: 8, Kernel: 3}},
-		{"several blocks of tiles", kernel.ConvShape{N: 3, H: 39, W: 38, In: 16, Out: 24, Kernel: 3}},
-		{"transformed weights that threads share", kernel.ConvShape{N: 1, H: 52, W: 52, In: 40, Out: 104, Kernel: 3}},
-		{"several slices of channels and blocks of tiles", kernel.ConvShape{N: 1, H: 24, W: 28, In: 136, Out: 72, Kernel: 3}},
-		{"large sums in several blocks of tiles", kernel.ConvShape{N: 2, H: 20, W: 28, In: 136, Out: 128, Kernel: 3}},
-		{"results past the caches", kernel.ConvShape{N: 1, H: 64, W: 64, In: 8, Out: 256, Kernel: 3}},
-		{"one group of tiles", kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 96, Kernel: 3}},
-		{"one tile", kernel.ConvShape{N: 1, H: 3, W: 4, In: 160, Out: 32, Kernel: 3}},
-		{"three tiles", kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 64, Kernel: 3}},
-		{"two groups of tiles, the last one not full", kernel.ConvShape{N: 1, H: 7, W: 11, In: 96, Out: 160, Kernel: 3}},
-		{"two groups of tiles, two images", kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3}},
-		{"three groups of tiles", kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3}},
-		{"head", kernel.ConvShape{N: 2, H: 16, W: 15, In: 32, Out: 4, Kernel: 1}},
-		{"head of one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 33, Out: 4, Kernel: 1}},
-		{"1x1 wide", kernel.ConvShape{N: 1, H: 20, W: 21, In: 7, Out: 100, Kernel: 1}},
+		{"one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 1, Out: 1, Kernel: 3, Stride: 1, Pad: 1}},
+		{"one pixel, batch", kernel.ConvShape{N: 3, H: 1, W: 1, In: 5, Out: 7, Kernel: 3, Stride: 1, Pad: 1}},
+		{"one row", kernel.ConvShape{N: 2, H: 1, W: 17, In: 3, Out: 16, Kernel: 3, Stride: 1, Pad: 1}},
+		{"one column", kernel.ConvShape{N: 2, H: 13, W: 1, In: 16, Out: 3, Kernel: 3, Stride: 1, Pad: 1}},
+		{"image to 32", kernel.ConvShape{N: 2, H: 12, W: 20, In: 3, Out: 32, Kernel: 3, Stride: 1, Pad: 1}},
+		{"several panels", kernel.ConvShape{N: 2, H: 8, W: 8, In: 40, Out: 81, Kernel: 3, Stride: 1, Pad: 1}},
+		{"several bands", kernel.ConvShape{N: 1, H: 40, W: 40, In: 96, Out: 8, Kernel: 3, Stride: 1, Pad: 1}},
+		{"deep sums over channels", kernel.ConvShape{N: 1, H: 8, W: 9, In: 600, Out: 16, Kernel: 3, Stride: 1, Pad: 1}},
+		{"deep sums over channels, input", kernel.ConvShape{N: 1, H: 9, W: 8, In: 16, Out: 600, Kernel: 3, Stride: 1, Pad: 1}},
+		{"deep sums over pixels", kernel.ConvShape{N: 2, H: 96, W: 96, In: 8, Out: 8, Kernel: 3, Stride: 1, Pad: 1}},
+		{"several blocks of tiles", kernel.ConvShape{N: 3, H: 39, W: 38, In: 16, Out: 24, Kernel: 3, Stride: 1, Pad: 1}},
+		{"transformed weights that threads share", kernel.ConvShape{N: 1, H: 52, W: 52, In: 40, Out: 104, Kernel: 3, Stride: 1, Pad: 1}},
+		{"several slices of channels and blocks of tiles", kernel.ConvShape{N: 1, H: 24, W: 28, In: 136, Out: 72, Kernel: 3, Stride: 1, Pad: 1}},
+		{"large sums in several blocks of tiles", kernel.ConvShape{N: 2, H: 20, W: 28, In: 136, Out: 128, Kernel: 3, Stride: 1, Pad: 1}},
+		{"results past the caches", kernel.ConvShape{N: 1, H: 64, W: 64, In: 8, Out: 256, Kernel: 3, Stride: 1, Pad: 1}},
+		{"one group of tiles", kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 96, Kernel: 3, Stride: 1, Pad: 1}},
+		{"one tile", kernel.ConvShape{N: 1, H: 3, W: 4, In: 160, Out: 32, Kernel: 3, Stride: 1, Pad: 1}},
+		{"three tiles", kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 64, Kernel: 3, Stride: 1, Pad: 1}},
+		{"two groups of tiles, the last one not full", kernel.ConvShape{N: 1, H: 7, W: 11, In: 96, Out: 160, Kernel: 3, Stride: 1, Pad: 1}},
+		{"two groups of tiles, two images", kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3, Stride: 1, Pad: 1}},
+		{"three groups of tiles", kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1}},
+		{"head", kernel.ConvShape{N: 2, H: 16, W: 15, In: 32, Out: 4, Kernel: 1, Stride: 1}},
+		{"head of one pixel", kernel.ConvShape{N: 1, H: 1, W: 1, In: 33, Out: 4, Kernel: 1, Stride: 1}},
+		{"1x1 wide", kernel.ConvShape{N: 1, H: 20, W: 21, In: 7, Out: 100, Kernel: 1, Stride: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			checkConv(t, tt.shape, 1) // without bias
@@ -317,14 +323,14 @@ func TestConvOnTheFly(t *testing.T) {
 		shape            kernel.ConvShape
 		output, gradient bool // on the fly
 	}{
-		{kernel.ConvShape{N: 1, H: 3, W: 4, In: 64, Out: 32, Kernel: 3}, true, true},
-		{kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 48, Kernel: 3}, true, true},
-		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 48, Out: 32, Kernel: 3}, true, true},
-		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 144, Out: 16, Kernel: 3}, true, true},
-		{kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3}, true, false},
-		{kernel.ConvShape{N: 1, H: 7, W: 11, In: 32, Out: 80, Kernel: 3}, true, false},
-		{kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3}, false, false},
-		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 40, Kernel: 3}, false, false},
+		{kernel.ConvShape{N: 1, H: 3, W: 4, In: 64, Out: 32, Kernel: 3, Stride: 1, Pad: 1}, true, true},
+		{kernel.ConvShape{N: 3, H: 4, W: 3, In: 32, Out: 48, Kernel: 3, Stride: 1, Pad: 1}, true, true},
+		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 48, Out: 32, Kernel: 3, Stride: 1, Pad: 1}, true, true},
+		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 144, Out: 16, Kernel: 3, Stride: 1, Pad: 1}, true, true},
+		{kernel.ConvShape{N: 2, H: 8, W: 8, In: 32, Out: 32, Kernel: 3, Stride: 1, Pad: 1}, true, false},
+		{kernel.ConvShape{N: 1, H: 7, W: 11, In: 32, Out: 80, Kernel: 3, Stride: 1, Pad: 1}, true, false},
+		{kernel.ConvShape{N: 3, H: 8, W: 5, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1}, false, false},
+		{kernel.ConvShape{N: 1, H: 8, W: 8, In: 64, Out: 40, Kernel: 3, Stride: 1, Pad: 1}, false, false},
 	} {
 		for _, bias := range []bool{false, true} {
 			rng := rand.New(rand.NewPCG(uint64(i), 0))
@@ -351,9 +357,9 @@ func TestConvOnTheFly(t *testing.T) {
 func TestConvGradWeightsUnaligned(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, s := range []kernel.ConvShape{
-		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 3},   // a group of tiles
-		{N: 2, H: 16, W: 16, In: 64, Out: 64, Kernel: 3}, // slices of channels
-		{N: 2, H: 32, W: 32, In: 32, Out: 32, Kernel: 3}, // many tiles
+		{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},   // a group of tiles
+		{N: 2, H: 16, W: 16, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1}, // slices of channels
+		{N: 2, H: 32, W: 32, In: 32, Out: 32, Kernel: 3, Stride: 1, Pad: 1}, // many tiles
 	} {
 		x, dy := random(rng, s.N*s.H*s.W*s.In), random(rng, s.N*s.H*s.W*s.Out)
 		size := 9 * s.In * s.Out
@@ -369,23 +375,57 @@ func TestConvGradWeightsUnaligned(t *testing.T) {
 	}
 }
 
+// Strides and paddings: those of the nets, and all others.
+func TestConvStrided(t *testing.T) {
+	for i, s := range []kernel.ConvShape{
+		{N: 2, H: 20, W: 26, In: 3, Out: 32, Kernel: 3, Stride: 2, Pad: 1},  // MobileNetV2's stem
+		{N: 2, H: 20, W: 26, In: 3, Out: 32, Kernel: 3, Stride: 2, Pad: 0},  // TensorFlow's padding
+		{N: 1, H: 18, W: 34, In: 3, Out: 64, Kernel: 7, Stride: 2, Pad: 3},  // ResNet's stem
+		{N: 3, H: 8, W: 8, In: 64, Out: 128, Kernel: 3, Stride: 2, Pad: 1},  // its stages
+		{N: 3, H: 8, W: 8, In: 64, Out: 128, Kernel: 1, Stride: 2},          // and their shortcuts
+		{N: 1, H: 100, W: 60, In: 24, Out: 8, Kernel: 3, Stride: 2, Pad: 1}, // several bands
+		{N: 1, H: 60, W: 100, In: 8, Out: 40, Kernel: 5, Stride: 2, Pad: 1},
+		{N: 2, H: 40, W: 42, In: 130, Out: 5, Kernel: 1, Stride: 2},
+		{N: 2, H: 2, W: 2, In: 160, Out: 128, Kernel: 3, Stride: 2, Pad: 1}, // panels for all threads
+		{N: 1, H: 7, W: 9, In: 5, Out: 17, Kernel: 5, Stride: 1, Pad: 2},
+		{N: 1, H: 9, W: 7, In: 5, Out: 17, Kernel: 7, Stride: 1, Pad: 3},
+	} {
+		checkConv(t, s, uint64(i))
+	}
+	i := 0
+	for _, k := range []int{1, 3, 5, 7} {
+		for stride := 1; stride <= 2; stride++ {
+			for pad := range k {
+				for _, size := range [][2]int{{1, 1}, {1, 4}, {3, 2}} { // the smallest images
+					i++
+					checkConv(t, kernel.ConvShape{
+						N: 1 + i%3, H: size[0] * stride, W: size[1] * stride, In: 1 + i*7%19, Out: 1 + i*5%37,
+						Kernel: k, Stride: stride, Pad: pad,
+					}, uint64(i))
+				}
+			}
+		}
+	}
+}
+
 // Every channel count and width up to beyond the widest tile.
 func TestConvTails(t *testing.T) {
 	for i := range 33 {
 		for _, k := range []int{1, 3} {
-			checkConv(t, kernel.ConvShape{N: 1 + i%3, H: 1 + i%5, W: 1 + i%17, In: 1 + i*7%33, Out: 1 + i, Kernel: k}, uint64(i))
+			checkConv(t, kernel.ConvShape{N: 1 + i%3, H: 1 + i%5, W: 1 + i%17, In: 1 + i*7%33, Out: 1 + i, Kernel: k, Stride: 1, Pad: k / 2}, uint64(i))
 		}
 	}
 }
 
 func FuzzConv(f *testing.F) {
-	f.Add(uint8(0), uint8(4), uint8(16), uint8(32), uint8(31), true, uint64(1))
-	f.Add(uint8(2), uint8(0), uint8(0), uint8(2), uint8(15), false, uint64(2))
-	f.Fuzz(func(t *testing.T, n, h, w, in, out uint8, three bool, seed uint64) {
-		s := kernel.ConvShape{N: int(n)%3 + 1, H: int(h)%9 + 1, W: int(w)%40 + 1, In: int(in)%40 + 1, Out: int(out)%70 + 1, Kernel: 1}
-		if three {
-			s.Kernel = 3
-		}
+	f.Add(uint8(0), uint8(4), uint8(16), uint8(32), uint8(31), uint8(1), uint8(0), uint8(1), uint64(1)) // 3x3
+	f.Add(uint8(2), uint8(0), uint8(0), uint8(2), uint8(15), uint8(0), uint8(0), uint8(0), uint64(2))   // 1x1
+	f.Add(uint8(1), uint8(3), uint8(8), uint8(7), uint8(33), uint8(2), uint8(1), uint8(1), uint64(3))   // 5x5 of stride 2
+	f.Add(uint8(0), uint8(8), uint8(5), uint8(2), uint8(63), uint8(3), uint8(1), uint8(3), uint64(4))   // 7x7
+	f.Add(uint8(1), uint8(1), uint8(3), uint8(20), uint8(16), uint8(0), uint8(1), uint8(0), uint64(5))  // 1x1
+	f.Fuzz(func(t *testing.T, n, h, w, in, out, kernelSize, stride, pad uint8, seed uint64) {
+		s := kernel.ConvShape{N: int(n)%3 + 1, In: int(in)%40 + 1, Out: int(out)%70 + 1, Kernel: int(kernelSize)%4*2 + 1, Stride: int(stride)%2 + 1}
+		s.H, s.W, s.Pad = (int(h)%9+1)*s.Stride, (int(w)%40+1)*s.Stride, int(pad)%s.Kernel
 		checkConv(t, s, seed)
 	})
 }
@@ -470,7 +510,7 @@ func TestSumRows(t *testing.T) {
 // The same bits from run to run, also when the scratch has held other things.
 func TestDeterministic(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
-	s := kernel.ConvShape{N: 2, H: 9, W: 11, In: 13, Out: 17, Kernel: 3}
+	s := kernel.ConvShape{N: 2, H: 9, W: 11, In: 13, Out: 17, Kernel: 3, Stride: 1, Pad: 1}
 	pixels := s.N * s.H * s.W
 	x, dy, w := random(rng, pixels*s.In), random(rng, pixels*s.Out), random(rng, 9*s.In*s.Out)
 	for _, e := range engines(t) {
@@ -484,7 +524,7 @@ func TestDeterministic(t *testing.T) {
 				return append(append(y, dx...), dw...)
 			}
 			first := run()
-			big := kernel.ConvShape{N: 1, H: 20, W: 20, In: 30, Out: 30, Kernel: 3}
+			big := kernel.ConvShape{N: 1, H: 20, W: 20, In: 30, Out: 30, Kernel: 3, Stride: 1, Pad: 1}
 			v := random(rng, 12000)
 			e.Conv(big, make([]float32, 12000), whole(v, 30), random(rng, 9*900), nil)
 			e.ConvGradWeights(big, make([]float32, 9*900), whole(v, 30), v)
@@ -501,7 +541,7 @@ func TestDeterministic(t *testing.T) {
 // tiles that are near it; no others.
 func TestConvNaN(t *testing.T) {
 	const size, in, out = 9, 2, 27 // whole vectors and a rest
-	s := kernel.ConvShape{N: 1, H: size, W: size, In: in, Out: out, Kernel: 3}
+	s := kernel.ConvShape{N: 1, H: size, W: size, In: in, Out: out, Kernel: 3, Stride: 1, Pad: 1}
 	x, w := make([]float32, size*size*in), make([]float32, 9*in*out)
 	x[0] = float32(math.NaN())
 	for _, e := range engines(t) {
@@ -533,14 +573,14 @@ func TestAlgorithmChoice(t *testing.T) {
 		shape kernel.ConvShape
 		want  bool
 	}{
-		{"image to features", kernel.ConvShape{N: 8, H: 128, W: 128, In: 3, Out: 32, Kernel: 3}, false},
-		{"features", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 32, Kernel: 3}, true},
-		{"bottleneck of one image", kernel.ConvShape{N: 1, H: 8, W: 8, In: 512, Out: 512, Kernel: 3}, true},
-		{"tile of one image", kernel.ConvShape{N: 1, H: 4, W: 4, In: 520, Out: 512, Kernel: 3}, false},
-		{"mostly padding", kernel.ConvShape{N: 8, H: 2, W: 2, In: 64, Out: 64, Kernel: 3}, false},
-		{"channels that fill no vector", kernel.ConvShape{N: 8, H: 64, W: 64, In: 20, Out: 20, Kernel: 3}, false},
-		{"head", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 4, Kernel: 3}, false},
-		{"1x1", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 32, Kernel: 1}, false},
+		{"image to features", kernel.ConvShape{N: 8, H: 128, W: 128, In: 3, Out: 32, Kernel: 3, Stride: 1, Pad: 1}, false},
+		{"features", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 32, Kernel: 3, Stride: 1, Pad: 1}, true},
+		{"bottleneck of one image", kernel.ConvShape{N: 1, H: 8, W: 8, In: 512, Out: 512, Kernel: 3, Stride: 1, Pad: 1}, true},
+		{"tile of one image", kernel.ConvShape{N: 1, H: 4, W: 4, In: 520, Out: 512, Kernel: 3, Stride: 1, Pad: 1}, false},
+		{"mostly padding", kernel.ConvShape{N: 8, H: 2, W: 2, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1}, false},
+		{"channels that fill no vector", kernel.ConvShape{N: 8, H: 64, W: 64, In: 20, Out: 20, Kernel: 3, Stride: 1, Pad: 1}, false},
+		{"head", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 4, Kernel: 3, Stride: 1, Pad: 1}, false},
+		{"1x1", kernel.ConvShape{N: 8, H: 128, W: 128, In: 32, Out: 32, Kernel: 1, Stride: 1}, false},
 	} {
 		for _, e := range engines(t) {
 			if got := kernel.PrefersWinograd(e, tt.shape); got != tt.want {
@@ -549,7 +589,7 @@ func TestAlgorithmChoice(t *testing.T) {
 		}
 	}
 	for _, e := range engines(t) {
-		tile := kernel.ConvShape{N: 1, H: 4, W: 4, In: 512, Out: 512, Kernel: 3}
+		tile := kernel.ConvShape{N: 1, H: 4, W: 4, In: 512, Out: 512, Kernel: 3, Stride: 1, Pad: 1}
 		if got, want := kernel.PrefersWinograd(e, tile), e.Kernel() == "avx512"; got != want {
 			t.Errorf("tile of one image, %s: Winograd %v, want %v", e.Kernel(), got, want)
 		}
@@ -561,7 +601,7 @@ func TestNoAllocationPerElement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := kernel.ConvShape{N: 1, H: 16, W: 16, In: 16, Out: 16, Kernel: 3}
+	s := kernel.ConvShape{N: 1, H: 16, W: 16, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1}
 	x, y, w := make([]float32, 4096), make([]float32, 4096), make([]float32, 2304)
 	got := testing.AllocsPerRun(5, func() {
 		e.Conv(s, y, whole(x, s.In), w, nil)

@@ -14,7 +14,7 @@ func TestMomentsAreTheSameEachTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
-	s := ConvShape{N: 4, H: 64, W: 64, In: 16, Out: 16, Kernel: 3}
+	s := ConvShape{N: 4, H: 64, W: 64, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1}
 	if pieces := e.pool.StealPieces(s.tiles(), tileBlock); pieces <= e.pool.Threads() {
 		t.Fatalf("%d pieces for %d threads: nothing to take from another", pieces, e.pool.Threads())
 	}

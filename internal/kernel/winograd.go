@@ -212,7 +212,7 @@ func (e *Engine) transformWeights(s ConvShape, own *worker, dst []float32, rows,
 		t.PrefetchBytes = prefetchRows * 4 * s.Out
 	} else {
 		packed := memory.Grow(own.winograd.packed, 9*k*nr)
-		w.pack(packed, from, k, first, cols, nr)
+		w.packTaps(packed, from, k, first, cols, nr)
 		t.Src, t.SrcRow, t.SrcCol = packed, 3*k*nr, k*nr
 		t.Channels, t.Tiles = k*nr, 1
 		t.PrefetchBytes = 0

@@ -142,7 +142,7 @@ func (g *Graph) convShape(name string, x []*G.Node, w *G.Node) (kernel.ConvShape
 	if g.err == nil && (k != k2 || (k != 1 && k != 3) || wi != s.In) {
 		g.Fail(fmt.Errorf("op: %s: weights have shape %v, want (K, K, %d, O) with K 1 or 3", name, w.Shape(), s.In))
 	}
-	s.Out, s.Kernel = out, k
+	s.Out, s.Kernel, s.Stride, s.Pad = out, k, 1, k/2
 	return s, images
 }
 
