@@ -134,6 +134,8 @@ func BenchmarkRows(b *testing.B) {
 		{"ReLUGrad", 3, func(e *kernel.Engine) { e.ReLUGrad(dx, x, y) }},
 		{"MaxPool", 1.3125, func(e *kernel.Engine) { e.MaxPool(n, h, w, c, y, which, x) }},
 		{"MaxPoolGrad", 1.3125, func(e *kernel.Engine) { e.MaxPoolGrad(n, h, w, c, dx, y, which, nil) }},
+		{"MaxPool3", 1.3125, func(e *kernel.Engine) { e.MaxPool3(n, h, w, c, y, which, x) }},
+		{"MaxPool3Grad", 1.3125, func(e *kernel.Engine) { e.MaxPool3Grad(n, h, w, c, dx, y, which) }},
 		{"SumRows", 1, func(e *kernel.Engine) { e.SumRows(dbeta, x) }},
 		{"LogSoftmax", 2 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmax(logp, head, 4) }},
 		{"LogSoftmaxGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmaxGrad(head, head, logp, 4) }},

@@ -98,6 +98,8 @@ func TestFence(t *testing.T) {
 				e.MaxPool(n, h, w, in, half, which, x)
 				e.MaxPoolGrad(n, h, w, in, x, half, which, nil)
 				e.MaxPoolGrad(n, h, w, in, x, half, which, z)
+				e.MaxPool3(n, h, w, in, half, which, x)
+				e.MaxPool3Grad(n, h, w, in, x, half, which)
 				e.Upsample(n, h/2, w/2, in, x, half)
 				e.UpsampleGrad(n, h/2, w/2, in, half, x)
 				gamma, beta, mean, variance, dgamma, dbeta := perIn[0], perIn[1], perIn[2], perIn[3], perIn[4], perIn[5]

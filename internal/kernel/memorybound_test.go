@@ -66,6 +66,56 @@ func TestMaxPool(t *testing.T) {
 	}
 }
 
+func TestMaxPool3(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for c := 1; c <= 33; c++ {
+		n, h, w := 1+c%3, 2+2*(c%4), 2+2*(c%5)
+		x := random(rng, n*h*w*c)
+		for i := range x { // make ties
+			x[i] = float32(math.Round(float64(x[i])*2) / 2)
+		}
+		x[len(x)/3], x[len(x)/3+1] = nan(), nan()
+		x[0] = float32(math.Inf(-1)) // which is no less than the border
+		dy := random(rng, len(x)/4)
+		wantY, wantWhich, wantX := make([]float32, len(dy)), make([]uint8, len(dy)), make([]float64, len(x))
+		for p := range n * h / 2 * w / 2 {
+			for i := range c {
+				image, row, col := p/(w/2)/(h/2), p/(w/2)%(h/2), p%(w/2)
+				best := -1
+				for k := range 9 {
+					y, x1 := 2*row-1+k/3, 2*col-1+k%3
+					if y < 0 || y >= h || x1 < 0 || x1 >= w {
+						continue
+					}
+					at := ((image*h+y)*w+x1)*c + i
+					if best >= 0 && (x[at] <= wantY[p*c+i] || wantY[p*c+i] != wantY[p*c+i]) {
+						continue
+					}
+					best = at
+					wantY[p*c+i], wantWhich[p*c+i] = x[at], uint8(k)
+				}
+				wantX[best] += float64(dy[p*c+i])
+			}
+		}
+		for _, e := range engines(t) {
+			name := fmt.Sprintf("C=%d %s/%d", c, e.Kernel(), e.Threads())
+			y, dx, which := result(len(dy)), result(len(x)), make([]uint8, len(dy), len(dy)+guard)
+			e.MaxPool3(n, h, w, c, y, which, x)
+			for i, v := range wantY {
+				if math.Float32bits(y[i]) != math.Float32bits(v) && (y[i] == y[i] || v == v) {
+					t.Fatalf("%s: y[%d] = %g, want %g", name, i, y[i], v)
+				}
+			}
+			checkGuard(t, name, y)
+			if !slices.Equal(which, wantWhich) {
+				t.Fatalf("%s: which = %v, want %v", name, which, wantWhich)
+			}
+			e.MaxPool3Grad(n, h, w, c, dx, dy, which)
+			check(t, name, dx, wantX, 3)
+		}
+	}
+}
+
 func TestUpsample(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, c := range []int{1, 3, 16, 33} {

@@ -55,6 +55,72 @@ func (e *Engine) overWindows(pairs, w, c int, op simd.ColumnOp, set func(b *simd
 	})
 }
 
+// MaxPool3 is the 3x3 max pool of stride 2 with a border of one pixel of -Inf,
+// x (N, H, W, C) -> y (N, H/2, W/2, C), H and W even. argmax (N, H/2, W/2, C) gets the
+// place of the maximum in its window, 0..8 in row-major order; the first of equal ones
+// wins. A NaN in the window gives NaN.
+func (e *Engine) MaxPool3(n, h, w, c int, y []float32, argmax []uint8, x []float32) {
+	high, wide := h/2, w/2
+	e.pool.Steal(n*high, 1+blockFloats/(w*c), func(_, _, lo, hi int) {
+		for r := lo; r < hi; r++ {
+			image, top := r/high*h, r%high*2-1 // of the window's rows, the first
+			for col := range wide {
+				left := 2*col - 1
+				best, at := y[(r*wide+col)*c:][:c], argmax[(r*wide+col)*c:][:c]
+				fresh := true
+				for i := max(0, -top); i < 3; i++ { // below and right a window has all its pixels
+					for j := max(0, -left); j < 3; j++ {
+						pixel := x[((image+top+i)*w+left+j)*c:][:c]
+						place := uint8(3*i + j)
+						if fresh {
+							copy(best, pixel)
+							for k := range at {
+								at[k] = place
+							}
+							fresh = false
+							continue
+						}
+						for k, v := range pixel {
+							if b := best[k]; !(v <= b) && b == b { // greater, or the first NaN
+								best[k], at[k] = v, place
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// MaxPool3Grad computes dx (N, H, W, C), overwriting it, from dy and argmax
+// (N, H/2, W/2, C): the sum of dy of the windows whose maximum a pixel was.
+func (e *Engine) MaxPool3Grad(n, h, w, c int, dx, dy []float32, argmax []uint8) {
+	high, wide := h/2, w/2
+	e.pool.Steal(n*h, 1+blockFloats/(w*c), func(_, _, lo, hi int) {
+		for r := lo; r < hi; r++ {
+			image, row := r/h*high, r%h
+			for col := range w {
+				d := dx[(r*w+col)*c:][:c]
+				clear(d)
+				// An even row is in the middle of its window; an odd one is the last of
+				// one window and the first of the next.
+				for p := row / 2; p <= min((row+1)/2, high-1); p++ {
+					for q := col / 2; q <= min((col+1)/2, wide-1); q++ {
+						window := ((image+p)*wide + q) * c
+						g, at := dy[window:][:c], argmax[window:][:c]
+						place := uint8(3*(row-2*p+1) + col - 2*q + 1)
+						for k, v := range g {
+							if at[k] == place {
+								d[k] += v
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // Upsample repeats each pixel 2x2 (nearest neighbour): x (N, H, W, C) ->
 // y (N, 2H, 2W, C).
 func (e *Engine) Upsample(n, h, w, c int, y, x []float32) {
