@@ -5,6 +5,7 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
@@ -110,10 +111,10 @@ func (u *UNet) conv(l arch.Layer, x []*G.Node) *G.Node {
 	gamma, beta := u.node(bn+".weight"), u.node(bn+".bias")
 	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
 	if !u.training || l.Frozen {
-		return g.ConvNormReLU(l.Name, x, weight, gamma, beta,
-			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...), l.Norm.Epsilon)
+		return g.ConvNorm(l.Name, x, weight, gamma, beta,
+			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...), l.Norm.Epsilon, kernel.ReLU)
 	}
-	y, batch := g.ConvBatchNorm(l.Name, bn, x, weight, gamma, beta, l.Norm.Epsilon, true)
+	y, batch := g.ConvBatchNorm(l.Name, bn, x, weight, gamma, beta, l.Norm.Epsilon, kernel.ReLU)
 	u.norms = append(u.norms, norm{mean.Value, variance.Value, batch})
 	return y
 }

@@ -125,13 +125,14 @@ func BenchmarkRows(b *testing.B) {
 		bytes float64
 		f     func(e *kernel.Engine)
 	}{
-		{"BatchNorm", 3, func(e *kernel.Engine) { e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, true) }},
+		{"BatchNorm", 3, func(e *kernel.Engine) { e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU) }},
 		{"BatchNormGrad", 5, func(e *kernel.Engine) {
-			e.BatchNormGrad(dx, dgamma, dbeta, y, x, gamma, beta, mean, variance, 1e-5, true)
+			e.BatchNormGrad(dx, dgamma, dbeta, y, x, gamma, beta, mean, variance, 1e-5, kernel.ReLU)
 		}},
 		{"Scale", 2, func(e *kernel.Engine) { e.Scale(y, x, gamma) }},
-		{"ReLU", 2, func(e *kernel.Engine) { e.ReLU(y, x) }},
-		{"ReLUGrad", 3, func(e *kernel.Engine) { e.ReLUGrad(dx, x, y) }},
+		{"Clamp", 2, func(e *kernel.Engine) { e.Clamp(y, x, kernel.ReLU) }},
+		{"ClampGrad", 3, func(e *kernel.Engine) { e.ClampGrad(dx, x, y, kernel.ReLU) }},
+		{"Add", 3, func(e *kernel.Engine) { e.Add(dx, x, y, kernel.None) }},
 		{"MaxPool", 1.3125, func(e *kernel.Engine) { e.MaxPool(n, h, w, c, y, which, x) }},
 		{"MaxPoolGrad", 1.3125, func(e *kernel.Engine) { e.MaxPoolGrad(n, h, w, c, dx, y, which, nil) }},
 		{"MaxPool3", 1.3125, func(e *kernel.Engine) { e.MaxPool3(n, h, w, c, y, which, x) }},

@@ -93,7 +93,7 @@ func (e *Engine) storeOutput(s ConvShape, id int, y []Channels, sums []float32, 
 	}
 	if ep.scale != nil {
 		used := sums[:(hi-lo)*wide-2*simd.BFloat16NR]
-		c := &simd.Columnwise{Y: used, X: used, Centre: zeros[:simd.BFloat16NR], Scale: ep.scale[first:], Shift: ep.shift[first:], Stride: simd.BFloat16NR}
+		c := &simd.Columnwise{Y: used, X: used, Centre: zeros[:simd.BFloat16NR], Scale: ep.scale[first:], Shift: ep.shift[first:], Clamp: ep.clamp, Stride: simd.BFloat16NR}
 		e.overRows(id, c, 0, len(used)/simd.BFloat16NR, simd.Affine)
 	}
 	for _, c := range y {

@@ -1,22 +1,10 @@
 package kernel
 
-import (
-	"math"
-
-	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
-)
+import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 
 // blockFloats is how much of a matrix is worked on at once, to stay in the first-level
 // cache.
 const blockFloats = 4 << 10
-
-// reluFloor is what ReLU, if there is one, lifts its input to.
-func reluFloor(relu bool) float32 {
-	if relu {
-		return 0
-	}
-	return float32(math.Inf(-1))
-}
 
 // grain is the number of rows below which sharing them out is not worth it.
 func grain(c *simd.Columnwise) int { return max(1, 8*blockFloats/c.Stride) }

@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
+
 // ConvShape is a convolution x (N, H, W, In) -> y (N, H/Stride, W/Stride, Out), H and
 // W multiples of Stride, with weights w (Kernel, Kernel, In, Out):
 //
@@ -24,9 +26,9 @@ func (e *Engine) Conv(s ConvShape, y []float32, x []Channels, w, bias []float32)
 	e.conv(s, y, x, w, bias, epilogue{})
 }
 
-// ConvNormReLU computes max(0, y*scale + shift) from x and w: scale, shift (Out).
-func (e *Engine) ConvNormReLU(s ConvShape, y []float32, x []Channels, w, scale, shift []float32) {
-	e.conv(s, y, x, w, nil, epilogue{scale: scale, shift: shift})
+// ConvNorm computes act(y*scale + shift) from x and w: scale, shift (Out).
+func (e *Engine) ConvNorm(s ConvShape, y []float32, x []Channels, w, scale, shift []float32, act Activation) {
+	e.conv(s, y, x, w, nil, epilogue{scale: scale, shift: shift, clamp: act.clamp()})
 }
 
 // ConvMoments computes y from x and w, and the moments of y.
@@ -38,7 +40,8 @@ func (e *Engine) ConvMoments(s ConvShape, y []float32, x []Channels, w []float32
 type epilogue struct {
 	moments      *Moments  // of y, unless nil
 	sums         []float64 // of a piece, where these are found on the way: see Moments.add
-	scale, shift []float32 // y = max(0, y*scale + shift), unless nil
+	scale, shift []float32 // y = y*scale + shift, clamped, unless nil
+	clamp        simd.Clamp
 }
 
 func (e *Engine) conv(s ConvShape, y []float32, x []Channels, w, bias []float32, ep epilogue) {

@@ -38,7 +38,7 @@ func (e *Engine) convDirect(s ConvShape, y, x []Channels, bias []float32, ep epi
 	zero := e.zeroRow(s.Out)
 	norm := func(id int, rows []float32) { // while they are in the caches
 		if ep.scale != nil {
-			c := &simd.Columnwise{Y: rows, X: rows, Centre: zero, Scale: ep.scale, Shift: ep.shift, Stride: s.Out}
+			c := &simd.Columnwise{Y: rows, X: rows, Centre: zero, Scale: ep.scale, Shift: ep.shift, Clamp: ep.clamp, Stride: s.Out}
 			e.overRows(id, c, 0, len(rows)/s.Out, simd.Affine)
 		}
 	}

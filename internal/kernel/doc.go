@@ -46,7 +46,7 @@
 //	transform          of the input, the weights or the output, and of their gradients
 //	on the fly         of weights: transformed in registers and forgotten
 //	epilogue           what is done to a convolution's output while it is at hand: scale, shift and
-//	                   ReLU, or sums of the moments that batch norm needs
+//	                   activation, or sums of the moments that batch norm needs
 //	moments            sums of a channel's values and of their squares
 //	worker             a thread of the pool, with its scratch memory; piece: what it runs at once
 //	work stealing      running a piece of another worker that has not begun it

@@ -66,7 +66,7 @@ func TestFence(t *testing.T) {
 						algorithm.choose(e)
 						for _, x := range images {
 							e.Conv(s, y, x, weights, bias)
-							e.ConvNormReLU(s, y, x, weights, bias, bias)
+							e.ConvNorm(s, y, x, weights, bias, bias, kernel.ReLU6)
 							e.ConvGradInput(s, x, y, weights)
 							e.ConvGradWeights(s, weights, x, y)
 						}
@@ -103,13 +103,12 @@ func TestFence(t *testing.T) {
 				e.Upsample(n, h/2, w/2, in, x, half)
 				e.UpsampleGrad(n, h/2, w/2, in, half, x)
 				gamma, beta, mean, variance, dgamma, dbeta := perIn[0], perIn[1], perIn[2], perIn[3], perIn[4], perIn[5]
-				for _, relu := range []bool{false, true} {
-					e.BatchNorm(z, x, gamma, beta, nil, mean, variance, 1e-5, relu)
-					e.BatchNormGrad(z, dgamma, dbeta, z, x, gamma, beta, mean, variance, 1e-5, relu)
-				}
+				e.BatchNorm(z, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU6)
+				e.BatchNormGrad(z, dgamma, dbeta, z, x, gamma, beta, mean, variance, 1e-5, kernel.ReLU6)
 				e.Scale(z, x, gamma)
-				e.ReLU(z, x)
-				e.ReLUGrad(z, x, z)
+				e.Clamp(z, x, kernel.ReLU)
+				e.ClampGrad(z, x, z, kernel.ReLU)
+				e.Add(z, x, z, kernel.ReLU)
 				e.Softmax(y, y, out)
 				e.LogSoftmax(y, y, out)
 				e.LogSoftmaxGrad(y, y, y, out)

@@ -193,8 +193,8 @@ func checkPasses(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape
 	check(t, name+"second dx of two", parts[1].Values, wantB, s.Kernel*s.Kernel*s.Out)
 }
 
-// checkNorm tests that a convolution's results with scale, shift and ReLU are
-// those of the convolution, scaled, shifted and lifted.
+// checkNorm tests that a convolution's results with scale, shift and activation
+// are those of the convolution, scaled, shifted and clamped.
 func checkNorm(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, x, w []float32) {
 	t.Helper()
 	size := outputs(s)
@@ -204,12 +204,14 @@ func checkNorm(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShape, 
 		scale[i], shift[i] = float32(i%5)-2, float32(i%7)/4-0.5
 	}
 	e.Conv(s, plain, whole(x, s.In), w, nil)
-	e.ConvNormReLU(s, normed, whole(x, s.In), w, scale, shift)
-	checkGuard(t, name+"normed results", normed)
-	for i, v := range plain {
-		c := i % s.Out
-		if want := max(0, v*scale[c]+shift[c]); math.Abs(float64(normed[i]-want)) > 1e-6*(1+math.Abs(float64(v))) {
-			t.Fatalf("%snormed y[%d] is %g, want %g", name, i, normed[i], want)
+	for _, act := range activations {
+		e.ConvNorm(s, normed, whole(x, s.In), w, scale, shift, act)
+		checkGuard(t, name+"normed results", normed)
+		for i, v := range plain {
+			c := i % s.Out
+			if want := activate(act, v*scale[c]+shift[c]); !(math.Abs(float64(normed[i]-want)) <= 1e-6*(1+math.Abs(float64(v)))) {
+				t.Fatalf("%snormed y[%d] with activation %d is %g, want %g", name, i, act, normed[i], want)
+			}
 		}
 	}
 }
@@ -235,7 +237,7 @@ func checkMoments(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShap
 	}
 	norm := func(m *kernel.Moments) (y, mean, variance []float32) {
 		y, mean, variance = result(size), make([]float32, s.Out), make([]float32, s.Out)
-		e.BatchNorm(y, plain, one, zero, m, mean, variance, 1e-5, false)
+		e.BatchNorm(y, plain, one, zero, m, mean, variance, 1e-5, kernel.None)
 		return y, mean, variance
 	}
 	_, mean, variance := norm(&m)
@@ -550,7 +552,7 @@ func TestConvNaN(t *testing.T) {
 			for _, norm := range []bool{false, true} {
 				y := make([]float32, size*size*out)
 				if norm {
-					e.ConvNormReLU(s, y, whole(x, in), w, make([]float32, out), make([]float32, out))
+					e.ConvNorm(s, y, whole(x, in), w, make([]float32, out), make([]float32, out), kernel.ReLU6)
 				} else {
 					e.Conv(s, y, whole(x, in), w, nil)
 				}

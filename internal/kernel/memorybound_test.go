@@ -6,9 +6,26 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 func nan() float32 { return float32(math.NaN()) }
+
+// same reports whether a and b are equal or both NaN.
+func same(a, b float32) bool { return a == b || a != a && b != b }
+
+var activations = []kernel.Activation{kernel.None, kernel.ReLU, kernel.ReLU6}
+
+func activate[T float32 | float64](act kernel.Activation, v T) T {
+	switch act {
+	case kernel.ReLU:
+		return max(0, v)
+	case kernel.ReLU6:
+		return min(max(0, v), 6)
+	}
+	return v
+}
 
 func TestMaxPool(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
@@ -145,31 +162,36 @@ func TestBatchNorm(t *testing.T) {
 		name string
 		m, c int
 		mean float64 // of the input
-		relu bool
+		act  kernel.Activation
 	}
 	rows := []row{
-		{"one row", 1, 5, 0, false},
-		{"small", 7, 3, 0, true},
-		{"tail", 50, 33, 1, true},
-		{"one vector", 64, 16, 1, true},
-		{"no relu", 50, 40, -1, false},
-		{"large and off centre", 131072, 2, 30, false},
-		{"many channels", 19, 272, 1, true}, // more than an index of bits can say
-		{"many channels and a tail", 8, 523, 1, true},
-		{"past the caches", 1<<15 + 3, 32, 0, false},
-		{"too large for the caches, lines cut", 1 << 15, 33, 0, false},
+		{"one row", 1, 5, 0, kernel.None},
+		{"small", 7, 3, 0, kernel.ReLU},
+		{"tail", 50, 33, 1, kernel.ReLU6},
+		{"one vector", 64, 16, 1, kernel.ReLU},
+		{"no relu", 50, 40, -1, kernel.None},
+		{"large and off centre", 131072, 2, 30, kernel.None},
+		{"many channels", 19, 272, 1, kernel.ReLU}, // more than an index of bits can say
+		{"many channels and a tail", 8, 523, 1, kernel.ReLU6},
+		{"past the caches", 1<<15 + 3, 32, 0, kernel.None},
+		{"too large for the caches, lines cut", 1 << 15, 33, 0, kernel.None},
 	}
 	for c := 1; c <= 33; c++ {
-		rows = append(rows, row{fmt.Sprintf("%d channels", c), 5 + c%7, c, 0.5, c%2 == 0})
+		rows = append(rows, row{fmt.Sprintf("%d channels", c), 5 + c%7, c, 0.5, activations[c%3]})
 	}
 	for _, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
 			m, c := tt.m, tt.c
 			x, dy, gamma, beta := random(rng, m*c), random(rng, m*c), random(rng, c), random(rng, c)
+			if tt.act == kernel.ReLU6 { // values at both of its limits
+				for i := range gamma {
+					gamma[i], beta[i] = 6*gamma[i], beta[i]+3
+				}
+			}
 			for i := range x {
 				x[i] += float32(tt.mean)
 			}
-			mean, variance := make([]float64, c), make([]float64, c)
+			mean, variance, dead := make([]float64, c), make([]float64, c), make([]bool, m*c)
 			y, dx, dgamma, dbeta := make([]float64, m*c), make([]float64, m*c), make([]float64, c), make([]float64, c)
 			for i, v := range x {
 				mean[i%c] += float64(v) / float64(m)
@@ -181,11 +203,11 @@ func TestBatchNorm(t *testing.T) {
 				k := i % c
 				hat := (float64(v) - mean[k]) / math.Sqrt(variance[k]+epsilon)
 				y[i] = float64(gamma[k])*hat + float64(beta[k])
-				if tt.relu && math.Abs(y[i]) < 1e-5 {
+				if tt.act != kernel.None && math.Abs(y[i]) < 1e-5 || tt.act == kernel.ReLU6 && math.Abs(y[i]-6) < 1e-5 {
 					t.Fatalf("y[%d] = %g is too near the kink for this test; take another seed", i, y[i])
 				}
-				if tt.relu && y[i] <= 0 {
-					y[i] = 0
+				if clamped := activate(tt.act, y[i]); clamped != y[i] {
+					y[i], dead[i] = clamped, true
 					continue
 				}
 				dbeta[k] += float64(dy[i])
@@ -195,32 +217,32 @@ func TestBatchNorm(t *testing.T) {
 				k := i % c
 				inverse := 1 / math.Sqrt(variance[k]+epsilon)
 				g := float64(dy[i])
-				if tt.relu && y[i] == 0 {
+				if dead[i] {
 					g = 0
 				}
 				dx[i] = float64(gamma[k]) * inverse * (g - dbeta[k]/float64(m) - (float64(v)-mean[k])*inverse*dgamma[k]/float64(m))
 			}
 			for _, e := range engines(t) {
 				gotMean, gotVariance, gotY := result(c), result(c), result(m*c)
-				e.BatchNorm(gotY, x, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.relu)
+				e.BatchNorm(gotY, x, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.act)
 				name := fmt.Sprintf("%s/%d ", e.Kernel(), e.Threads())
 				check(t, name+"mean", gotMean, mean, 0)
 				check(t, name+"variance", gotVariance, variance, 0)
 				terms := int(tt.mean * tt.mean)
 				check(t, name+"y", gotY, y, terms)
 				gotX, gotGamma, gotBeta := result(m*c), result(c), result(c)
-				e.BatchNormGrad(gotX, gotGamma, gotBeta, dy, x, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				e.BatchNormGrad(gotX, gotGamma, gotBeta, dy, x, gamma, beta, gotMean, gotVariance, epsilon, tt.act)
 				check(t, name+"dx", gotX, dx, terms)
 				check(t, name+"dgamma", gotGamma, dgamma, m)
 				check(t, name+"dbeta", gotBeta, dbeta, m)
 
 				inPlace := slices.Clone(x)
-				e.BatchNorm(inPlace, inPlace, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.relu)
+				e.BatchNorm(inPlace, inPlace, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.act)
 				if !slices.Equal(inPlace, gotY) {
 					t.Errorf("%sin place differs", name)
 				}
 				inPlace = slices.Clone(dy)
-				e.BatchNormGrad(inPlace, gotGamma, gotBeta, inPlace, x, gamma, beta, gotMean, gotVariance, epsilon, tt.relu)
+				e.BatchNormGrad(inPlace, gotGamma, gotBeta, inPlace, x, gamma, beta, gotMean, gotVariance, epsilon, tt.act)
 				if !slices.Equal(inPlace, gotX) {
 					t.Errorf("%sgradient in place differs", name)
 				}
@@ -229,8 +251,8 @@ func TestBatchNorm(t *testing.T) {
 	}
 }
 
-// The mask that BatchNormGrad recomputes is the one that BatchNorm applied.
-func TestBatchNormMask(t *testing.T) {
+// BatchNormGrad finds the same values clamped as BatchNorm.
+func TestBatchNormClamp(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	const m, c = 1000, 24
 	x, gamma, beta := random(rng, m*c), random(rng, c), random(rng, c)
@@ -243,9 +265,9 @@ func TestBatchNormMask(t *testing.T) {
 	}
 	for _, e := range engines(t) {
 		mean, variance, y := result(c), result(c), result(m*c)
-		e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, true)
+		e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU)
 		dgamma, dbeta := result(c), result(c)
-		e.BatchNormGrad(result(m*c), dgamma, dbeta, dy, x, gamma, beta, mean, variance, 1e-5, true)
+		e.BatchNormGrad(result(m*c), dgamma, dbeta, dy, x, gamma, beta, mean, variance, 1e-5, kernel.ReLU)
 		for k := range c {
 			var live float32
 			for r := range m {
@@ -264,7 +286,7 @@ func TestBatchNormNaN(t *testing.T) {
 	for _, e := range engines(t) {
 		x := []float32{1, 2, nan(), 4, 5, 6}
 		y, mean, variance := result(6), result(2), result(2)
-		e.BatchNorm(y, x, []float32{1, 1}, []float32{0, 0}, nil, mean, variance, 1e-5, true)
+		e.BatchNorm(y, x, []float32{1, 1}, []float32{0, 0}, nil, mean, variance, 1e-5, kernel.ReLU6)
 		for i, v := range y {
 			if (v != v) != (i%2 == 0) {
 				t.Errorf("%s: y = %v, want NaN in the first channel only", e.Kernel(), y)
@@ -294,27 +316,41 @@ func TestScale(t *testing.T) {
 	}
 }
 
-func TestReLU(t *testing.T) {
+func TestClamp(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, n := range []int{1, 2, 7, 16, 33, 100, 1001} {
-		x, dy := random(rng, n), random(rng, n)
+		x, b, dy := random(rng, n), random(rng, n), random(rng, n)
+		for i := range x {
+			x[i], b[i] = 5*x[i], 5*b[i]
+		}
 		x[n/2] = nan()
 		x[n/3] = 0
+		x[n/4] = 6
 		for _, e := range engines(t) {
-			y, dx := result(n), result(n)
-			e.ReLU(y, x)
-			e.ReLUGrad(dx, dy, y)
-			for i, v := range x {
-				wantY, wantX := v, dy[i]
-				if v <= 0 {
-					wantY, wantX = 0, 0
+			for _, act := range activations {
+				name := fmt.Sprintf("%s/%d, n = %d, activation %d", e.Kernel(), e.Threads(), n, act)
+				y, dx, sum := result(n), result(n), result(n)
+				e.Clamp(y, x, act)
+				e.ClampGrad(dx, dy, y, act)
+				e.Add(sum, x, b, act)
+				for i, v := range x {
+					wantY, wantX, wantSum := activate(act, v), dy[i], activate(act, v+b[i])
+					if act != kernel.None && v <= 0 || act == kernel.ReLU6 && v >= 6 {
+						wantX = 0
+					}
+					if !same(y[i], wantY) || dx[i] != wantX || !same(sum[i], wantSum) {
+						t.Fatalf("%s: x %g, dy %g, b %g gave y %g, dx %g, sum %g; want %g, %g, %g", name, v, dy[i], b[i], y[i], dx[i], sum[i], wantY, wantX, wantSum)
+					}
 				}
-				if (y[i] != wantY && v == v) || (v != v && y[i] == y[i]) || dx[i] != wantX {
-					t.Fatalf("n = %d: x %g, dy %g gave y %g, dx %g; want %g, %g", n, v, dy[i], y[i], dx[i], wantY, wantX)
+				for _, v := range [][]float32{y, dx, sum} {
+					checkGuard(t, name, v)
 				}
-			}
-			if past := y[:n+1][n]; past == past {
-				t.Fatalf("n = %d: wrote past the end", n)
+				for i, in := range [][2][]float32{{slices.Clone(x), b}, {x, slices.Clone(b)}} {
+					e.Add(in[i], in[0], in[1], act)
+					if !slices.EqualFunc(in[i], sum, same) {
+						t.Errorf("%s: Add in place of operand %d differs", name, i)
+					}
+				}
 			}
 		}
 	}

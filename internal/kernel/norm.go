@@ -12,10 +12,10 @@ import (
 //
 //	y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
 //
-// followed by max(0, y) if relu is set. gamma and beta are (C); mean and
+// followed by act. gamma and beta are (C); mean and
 // variance (C) get the batch mean and the biased variance. The moments of x are
 // found here if they are nil. y may be x.
-func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, variance []float32, epsilon float32, relu bool) {
+func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, variance []float32, epsilon float32, act Activation) {
 	c := len(mean)
 	m := len(x) / c
 	if of == nil {
@@ -30,7 +30,7 @@ func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, varia
 		}
 		mean[i], variance[i] = float32(mu), float32(v)
 	}
-	e.scaleRows(y, x, mean, e.inverseScale(gamma, variance, epsilon), beta, relu)
+	e.scaleRows(y, x, mean, e.inverseScale(gamma, variance, epsilon), beta, act)
 }
 
 // Moments are the sums of the rows of a matrix (M, C) and of their squares, for
@@ -70,7 +70,7 @@ func (e *Engine) inverseScale(gamma, variance []float32, epsilon float32) []floa
 // Scale computes y = x*scale[c] over rows (M, C). y may be x.
 func (e *Engine) Scale(y, x, scale []float32) {
 	zero := e.zeroRow(len(scale))
-	e.scaleRows(y, x, zero, scale, zero, false)
+	e.scaleRows(y, x, zero, scale, zero, None)
 }
 
 // zeroRow is zero for each of so many channels.
@@ -83,8 +83,8 @@ func (e *Engine) zeroRow(channels int) []float32 {
 // scaleRows computes y = (x-centre[c])*scale[c] + shift[c]. The difference is
 // taken first because x*scale - centre*scale would lose the digits that a large
 // mean shares with x.
-func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, relu bool) {
-	whole := &simd.Columnwise{Y: y, X: x, Centre: centre, Scale: scale, Shift: shift, Floor: reluFloor(relu), Stride: len(scale), NonTemporal: nonTemporalUnlessInPlace(y, x)}
+func (e *Engine) scaleRows(y, x, centre, scale, shift []float32, act Activation) {
+	whole := &simd.Columnwise{Y: y, X: x, Centre: centre, Scale: scale, Shift: shift, Clamp: act.clamp(), Stride: len(scale), NonTemporal: nonTemporalUnlessInPlace(y, x)}
 	e.pool.Steal(len(x)/len(scale), grain(whole), func(id, _, lo, hi int) { e.overRows(id, whole, lo, hi, simd.Affine) })
 }
 
@@ -111,18 +111,18 @@ func (e *Engine) sumColumns(m int, c *simd.Columnwise, op simd.ColumnOp) (sum, p
 
 // BatchNormGrad computes the gradients of BatchNorm, overwriting dx (M, C),
 // dgamma (C) and dbeta (C), from dy (M, C) and what BatchNorm was given and
-// gave. With relu the mask y > 0 is recomputed from x. With x^ the normalised
-// input, g = dy behind the mask, and sums over the M rows:
+// gave. Where act clamped is computed again from x. With x^ the normalised
+// input, g = dy behind act, and sums over the M rows:
 //
 //	dbeta = sum(g);  dgamma = sum(g x^);  dx = gamma/sqrt(variance+epsilon) * (g - dbeta/M - x^ dgamma/M)
 //
 // dx may be dy.
-func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, variance []float32, epsilon float32, relu bool) {
+func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, variance []float32, epsilon float32, act Activation) {
 	c := len(mean)
 	m := len(x) / c
 	scale := e.inverseScale(gamma, variance, epsilon)
 	whole := &simd.Columnwise{
-		Y: dx, X: x, G: dy, Centre: mean, Scale: scale, Shift: beta, Floor: reluFloor(relu), Stride: c,
+		Y: dx, X: x, G: dy, Centre: mean, Scale: scale, Shift: beta, Clamp: act.clamp(), Stride: c,
 		Slope: memory.Grow(&e.shared.slope, c), Offset: memory.Grow(&e.shared.offset, c),
 	}
 	sums, products := e.sumColumns(m, whole, simd.GradMoments)

@@ -2,20 +2,25 @@ package kernel
 
 import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 
-// ReLU computes y = max(0, x). y may be x.
-func (e *Engine) ReLU(y, x []float32) {
-	e.flat(len(x), simd.Affine, simd.Columnwise{Y: y, X: x, Centre: zeros[:], Scale: ones[:], Shift: zeros[:]})
+// Clamp computes y = act(x). y may be x.
+func (e *Engine) Clamp(y, x []float32, act Activation) {
+	e.flat(len(x), simd.Affine, simd.Columnwise{Y: y, X: x, Centre: zeros[:], Scale: ones[:], Shift: zeros[:], Clamp: act.clamp()})
 }
 
-// ReLUGrad computes dx = dy where y > 0, else 0. dx may be dy.
-func (e *Engine) ReLUGrad(dx, dy, y []float32) {
-	e.flat(len(y), simd.ReLUGrad, simd.Columnwise{Y: dx, G: dy, X: y})
+// ClampGrad computes dx = dy, but 0 where y is at a limit of act. dx may be dy.
+func (e *Engine) ClampGrad(dx, dy, y []float32, act Activation) {
+	e.flat(len(y), simd.ClampGrad, simd.Columnwise{Y: dx, G: dy, X: y, Clamp: act.clamp()})
+}
+
+// Add computes y = act(a + b). y may be a or b.
+func (e *Engine) Add(y, a, b []float32, act Activation) {
+	e.flat(len(y), simd.Add, simd.Columnwise{Y: y, X: a, G: b, Clamp: act.clamp()})
 }
 
 // addition is the argument that makes simd.GradInput compute y = y + x.
 func addition(y, x []float32) simd.Columnwise {
 	return simd.Columnwise{
-		Y: y, X: y, G: x, Floor: reluFloor(false),
+		Y: y, X: y, G: x, Clamp: None.clamp(),
 		Centre: zeros[:], Scale: ones[:], Shift: zeros[:], Slope: ones[:], Offset: zeros[:],
 	}
 }

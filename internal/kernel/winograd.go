@@ -160,6 +160,7 @@ func (e *Engine) transformOutput(s ConvShape, own *worker, y []Channels, product
 		t.Moments = ep.sums[2*first:]
 	case ep.scale != nil:
 		kind = simd.OutputNormTransform
+		t.Clamp = ep.clamp
 	}
 	t.SrcRow, t.SrcCol, t.SrcTile = simd.InputTile*nr, nr, simd.Frequencies*nr
 	for _, c := range y {

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 
 	G "gorgonia.org/gorgonia"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
 // ReLU is max(x, 0). x: (N, H, W, C).
@@ -15,10 +17,10 @@ func (g *Graph) ReLU(name string, x *G.Node) *G.Node {
 		Name:  name,
 		Kind:  "relu",
 		Shape: x.Shape(),
-		Run:   func(y []float32, in [][]float32) { g.Engine.ReLU(y, in[0]) },
+		Run:   func(y []float32, in [][]float32) { g.Engine.Clamp(y, in[0], kernel.ReLU) },
 		Diff: func(y, dy *G.Node) []*G.Node {
 			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "relu, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
-				g.Engine.ReLUGrad(dx, in[0], in[1])
+				g.Engine.ClampGrad(dx, in[0], in[1], kernel.ReLU)
 			}}, dy, y)}
 		},
 	}, x)

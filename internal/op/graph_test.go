@@ -6,6 +6,7 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 )
 
@@ -54,22 +55,25 @@ func TestGraphErrors(t *testing.T) {
 			g.Conv("c", []*G.Node{input(g, "a", 1, 2, 2, 1), input(g, "b", 1, 2, 4, 1)}, input(g, "w", 3, 3, 2, 1), nil)
 		}, "op: c: images have shapes (1, 2, 2, 1) and (1, 2, 4, 1)"},
 		{"batch norm: gamma", func(g *op.Graph) {
-			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 2), input(g, "beta", 3), 1e-5, true)
+			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 2), input(g, "beta", 3), 1e-5, kernel.ReLU)
 		}, "op: bn: gamma has shape (2), want (3)"},
 		{"batch norm: beta", func(g *op.Graph) {
-			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 3), input(g, "beta", 4), 1e-5, true)
+			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 3), input(g, "beta", 4), 1e-5, kernel.ReLU)
 		}, "op: bn: beta has shape (4), want (3)"},
 		{"convolution with batch norm: mean", func(g *op.Graph) {
-			g.ConvNormReLU("bn", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3), 1e-5)
+			g.ConvNorm("bn", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3), 1e-5, kernel.ReLU)
 		}, "op: bn: mean has shape (4), want (3)"},
 		{"softmax: a vector", func(g *op.Graph) { g.Softmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
 		{"log-softmax: a vector", func(g *op.Graph) { g.LogSoftmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
 		{"place an input", func(g *op.Graph) { g.Place(input(g, "x", 4), make([]float32, 4)) }, "cannot be placed in 4 values"},
+		{"a sum of two sizes", func(g *op.Graph) {
+			g.Add("sum", input(g, "a", 1, 2, 2, 3), input(g, "b", 1, 2, 2, 4), kernel.None)
+		}, "op: sum: inputs have shapes (1, 2, 2, 3) and (1, 2, 2, 4), want equal ones"},
 		{"place in too little", func(g *op.Graph) { g.Place(g.ReLU("y", input(g, "x", 1, 2, 2, 1)), make([]float32, 3)) }, "cannot be placed in 3 values"},
 		{"the first error stays", func(g *op.Graph) {
 			x := g.MaxPool("p", input(g, "x", 1, 2, 3, 1))
-			x, _ = g.BatchNorm("bn", g.ReLU("relu", g.Conv("c", []*G.Node{x, x}, x, x)), x, x, 1e-5, true)
-			x = g.ConvNormReLU("bn", []*G.Node{g.Dropout("d", g.UpConv("u", g.Upsample("s", x), x, x), 0.5, 1)}, x, x, x, x, x, 1e-5)
+			x, _ = g.BatchNorm("bn", g.ReLU("relu", g.Conv("c", []*G.Node{x, x}, x, x)), x, x, 1e-5, kernel.ReLU)
+			x = g.ConvNorm("bn", []*G.Node{g.Dropout("d", g.UpConv("u", g.Upsample("s", x), x, x), 0.5, 1)}, x, x, x, x, x, 1e-5, kernel.ReLU)
 			x = g.LogSoftmax("l", g.Softmax("sm", x))
 			g.Place(x, nil)
 			g.Constant("k", nil)

@@ -57,7 +57,7 @@ func newChain(t testing.TB, memory *op.Memory, s image) *chain {
 			t.Fatal(g.Err())
 		}
 		x = g.Conv(name+".conv", []*G.Node{x}, parameter(name+".w", 3, 3, x.Shape()[3], s.c), nil)
-		y, _ := g.BatchNorm(name+".bn", x, parameter(name+".gamma", s.c), parameter(name+".beta", s.c), 1e-5, true)
+		y, _ := g.BatchNorm(name+".bn", x, parameter(name+".gamma", s.c), parameter(name+".beta", s.c), 1e-5, kernel.ReLU)
 		return g.Dropout(name+".dropout", y, 0.1, 1)
 	}
 	var skips []*G.Node

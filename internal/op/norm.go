@@ -18,20 +18,20 @@ type BatchStatistics struct {
 
 // ConvBatchNorm is a convolution (see Conv) without bias and, on its results, a
 // BatchNorm. The convolution counts what the norm needs to know of them.
-func (g *Graph) ConvBatchNorm(conv, norm string, x []*G.Node, w, gamma, beta *G.Node, epsilon float64, relu bool) (*G.Node, *BatchStatistics) {
+func (g *Graph) ConvBatchNorm(conv, norm string, x []*G.Node, w, gamma, beta *G.Node, epsilon float64, act kernel.Activation) (*G.Node, *BatchStatistics) {
 	moments := &kernel.Moments{}
-	return g.batchNorm(norm, g.conv(conv, x, w, nil, moments), gamma, beta, moments, epsilon, relu)
+	return g.batchNorm(norm, g.conv(conv, x, w, nil, moments), gamma, beta, moments, epsilon, act)
 }
 
 // BatchNorm normalises each channel by the mean and the biased variance of the
-// batch plus epsilon (Ioffe and Szegedy 2015), scales, shifts and, when relu is
-// set, clips at zero from below. x: (N, H, W, C); gamma, beta: (C). Result: (N, H, W, C).
-func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, epsilon float64, relu bool) (*G.Node, *BatchStatistics) {
-	return g.batchNorm(name, x, gamma, beta, nil, epsilon, relu)
+// batch plus epsilon (Ioffe and Szegedy 2015), scales, shifts and
+// applies act. x: (N, H, W, C); gamma, beta: (C). Result: (N, H, W, C).
+func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, epsilon float64, act kernel.Activation) (*G.Node, *BatchStatistics) {
+	return g.batchNorm(name, x, gamma, beta, nil, epsilon, act)
 }
 
 // batchNorm finds the moments of x itself if they are nil.
-func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.Moments, epsilon float64, relu bool) (*G.Node, *BatchStatistics) {
+func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.Moments, epsilon float64, act kernel.Activation) (*G.Node, *BatchStatistics) {
 	n, h, w, c := g.shape4(name, x)
 	g.checkVector(name, "gamma", gamma, c)
 	g.checkVector(name, "beta", beta, c)
@@ -44,14 +44,14 @@ func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.M
 		Kind:  "batch norm",
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
-			g.Engine.BatchNorm(y, in[0], in[1], in[2], moments, stats.Mean, stats.Variance, float32(epsilon), relu)
+			g.Engine.BatchNorm(y, in[0], in[1], in[2], moments, stats.Mean, stats.Variance, float32(epsilon), act)
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
 			// One pass finds all three gradients. Its node is that of dx; the others
 			// have it as their input, so that they run after it.
 			dgamma, dbeta := make([]float32, c), make([]float32, c)
 			dx := g.Apply(Func{Name: name + ".grad.input", Kind: "batch norm, gradient", Shape: x.Shape(), Overwrites: []int{0}, Run: func(dx []float32, in [][]float32) {
-				g.Engine.BatchNormGrad(dx, dgamma, dbeta, in[0], in[1], in[2], in[3], stats.Mean, stats.Variance, float32(epsilon), relu)
+				g.Engine.BatchNormGrad(dx, dgamma, dbeta, in[0], in[1], in[2], in[3], stats.Mean, stats.Variance, float32(epsilon), act)
 			}}, dy, x, gamma, beta)
 			handOut := func(suffix string, from []float32) *G.Node {
 				return g.Apply(Func{Name: name + suffix, Kind: "batch norm, gradient", Shape: []int{c}, Run: func(out []float32, _ [][]float32) {
@@ -64,14 +64,14 @@ func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.M
 	return y, stats
 }
 
-// ConvNormReLU is a convolution (see Conv), batch norm by running statistics and
-// ReLU in one pass:
+// ConvNorm is a convolution (see Conv), batch norm by running statistics and an
+// activation in one pass:
 //
-//	max(0, conv(x, w) * scale + shift)
+//	act(conv(x, w) * scale + shift)
 //	scale = gamma / sqrt(variance + epsilon),  shift = beta - mean * scale
 //
 // It passes a gradient on to x alone. gamma, beta, mean, variance: (O). Result: (N, H, W, O).
-func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, variance *G.Node, epsilon float64) *G.Node {
+func (g *Graph) ConvNorm(name string, x []*G.Node, w, gamma, beta, mean, variance *G.Node, epsilon float64, act kernel.Activation) *G.Node {
 	s, channels := g.convShape(name, x, w)
 	if g.err != nil {
 		return nil
@@ -84,7 +84,7 @@ func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, var
 	skips, byPool := g.claimSkips(x, len(inputs))
 	return g.Apply(Func{
 		Name:   name,
-		Kind:   "conv, batch norm, relu",
+		Kind:   "conv, batch norm",
 		Shape:  []int{s.N, s.H, s.W, s.Out},
 		ByPool: byPool,
 		Run: func(y []float32, in [][]float32) {
@@ -94,11 +94,11 @@ func (g *Graph) ConvNormReLU(name string, x []*G.Node, w, gamma, beta, mean, var
 				k := factor(gamma[i], variance[i], epsilon)
 				scale[i], shift[i] = float32(k), float32(float64(beta[i])-k*float64(mean[i]))
 			}
-			g.Engine.ConvNormReLU(s, y, x, w, scale, shift)
+			g.Engine.ConvNorm(s, y, x, w, scale, shift, act)
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
 			before := g.Apply(Func{Name: name + ".grad.norm", Kind: "batch norm, gradient", Shape: y.Shape(), Run: func(dx []float32, in [][]float32) {
-				g.Engine.ReLUGrad(dx, in[0], in[1])
+				g.Engine.ClampGrad(dx, in[0], in[1], act)
 				for i := range scale {
 					scale[i] = float32(factor(in[2][i], in[3][i], epsilon))
 				}

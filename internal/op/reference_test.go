@@ -1,6 +1,10 @@
 package op_test
 
-import "math"
+import (
+	"math"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
+)
 
 // The ops once more, element by element in float64. Images are (N, H, W, C).
 
@@ -82,12 +86,26 @@ func concatRef(a image, cb int, x, y []float64) []float64 {
 	})
 }
 
-func reluRef(x []float64) []float64 {
+func activateRef(act kernel.Activation, x []float64) []float64 {
 	y := make([]float64, len(x))
 	for i, v := range x {
-		y[i] = max(v, 0)
+		y[i] = v
+		if act != kernel.None {
+			y[i] = max(v, 0)
+		}
+		if act == kernel.ReLU6 {
+			y[i] = min(y[i], 6)
+		}
 	}
 	return y
+}
+
+func addRef(act kernel.Activation, a, b []float64) []float64 {
+	sum := make([]float64, len(a))
+	for i := range a {
+		sum[i] = a[i] + b[i]
+	}
+	return activateRef(act, sum)
 }
 
 // statistics are the mean and the biased variance of each channel.
@@ -104,21 +122,18 @@ func statistics(channels int, x []float64) (mean, variance []float64) {
 	return mean, variance
 }
 
-func normaliseRef(x, gamma, beta, mean, variance []float64, relu bool) []float64 {
+func normaliseRef(x, gamma, beta, mean, variance []float64, act kernel.Activation) []float64 {
 	y := make([]float64, len(x))
 	for i, v := range x {
 		c := i % len(gamma)
 		y[i] = (v-mean[c])/math.Sqrt(variance[c]+1e-5)*gamma[c] + beta[c]
 	}
-	if relu {
-		return reluRef(y)
-	}
-	return y
+	return activateRef(act, y)
 }
 
-func batchNormRef(x, gamma, beta []float64, relu bool) []float64 {
+func batchNormRef(x, gamma, beta []float64, act kernel.Activation) []float64 {
 	mean, variance := statistics(len(gamma), x)
-	return normaliseRef(x, gamma, beta, mean, variance, relu)
+	return normaliseRef(x, gamma, beta, mean, variance, act)
 }
 
 func logSoftmaxRef(channels int, x []float64) []float64 {

@@ -8,6 +8,7 @@ import (
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 )
 
@@ -78,7 +79,7 @@ func TestAgainstStockOps(t *testing.T) {
 				return narrow
 			},
 			ours: func(g *op.Graph, in []*G.Node) *G.Node {
-				y, _ := g.BatchNorm("y", in[0], in[1], in[2], 1e-5, false)
+				y, _ := g.BatchNorm("y", in[0], in[1], in[2], 1e-5, kernel.None)
 				return y
 			},
 			stock: func(in []*G.Node) (*G.Node, error) {
@@ -102,6 +103,12 @@ func TestAgainstStockOps(t *testing.T) {
 			stock: func(in []*G.Node) (*G.Node, error) {
 				return G.Conv2d(G.Must(G.Concat(1, in[0], in[1])), in[2], tensor.Shape{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1})
 			},
+		},
+		{
+			name:   "Add",
+			images: images(image{2, 3, 5, 2}, image{2, 3, 5, 2}),
+			ours:   func(g *op.Graph, in []*G.Node) *G.Node { return g.Add("y", in[0], in[1], kernel.None) },
+			stock:  func(in []*G.Node) (*G.Node, error) { return G.Add(in[0], in[1]) },
 		},
 		{
 			name:   "ReLU",

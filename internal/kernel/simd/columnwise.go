@@ -13,20 +13,24 @@ type Columnwise struct {
 	Slope, Offset        []float32
 	Sum, Product         []float64 // padded to a whole vector
 
-	Floor              float32 // 0 behind a ReLU, else -Inf
+	Clamp
 	Rows, Stride, Cols int
 	NonTemporal        int // as in RowCopy
 }
+
+// Clamp is the range of results: smaller ones become Floor, larger ones Ceil.
+type Clamp struct{ Floor, Ceil float32 }
 
 // ColumnOp is one of the operations on columns.
 type ColumnOp int
 
 const (
-	Affine         ColumnOp = iota // Y = max(Floor, (X-Centre)*Scale + Shift)
+	Affine         ColumnOp = iota // Y = (X-Centre)*Scale + Shift, clamped
 	Moments                        // Sum += X, Product += X*X
-	GradMoments                    // Sum += G, Product += G*(X-Centre); G counts as 0 where Affine gives Floor
+	GradMoments                    // Sum += G, Product += G*(X-Centre); G counts as 0 where Affine gives Floor or Ceil
 	GradInput                      // Y = Scale*G + Slope*(X-Centre) + Offset; G as in GradMoments
-	ReLUGrad                       // Y = G, 0 where X <= Floor
+	ClampGrad                      // Y = G, 0 where X <= Floor or X >= Ceil
+	Add                            // Y = X + G, clamped
 	MaxPool                        // Y and Argmax from the pixel rows X and X2, two pixels of each for a row of Y
 	MaxPoolGrad                    // the pixel rows Y and Y2 = G where Argmax says, else 0
 	MaxPoolGradAdd                 // the same, plus the pixel rows X and X2
@@ -77,7 +81,8 @@ var plainColumnwise = columnKernels{
 		Moments:     momentsPlain,
 		GradMoments: gradMomentsPlain,
 		GradInput:   gradInputPlain,
-		ReLUGrad:    reluGradPlain,
+		ClampGrad:   clampGradPlain,
+		Add:         addPlain,
 		MaxPool:     maxPoolPlain,
 		MaxPoolGrad: maxPoolGradPlain,
 
@@ -94,7 +99,7 @@ func affinePlain(c *Columnwise) {
 	for r := range c.Rows {
 		y, x := c.Y[r*c.Stride:][:c.Cols], c.X[r*c.Stride:][:c.Cols]
 		for i, v := range x {
-			y[i] = max((v-centre[i])*scale[i]+shift[i], c.Floor)
+			y[i] = c.clamp((v-centre[i])*scale[i] + shift[i])
 		}
 	}
 }
@@ -117,7 +122,7 @@ func gradMomentsPlain(c *Columnwise) {
 		x, g := c.X[r*c.Stride:][:c.Cols], c.G[r*c.Stride:][:c.Cols]
 		for i, v := range x {
 			v -= centre[i]
-			d := keep(g[i], v*scale[i]+shift[i], c.Floor)
+			d := c.keep(g[i], v*scale[i]+shift[i])
 			sum[i] += float64(d)
 			product[i] += float64(d) * float64(v)
 		}
@@ -131,27 +136,41 @@ func gradInputPlain(c *Columnwise) {
 		y, x, g := c.Y[r*c.Stride:][:c.Cols], c.X[r*c.Stride:][:c.Cols], c.G[r*c.Stride:][:c.Cols]
 		for i, v := range x {
 			v -= centre[i]
-			d := keep(g[i], v*scale[i]+shift[i], c.Floor)
+			d := c.keep(g[i], v*scale[i]+shift[i])
 			y[i] = scale[i]*d + (slope[i]*v + offset[i])
 		}
 	}
 }
 
-// keep is g, or 0 where y <= floor. The choice is made between integers, which
+func (c Clamp) clamp(v float32) float32 { return min(max(v, c.Floor), c.Ceil) }
+
+// keep is g, or 0 where y is clamped. The choice is made between integers, which
 // the compiler does without a branch that signs at random would mislead.
-func keep(g, y, floor float32) float32 {
+func (c Clamp) keep(g, y float32) float32 {
 	bits := math.Float32bits(g)
-	if y <= floor {
+	if y <= c.Floor {
+		bits = 0
+	}
+	if y >= c.Ceil {
 		bits = 0
 	}
 	return math.Float32frombits(bits)
 }
 
-func reluGradPlain(c *Columnwise) {
+func clampGradPlain(c *Columnwise) {
 	for r := range c.Rows {
 		y, x, g := c.Y[r*c.Stride:][:c.Cols], c.X[r*c.Stride:][:c.Cols], c.G[r*c.Stride:][:c.Cols]
 		for i, v := range x {
-			y[i] = keep(g[i], v, c.Floor)
+			y[i] = c.keep(g[i], v)
+		}
+	}
+}
+
+func addPlain(c *Columnwise) {
+	for r := range c.Rows {
+		y, x, g := c.Y[r*c.Stride:][:c.Cols], c.X[r*c.Stride:][:c.Cols], c.G[r*c.Stride:][:c.Cols]
+		for i, v := range x {
+			y[i] = c.clamp(v + g[i])
 		}
 	}
 }

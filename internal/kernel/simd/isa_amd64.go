@@ -21,7 +21,7 @@ func InstructionSets() []*InstructionSet {
 			},
 			columnwise: columnKernels{vector: 16, run: [columnOps]func(*Columnwise){
 				Affine: affineAVX512, Moments: momentsAVX512, GradMoments: gradMomentsAVX512, GradInput: gradInputAVX512,
-				ReLUGrad: reluGradAVX512, MaxPool: maxPoolAVX512, MaxPoolGrad: maxPoolGradAVX512, MaxPoolGradAdd: maxPoolGradAddAVX512,
+				ClampGrad: clampGradAVX512, Add: addAVX512, MaxPool: maxPoolAVX512, MaxPoolGrad: maxPoolGradAVX512, MaxPoolGradAdd: maxPoolGradAddAVX512,
 				Softmax: softmaxAVX512, LogSoftmax: logSoftmaxAVX512, LogSoftmaxGrad: logSoftmaxGradAVX512,
 			}},
 			copyRows:      copyRowsAVX2,
@@ -46,7 +46,7 @@ func InstructionSets() []*InstructionSet {
 			},
 			columnwise: columnKernels{vector: 8, whole: true, run: [columnOps]func(*Columnwise){
 				Affine: affineAVX2, Moments: momentsAVX2, GradMoments: gradMomentsAVX2, GradInput: gradInputAVX2,
-				ReLUGrad: reluGradAVX2, MaxPool: maxPoolAVX2, MaxPoolGrad: maxPoolGradAVX2, MaxPoolGradAdd: maxPoolGradAddAVX2,
+				ClampGrad: clampGradAVX2, Add: addAVX2, MaxPool: maxPoolAVX2, MaxPoolGrad: maxPoolGradAVX2, MaxPoolGradAdd: maxPoolGradAddAVX2,
 				Softmax: softmaxAVX2, LogSoftmax: logSoftmaxAVX2, LogSoftmaxGrad: logSoftmaxGradAVX2,
 			}},
 			copyRows:   copyRowsAVX2,

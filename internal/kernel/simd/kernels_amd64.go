@@ -184,7 +184,7 @@ func gemm5x8AVX2(p *GEMM)
 //go:noescape
 func gemm6x8AVX2(p *GEMM)
 
-// affineAVX512 computes y = max(floor, (x-centre)*scale + shift).
+// affineAVX512 computes y = (x-centre)*scale + shift, clamped.
 //
 //go:noescape
 func affineAVX512(c *Columnwise)
@@ -194,20 +194,25 @@ func affineAVX512(c *Columnwise)
 //go:noescape
 func momentsAVX512(c *Columnwise)
 
-// gradMomentsAVX512 adds g to sum and g*(x-centre) to product, where y > floor.
+// gradMomentsAVX512 adds g to sum and g*(x-centre) to product, where y is not clamped.
 //
 //go:noescape
 func gradMomentsAVX512(c *Columnwise)
 
-// gradInputAVX512 computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is <= floor.
+// gradInputAVX512 computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is clamped.
 //
 //go:noescape
 func gradInputAVX512(c *Columnwise)
 
-// reluGradAVX512 computes y = g where x > floor, else 0.
+// clampGradAVX512 computes y = g, but 0 where x is clamped.
 //
 //go:noescape
-func reluGradAVX512(c *Columnwise)
+func clampGradAVX512(c *Columnwise)
+
+// addAVX512 computes y = x + g, clamped.
+//
+//go:noescape
+func addAVX512(c *Columnwise)
 
 // maxPoolAVX512 computes y and which from the rows x and x2.
 //
@@ -224,7 +229,7 @@ func maxPoolGradAVX512(c *Columnwise)
 //go:noescape
 func maxPoolGradAddAVX512(c *Columnwise)
 
-// affineAVX2 computes y = max(floor, (x-centre)*scale + shift).
+// affineAVX2 computes y = (x-centre)*scale + shift, clamped.
 //
 //go:noescape
 func affineAVX2(c *Columnwise)
@@ -234,20 +239,25 @@ func affineAVX2(c *Columnwise)
 //go:noescape
 func momentsAVX2(c *Columnwise)
 
-// gradMomentsAVX2 adds g to sum and g*(x-centre) to product, where y > floor.
+// gradMomentsAVX2 adds g to sum and g*(x-centre) to product, where y is not clamped.
 //
 //go:noescape
 func gradMomentsAVX2(c *Columnwise)
 
-// gradInputAVX2 computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is <= floor.
+// gradInputAVX2 computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is clamped.
 //
 //go:noescape
 func gradInputAVX2(c *Columnwise)
 
-// reluGradAVX2 computes y = g where x > floor, else 0.
+// clampGradAVX2 computes y = g, but 0 where x is clamped.
 //
 //go:noescape
-func reluGradAVX2(c *Columnwise)
+func clampGradAVX2(c *Columnwise)
+
+// addAVX2 computes y = x + g, clamped.
+//
+//go:noescape
+func addAVX2(c *Columnwise)
 
 // maxPoolAVX2 computes y and which from the rows x and x2.
 //
@@ -274,7 +284,7 @@ func inputTransformAVX512(t *Transform)
 //go:noescape
 func outputTransformAVX512(t *Transform)
 
-// outputNormTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scales, shifts and applies ReLU, for whole vectors of channels.
+// outputNormTransformAVX512 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scales, shifts and clamps, for whole vectors of channels.
 //
 //go:noescape
 func outputNormTransformAVX512(t *Transform)
@@ -309,7 +319,7 @@ func inputTransformAVX2(t *Transform)
 //go:noescape
 func outputTransformAVX2(t *Transform)
 
-// outputNormTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scales, shifts and applies ReLU, for whole vectors of channels.
+// outputNormTransformAVX2 computes Aᵀ m A: 6x6 frequencies to 4x4 pixels, then scales, shifts and clamps, for whole vectors of channels.
 //
 //go:noescape
 func outputNormTransformAVX2(t *Transform)

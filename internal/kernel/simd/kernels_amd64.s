@@ -6100,15 +6100,17 @@ l363:
 	MOVQ         192(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z2
 	VBROADCASTSS 312(AX), Z3
+	VBROADCASTSS 316(AX), Z4
 	MOVQ         CX, R11
 
 l364:
 	PREFETCHT0  1024(R10)(SI*8)
-	VMOVUPS.Z   (R10), K1, Z4
-	VSUBPS      Z0, Z4, Z4
-	VFMADD213PS Z2, Z1, Z4
-	VMAXPS      Z4, Z3, Z4
-	VMOVNTPS    Z4, (R9)
+	VMOVUPS.Z   (R10), K1, Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMAXPS      Z5, Z3, Z5
+	VMINPS      Z5, Z4, Z5
+	VMOVNTPS    Z5, (R9)
 	ADDQ        SI, R9
 	ADDQ        SI, R10
 	DECQ        R11
@@ -6149,16 +6151,18 @@ l366:
 	MOVQ         192(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z2
 	VBROADCASTSS 312(AX), Z3
+	VBROADCASTSS 316(AX), Z4
 	MOVQ         CX, R11
 
 l367:
 	PREFETCHT0  1024(R9)(SI*8)
 	PREFETCHT0  1024(R10)(SI*8)
-	VMOVUPS.Z   (R10), K1, Z4
-	VSUBPS      Z0, Z4, Z4
-	VFMADD213PS Z2, Z1, Z4
-	VMAXPS      Z4, Z3, Z4
-	VMOVUPS     Z4, K1, (R9)
+	VMOVUPS.Z   (R10), K1, Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMAXPS      Z5, Z3, Z5
+	VMINPS      Z5, Z4, Z5
+	VMOVUPS     Z5, K1, (R9)
 	ADDQ        SI, R9
 	ADDQ        SI, R10
 	DECQ        R11
@@ -6272,48 +6276,51 @@ l374:
 	MOVQ         192(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z2
 	VBROADCASTSS 312(AX), Z3
+	VBROADCASTSS 316(AX), Z4
 	MOVQ         264(AX), R11
-	VMOVUPD      (R11)(R8*2), Z4
+	VMOVUPD      (R11)(R8*2), Z5
 	MOVQ         264(AX), R11
-	VMOVUPD      64(R11)(R8*2), Z5
+	VMOVUPD      64(R11)(R8*2), Z6
 	MOVQ         288(AX), R11
-	VMOVUPD      (R11)(R8*2), Z6
+	VMOVUPD      (R11)(R8*2), Z7
 	MOVQ         288(AX), R11
-	VMOVUPD      64(R11)(R8*2), Z7
+	VMOVUPD      64(R11)(R8*2), Z8
 	MOVQ         SI, R11
 
 l375:
 	PREFETCHT0    1024(R9)(BX*8)
 	PREFETCHT0    1024(R10)(BX*8)
-	VMOVUPS.Z     (R9), K1, Z8
-	VMOVUPS.Z     (R10), K1, Z9
-	VSUBPS        Z0, Z8, Z8
-	VMOVAPS       Z8, Z10
-	VFMADD213PS   Z2, Z1, Z10
-	VCMPPS        $0x06, Z3, Z10, K2
-	VMOVAPS.Z     Z9, K2, Z9
-	VCVTPS2PD     Y9, Z10
-	VADDPD        Z10, Z4, Z4
-	VCVTPS2PD     Y8, Z11
-	VFMADD231PD   Z11, Z10, Z6
+	VMOVUPS.Z     (R9), K1, Z9
+	VMOVUPS.Z     (R10), K1, Z10
+	VSUBPS        Z0, Z9, Z9
+	VMOVAPS       Z9, Z11
+	VFMADD213PS   Z2, Z1, Z11
+	VCMPPS        $0x06, Z3, Z11, K2
+	VMOVAPS.Z     Z10, K2, Z10
+	VCMPPS        $0x09, Z4, Z11, K2
+	VMOVAPS.Z     Z10, K2, Z10
+	VCVTPS2PD     Y10, Z11
+	VADDPD        Z11, Z5, Z5
+	VCVTPS2PD     Y9, Z12
+	VFMADD231PD   Z12, Z11, Z7
+	VEXTRACTF32X8 $0x01, Z10, Y10
+	VCVTPS2PD     Y10, Z10
+	VADDPD        Z10, Z6, Z6
 	VEXTRACTF32X8 $0x01, Z9, Y9
 	VCVTPS2PD     Y9, Z9
-	VADDPD        Z9, Z5, Z5
-	VEXTRACTF32X8 $0x01, Z8, Y8
-	VCVTPS2PD     Y8, Z8
-	VFMADD231PD   Z8, Z9, Z7
+	VFMADD231PD   Z9, Z10, Z8
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          R11
 	JNZ           l375
 	MOVQ          264(AX), R9
-	VMOVUPD       Z4, (R9)(R8*2)
+	VMOVUPD       Z5, (R9)(R8*2)
 	MOVQ          264(AX), R9
-	VMOVUPD       Z5, 64(R9)(R8*2)
+	VMOVUPD       Z6, 64(R9)(R8*2)
 	MOVQ          288(AX), R9
-	VMOVUPD       Z6, (R9)(R8*2)
+	VMOVUPD       Z7, (R9)(R8*2)
 	MOVQ          288(AX), R9
-	VMOVUPD       Z7, 64(R9)(R8*2)
+	VMOVUPD       Z8, 64(R9)(R8*2)
 	ADDQ          $0x40, R8
 	SUBQ          $0x10, DI
 	JG            l374
@@ -6369,25 +6376,28 @@ l378:
 	MOVQ         192(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z2
 	VBROADCASTSS 312(AX), Z3
+	VBROADCASTSS 316(AX), Z4
 	MOVQ         216(AX), R13
-	VMOVUPS.Z    (R13)(R9*1), K1, Z4
-	MOVQ         240(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z5
+	MOVQ         240(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z6
 	MOVQ         CX, R13
 
 l379:
 	PREFETCHT0  1024(R11)(DI*8)
 	PREFETCHT0  1024(R12)(DI*8)
-	VMOVUPS.Z   (R11), K1, Z6
-	VMOVUPS.Z   (R12), K1, Z7
-	VSUBPS      Z0, Z6, Z6
-	VMOVAPS     Z6, Z8
-	VFMADD213PS Z2, Z1, Z8
-	VCMPPS      $0x06, Z3, Z8, K2
-	VMOVAPS.Z   Z7, K2, Z7
-	VFMADD213PS Z5, Z4, Z6
-	VFMADD231PS Z1, Z7, Z6
-	VMOVNTPS    Z6, (R10)
+	VMOVUPS.Z   (R11), K1, Z7
+	VMOVUPS.Z   (R12), K1, Z8
+	VSUBPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z9
+	VFMADD213PS Z2, Z1, Z9
+	VCMPPS      $0x06, Z3, Z9, K2
+	VMOVAPS.Z   Z8, K2, Z8
+	VCMPPS      $0x09, Z4, Z9, K2
+	VMOVAPS.Z   Z8, K2, Z8
+	VFMADD213PS Z6, Z5, Z7
+	VFMADD231PS Z1, Z8, Z7
+	VMOVNTPS    Z7, (R10)
 	ADDQ        DI, R10
 	ADDQ        DI, R11
 	ADDQ        DI, R12
@@ -6431,26 +6441,29 @@ l381:
 	MOVQ         192(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z2
 	VBROADCASTSS 312(AX), Z3
+	VBROADCASTSS 316(AX), Z4
 	MOVQ         216(AX), R13
-	VMOVUPS.Z    (R13)(R9*1), K1, Z4
-	MOVQ         240(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z5
+	MOVQ         240(AX), R13
+	VMOVUPS.Z    (R13)(R9*1), K1, Z6
 	MOVQ         CX, R13
 
 l382:
 	PREFETCHT0  1024(R10)(DI*8)
 	PREFETCHT0  1024(R11)(DI*8)
 	PREFETCHT0  1024(R12)(DI*8)
-	VMOVUPS.Z   (R11), K1, Z6
-	VMOVUPS.Z   (R12), K1, Z7
-	VSUBPS      Z0, Z6, Z6
-	VMOVAPS     Z6, Z8
-	VFMADD213PS Z2, Z1, Z8
-	VCMPPS      $0x06, Z3, Z8, K2
-	VMOVAPS.Z   Z7, K2, Z7
-	VFMADD213PS Z5, Z4, Z6
-	VFMADD231PS Z1, Z7, Z6
-	VMOVUPS     Z6, K1, (R10)
+	VMOVUPS.Z   (R11), K1, Z7
+	VMOVUPS.Z   (R12), K1, Z8
+	VSUBPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z9
+	VFMADD213PS Z2, Z1, Z9
+	VCMPPS      $0x06, Z3, Z9, K2
+	VMOVAPS.Z   Z8, K2, Z8
+	VCMPPS      $0x09, Z4, Z9, K2
+	VMOVAPS.Z   Z8, K2, Z8
+	VFMADD213PS Z6, Z5, Z7
+	VFMADD231PS Z1, Z8, Z7
+	VMOVUPS     Z7, K1, (R10)
 	ADDQ        DI, R10
 	ADDQ        DI, R11
 	ADDQ        DI, R12
@@ -6469,9 +6482,9 @@ l382:
 	VZEROUPPER
 	RET
 
-// func reluGradAVX512(c *Columnwise)
+// func clampGradAVX512(c *Columnwise)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·reluGradAVX512(SB), NOSPLIT, $0-8
+TEXT ·clampGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
 	MOVQ         320(AX), CX
 	MOVQ         336(AX), DX
@@ -6484,18 +6497,53 @@ TEXT ·reluGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ         328(AX), DI
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Z0
+	VBROADCASTSS 316(AX), Z1
 
 l383:
-	VMOVUPS.Z (SI), K1, Z1
-	VMOVUPS.Z (BX), K1, Z2
-	VCMPPS    $0x06, Z0, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, K1, (DX)
+	VMOVUPS.Z (SI), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VCMPPS    $0x06, Z0, Z3, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VCMPPS    $0x09, Z1, Z3, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VMOVUPS   Z2, K1, (DX)
 	ADDQ      DI, DX
 	ADDQ      DI, BX
 	ADDQ      DI, SI
 	DECQ      CX
 	JNZ       l383
+	VZEROUPPER
+	RET
+
+// func addAVX512(c *Columnwise)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addAVX512(SB), NOSPLIT, $0-8
+	MOVQ         c+0(FP), AX
+	MOVQ         320(AX), CX
+	MOVQ         336(AX), DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	MOVQ         (AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         96(AX), SI
+	MOVQ         328(AX), DI
+	SHLQ         $0x02, DI
+	VBROADCASTSS 312(AX), Z0
+	VBROADCASTSS 316(AX), Z1
+
+l384:
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z (SI), K1, Z3
+	VADDPS    Z3, Z2, Z2
+	VMAXPS    Z2, Z0, Z2
+	VMINPS    Z2, Z1, Z2
+	VMOVUPS   Z2, K1, (DX)
+	ADDQ      DI, DX
+	ADDQ      DI, BX
+	ADDQ      DI, SI
+	DECQ      CX
+	JNZ       l384
 	VZEROUPPER
 	RET
 
@@ -6527,7 +6575,7 @@ TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l384:
+l385:
 	VMOVUPS.Z (DX), K1, Z4
 	VMOVDQA32 Z0, Z5
 	VMOVUPS.Z (DX)(SI*1), K1, Z6
@@ -6552,7 +6600,7 @@ l384:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l384
+	JNZ       l385
 	VZEROUPPER
 	RET
 
@@ -6584,7 +6632,7 @@ TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R11
 	VPBROADCASTD R11, Z3
 
-l385:
+l386:
 	VMOVUPS.Z   (R8), K1, Z4
 	VPMOVZXBD.Z (R9), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -6604,7 +6652,7 @@ l385:
 	ADDQ        R10, R8
 	ADDQ        AX, R9
 	DECQ        CX
-	JNZ         l385
+	JNZ         l386
 	VZEROUPPER
 	RET
 
@@ -6641,7 +6689,7 @@ TEXT ·maxPoolGradAddAVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000003, R15
 	VPBROADCASTD R15, Z3
 
-l386:
+l387:
 	VMOVUPS.Z   (R12), K1, Z4
 	VPMOVZXBD.Z (R13), K1, Z5
 	VPCMPEQD    Z0, Z5, K2
@@ -6671,7 +6719,7 @@ l386:
 	ADDQ        R14, R12
 	ADDQ        AX, R13
 	DECQ        CX
-	JNZ         l386
+	JNZ         l387
 	VZEROUPPER
 	RET
 
@@ -6684,14 +6732,14 @@ TEXT ·affineAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), BX
 	SHLQ $0x02, BX
 
-l388:
+l389:
 	MOVQ    $0x00000008, SI
 	CMPQ    SI, 320(AX)
 	CMOVQGT 320(AX), SI
 	XORQ    R8, R8
 	MOVQ    336(AX), DI
 
-l389:
+l390:
 	LEAQ         (CX)(R8*1), R9
 	LEAQ         (DX)(R8*1), R10
 	MOVQ         144(AX), R11
@@ -6701,29 +6749,31 @@ l389:
 	MOVQ         192(AX), R11
 	VMOVUPS      (R11)(R8*1), Y2
 	VBROADCASTSS 312(AX), Y3
+	VBROADCASTSS 316(AX), Y4
 	MOVQ         SI, R11
 
-l390:
+l391:
 	PREFETCHT0  1024(R9)(BX*8)
 	PREFETCHT0  1024(R10)(BX*8)
-	VMOVUPS     (R10), Y4
-	VSUBPS      Y0, Y4, Y4
-	VFMADD213PS Y2, Y1, Y4
-	VMAXPS      Y4, Y3, Y4
-	VMOVUPS     Y4, (R9)
+	VMOVUPS     (R10), Y5
+	VSUBPS      Y0, Y5, Y5
+	VFMADD213PS Y2, Y1, Y5
+	VMAXPS      Y5, Y3, Y5
+	VMINPS      Y5, Y4, Y5
+	VMOVUPS     Y5, (R9)
 	ADDQ        BX, R9
 	ADDQ        BX, R10
 	DECQ        R11
-	JNZ         l390
+	JNZ         l391
 	ADDQ        $0x20, R8
 	SUBQ        $0x08, DI
-	JG          l389
+	JG          l390
 	SUBQ        SI, 320(AX)
 	IMULQ       BX, SI
 	ADDQ        SI, CX
 	ADDQ        SI, DX
 	CMPQ        320(AX), $0x00
-	JNE         l388
+	JNE         l389
 	VZEROUPPER
 	RET
 
@@ -6735,14 +6785,14 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), DX
 	SHLQ $0x02, DX
 
-l392:
+l393:
 	MOVQ    $0x00000008, BX
 	CMPQ    BX, 320(AX)
 	CMOVQGT 320(AX), BX
 	XORQ    DI, DI
 	MOVQ    336(AX), SI
 
-l393:
+l394:
 	LEAQ    (CX)(DI*1), R8
 	MOVQ    264(AX), R9
 	VMOVUPD (R9)(DI*2), Y0
@@ -6754,7 +6804,7 @@ l393:
 	VMOVUPD 32(R9)(DI*2), Y3
 	MOVQ    BX, R9
 
-l394:
+l395:
 	PREFETCHT0   1024(R8)(DX*8)
 	VMOVUPS      (R8), Y4
 	VCVTPS2PD    X4, Y5
@@ -6766,7 +6816,7 @@ l394:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         DX, R8
 	DECQ         R9
-	JNZ          l394
+	JNZ          l395
 	MOVQ         264(AX), R8
 	VMOVUPD      Y0, (R8)(DI*2)
 	MOVQ         264(AX), R8
@@ -6777,12 +6827,12 @@ l394:
 	VMOVUPD      Y3, 32(R8)(DI*2)
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, SI
-	JG           l393
+	JG           l394
 	SUBQ         BX, 320(AX)
 	IMULQ        DX, BX
 	ADDQ         BX, CX
 	CMPQ         320(AX), $0x00
-	JNE          l392
+	JNE          l393
 	VZEROUPPER
 	RET
 
@@ -6795,14 +6845,14 @@ TEXT ·gradMomentsAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), BX
 	SHLQ $0x02, BX
 
-l396:
+l397:
 	MOVQ    $0x00000008, SI
 	CMPQ    SI, 320(AX)
 	CMOVQGT 320(AX), SI
 	XORQ    R8, R8
 	MOVQ    336(AX), DI
 
-l397:
+l398:
 	LEAQ         (CX)(R8*1), R9
 	LEAQ         (DX)(R8*1), R10
 	MOVQ         144(AX), R11
@@ -6812,57 +6862,60 @@ l397:
 	MOVQ         192(AX), R11
 	VMOVUPS      (R11)(R8*1), Y2
 	VBROADCASTSS 312(AX), Y3
+	VBROADCASTSS 316(AX), Y4
 	MOVQ         264(AX), R11
-	VMOVUPD      (R11)(R8*2), Y4
+	VMOVUPD      (R11)(R8*2), Y5
 	MOVQ         264(AX), R11
-	VMOVUPD      32(R11)(R8*2), Y5
+	VMOVUPD      32(R11)(R8*2), Y6
 	MOVQ         288(AX), R11
-	VMOVUPD      (R11)(R8*2), Y6
+	VMOVUPD      (R11)(R8*2), Y7
 	MOVQ         288(AX), R11
-	VMOVUPD      32(R11)(R8*2), Y7
+	VMOVUPD      32(R11)(R8*2), Y8
 	MOVQ         SI, R11
 
-l398:
+l399:
 	PREFETCHT0   1024(R9)(BX*8)
 	PREFETCHT0   1024(R10)(BX*8)
-	VMOVUPS      (R9), Y8
-	VMOVUPS      (R10), Y9
-	VSUBPS       Y0, Y8, Y8
-	VMOVAPS      Y8, Y10
-	VFMADD213PS  Y2, Y1, Y10
-	VCMPPS       $0x06, Y3, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VADDPD       Y10, Y4, Y4
-	VCVTPS2PD    X8, Y11
-	VFMADD231PD  Y11, Y10, Y6
+	VMOVUPS      (R9), Y9
+	VMOVUPS      (R10), Y10
+	VSUBPS       Y0, Y9, Y9
+	VMOVAPS      Y9, Y11
+	VFMADD213PS  Y2, Y1, Y11
+	VCMPPS       $0x06, Y3, Y11, Y12
+	VANDPS       Y12, Y10, Y10
+	VCMPPS       $0x09, Y4, Y11, Y11
+	VANDPS       Y11, Y10, Y10
+	VCVTPS2PD    X10, Y11
+	VADDPD       Y11, Y5, Y5
+	VCVTPS2PD    X9, Y12
+	VFMADD231PD  Y12, Y11, Y7
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y10, Y6, Y6
 	VEXTRACTF128 $0x01, Y9, X9
 	VCVTPS2PD    X9, Y9
-	VADDPD       Y9, Y5, Y5
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VFMADD231PD  Y8, Y9, Y7
+	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l398
+	JNZ          l399
 	MOVQ         264(AX), R9
-	VMOVUPD      Y4, (R9)(R8*2)
+	VMOVUPD      Y5, (R9)(R8*2)
 	MOVQ         264(AX), R9
-	VMOVUPD      Y5, 32(R9)(R8*2)
+	VMOVUPD      Y6, 32(R9)(R8*2)
 	MOVQ         288(AX), R9
-	VMOVUPD      Y6, (R9)(R8*2)
+	VMOVUPD      Y7, (R9)(R8*2)
 	MOVQ         288(AX), R9
-	VMOVUPD      Y7, 32(R9)(R8*2)
+	VMOVUPD      Y8, 32(R9)(R8*2)
 	ADDQ         $0x20, R8
 	SUBQ         $0x08, DI
-	JG           l397
+	JG           l398
 	SUBQ         SI, 320(AX)
 	IMULQ        BX, SI
 	ADDQ         SI, CX
 	ADDQ         SI, DX
 	CMPQ         320(AX), $0x00
-	JNE          l396
+	JNE          l397
 	VZEROUPPER
 	RET
 
@@ -6876,14 +6929,14 @@ TEXT ·gradInputAVX2(SB), NOSPLIT, $0-8
 	MOVQ 328(AX), SI
 	SHLQ $0x02, SI
 
-l400:
+l401:
 	MOVQ    $0x00000008, DI
 	CMPQ    DI, 320(AX)
 	CMOVQGT 320(AX), DI
 	XORQ    R9, R9
 	MOVQ    336(AX), R8
 
-l401:
+l402:
 	LEAQ         (CX)(R9*1), R10
 	LEAQ         (DX)(R9*1), R11
 	LEAQ         (BX)(R9*1), R12
@@ -6894,47 +6947,50 @@ l401:
 	MOVQ         192(AX), R13
 	VMOVUPS      (R13)(R9*1), Y2
 	VBROADCASTSS 312(AX), Y3
+	VBROADCASTSS 316(AX), Y4
 	MOVQ         216(AX), R13
-	VMOVUPS      (R13)(R9*1), Y4
-	MOVQ         240(AX), R13
 	VMOVUPS      (R13)(R9*1), Y5
+	MOVQ         240(AX), R13
+	VMOVUPS      (R13)(R9*1), Y6
 	MOVQ         DI, R13
 
-l402:
+l403:
 	PREFETCHT0  1024(R10)(SI*8)
 	PREFETCHT0  1024(R11)(SI*8)
 	PREFETCHT0  1024(R12)(SI*8)
-	VMOVUPS     (R11), Y6
-	VMOVUPS     (R12), Y7
-	VSUBPS      Y0, Y6, Y6
-	VMOVAPS     Y6, Y8
-	VFMADD213PS Y2, Y1, Y8
-	VCMPPS      $0x06, Y3, Y8, Y8
-	VANDPS      Y8, Y7, Y7
-	VFMADD213PS Y5, Y4, Y6
-	VFMADD231PS Y1, Y7, Y6
-	VMOVUPS     Y6, (R10)
+	VMOVUPS     (R11), Y7
+	VMOVUPS     (R12), Y8
+	VSUBPS      Y0, Y7, Y7
+	VMOVAPS     Y7, Y9
+	VFMADD213PS Y2, Y1, Y9
+	VCMPPS      $0x06, Y3, Y9, Y10
+	VANDPS      Y10, Y8, Y8
+	VCMPPS      $0x09, Y4, Y9, Y9
+	VANDPS      Y9, Y8, Y8
+	VFMADD213PS Y6, Y5, Y7
+	VFMADD231PS Y1, Y8, Y7
+	VMOVUPS     Y7, (R10)
 	ADDQ        SI, R10
 	ADDQ        SI, R11
 	ADDQ        SI, R12
 	DECQ        R13
-	JNZ         l402
+	JNZ         l403
 	ADDQ        $0x20, R9
 	SUBQ        $0x08, R8
-	JG          l401
+	JG          l402
 	SUBQ        DI, 320(AX)
 	IMULQ       SI, DI
 	ADDQ        DI, CX
 	ADDQ        DI, DX
 	ADDQ        DI, BX
 	CMPQ        320(AX), $0x00
-	JNE         l400
+	JNE         l401
 	VZEROUPPER
 	RET
 
-// func reluGradAVX2(c *Columnwise)
+// func clampGradAVX2(c *Columnwise)
 // Requires: AVX
-TEXT ·reluGradAVX2(SB), NOSPLIT, $0-8
+TEXT ·clampGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
 	MOVQ         320(AX), CX
 	MOVQ         (AX), DX
@@ -6943,18 +6999,49 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ         328(AX), DI
 	SHLQ         $0x02, DI
 	VBROADCASTSS 312(AX), Y0
+	VBROADCASTSS 316(AX), Y1
 
-l403:
-	VMOVUPS (SI), Y1
-	VMOVUPS (BX), Y2
-	VCMPPS  $0x06, Y0, Y2, Y2
-	VANDPS  Y2, Y1, Y1
-	VMOVUPS Y1, (DX)
+l404:
+	VMOVUPS (SI), Y2
+	VMOVUPS (BX), Y3
+	VCMPPS  $0x06, Y0, Y3, Y4
+	VANDPS  Y4, Y2, Y2
+	VCMPPS  $0x09, Y1, Y3, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (DX)
 	ADDQ    DI, DX
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	DECQ    CX
-	JNZ     l403
+	JNZ     l404
+	VZEROUPPER
+	RET
+
+// func addAVX2(c *Columnwise)
+// Requires: AVX
+TEXT ·addAVX2(SB), NOSPLIT, $0-8
+	MOVQ         c+0(FP), AX
+	MOVQ         320(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         96(AX), SI
+	MOVQ         328(AX), DI
+	SHLQ         $0x02, DI
+	VBROADCASTSS 312(AX), Y0
+	VBROADCASTSS 316(AX), Y1
+
+l405:
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	VADDPS  Y3, Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMINPS  Y2, Y1, Y2
+	VMOVUPS Y2, (DX)
+	ADDQ    DI, DX
+	ADDQ    DI, BX
+	ADDQ    DI, SI
+	DECQ    CX
+	JNZ     l405
 	VZEROUPPER
 	RET
 
@@ -6986,7 +7073,7 @@ TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l404:
+l406:
 	VMOVUPS      (DX), Y4
 	VMOVDQA      Y0, Y5
 	VMOVUPS      (DX)(SI*1), Y6
@@ -7017,7 +7104,7 @@ l404:
 	ADDQ         R10, R8
 	ADDQ         AX, R9
 	DECQ         CX
-	JNZ          l404
+	JNZ          l406
 	VZEROUPPER
 	RET
 
@@ -7049,7 +7136,7 @@ TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l405:
+l407:
 	VMOVUPS   (R8), Y4
 	VPMOVZXBD (R9), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -7069,7 +7156,7 @@ l405:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l405
+	JNZ       l407
 	VZEROUPPER
 	RET
 
@@ -7106,7 +7193,7 @@ TEXT ·maxPoolGradAddAVX2(SB), NOSPLIT, $0-8
 	MOVD         R15, X3
 	VPBROADCASTD X3, Y3
 
-l406:
+l408:
 	VMOVUPS   (R12), Y4
 	VPMOVZXBD (R13), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -7136,7 +7223,7 @@ l406:
 	ADDQ      R14, R12
 	ADDQ      AX, R13
 	DECQ      CX
-	JNZ       l406
+	JNZ       l408
 	VZEROUPPER
 	RET
 
@@ -7236,14 +7323,14 @@ TEXT ·inputTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 
-l407:
+l409:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l408:
+l410:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -7611,7 +7698,7 @@ l408:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R14
-	JNZ          l408
+	JNZ          l410
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -7619,7 +7706,7 @@ l408:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l407
+	JNZ          l409
 	VZEROUPPER
 	RET
 
@@ -7645,231 +7732,15 @@ TEXT ·outputTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l409
+	JZ           l411
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l409
+	JNZ          l411
 
-l410:
-	MOVQ 24(AX), CX
-	ADDQ 120(AX), CX
-	MOVQ (AX), R9
-	ADDQ 112(AX), R9
-	MOVQ 80(AX), R13
-
-l411:
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Z3
-	VADDPS      (DX)(SI*2), Z3, Z3
-	VMOVUPS     (DX)(DI*1), Z4
-	VADDPS      (DX)(SI*4), Z4, Z4
-	VADDPS      (DX), Z3, Z5
-	VADDPS      Z4, Z5, Z5
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z1, Z3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z4
-	VADDPS      (DX)(SI*2), Z4, Z4
-	VMOVUPS     (DX)(DI*1), Z6
-	VADDPS      (DX)(SI*4), Z6, Z6
-	VADDPS      (DX), Z4, Z7
-	VADDPS      Z6, Z7, Z7
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z1, Z4
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z6
-	VADDPS      (DX)(SI*2), Z6, Z6
-	VMOVUPS     (DX)(DI*1), Z8
-	VADDPS      (DX)(SI*4), Z8, Z8
-	VADDPS      (DX), Z6, Z9
-	VADDPS      Z8, Z9, Z9
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z1, Z6
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z8
-	VADDPS      (DX)(SI*2), Z8, Z8
-	VMOVUPS     (DX)(DI*1), Z10
-	VADDPS      (DX)(SI*4), Z10, Z10
-	VADDPS      (DX), Z8, Z11
-	VADDPS      Z10, Z11, Z11
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z1, Z8
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z10
-	VADDPS      (DX)(SI*2), Z10, Z10
-	VMOVUPS     (DX)(DI*1), Z12
-	VADDPS      (DX)(SI*4), Z12, Z12
-	VADDPS      (DX), Z10, Z13
-	VADDPS      Z12, Z13, Z13
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z1, Z10
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z12
-	VADDPS      (DX)(SI*2), Z12, Z12
-	VMOVUPS     (DX)(DI*1), Z14
-	VADDPS      (DX)(SI*4), Z14, Z14
-	VADDPS      (DX), Z12, Z15
-	VADDPS      Z14, Z15, Z15
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z1, Z12
-	MOVQ        R9, DX
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VMOVNTPS    Z5, (DX)
-	VMOVNTPS    Z14, (DX)(R11*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMOVNTPS    Z9, (DX)(R11*1)
-	VMOVNTPS    Z5, (DX)(R12*1)
-	MOVQ        R9, DX
-	ADDQ        R10, DX
-	ADDQ        R10, DX
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMOVNTPS    Z3, (DX)
-	VMOVNTPS    Z5, (DX)(R11*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VMOVNTPS    Z5, (DX)(R11*1)
-	VMOVNTPS    Z3, (DX)(R12*1)
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Z3
-	VSUBPS      (DX)(SI*2), Z3, Z3
-	VMOVUPS     (DX)(DI*1), Z4
-	VSUBPS      (DX)(SI*4), Z4, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      (DX)(R8*1), Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z4
-	VSUBPS      (DX)(SI*2), Z4, Z4
-	VMOVUPS     (DX)(DI*1), Z6
-	VSUBPS      (DX)(SI*4), Z6, Z6
-	VMOVAPS     Z4, Z7
-	VFMADD231PS Z6, Z0, Z7
-	VADDPS      (DX)(R8*1), Z4, Z4
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z2, Z4
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z6
-	VSUBPS      (DX)(SI*2), Z6, Z6
-	VMOVUPS     (DX)(DI*1), Z8
-	VSUBPS      (DX)(SI*4), Z8, Z8
-	VMOVAPS     Z6, Z9
-	VFMADD231PS Z8, Z0, Z9
-	VADDPS      (DX)(R8*1), Z6, Z6
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z2, Z6
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z8
-	VSUBPS      (DX)(SI*2), Z8, Z8
-	VMOVUPS     (DX)(DI*1), Z10
-	VSUBPS      (DX)(SI*4), Z10, Z10
-	VMOVAPS     Z8, Z11
-	VFMADD231PS Z10, Z0, Z11
-	VADDPS      (DX)(R8*1), Z8, Z8
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z2, Z8
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z10
-	VSUBPS      (DX)(SI*2), Z10, Z10
-	VMOVUPS     (DX)(DI*1), Z12
-	VSUBPS      (DX)(SI*4), Z12, Z12
-	VMOVAPS     Z10, Z13
-	VFMADD231PS Z12, Z0, Z13
-	VADDPS      (DX)(R8*1), Z10, Z10
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z2, Z10
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z12
-	VSUBPS      (DX)(SI*2), Z12, Z12
-	VMOVUPS     (DX)(DI*1), Z14
-	VSUBPS      (DX)(SI*4), Z14, Z14
-	VMOVAPS     Z12, Z15
-	VFMADD231PS Z14, Z0, Z15
-	VADDPS      (DX)(R8*1), Z12, Z12
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z2, Z12
-	MOVQ        R9, DX
-	ADDQ        R10, DX
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VMOVNTPS    Z5, (DX)
-	VMOVNTPS    Z14, (DX)(R11*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMOVNTPS    Z9, (DX)(R11*1)
-	VMOVNTPS    Z5, (DX)(R12*1)
-	MOVQ        R9, DX
-	ADDQ        R10, DX
-	ADDQ        R10, DX
-	ADDQ        R10, DX
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMOVNTPS    Z3, (DX)
-	VMOVNTPS    Z5, (DX)(R11*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VMOVNTPS    Z5, (DX)(R11*1)
-	VMOVNTPS    Z3, (DX)(R12*1)
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, R9
-	SUBQ        $0x10, R13
-	JNZ         l411
-	MOVQ        104(AX), DX
-	SHLQ        $0x02, DX
-	ADDQ        DX, 120(AX)
-	MOVQ        96(AX), DX
-	SHLQ        $0x02, DX
-	ADDQ        DX, 112(AX)
-	DECQ        88(AX)
-	JNZ         l410
-	VZEROUPPER
-	RET
-
-l409:
 l412:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
@@ -7939,6 +7810,222 @@ l413:
 	VADDPS      Z16, Z5, Z5
 	VMOVAPS     Z14, Z14
 	VFMADD231PS Z16, Z1, Z14
+	VMOVNTPS    Z5, (DX)
+	VMOVNTPS    Z14, (DX)(R11*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVNTPS    Z9, (DX)(R11*1)
+	VMOVNTPS    Z5, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVNTPS    Z3, (DX)
+	VMOVNTPS    Z5, (DX)(R11*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVNTPS    Z5, (DX)(R11*1)
+	VMOVNTPS    Z3, (DX)(R12*1)
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VSUBPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VSUBPS      (DX)(SI*4), Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      (DX)(R8*1), Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VSUBPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VSUBPS      (DX)(SI*4), Z6, Z6
+	VMOVAPS     Z4, Z7
+	VFMADD231PS Z6, Z0, Z7
+	VADDPS      (DX)(R8*1), Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z2, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VSUBPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VSUBPS      (DX)(SI*4), Z8, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VADDPS      (DX)(R8*1), Z6, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z2, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VSUBPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VSUBPS      (DX)(SI*4), Z10, Z10
+	VMOVAPS     Z8, Z11
+	VFMADD231PS Z10, Z0, Z11
+	VADDPS      (DX)(R8*1), Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z2, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VSUBPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VSUBPS      (DX)(SI*4), Z12, Z12
+	VMOVAPS     Z10, Z13
+	VFMADD231PS Z12, Z0, Z13
+	VADDPS      (DX)(R8*1), Z10, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z2, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VSUBPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VSUBPS      (DX)(SI*4), Z14, Z14
+	VMOVAPS     Z12, Z15
+	VFMADD231PS Z14, Z0, Z15
+	VADDPS      (DX)(R8*1), Z12, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z2, Z12
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
+	VMOVNTPS    Z5, (DX)
+	VMOVNTPS    Z14, (DX)(R11*2)
+	VSUBPS      Z9, Z7, Z5
+	VSUBPS      Z13, Z11, Z7
+	VMOVAPS     Z5, Z9
+	VFMADD231PS Z7, Z0, Z9
+	VADDPS      Z15, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMOVNTPS    Z9, (DX)(R11*1)
+	VMOVNTPS    Z5, (DX)(R12*1)
+	MOVQ        R9, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	ADDQ        R10, DX
+	VADDPS      Z6, Z4, Z5
+	VADDPS      Z10, Z8, Z7
+	VADDPS      Z3, Z5, Z3
+	VADDPS      Z7, Z3, Z3
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z7, Z1, Z5
+	VMOVNTPS    Z3, (DX)
+	VMOVNTPS    Z5, (DX)(R11*2)
+	VSUBPS      Z6, Z4, Z3
+	VSUBPS      Z10, Z8, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z0, Z5
+	VADDPS      Z12, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z2, Z3
+	VMOVNTPS    Z5, (DX)(R11*1)
+	VMOVNTPS    Z3, (DX)(R12*1)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x10, R13
+	JNZ         l413
+	MOVQ        104(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 120(AX)
+	MOVQ        96(AX), DX
+	SHLQ        $0x02, DX
+	ADDQ        DX, 112(AX)
+	DECQ        88(AX)
+	JNZ         l412
+	VZEROUPPER
+	RET
+
+l411:
+l414:
+	MOVQ 24(AX), CX
+	ADDQ 120(AX), CX
+	MOVQ (AX), R9
+	ADDQ 112(AX), R9
+	MOVQ 80(AX), R13
+
+l415:
+	MOVQ        CX, DX
+	VMOVUPS     (DX)(SI*1), Z3
+	VADDPS      (DX)(SI*2), Z3, Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VADDPS      (DX)(SI*4), Z4, Z4
+	VADDPS      (DX), Z3, Z5
+	VADDPS      Z4, Z5, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z4, Z1, Z3
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z4
+	VADDPS      (DX)(SI*2), Z4, Z4
+	VMOVUPS     (DX)(DI*1), Z6
+	VADDPS      (DX)(SI*4), Z6, Z6
+	VADDPS      (DX), Z4, Z7
+	VADDPS      Z6, Z7, Z7
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z6, Z1, Z4
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z6
+	VADDPS      (DX)(SI*2), Z6, Z6
+	VMOVUPS     (DX)(DI*1), Z8
+	VADDPS      (DX)(SI*4), Z8, Z8
+	VADDPS      (DX), Z6, Z9
+	VADDPS      Z8, Z9, Z9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z8, Z1, Z6
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z8
+	VADDPS      (DX)(SI*2), Z8, Z8
+	VMOVUPS     (DX)(DI*1), Z10
+	VADDPS      (DX)(SI*4), Z10, Z10
+	VADDPS      (DX), Z8, Z11
+	VADDPS      Z10, Z11, Z11
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z10, Z1, Z8
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z10
+	VADDPS      (DX)(SI*2), Z10, Z10
+	VMOVUPS     (DX)(DI*1), Z12
+	VADDPS      (DX)(SI*4), Z12, Z12
+	VADDPS      (DX), Z10, Z13
+	VADDPS      Z12, Z13, Z13
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	ADDQ        BX, DX
+	VMOVUPS     (DX)(SI*1), Z12
+	VADDPS      (DX)(SI*2), Z12, Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VADDPS      (DX)(SI*4), Z14, Z14
+	VADDPS      (DX), Z12, Z15
+	VADDPS      Z14, Z15, Z15
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z14, Z1, Z12
+	MOVQ        R9, DX
+	VADDPS      Z9, Z7, Z14
+	VADDPS      Z13, Z11, Z16
+	VADDPS      Z5, Z14, Z5
+	VADDPS      Z16, Z5, Z5
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z16, Z1, Z14
 	VMOVUPS     Z5, (DX)
 	VMOVUPS     Z14, (DX)(R11*2)
 	VSUBPS      Z9, Z7, Z5
@@ -8073,7 +8160,7 @@ l413:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R13
-	JNZ         l413
+	JNZ         l415
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -8081,12 +8168,12 @@ l413:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l412
+	JNZ         l414
 	VZEROUPPER
 	RET
 
 // func outputNormTransformAVX512(t *Transform)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512F
 TEXT ·outputNormTransformAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	MOVQ         24(AX), CX
@@ -8107,319 +8194,15 @@ TEXT ·outputNormTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l414
+	JZ           l416
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R11, CX
 	ORQ          R12, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l414
+	JNZ          l416
 
-l415:
-	MOVQ 24(AX), CX
-	ADDQ 120(AX), CX
-	MOVQ (AX), R9
-	ADDQ 112(AX), R9
-	MOVQ 80(AX), R14
-
-l416:
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Z3
-	VADDPS      (DX)(SI*2), Z3, Z3
-	VMOVUPS     (DX)(DI*1), Z4
-	VADDPS      (DX)(SI*4), Z4, Z4
-	VADDPS      (DX), Z3, Z5
-	VADDPS      Z4, Z5, Z5
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z1, Z3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z4
-	VADDPS      (DX)(SI*2), Z4, Z4
-	VMOVUPS     (DX)(DI*1), Z6
-	VADDPS      (DX)(SI*4), Z6, Z6
-	VADDPS      (DX), Z4, Z7
-	VADDPS      Z6, Z7, Z7
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z1, Z4
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z6
-	VADDPS      (DX)(SI*2), Z6, Z6
-	VMOVUPS     (DX)(DI*1), Z8
-	VADDPS      (DX)(SI*4), Z8, Z8
-	VADDPS      (DX), Z6, Z9
-	VADDPS      Z8, Z9, Z9
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z1, Z6
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z8
-	VADDPS      (DX)(SI*2), Z8, Z8
-	VMOVUPS     (DX)(DI*1), Z10
-	VADDPS      (DX)(SI*4), Z10, Z10
-	VADDPS      (DX), Z8, Z11
-	VADDPS      Z10, Z11, Z11
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z1, Z8
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z10
-	VADDPS      (DX)(SI*2), Z10, Z10
-	VMOVUPS     (DX)(DI*1), Z12
-	VADDPS      (DX)(SI*4), Z12, Z12
-	VADDPS      (DX), Z10, Z13
-	VADDPS      Z12, Z13, Z13
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z1, Z10
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z12
-	VADDPS      (DX)(SI*2), Z12, Z12
-	VMOVUPS     (DX)(DI*1), Z14
-	VADDPS      (DX)(SI*4), Z14, Z14
-	VADDPS      (DX), Z12, Z15
-	VADDPS      Z14, Z15, Z15
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z1, Z12
-	MOVQ        R9, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VXORPS      Z16, Z16, Z16
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z16, Z5
-	VMOVNTPS    Z5, (R10)
-	VXORPS      Z5, Z5, Z5
-	VMULPS      (DX), Z14, Z14
-	VADDPS      (R15), Z14, Z14
-	VMAXPS      Z14, Z5, Z14
-	VMOVNTPS    Z14, (R10)(R12*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z9, Z9
-	VADDPS      (R15), Z9, Z9
-	VMAXPS      Z9, Z7, Z9
-	VMOVNTPS    Z9, (R10)(R12*1)
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z7, Z5
-	VMOVNTPS    Z5, (R10)(R13*1)
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z7, Z3
-	VMOVNTPS    Z3, (R10)
-	VXORPS      Z3, Z3, Z3
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z3, Z5
-	VMOVNTPS    Z5, (R10)(R12*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z4, Z5
-	VMOVNTPS    Z5, (R10)(R12*1)
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z4, Z3
-	VMOVNTPS    Z3, (R10)(R13*1)
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Z3
-	VSUBPS      (DX)(SI*2), Z3, Z3
-	VMOVUPS     (DX)(DI*1), Z4
-	VSUBPS      (DX)(SI*4), Z4, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      (DX)(R8*1), Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z4
-	VSUBPS      (DX)(SI*2), Z4, Z4
-	VMOVUPS     (DX)(DI*1), Z6
-	VSUBPS      (DX)(SI*4), Z6, Z6
-	VMOVAPS     Z4, Z7
-	VFMADD231PS Z6, Z0, Z7
-	VADDPS      (DX)(R8*1), Z4, Z4
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z2, Z4
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z6
-	VSUBPS      (DX)(SI*2), Z6, Z6
-	VMOVUPS     (DX)(DI*1), Z8
-	VSUBPS      (DX)(SI*4), Z8, Z8
-	VMOVAPS     Z6, Z9
-	VFMADD231PS Z8, Z0, Z9
-	VADDPS      (DX)(R8*1), Z6, Z6
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z2, Z6
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z8
-	VSUBPS      (DX)(SI*2), Z8, Z8
-	VMOVUPS     (DX)(DI*1), Z10
-	VSUBPS      (DX)(SI*4), Z10, Z10
-	VMOVAPS     Z8, Z11
-	VFMADD231PS Z10, Z0, Z11
-	VADDPS      (DX)(R8*1), Z8, Z8
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z2, Z8
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z10
-	VSUBPS      (DX)(SI*2), Z10, Z10
-	VMOVUPS     (DX)(DI*1), Z12
-	VSUBPS      (DX)(SI*4), Z12, Z12
-	VMOVAPS     Z10, Z13
-	VFMADD231PS Z12, Z0, Z13
-	VADDPS      (DX)(R8*1), Z10, Z10
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z2, Z10
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z12
-	VSUBPS      (DX)(SI*2), Z12, Z12
-	VMOVUPS     (DX)(DI*1), Z14
-	VSUBPS      (DX)(SI*4), Z14, Z14
-	VMOVAPS     Z12, Z15
-	VFMADD231PS Z14, Z0, Z15
-	VADDPS      (DX)(R8*1), Z12, Z12
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z2, Z12
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VXORPS      Z16, Z16, Z16
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z16, Z5
-	VMOVNTPS    Z5, (R10)
-	VXORPS      Z5, Z5, Z5
-	VMULPS      (DX), Z14, Z14
-	VADDPS      (R15), Z14, Z14
-	VMAXPS      Z14, Z5, Z14
-	VMOVNTPS    Z14, (R10)(R12*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z9, Z9
-	VADDPS      (R15), Z9, Z9
-	VMAXPS      Z9, Z7, Z9
-	VMOVNTPS    Z9, (R10)(R12*1)
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z7, Z5
-	VMOVNTPS    Z5, (R10)(R13*1)
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z7, Z3
-	VMOVNTPS    Z3, (R10)
-	VXORPS      Z3, Z3, Z3
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z3, Z5
-	VMOVNTPS    Z5, (R10)(R12*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z4, Z5
-	VMOVNTPS    Z5, (R10)(R12*1)
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z4, Z3
-	VMOVNTPS    Z3, (R10)(R13*1)
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, R9
-	SUBQ        $0x10, R14
-	JNZ         l416
-	MOVQ        104(AX), DX
-	SHLQ        $0x02, DX
-	ADDQ        DX, 120(AX)
-	MOVQ        96(AX), R10
-	SHLQ        $0x02, R10
-	ADDQ        R10, 112(AX)
-	DECQ        88(AX)
-	JNZ         l415
-	VZEROUPPER
-	RET
-
-l414:
 l417:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
@@ -8428,298 +8211,666 @@ l417:
 	MOVQ 80(AX), R14
 
 l418:
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Z3
-	VADDPS      (DX)(SI*2), Z3, Z3
-	VMOVUPS     (DX)(DI*1), Z4
-	VADDPS      (DX)(SI*4), Z4, Z4
-	VADDPS      (DX), Z3, Z5
-	VADDPS      Z4, Z5, Z5
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z1, Z3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z4
-	VADDPS      (DX)(SI*2), Z4, Z4
-	VMOVUPS     (DX)(DI*1), Z6
-	VADDPS      (DX)(SI*4), Z6, Z6
-	VADDPS      (DX), Z4, Z7
-	VADDPS      Z6, Z7, Z7
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z1, Z4
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z6
-	VADDPS      (DX)(SI*2), Z6, Z6
-	VMOVUPS     (DX)(DI*1), Z8
-	VADDPS      (DX)(SI*4), Z8, Z8
-	VADDPS      (DX), Z6, Z9
-	VADDPS      Z8, Z9, Z9
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z1, Z6
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z8
-	VADDPS      (DX)(SI*2), Z8, Z8
-	VMOVUPS     (DX)(DI*1), Z10
-	VADDPS      (DX)(SI*4), Z10, Z10
-	VADDPS      (DX), Z8, Z11
-	VADDPS      Z10, Z11, Z11
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z1, Z8
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z10
-	VADDPS      (DX)(SI*2), Z10, Z10
-	VMOVUPS     (DX)(DI*1), Z12
-	VADDPS      (DX)(SI*4), Z12, Z12
-	VADDPS      (DX), Z10, Z13
-	VADDPS      Z12, Z13, Z13
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z1, Z10
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z12
-	VADDPS      (DX)(SI*2), Z12, Z12
-	VMOVUPS     (DX)(DI*1), Z14
-	VADDPS      (DX)(SI*4), Z14, Z14
-	VADDPS      (DX), Z12, Z15
-	VADDPS      Z14, Z15, Z15
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z1, Z12
-	MOVQ        R9, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VXORPS      Z16, Z16, Z16
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z16, Z5
-	VMOVUPS     Z5, (R10)
-	VXORPS      Z5, Z5, Z5
-	VMULPS      (DX), Z14, Z14
-	VADDPS      (R15), Z14, Z14
-	VMAXPS      Z14, Z5, Z14
-	VMOVUPS     Z14, (R10)(R12*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z9, Z9
-	VADDPS      (R15), Z9, Z9
-	VMAXPS      Z9, Z7, Z9
-	VMOVUPS     Z9, (R10)(R12*1)
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z7, Z5
-	VMOVUPS     Z5, (R10)(R13*1)
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z7, Z3
-	VMOVUPS     Z3, (R10)
-	VXORPS      Z3, Z3, Z3
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z3, Z5
-	VMOVUPS     Z5, (R10)(R12*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z4, Z5
-	VMOVUPS     Z5, (R10)(R12*1)
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z4, Z3
-	VMOVUPS     Z3, (R10)(R13*1)
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Z3
-	VSUBPS      (DX)(SI*2), Z3, Z3
-	VMOVUPS     (DX)(DI*1), Z4
-	VSUBPS      (DX)(SI*4), Z4, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      (DX)(R8*1), Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z4
-	VSUBPS      (DX)(SI*2), Z4, Z4
-	VMOVUPS     (DX)(DI*1), Z6
-	VSUBPS      (DX)(SI*4), Z6, Z6
-	VMOVAPS     Z4, Z7
-	VFMADD231PS Z6, Z0, Z7
-	VADDPS      (DX)(R8*1), Z4, Z4
-	VMOVAPS     Z4, Z4
-	VFMADD231PS Z6, Z2, Z4
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z6
-	VSUBPS      (DX)(SI*2), Z6, Z6
-	VMOVUPS     (DX)(DI*1), Z8
-	VSUBPS      (DX)(SI*4), Z8, Z8
-	VMOVAPS     Z6, Z9
-	VFMADD231PS Z8, Z0, Z9
-	VADDPS      (DX)(R8*1), Z6, Z6
-	VMOVAPS     Z6, Z6
-	VFMADD231PS Z8, Z2, Z6
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z8
-	VSUBPS      (DX)(SI*2), Z8, Z8
-	VMOVUPS     (DX)(DI*1), Z10
-	VSUBPS      (DX)(SI*4), Z10, Z10
-	VMOVAPS     Z8, Z11
-	VFMADD231PS Z10, Z0, Z11
-	VADDPS      (DX)(R8*1), Z8, Z8
-	VMOVAPS     Z8, Z8
-	VFMADD231PS Z10, Z2, Z8
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z10
-	VSUBPS      (DX)(SI*2), Z10, Z10
-	VMOVUPS     (DX)(DI*1), Z12
-	VSUBPS      (DX)(SI*4), Z12, Z12
-	VMOVAPS     Z10, Z13
-	VFMADD231PS Z12, Z0, Z13
-	VADDPS      (DX)(R8*1), Z10, Z10
-	VMOVAPS     Z10, Z10
-	VFMADD231PS Z12, Z2, Z10
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Z12
-	VSUBPS      (DX)(SI*2), Z12, Z12
-	VMOVUPS     (DX)(DI*1), Z14
-	VSUBPS      (DX)(SI*4), Z14, Z14
-	VMOVAPS     Z12, Z15
-	VFMADD231PS Z14, Z0, Z15
-	VADDPS      (DX)(R8*1), Z12, Z12
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z14, Z2, Z12
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z9, Z7, Z14
-	VADDPS      Z13, Z11, Z16
-	VADDPS      Z5, Z14, Z5
-	VADDPS      Z16, Z5, Z5
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z16, Z1, Z14
-	VXORPS      Z16, Z16, Z16
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z16, Z5
-	VMOVUPS     Z5, (R10)
-	VXORPS      Z5, Z5, Z5
-	VMULPS      (DX), Z14, Z14
-	VADDPS      (R15), Z14, Z14
-	VMAXPS      Z14, Z5, Z14
-	VMOVUPS     Z14, (R10)(R12*2)
-	VSUBPS      Z9, Z7, Z5
-	VSUBPS      Z13, Z11, Z7
-	VMOVAPS     Z5, Z9
-	VFMADD231PS Z7, Z0, Z9
-	VADDPS      Z15, Z5, Z5
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z9, Z9
-	VADDPS      (R15), Z9, Z9
-	VMAXPS      Z9, Z7, Z9
-	VMOVUPS     Z9, (R10)(R12*1)
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z7, Z5
-	VMOVUPS     Z5, (R10)(R13*1)
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Z6, Z4, Z5
-	VADDPS      Z10, Z8, Z7
-	VADDPS      Z3, Z5, Z3
-	VADDPS      Z7, Z3, Z3
-	VMOVAPS     Z5, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VXORPS      Z7, Z7, Z7
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z7, Z3
-	VMOVUPS     Z3, (R10)
-	VXORPS      Z3, Z3, Z3
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z3, Z5
-	VMOVUPS     Z5, (R10)(R12*2)
-	VSUBPS      Z6, Z4, Z3
-	VSUBPS      Z10, Z8, Z4
-	VMOVAPS     Z3, Z5
-	VFMADD231PS Z4, Z0, Z5
-	VADDPS      Z12, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z4, Z2, Z3
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z5, Z5
-	VADDPS      (R15), Z5, Z5
-	VMAXPS      Z5, Z4, Z5
-	VMOVUPS     Z5, (R10)(R12*1)
-	VXORPS      Z4, Z4, Z4
-	VMULPS      (DX), Z3, Z3
-	VADDPS      (R15), Z3, Z3
-	VMAXPS      Z3, Z4, Z3
-	VMOVUPS     Z3, (R10)(R13*1)
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, R9
-	SUBQ        $0x10, R14
-	JNZ         l418
-	MOVQ        104(AX), DX
-	SHLQ        $0x02, DX
-	ADDQ        DX, 120(AX)
-	MOVQ        96(AX), R10
-	SHLQ        $0x02, R10
-	ADDQ        R10, 112(AX)
-	DECQ        88(AX)
-	JNZ         l417
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VADDPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VADDPS       (DX)(SI*4), Z4, Z4
+	VADDPS       (DX), Z3, Z5
+	VADDPS       Z4, Z5, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VADDPS       (DX)(SI*4), Z6, Z6
+	VADDPS       (DX), Z4, Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VADDPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VADDPS       (DX)(SI*4), Z8, Z8
+	VADDPS       (DX), Z6, Z9
+	VADDPS       Z8, Z9, Z9
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z1, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VADDPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VADDPS       (DX)(SI*4), Z10, Z10
+	VADDPS       (DX), Z8, Z11
+	VADDPS       Z10, Z11, Z11
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VADDPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VADDPS       (DX)(SI*4), Z12, Z12
+	VADDPS       (DX), Z10, Z13
+	VADDPS       Z12, Z13, Z13
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z1, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VADDPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VADDPS       (DX)(SI*4), Z14, Z14
+	VADDPS       (DX), Z12, Z15
+	VADDPS       Z14, Z15, Z15
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	MOVQ         R9, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z16
+	VBROADCASTSS 892(AX), Z17
+	VMAXPS       Z5, Z16, Z5
+	VMINPS       Z5, Z17, Z5
+	VMOVNTPS     Z5, (R10)
+	VMULPS       (DX), Z14, Z14
+	VADDPS       (R15), Z14, Z14
+	VBROADCASTSS 888(AX), Z5
+	VBROADCASTSS 892(AX), Z16
+	VMAXPS       Z14, Z5, Z14
+	VMINPS       Z14, Z16, Z14
+	VMOVNTPS     Z14, (R10)(R12*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VMULPS       (DX), Z9, Z9
+	VADDPS       (R15), Z9, Z9
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z11
+	VMAXPS       Z9, Z7, Z9
+	VMINPS       Z9, Z11, Z9
+	VMOVNTPS     Z9, (R10)(R12*1)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z5, Z7, Z5
+	VMINPS       Z5, Z9, Z5
+	VMOVNTPS     Z5, (R10)(R13*1)
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z3, Z7, Z3
+	VMINPS       Z3, Z9, Z3
+	VMOVNTPS     Z3, (R10)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z3
+	VBROADCASTSS 892(AX), Z7
+	VMAXPS       Z5, Z3, Z5
+	VMINPS       Z5, Z7, Z5
+	VMOVNTPS     Z5, (R10)(R12*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z6
+	VMAXPS       Z5, Z4, Z5
+	VMINPS       Z5, Z6, Z5
+	VMOVNTPS     Z5, (R10)(R12*1)
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z5
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVNTPS     Z3, (R10)(R13*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VSUBPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VSUBPS       (DX)(SI*4), Z4, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       (DX)(R8*1), Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VSUBPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VSUBPS       (DX)(SI*4), Z6, Z6
+	VMOVAPS      Z4, Z7
+	VFMADD231PS  Z6, Z0, Z7
+	VADDPS       (DX)(R8*1), Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z2, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VSUBPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VSUBPS       (DX)(SI*4), Z8, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  Z8, Z0, Z9
+	VADDPS       (DX)(R8*1), Z6, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z2, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VSUBPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VSUBPS       (DX)(SI*4), Z10, Z10
+	VMOVAPS      Z8, Z11
+	VFMADD231PS  Z10, Z0, Z11
+	VADDPS       (DX)(R8*1), Z8, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z2, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VSUBPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VSUBPS       (DX)(SI*4), Z12, Z12
+	VMOVAPS      Z10, Z13
+	VFMADD231PS  Z12, Z0, Z13
+	VADDPS       (DX)(R8*1), Z10, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z2, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VSUBPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VSUBPS       (DX)(SI*4), Z14, Z14
+	VMOVAPS      Z12, Z15
+	VFMADD231PS  Z14, Z0, Z15
+	VADDPS       (DX)(R8*1), Z12, Z12
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z2, Z12
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z16
+	VBROADCASTSS 892(AX), Z17
+	VMAXPS       Z5, Z16, Z5
+	VMINPS       Z5, Z17, Z5
+	VMOVNTPS     Z5, (R10)
+	VMULPS       (DX), Z14, Z14
+	VADDPS       (R15), Z14, Z14
+	VBROADCASTSS 888(AX), Z5
+	VBROADCASTSS 892(AX), Z16
+	VMAXPS       Z14, Z5, Z14
+	VMINPS       Z14, Z16, Z14
+	VMOVNTPS     Z14, (R10)(R12*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VMULPS       (DX), Z9, Z9
+	VADDPS       (R15), Z9, Z9
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z11
+	VMAXPS       Z9, Z7, Z9
+	VMINPS       Z9, Z11, Z9
+	VMOVNTPS     Z9, (R10)(R12*1)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z5, Z7, Z5
+	VMINPS       Z5, Z9, Z5
+	VMOVNTPS     Z5, (R10)(R13*1)
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z3, Z7, Z3
+	VMINPS       Z3, Z9, Z3
+	VMOVNTPS     Z3, (R10)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z3
+	VBROADCASTSS 892(AX), Z7
+	VMAXPS       Z5, Z3, Z5
+	VMINPS       Z5, Z7, Z5
+	VMOVNTPS     Z5, (R10)(R12*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z6
+	VMAXPS       Z5, Z4, Z5
+	VMINPS       Z5, Z6, Z5
+	VMOVNTPS     Z5, (R10)(R12*1)
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z5
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVNTPS     Z3, (R10)(R13*1)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R14
+	JNZ          l418
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	MOVQ         96(AX), R10
+	SHLQ         $0x02, R10
+	ADDQ         R10, 112(AX)
+	DECQ         88(AX)
+	JNZ          l417
+	VZEROUPPER
+	RET
+
+l416:
+l419:
+	MOVQ 24(AX), CX
+	ADDQ 120(AX), CX
+	MOVQ (AX), R9
+	ADDQ 112(AX), R9
+	MOVQ 80(AX), R14
+
+l420:
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VADDPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VADDPS       (DX)(SI*4), Z4, Z4
+	VADDPS       (DX), Z3, Z5
+	VADDPS       Z4, Z5, Z5
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z1, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VADDPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VADDPS       (DX)(SI*4), Z6, Z6
+	VADDPS       (DX), Z4, Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VADDPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VADDPS       (DX)(SI*4), Z8, Z8
+	VADDPS       (DX), Z6, Z9
+	VADDPS       Z8, Z9, Z9
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z1, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VADDPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VADDPS       (DX)(SI*4), Z10, Z10
+	VADDPS       (DX), Z8, Z11
+	VADDPS       Z10, Z11, Z11
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VADDPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VADDPS       (DX)(SI*4), Z12, Z12
+	VADDPS       (DX), Z10, Z13
+	VADDPS       Z12, Z13, Z13
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z1, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VADDPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VADDPS       (DX)(SI*4), Z14, Z14
+	VADDPS       (DX), Z12, Z15
+	VADDPS       Z14, Z15, Z15
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	MOVQ         R9, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z16
+	VBROADCASTSS 892(AX), Z17
+	VMAXPS       Z5, Z16, Z5
+	VMINPS       Z5, Z17, Z5
+	VMOVUPS      Z5, (R10)
+	VMULPS       (DX), Z14, Z14
+	VADDPS       (R15), Z14, Z14
+	VBROADCASTSS 888(AX), Z5
+	VBROADCASTSS 892(AX), Z16
+	VMAXPS       Z14, Z5, Z14
+	VMINPS       Z14, Z16, Z14
+	VMOVUPS      Z14, (R10)(R12*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VMULPS       (DX), Z9, Z9
+	VADDPS       (R15), Z9, Z9
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z11
+	VMAXPS       Z9, Z7, Z9
+	VMINPS       Z9, Z11, Z9
+	VMOVUPS      Z9, (R10)(R12*1)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z5, Z7, Z5
+	VMINPS       Z5, Z9, Z5
+	VMOVUPS      Z5, (R10)(R13*1)
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z3, Z7, Z3
+	VMINPS       Z3, Z9, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z3
+	VBROADCASTSS 892(AX), Z7
+	VMAXPS       Z5, Z3, Z5
+	VMINPS       Z5, Z7, Z5
+	VMOVUPS      Z5, (R10)(R12*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z6
+	VMAXPS       Z5, Z4, Z5
+	VMINPS       Z5, Z6, Z5
+	VMOVUPS      Z5, (R10)(R12*1)
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z5
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z3, (R10)(R13*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Z3
+	VSUBPS       (DX)(SI*2), Z3, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VSUBPS       (DX)(SI*4), Z4, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       (DX)(R8*1), Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z4
+	VSUBPS       (DX)(SI*2), Z4, Z4
+	VMOVUPS      (DX)(DI*1), Z6
+	VSUBPS       (DX)(SI*4), Z6, Z6
+	VMOVAPS      Z4, Z7
+	VFMADD231PS  Z6, Z0, Z7
+	VADDPS       (DX)(R8*1), Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z6, Z2, Z4
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z6
+	VSUBPS       (DX)(SI*2), Z6, Z6
+	VMOVUPS      (DX)(DI*1), Z8
+	VSUBPS       (DX)(SI*4), Z8, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  Z8, Z0, Z9
+	VADDPS       (DX)(R8*1), Z6, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z8, Z2, Z6
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z8
+	VSUBPS       (DX)(SI*2), Z8, Z8
+	VMOVUPS      (DX)(DI*1), Z10
+	VSUBPS       (DX)(SI*4), Z10, Z10
+	VMOVAPS      Z8, Z11
+	VFMADD231PS  Z10, Z0, Z11
+	VADDPS       (DX)(R8*1), Z8, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z10, Z2, Z8
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z10
+	VSUBPS       (DX)(SI*2), Z10, Z10
+	VMOVUPS      (DX)(DI*1), Z12
+	VSUBPS       (DX)(SI*4), Z12, Z12
+	VMOVAPS      Z10, Z13
+	VFMADD231PS  Z12, Z0, Z13
+	VADDPS       (DX)(R8*1), Z10, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z12, Z2, Z10
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Z12
+	VSUBPS       (DX)(SI*2), Z12, Z12
+	VMOVUPS      (DX)(DI*1), Z14
+	VSUBPS       (DX)(SI*4), Z14, Z14
+	VMOVAPS      Z12, Z15
+	VFMADD231PS  Z14, Z0, Z15
+	VADDPS       (DX)(R8*1), Z12, Z12
+	VMOVAPS      Z12, Z12
+	VFMADD231PS  Z14, Z2, Z12
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z9, Z7, Z14
+	VADDPS       Z13, Z11, Z16
+	VADDPS       Z5, Z14, Z5
+	VADDPS       Z16, Z5, Z5
+	VMOVAPS      Z14, Z14
+	VFMADD231PS  Z16, Z1, Z14
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z16
+	VBROADCASTSS 892(AX), Z17
+	VMAXPS       Z5, Z16, Z5
+	VMINPS       Z5, Z17, Z5
+	VMOVUPS      Z5, (R10)
+	VMULPS       (DX), Z14, Z14
+	VADDPS       (R15), Z14, Z14
+	VBROADCASTSS 888(AX), Z5
+	VBROADCASTSS 892(AX), Z16
+	VMAXPS       Z14, Z5, Z14
+	VMINPS       Z14, Z16, Z14
+	VMOVUPS      Z14, (R10)(R12*2)
+	VSUBPS       Z9, Z7, Z5
+	VSUBPS       Z13, Z11, Z7
+	VMOVAPS      Z5, Z9
+	VFMADD231PS  Z7, Z0, Z9
+	VADDPS       Z15, Z5, Z5
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z2, Z5
+	VMULPS       (DX), Z9, Z9
+	VADDPS       (R15), Z9, Z9
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z11
+	VMAXPS       Z9, Z7, Z9
+	VMINPS       Z9, Z11, Z9
+	VMOVUPS      Z9, (R10)(R12*1)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z5, Z7, Z5
+	VMINPS       Z5, Z9, Z5
+	VMOVUPS      Z5, (R10)(R13*1)
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Z6, Z4, Z5
+	VADDPS       Z10, Z8, Z7
+	VADDPS       Z3, Z5, Z3
+	VADDPS       Z7, Z3, Z3
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z7
+	VBROADCASTSS 892(AX), Z9
+	VMAXPS       Z3, Z7, Z3
+	VMINPS       Z3, Z9, Z3
+	VMOVUPS      Z3, (R10)
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z3
+	VBROADCASTSS 892(AX), Z7
+	VMAXPS       Z5, Z3, Z5
+	VMINPS       Z5, Z7, Z5
+	VMOVUPS      Z5, (R10)(R12*2)
+	VSUBPS       Z6, Z4, Z3
+	VSUBPS       Z10, Z8, Z4
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z12, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z4, Z2, Z3
+	VMULPS       (DX), Z5, Z5
+	VADDPS       (R15), Z5, Z5
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z6
+	VMAXPS       Z5, Z4, Z5
+	VMINPS       Z5, Z6, Z5
+	VMOVUPS      Z5, (R10)(R12*1)
+	VMULPS       (DX), Z3, Z3
+	VADDPS       (R15), Z3, Z3
+	VBROADCASTSS 888(AX), Z4
+	VBROADCASTSS 892(AX), Z5
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z3, (R10)(R13*1)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R14
+	JNZ          l420
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	MOVQ         96(AX), R10
+	SHLQ         $0x02, R10
+	ADDQ         R10, 112(AX)
+	DECQ         88(AX)
+	JNZ          l419
 	VZEROUPPER
 	RET
 
@@ -8745,281 +8896,15 @@ TEXT ·outputMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l419
+	JZ           l421
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l419
+	JNZ          l421
 
-l420:
-	MOVQ 24(AX), CX
-	ADDQ 120(AX), CX
-	MOVQ (AX), R9
-	ADDQ 112(AX), R9
-	MOVQ 80(AX), R13
-	MOVQ 816(AX), R14
-
-l421:
-	VXORPS        Z3, Z3, Z3
-	VXORPS        Z4, Z4, Z4
-	MOVQ          CX, DX
-	VMOVUPS       (DX)(SI*1), Z5
-	VADDPS        (DX)(SI*2), Z5, Z5
-	VMOVUPS       (DX)(DI*1), Z6
-	VADDPS        (DX)(SI*4), Z6, Z6
-	VADDPS        (DX), Z5, Z7
-	VADDPS        Z6, Z7, Z7
-	VMOVAPS       Z5, Z5
-	VFMADD231PS   Z6, Z1, Z5
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z6
-	VADDPS        (DX)(SI*2), Z6, Z6
-	VMOVUPS       (DX)(DI*1), Z8
-	VADDPS        (DX)(SI*4), Z8, Z8
-	VADDPS        (DX), Z6, Z9
-	VADDPS        Z8, Z9, Z9
-	VMOVAPS       Z6, Z6
-	VFMADD231PS   Z8, Z1, Z6
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z8
-	VADDPS        (DX)(SI*2), Z8, Z8
-	VMOVUPS       (DX)(DI*1), Z10
-	VADDPS        (DX)(SI*4), Z10, Z10
-	VADDPS        (DX), Z8, Z11
-	VADDPS        Z10, Z11, Z11
-	VMOVAPS       Z8, Z8
-	VFMADD231PS   Z10, Z1, Z8
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z10
-	VADDPS        (DX)(SI*2), Z10, Z10
-	VMOVUPS       (DX)(DI*1), Z12
-	VADDPS        (DX)(SI*4), Z12, Z12
-	VADDPS        (DX), Z10, Z13
-	VADDPS        Z12, Z13, Z13
-	VMOVAPS       Z10, Z10
-	VFMADD231PS   Z12, Z1, Z10
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z12
-	VADDPS        (DX)(SI*2), Z12, Z12
-	VMOVUPS       (DX)(DI*1), Z14
-	VADDPS        (DX)(SI*4), Z14, Z14
-	VADDPS        (DX), Z12, Z15
-	VADDPS        Z14, Z15, Z15
-	VMOVAPS       Z12, Z12
-	VFMADD231PS   Z14, Z1, Z12
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z14
-	VADDPS        (DX)(SI*2), Z14, Z14
-	VMOVUPS       (DX)(DI*1), Z16
-	VADDPS        (DX)(SI*4), Z16, Z16
-	VADDPS        (DX), Z14, Z17
-	VADDPS        Z16, Z17, Z17
-	VMOVAPS       Z14, Z14
-	VFMADD231PS   Z16, Z1, Z14
-	MOVQ          R9, DX
-	VADDPS        Z11, Z9, Z16
-	VADDPS        Z15, Z13, Z18
-	VADDPS        Z7, Z16, Z7
-	VADDPS        Z18, Z7, Z7
-	VMOVAPS       Z16, Z16
-	VFMADD231PS   Z18, Z1, Z16
-	VMOVNTPS      Z7, (DX)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z16, (DX)(R11*2)
-	VADDPS        Z16, Z3, Z3
-	VFMADD231PS   Z16, Z16, Z4
-	VSUBPS        Z11, Z9, Z7
-	VSUBPS        Z15, Z13, Z9
-	VMOVAPS       Z7, Z11
-	VFMADD231PS   Z9, Z0, Z11
-	VADDPS        Z17, Z7, Z7
-	VMOVAPS       Z7, Z7
-	VFMADD231PS   Z9, Z2, Z7
-	VMOVNTPS      Z11, (DX)(R11*1)
-	VADDPS        Z11, Z3, Z3
-	VFMADD231PS   Z11, Z11, Z4
-	VMOVNTPS      Z7, (DX)(R12*1)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	MOVQ          R9, DX
-	ADDQ          R10, DX
-	ADDQ          R10, DX
-	VADDPS        Z8, Z6, Z7
-	VADDPS        Z12, Z10, Z9
-	VADDPS        Z5, Z7, Z5
-	VADDPS        Z9, Z5, Z5
-	VMOVAPS       Z7, Z7
-	VFMADD231PS   Z9, Z1, Z7
-	VMOVNTPS      Z5, (DX)
-	VADDPS        Z5, Z3, Z3
-	VFMADD231PS   Z5, Z5, Z4
-	VMOVNTPS      Z7, (DX)(R11*2)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	VSUBPS        Z8, Z6, Z5
-	VSUBPS        Z12, Z10, Z6
-	VMOVAPS       Z5, Z7
-	VFMADD231PS   Z6, Z0, Z7
-	VADDPS        Z14, Z5, Z5
-	VMOVAPS       Z5, Z5
-	VFMADD231PS   Z6, Z2, Z5
-	VMOVNTPS      Z7, (DX)(R11*1)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z5, (DX)(R12*1)
-	VADDPS        Z5, Z3, Z3
-	VFMADD231PS   Z5, Z5, Z4
-	MOVQ          CX, DX
-	VMOVUPS       (DX)(SI*1), Z5
-	VSUBPS        (DX)(SI*2), Z5, Z5
-	VMOVUPS       (DX)(DI*1), Z6
-	VSUBPS        (DX)(SI*4), Z6, Z6
-	VMOVAPS       Z5, Z7
-	VFMADD231PS   Z6, Z0, Z7
-	VADDPS        (DX)(R8*1), Z5, Z5
-	VMOVAPS       Z5, Z5
-	VFMADD231PS   Z6, Z2, Z5
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z6
-	VSUBPS        (DX)(SI*2), Z6, Z6
-	VMOVUPS       (DX)(DI*1), Z8
-	VSUBPS        (DX)(SI*4), Z8, Z8
-	VMOVAPS       Z6, Z9
-	VFMADD231PS   Z8, Z0, Z9
-	VADDPS        (DX)(R8*1), Z6, Z6
-	VMOVAPS       Z6, Z6
-	VFMADD231PS   Z8, Z2, Z6
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z8
-	VSUBPS        (DX)(SI*2), Z8, Z8
-	VMOVUPS       (DX)(DI*1), Z10
-	VSUBPS        (DX)(SI*4), Z10, Z10
-	VMOVAPS       Z8, Z11
-	VFMADD231PS   Z10, Z0, Z11
-	VADDPS        (DX)(R8*1), Z8, Z8
-	VMOVAPS       Z8, Z8
-	VFMADD231PS   Z10, Z2, Z8
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z10
-	VSUBPS        (DX)(SI*2), Z10, Z10
-	VMOVUPS       (DX)(DI*1), Z12
-	VSUBPS        (DX)(SI*4), Z12, Z12
-	VMOVAPS       Z10, Z13
-	VFMADD231PS   Z12, Z0, Z13
-	VADDPS        (DX)(R8*1), Z10, Z10
-	VMOVAPS       Z10, Z10
-	VFMADD231PS   Z12, Z2, Z10
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z12
-	VSUBPS        (DX)(SI*2), Z12, Z12
-	VMOVUPS       (DX)(DI*1), Z14
-	VSUBPS        (DX)(SI*4), Z14, Z14
-	VMOVAPS       Z12, Z15
-	VFMADD231PS   Z14, Z0, Z15
-	VADDPS        (DX)(R8*1), Z12, Z12
-	VMOVAPS       Z12, Z12
-	VFMADD231PS   Z14, Z2, Z12
-	ADDQ          BX, DX
-	VMOVUPS       (DX)(SI*1), Z14
-	VSUBPS        (DX)(SI*2), Z14, Z14
-	VMOVUPS       (DX)(DI*1), Z16
-	VSUBPS        (DX)(SI*4), Z16, Z16
-	VMOVAPS       Z14, Z17
-	VFMADD231PS   Z16, Z0, Z17
-	VADDPS        (DX)(R8*1), Z14, Z14
-	VMOVAPS       Z14, Z14
-	VFMADD231PS   Z16, Z2, Z14
-	MOVQ          R9, DX
-	ADDQ          R10, DX
-	VADDPS        Z11, Z9, Z16
-	VADDPS        Z15, Z13, Z18
-	VADDPS        Z7, Z16, Z7
-	VADDPS        Z18, Z7, Z7
-	VMOVAPS       Z16, Z16
-	VFMADD231PS   Z18, Z1, Z16
-	VMOVNTPS      Z7, (DX)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z16, (DX)(R11*2)
-	VADDPS        Z16, Z3, Z3
-	VFMADD231PS   Z16, Z16, Z4
-	VSUBPS        Z11, Z9, Z7
-	VSUBPS        Z15, Z13, Z9
-	VMOVAPS       Z7, Z11
-	VFMADD231PS   Z9, Z0, Z11
-	VADDPS        Z17, Z7, Z7
-	VMOVAPS       Z7, Z7
-	VFMADD231PS   Z9, Z2, Z7
-	VMOVNTPS      Z11, (DX)(R11*1)
-	VADDPS        Z11, Z3, Z3
-	VFMADD231PS   Z11, Z11, Z4
-	VMOVNTPS      Z7, (DX)(R12*1)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	MOVQ          R9, DX
-	ADDQ          R10, DX
-	ADDQ          R10, DX
-	ADDQ          R10, DX
-	VADDPS        Z8, Z6, Z7
-	VADDPS        Z12, Z10, Z9
-	VADDPS        Z5, Z7, Z5
-	VADDPS        Z9, Z5, Z5
-	VMOVAPS       Z7, Z7
-	VFMADD231PS   Z9, Z1, Z7
-	VMOVNTPS      Z5, (DX)
-	VADDPS        Z5, Z3, Z3
-	VFMADD231PS   Z5, Z5, Z4
-	VMOVNTPS      Z7, (DX)(R11*2)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	VSUBPS        Z8, Z6, Z5
-	VSUBPS        Z12, Z10, Z6
-	VMOVAPS       Z5, Z7
-	VFMADD231PS   Z6, Z0, Z7
-	VADDPS        Z14, Z5, Z5
-	VMOVAPS       Z5, Z5
-	VFMADD231PS   Z6, Z2, Z5
-	VMOVNTPS      Z7, (DX)(R11*1)
-	VADDPS        Z7, Z3, Z3
-	VFMADD231PS   Z7, Z7, Z4
-	VMOVNTPS      Z5, (DX)(R12*1)
-	VADDPS        Z5, Z3, Z3
-	VFMADD231PS   Z5, Z5, Z4
-	VCVTPS2PD     Y3, Z5
-	VADDPD        (R14), Z5, Z5
-	VMOVUPD       Z5, (R14)
-	VEXTRACTF32X8 $0x01, Z3, Y3
-	VCVTPS2PD     Y3, Z3
-	VADDPD        64(R14), Z3, Z3
-	VMOVUPD       Z3, 64(R14)
-	VCVTPS2PD     Y4, Z3
-	VADDPD        128(R14), Z3, Z3
-	VMOVUPD       Z3, 128(R14)
-	VEXTRACTF32X8 $0x01, Z4, Y3
-	VCVTPS2PD     Y3, Z3
-	VADDPD        192(R14), Z3, Z3
-	VMOVUPD       Z3, 192(R14)
-	ADDQ          $0x00000100, R14
-	ADDQ          $0x00000040, CX
-	ADDQ          $0x00000040, R9
-	SUBQ          $0x10, R13
-	JNZ           l421
-	MOVQ          104(AX), DX
-	SHLQ          $0x02, DX
-	ADDQ          DX, 120(AX)
-	MOVQ          96(AX), DX
-	SHLQ          $0x02, DX
-	ADDQ          DX, 112(AX)
-	DECQ          88(AX)
-	JNZ           l420
-	VZEROUPPER
-	RET
-
-l419:
 l422:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
@@ -9092,6 +8977,272 @@ l423:
 	VADDPS        Z18, Z7, Z7
 	VMOVAPS       Z16, Z16
 	VFMADD231PS   Z18, Z1, Z16
+	VMOVNTPS      Z7, (DX)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z16, (DX)(R11*2)
+	VADDPS        Z16, Z3, Z3
+	VFMADD231PS   Z16, Z16, Z4
+	VSUBPS        Z11, Z9, Z7
+	VSUBPS        Z15, Z13, Z9
+	VMOVAPS       Z7, Z11
+	VFMADD231PS   Z9, Z0, Z11
+	VADDPS        Z17, Z7, Z7
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z2, Z7
+	VMOVNTPS      Z11, (DX)(R11*1)
+	VADDPS        Z11, Z3, Z3
+	VFMADD231PS   Z11, Z11, Z4
+	VMOVNTPS      Z7, (DX)(R12*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	MOVQ          R9, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
+	VADDPS        Z8, Z6, Z7
+	VADDPS        Z12, Z10, Z9
+	VADDPS        Z5, Z7, Z5
+	VADDPS        Z9, Z5, Z5
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z1, Z7
+	VMOVNTPS      Z5, (DX)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VMOVNTPS      Z7, (DX)(R11*2)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VSUBPS        Z8, Z6, Z5
+	VSUBPS        Z12, Z10, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        Z14, Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	VMOVNTPS      Z7, (DX)(R11*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z5, (DX)(R12*1)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	MOVQ          CX, DX
+	VMOVUPS       (DX)(SI*1), Z5
+	VSUBPS        (DX)(SI*2), Z5, Z5
+	VMOVUPS       (DX)(DI*1), Z6
+	VSUBPS        (DX)(SI*4), Z6, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        (DX)(R8*1), Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z6
+	VSUBPS        (DX)(SI*2), Z6, Z6
+	VMOVUPS       (DX)(DI*1), Z8
+	VSUBPS        (DX)(SI*4), Z8, Z8
+	VMOVAPS       Z6, Z9
+	VFMADD231PS   Z8, Z0, Z9
+	VADDPS        (DX)(R8*1), Z6, Z6
+	VMOVAPS       Z6, Z6
+	VFMADD231PS   Z8, Z2, Z6
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z8
+	VSUBPS        (DX)(SI*2), Z8, Z8
+	VMOVUPS       (DX)(DI*1), Z10
+	VSUBPS        (DX)(SI*4), Z10, Z10
+	VMOVAPS       Z8, Z11
+	VFMADD231PS   Z10, Z0, Z11
+	VADDPS        (DX)(R8*1), Z8, Z8
+	VMOVAPS       Z8, Z8
+	VFMADD231PS   Z10, Z2, Z8
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z10
+	VSUBPS        (DX)(SI*2), Z10, Z10
+	VMOVUPS       (DX)(DI*1), Z12
+	VSUBPS        (DX)(SI*4), Z12, Z12
+	VMOVAPS       Z10, Z13
+	VFMADD231PS   Z12, Z0, Z13
+	VADDPS        (DX)(R8*1), Z10, Z10
+	VMOVAPS       Z10, Z10
+	VFMADD231PS   Z12, Z2, Z10
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z12
+	VSUBPS        (DX)(SI*2), Z12, Z12
+	VMOVUPS       (DX)(DI*1), Z14
+	VSUBPS        (DX)(SI*4), Z14, Z14
+	VMOVAPS       Z12, Z15
+	VFMADD231PS   Z14, Z0, Z15
+	VADDPS        (DX)(R8*1), Z12, Z12
+	VMOVAPS       Z12, Z12
+	VFMADD231PS   Z14, Z2, Z12
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z14
+	VSUBPS        (DX)(SI*2), Z14, Z14
+	VMOVUPS       (DX)(DI*1), Z16
+	VSUBPS        (DX)(SI*4), Z16, Z16
+	VMOVAPS       Z14, Z17
+	VFMADD231PS   Z16, Z0, Z17
+	VADDPS        (DX)(R8*1), Z14, Z14
+	VMOVAPS       Z14, Z14
+	VFMADD231PS   Z16, Z2, Z14
+	MOVQ          R9, DX
+	ADDQ          R10, DX
+	VADDPS        Z11, Z9, Z16
+	VADDPS        Z15, Z13, Z18
+	VADDPS        Z7, Z16, Z7
+	VADDPS        Z18, Z7, Z7
+	VMOVAPS       Z16, Z16
+	VFMADD231PS   Z18, Z1, Z16
+	VMOVNTPS      Z7, (DX)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z16, (DX)(R11*2)
+	VADDPS        Z16, Z3, Z3
+	VFMADD231PS   Z16, Z16, Z4
+	VSUBPS        Z11, Z9, Z7
+	VSUBPS        Z15, Z13, Z9
+	VMOVAPS       Z7, Z11
+	VFMADD231PS   Z9, Z0, Z11
+	VADDPS        Z17, Z7, Z7
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z2, Z7
+	VMOVNTPS      Z11, (DX)(R11*1)
+	VADDPS        Z11, Z3, Z3
+	VFMADD231PS   Z11, Z11, Z4
+	VMOVNTPS      Z7, (DX)(R12*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	MOVQ          R9, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
+	ADDQ          R10, DX
+	VADDPS        Z8, Z6, Z7
+	VADDPS        Z12, Z10, Z9
+	VADDPS        Z5, Z7, Z5
+	VADDPS        Z9, Z5, Z5
+	VMOVAPS       Z7, Z7
+	VFMADD231PS   Z9, Z1, Z7
+	VMOVNTPS      Z5, (DX)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VMOVNTPS      Z7, (DX)(R11*2)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VSUBPS        Z8, Z6, Z5
+	VSUBPS        Z12, Z10, Z6
+	VMOVAPS       Z5, Z7
+	VFMADD231PS   Z6, Z0, Z7
+	VADDPS        Z14, Z5, Z5
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z2, Z5
+	VMOVNTPS      Z7, (DX)(R11*1)
+	VADDPS        Z7, Z3, Z3
+	VFMADD231PS   Z7, Z7, Z4
+	VMOVNTPS      Z5, (DX)(R12*1)
+	VADDPS        Z5, Z3, Z3
+	VFMADD231PS   Z5, Z5, Z4
+	VCVTPS2PD     Y3, Z5
+	VADDPD        (R14), Z5, Z5
+	VMOVUPD       Z5, (R14)
+	VEXTRACTF32X8 $0x01, Z3, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        64(R14), Z3, Z3
+	VMOVUPD       Z3, 64(R14)
+	VCVTPS2PD     Y4, Z3
+	VADDPD        128(R14), Z3, Z3
+	VMOVUPD       Z3, 128(R14)
+	VEXTRACTF32X8 $0x01, Z4, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        192(R14), Z3, Z3
+	VMOVUPD       Z3, 192(R14)
+	ADDQ          $0x00000100, R14
+	ADDQ          $0x00000040, CX
+	ADDQ          $0x00000040, R9
+	SUBQ          $0x10, R13
+	JNZ           l423
+	MOVQ          104(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 120(AX)
+	MOVQ          96(AX), DX
+	SHLQ          $0x02, DX
+	ADDQ          DX, 112(AX)
+	DECQ          88(AX)
+	JNZ           l422
+	VZEROUPPER
+	RET
+
+l421:
+l424:
+	MOVQ 24(AX), CX
+	ADDQ 120(AX), CX
+	MOVQ (AX), R9
+	ADDQ 112(AX), R9
+	MOVQ 80(AX), R13
+	MOVQ 816(AX), R14
+
+l425:
+	VXORPS        Z3, Z3, Z3
+	VXORPS        Z4, Z4, Z4
+	MOVQ          CX, DX
+	VMOVUPS       (DX)(SI*1), Z5
+	VADDPS        (DX)(SI*2), Z5, Z5
+	VMOVUPS       (DX)(DI*1), Z6
+	VADDPS        (DX)(SI*4), Z6, Z6
+	VADDPS        (DX), Z5, Z7
+	VADDPS        Z6, Z7, Z7
+	VMOVAPS       Z5, Z5
+	VFMADD231PS   Z6, Z1, Z5
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z6
+	VADDPS        (DX)(SI*2), Z6, Z6
+	VMOVUPS       (DX)(DI*1), Z8
+	VADDPS        (DX)(SI*4), Z8, Z8
+	VADDPS        (DX), Z6, Z9
+	VADDPS        Z8, Z9, Z9
+	VMOVAPS       Z6, Z6
+	VFMADD231PS   Z8, Z1, Z6
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z8
+	VADDPS        (DX)(SI*2), Z8, Z8
+	VMOVUPS       (DX)(DI*1), Z10
+	VADDPS        (DX)(SI*4), Z10, Z10
+	VADDPS        (DX), Z8, Z11
+	VADDPS        Z10, Z11, Z11
+	VMOVAPS       Z8, Z8
+	VFMADD231PS   Z10, Z1, Z8
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z10
+	VADDPS        (DX)(SI*2), Z10, Z10
+	VMOVUPS       (DX)(DI*1), Z12
+	VADDPS        (DX)(SI*4), Z12, Z12
+	VADDPS        (DX), Z10, Z13
+	VADDPS        Z12, Z13, Z13
+	VMOVAPS       Z10, Z10
+	VFMADD231PS   Z12, Z1, Z10
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z12
+	VADDPS        (DX)(SI*2), Z12, Z12
+	VMOVUPS       (DX)(DI*1), Z14
+	VADDPS        (DX)(SI*4), Z14, Z14
+	VADDPS        (DX), Z12, Z15
+	VADDPS        Z14, Z15, Z15
+	VMOVAPS       Z12, Z12
+	VFMADD231PS   Z14, Z1, Z12
+	ADDQ          BX, DX
+	VMOVUPS       (DX)(SI*1), Z14
+	VADDPS        (DX)(SI*2), Z14, Z14
+	VMOVUPS       (DX)(DI*1), Z16
+	VADDPS        (DX)(SI*4), Z16, Z16
+	VADDPS        (DX), Z14, Z17
+	VADDPS        Z16, Z17, Z17
+	VMOVAPS       Z14, Z14
+	VFMADD231PS   Z16, Z1, Z14
+	MOVQ          R9, DX
+	VADDPS        Z11, Z9, Z16
+	VADDPS        Z15, Z13, Z18
+	VADDPS        Z7, Z16, Z7
+	VADDPS        Z18, Z7, Z7
+	VMOVAPS       Z16, Z16
+	VFMADD231PS   Z18, Z1, Z16
 	VMOVUPS       Z7, (DX)
 	VADDPS        Z7, Z3, Z3
 	VFMADD231PS   Z7, Z7, Z4
@@ -9273,7 +9424,7 @@ l423:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l423
+	JNZ           l425
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
@@ -9281,7 +9432,7 @@ l423:
 	SHLQ          $0x02, DX
 	ADDQ          DX, 112(AX)
 	DECQ          88(AX)
-	JNZ           l422
+	JNZ           l424
 	VZEROUPPER
 	RET
 
@@ -9305,14 +9456,14 @@ TEXT ·outputGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l424:
+l426:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l425:
+l427:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -9546,7 +9697,7 @@ l425:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R13
-	JNZ          l425
+	JNZ          l427
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9554,7 +9705,7 @@ l425:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l424
+	JNZ          l426
 	VZEROUPPER
 	RET
 
@@ -9581,14 +9732,14 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l426:
+l428:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l427:
+l429:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -9806,7 +9957,7 @@ l427:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l427
+	JNZ          l429
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9814,7 +9965,7 @@ l427:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l426
+	JNZ          l428
 	VZEROUPPER
 	RET
 
@@ -9841,23 +9992,23 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+256(SB), Z3
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l428
+	JZ           l430
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l428
+	JNZ          l430
 
-l429:
+l431:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l430:
+l432:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -10047,7 +10198,7 @@ l430:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l430
+	JNZ          l432
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10055,19 +10206,19 @@ l430:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l429
+	JNZ          l431
 	VZEROUPPER
 	RET
 
-l428:
-l431:
+l430:
+l433:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l432:
+l434:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -10257,7 +10408,7 @@ l432:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l432
+	JNZ          l434
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10265,7 +10416,7 @@ l432:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l431
+	JNZ          l433
 	VZEROUPPER
 	RET
 
@@ -10291,14 +10442,14 @@ TEXT ·inputTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l433:
+l435:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l434:
+l436:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -10666,7 +10817,7 @@ l434:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R14
-	JNZ          l434
+	JNZ          l436
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10674,7 +10825,7 @@ l434:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l433
+	JNZ          l435
 	VZEROUPPER
 	RET
 
@@ -10696,14 +10847,14 @@ TEXT ·outputTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), R12
 
-l435:
+l437:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l436:
+l438:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Y0
 	VADDPS      (DX)(SI*2), Y0, Y0
@@ -10899,7 +11050,7 @@ l436:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x08, R13
-	JNZ         l436
+	JNZ         l438
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -10907,7 +11058,7 @@ l436:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l435
+	JNZ         l437
 	VZEROUPPER
 	RET
 
@@ -10929,306 +11080,338 @@ TEXT ·outputNormTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R12
 	LEAQ (R12)(R12*2), R13
 
-l437:
+l439:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l438:
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Y0
-	VADDPS      (DX)(SI*2), Y0, Y0
-	VMOVUPS     (DX)(DI*1), Y1
-	VADDPS      (DX)(SI*4), Y1, Y1
-	VADDPS      (DX), Y0, Y2
-	VADDPS      Y1, Y2, Y2
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constants<>+32(SB), Y1, Y0
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y1
-	VADDPS      (DX)(SI*2), Y1, Y1
-	VMOVUPS     (DX)(DI*1), Y3
-	VADDPS      (DX)(SI*4), Y3, Y3
-	VADDPS      (DX), Y1, Y4
-	VADDPS      Y3, Y4, Y4
-	VMOVAPS     Y1, Y1
-	VFMADD231PS constants<>+32(SB), Y3, Y1
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y3
-	VADDPS      (DX)(SI*2), Y3, Y3
-	VMOVUPS     (DX)(DI*1), Y5
-	VADDPS      (DX)(SI*4), Y5, Y5
-	VADDPS      (DX), Y3, Y6
-	VADDPS      Y5, Y6, Y6
-	VMOVAPS     Y3, Y3
-	VFMADD231PS constants<>+32(SB), Y5, Y3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y5
-	VADDPS      (DX)(SI*2), Y5, Y5
-	VMOVUPS     (DX)(DI*1), Y7
-	VADDPS      (DX)(SI*4), Y7, Y7
-	VADDPS      (DX), Y5, Y8
-	VADDPS      Y7, Y8, Y8
-	VMOVAPS     Y5, Y5
-	VFMADD231PS constants<>+32(SB), Y7, Y5
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y7
-	VADDPS      (DX)(SI*2), Y7, Y7
-	VMOVUPS     (DX)(DI*1), Y9
-	VADDPS      (DX)(SI*4), Y9, Y9
-	VADDPS      (DX), Y7, Y10
-	VADDPS      Y9, Y10, Y10
-	VMOVAPS     Y7, Y7
-	VFMADD231PS constants<>+32(SB), Y9, Y7
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y9
-	VADDPS      (DX)(SI*2), Y9, Y9
-	VMOVUPS     (DX)(DI*1), Y11
-	VADDPS      (DX)(SI*4), Y11, Y11
-	VADDPS      (DX), Y9, Y12
-	VADDPS      Y11, Y12, Y12
-	VMOVAPS     Y9, Y9
-	VFMADD231PS constants<>+32(SB), Y11, Y9
-	MOVQ        R9, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Y6, Y4, Y11
-	VADDPS      Y10, Y8, Y13
-	VADDPS      Y2, Y11, Y2
-	VADDPS      Y13, Y2, Y2
-	VMOVAPS     Y11, Y11
-	VFMADD231PS constants<>+32(SB), Y13, Y11
-	VXORPS      Y13, Y13, Y13
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y13, Y2
-	VMOVUPS     Y2, (R10)
-	VXORPS      Y2, Y2, Y2
-	VMULPS      (DX), Y11, Y11
-	VADDPS      (R15), Y11, Y11
-	VMAXPS      Y11, Y2, Y11
-	VMOVUPS     Y11, (R10)(R12*2)
-	VSUBPS      Y6, Y4, Y2
-	VSUBPS      Y10, Y8, Y4
-	VMOVAPS     Y2, Y6
-	VFMADD231PS constants<>+0(SB), Y4, Y6
-	VADDPS      Y12, Y2, Y2
-	VMOVAPS     Y2, Y2
-	VFMADD231PS constants<>+96(SB), Y4, Y2
-	VXORPS      Y4, Y4, Y4
-	VMULPS      (DX), Y6, Y6
-	VADDPS      (R15), Y6, Y6
-	VMAXPS      Y6, Y4, Y6
-	VMOVUPS     Y6, (R10)(R12*1)
-	VXORPS      Y4, Y4, Y4
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     Y2, (R10)(R13*1)
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Y3, Y1, Y2
-	VADDPS      Y7, Y5, Y4
-	VADDPS      Y0, Y2, Y0
-	VADDPS      Y4, Y0, Y0
-	VMOVAPS     Y2, Y2
-	VFMADD231PS constants<>+32(SB), Y4, Y2
-	VXORPS      Y4, Y4, Y4
-	VMULPS      (DX), Y0, Y0
-	VADDPS      (R15), Y0, Y0
-	VMAXPS      Y0, Y4, Y0
-	VMOVUPS     Y0, (R10)
-	VXORPS      Y0, Y0, Y0
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y0, Y2
-	VMOVUPS     Y2, (R10)(R12*2)
-	VSUBPS      Y3, Y1, Y0
-	VSUBPS      Y7, Y5, Y1
-	VMOVAPS     Y0, Y2
-	VFMADD231PS constants<>+0(SB), Y1, Y2
-	VADDPS      Y9, Y0, Y0
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constants<>+96(SB), Y1, Y0
-	VXORPS      Y1, Y1, Y1
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y1, Y2
-	VMOVUPS     Y2, (R10)(R12*1)
-	VXORPS      Y1, Y1, Y1
-	VMULPS      (DX), Y0, Y0
-	VADDPS      (R15), Y0, Y0
-	VMAXPS      Y0, Y1, Y0
-	VMOVUPS     Y0, (R10)(R13*1)
-	MOVQ        CX, DX
-	VMOVUPS     (DX)(SI*1), Y0
-	VSUBPS      (DX)(SI*2), Y0, Y0
-	VMOVUPS     (DX)(DI*1), Y1
-	VSUBPS      (DX)(SI*4), Y1, Y1
-	VMOVAPS     Y0, Y2
-	VFMADD231PS constants<>+0(SB), Y1, Y2
-	VADDPS      (DX)(R8*1), Y0, Y0
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constants<>+96(SB), Y1, Y0
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y1
-	VSUBPS      (DX)(SI*2), Y1, Y1
-	VMOVUPS     (DX)(DI*1), Y3
-	VSUBPS      (DX)(SI*4), Y3, Y3
-	VMOVAPS     Y1, Y4
-	VFMADD231PS constants<>+0(SB), Y3, Y4
-	VADDPS      (DX)(R8*1), Y1, Y1
-	VMOVAPS     Y1, Y1
-	VFMADD231PS constants<>+96(SB), Y3, Y1
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y3
-	VSUBPS      (DX)(SI*2), Y3, Y3
-	VMOVUPS     (DX)(DI*1), Y5
-	VSUBPS      (DX)(SI*4), Y5, Y5
-	VMOVAPS     Y3, Y6
-	VFMADD231PS constants<>+0(SB), Y5, Y6
-	VADDPS      (DX)(R8*1), Y3, Y3
-	VMOVAPS     Y3, Y3
-	VFMADD231PS constants<>+96(SB), Y5, Y3
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y5
-	VSUBPS      (DX)(SI*2), Y5, Y5
-	VMOVUPS     (DX)(DI*1), Y7
-	VSUBPS      (DX)(SI*4), Y7, Y7
-	VMOVAPS     Y5, Y8
-	VFMADD231PS constants<>+0(SB), Y7, Y8
-	VADDPS      (DX)(R8*1), Y5, Y5
-	VMOVAPS     Y5, Y5
-	VFMADD231PS constants<>+96(SB), Y7, Y5
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y7
-	VSUBPS      (DX)(SI*2), Y7, Y7
-	VMOVUPS     (DX)(DI*1), Y9
-	VSUBPS      (DX)(SI*4), Y9, Y9
-	VMOVAPS     Y7, Y10
-	VFMADD231PS constants<>+0(SB), Y9, Y10
-	VADDPS      (DX)(R8*1), Y7, Y7
-	VMOVAPS     Y7, Y7
-	VFMADD231PS constants<>+96(SB), Y9, Y7
-	ADDQ        BX, DX
-	VMOVUPS     (DX)(SI*1), Y9
-	VSUBPS      (DX)(SI*2), Y9, Y9
-	VMOVUPS     (DX)(DI*1), Y11
-	VSUBPS      (DX)(SI*4), Y11, Y11
-	VMOVAPS     Y9, Y12
-	VFMADD231PS constants<>+0(SB), Y11, Y12
-	VADDPS      (DX)(R8*1), Y9, Y9
-	VMOVAPS     Y9, Y9
-	VFMADD231PS constants<>+96(SB), Y11, Y9
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Y6, Y4, Y11
-	VADDPS      Y10, Y8, Y13
-	VADDPS      Y2, Y11, Y2
-	VADDPS      Y13, Y2, Y2
-	VMOVAPS     Y11, Y11
-	VFMADD231PS constants<>+32(SB), Y13, Y11
-	VXORPS      Y13, Y13, Y13
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y13, Y2
-	VMOVUPS     Y2, (R10)
-	VXORPS      Y2, Y2, Y2
-	VMULPS      (DX), Y11, Y11
-	VADDPS      (R15), Y11, Y11
-	VMAXPS      Y11, Y2, Y11
-	VMOVUPS     Y11, (R10)(R12*2)
-	VSUBPS      Y6, Y4, Y2
-	VSUBPS      Y10, Y8, Y4
-	VMOVAPS     Y2, Y6
-	VFMADD231PS constants<>+0(SB), Y4, Y6
-	VADDPS      Y12, Y2, Y2
-	VMOVAPS     Y2, Y2
-	VFMADD231PS constants<>+96(SB), Y4, Y2
-	VXORPS      Y4, Y4, Y4
-	VMULPS      (DX), Y6, Y6
-	VADDPS      (R15), Y6, Y6
-	VMAXPS      Y6, Y4, Y6
-	VMOVUPS     Y6, (R10)(R12*1)
-	VXORPS      Y4, Y4, Y4
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     Y2, (R10)(R13*1)
-	MOVQ        R9, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	ADDQ        R11, R10
-	MOVQ        80(AX), R15
-	SUBQ        R14, R15
-	SHLQ        $0x02, R15
-	MOVQ        840(AX), DX
-	ADDQ        R15, DX
-	ADDQ        864(AX), R15
-	VADDPS      Y3, Y1, Y2
-	VADDPS      Y7, Y5, Y4
-	VADDPS      Y0, Y2, Y0
-	VADDPS      Y4, Y0, Y0
-	VMOVAPS     Y2, Y2
-	VFMADD231PS constants<>+32(SB), Y4, Y2
-	VXORPS      Y4, Y4, Y4
-	VMULPS      (DX), Y0, Y0
-	VADDPS      (R15), Y0, Y0
-	VMAXPS      Y0, Y4, Y0
-	VMOVUPS     Y0, (R10)
-	VXORPS      Y0, Y0, Y0
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y0, Y2
-	VMOVUPS     Y2, (R10)(R12*2)
-	VSUBPS      Y3, Y1, Y0
-	VSUBPS      Y7, Y5, Y1
-	VMOVAPS     Y0, Y2
-	VFMADD231PS constants<>+0(SB), Y1, Y2
-	VADDPS      Y9, Y0, Y0
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constants<>+96(SB), Y1, Y0
-	VXORPS      Y1, Y1, Y1
-	VMULPS      (DX), Y2, Y2
-	VADDPS      (R15), Y2, Y2
-	VMAXPS      Y2, Y1, Y2
-	VMOVUPS     Y2, (R10)(R12*1)
-	VXORPS      Y1, Y1, Y1
-	VMULPS      (DX), Y0, Y0
-	VADDPS      (R15), Y0, Y0
-	VMAXPS      Y0, Y1, Y0
-	VMOVUPS     Y0, (R10)(R13*1)
-	ADDQ        $0x00000020, CX
-	ADDQ        $0x00000020, R9
-	SUBQ        $0x08, R14
-	JNZ         l438
-	MOVQ        104(AX), DX
-	SHLQ        $0x02, DX
-	ADDQ        DX, 120(AX)
-	MOVQ        96(AX), R10
-	SHLQ        $0x02, R10
-	ADDQ        R10, 112(AX)
-	DECQ        88(AX)
-	JNZ         l437
+l440:
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VADDPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y1
+	VADDPS       (DX)(SI*4), Y1, Y1
+	VADDPS       (DX), Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+32(SB), Y1, Y0
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y1
+	VADDPS       (DX)(SI*2), Y1, Y1
+	VMOVUPS      (DX)(DI*1), Y3
+	VADDPS       (DX)(SI*4), Y3, Y3
+	VADDPS       (DX), Y1, Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constants<>+32(SB), Y3, Y1
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y3
+	VADDPS       (DX)(SI*2), Y3, Y3
+	VMOVUPS      (DX)(DI*1), Y5
+	VADDPS       (DX)(SI*4), Y5, Y5
+	VADDPS       (DX), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  constants<>+32(SB), Y5, Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y5
+	VADDPS       (DX)(SI*2), Y5, Y5
+	VMOVUPS      (DX)(DI*1), Y7
+	VADDPS       (DX)(SI*4), Y7, Y7
+	VADDPS       (DX), Y5, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  constants<>+32(SB), Y7, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y7
+	VADDPS       (DX)(SI*2), Y7, Y7
+	VMOVUPS      (DX)(DI*1), Y9
+	VADDPS       (DX)(SI*4), Y9, Y9
+	VADDPS       (DX), Y7, Y10
+	VADDPS       Y9, Y10, Y10
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  constants<>+32(SB), Y9, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y9
+	VADDPS       (DX)(SI*2), Y9, Y9
+	VMOVUPS      (DX)(DI*1), Y11
+	VADDPS       (DX)(SI*4), Y11, Y11
+	VADDPS       (DX), Y9, Y12
+	VADDPS       Y11, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  constants<>+32(SB), Y11, Y9
+	MOVQ         R9, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Y6, Y4, Y11
+	VADDPS       Y10, Y8, Y13
+	VADDPS       Y2, Y11, Y2
+	VADDPS       Y13, Y2, Y2
+	VMOVAPS      Y11, Y11
+	VFMADD231PS  constants<>+32(SB), Y13, Y11
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y13
+	VBROADCASTSS 892(AX), Y14
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)
+	VMULPS       (DX), Y11, Y11
+	VADDPS       (R15), Y11, Y11
+	VBROADCASTSS 888(AX), Y2
+	VBROADCASTSS 892(AX), Y13
+	VMAXPS       Y11, Y2, Y11
+	VMINPS       Y11, Y13, Y11
+	VMOVUPS      Y11, (R10)(R12*2)
+	VSUBPS       Y6, Y4, Y2
+	VSUBPS       Y10, Y8, Y4
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  constants<>+0(SB), Y4, Y6
+	VADDPS       Y12, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+96(SB), Y4, Y2
+	VMULPS       (DX), Y6, Y6
+	VADDPS       (R15), Y6, Y6
+	VBROADCASTSS 888(AX), Y4
+	VBROADCASTSS 892(AX), Y8
+	VMAXPS       Y6, Y4, Y6
+	VMINPS       Y6, Y8, Y6
+	VMOVUPS      Y6, (R10)(R12*1)
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y4
+	VBROADCASTSS 892(AX), Y6
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      Y2, (R10)(R13*1)
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Y3, Y1, Y2
+	VADDPS       Y7, Y5, Y4
+	VADDPS       Y0, Y2, Y0
+	VADDPS       Y4, Y0, Y0
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+32(SB), Y4, Y2
+	VMULPS       (DX), Y0, Y0
+	VADDPS       (R15), Y0, Y0
+	VBROADCASTSS 888(AX), Y4
+	VBROADCASTSS 892(AX), Y6
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y6, Y0
+	VMOVUPS      Y0, (R10)
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y0
+	VBROADCASTSS 892(AX), Y4
+	VMAXPS       Y2, Y0, Y2
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (R10)(R12*2)
+	VSUBPS       Y3, Y1, Y0
+	VSUBPS       Y7, Y5, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  constants<>+0(SB), Y1, Y2
+	VADDPS       Y9, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+96(SB), Y1, Y0
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y1
+	VBROADCASTSS 892(AX), Y3
+	VMAXPS       Y2, Y1, Y2
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      Y2, (R10)(R12*1)
+	VMULPS       (DX), Y0, Y0
+	VADDPS       (R15), Y0, Y0
+	VBROADCASTSS 888(AX), Y1
+	VBROADCASTSS 892(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (R10)(R13*1)
+	MOVQ         CX, DX
+	VMOVUPS      (DX)(SI*1), Y0
+	VSUBPS       (DX)(SI*2), Y0, Y0
+	VMOVUPS      (DX)(DI*1), Y1
+	VSUBPS       (DX)(SI*4), Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  constants<>+0(SB), Y1, Y2
+	VADDPS       (DX)(R8*1), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+96(SB), Y1, Y0
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y1
+	VSUBPS       (DX)(SI*2), Y1, Y1
+	VMOVUPS      (DX)(DI*1), Y3
+	VSUBPS       (DX)(SI*4), Y3, Y3
+	VMOVAPS      Y1, Y4
+	VFMADD231PS  constants<>+0(SB), Y3, Y4
+	VADDPS       (DX)(R8*1), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constants<>+96(SB), Y3, Y1
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y3
+	VSUBPS       (DX)(SI*2), Y3, Y3
+	VMOVUPS      (DX)(DI*1), Y5
+	VSUBPS       (DX)(SI*4), Y5, Y5
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  constants<>+0(SB), Y5, Y6
+	VADDPS       (DX)(R8*1), Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  constants<>+96(SB), Y5, Y3
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y5
+	VSUBPS       (DX)(SI*2), Y5, Y5
+	VMOVUPS      (DX)(DI*1), Y7
+	VSUBPS       (DX)(SI*4), Y7, Y7
+	VMOVAPS      Y5, Y8
+	VFMADD231PS  constants<>+0(SB), Y7, Y8
+	VADDPS       (DX)(R8*1), Y5, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  constants<>+96(SB), Y7, Y5
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y7
+	VSUBPS       (DX)(SI*2), Y7, Y7
+	VMOVUPS      (DX)(DI*1), Y9
+	VSUBPS       (DX)(SI*4), Y9, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+0(SB), Y9, Y10
+	VADDPS       (DX)(R8*1), Y7, Y7
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  constants<>+96(SB), Y9, Y7
+	ADDQ         BX, DX
+	VMOVUPS      (DX)(SI*1), Y9
+	VSUBPS       (DX)(SI*2), Y9, Y9
+	VMOVUPS      (DX)(DI*1), Y11
+	VSUBPS       (DX)(SI*4), Y11, Y11
+	VMOVAPS      Y9, Y12
+	VFMADD231PS  constants<>+0(SB), Y11, Y12
+	VADDPS       (DX)(R8*1), Y9, Y9
+	VMOVAPS      Y9, Y9
+	VFMADD231PS  constants<>+96(SB), Y11, Y9
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Y6, Y4, Y11
+	VADDPS       Y10, Y8, Y13
+	VADDPS       Y2, Y11, Y2
+	VADDPS       Y13, Y2, Y2
+	VMOVAPS      Y11, Y11
+	VFMADD231PS  constants<>+32(SB), Y13, Y11
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y13
+	VBROADCASTSS 892(AX), Y14
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)
+	VMULPS       (DX), Y11, Y11
+	VADDPS       (R15), Y11, Y11
+	VBROADCASTSS 888(AX), Y2
+	VBROADCASTSS 892(AX), Y13
+	VMAXPS       Y11, Y2, Y11
+	VMINPS       Y11, Y13, Y11
+	VMOVUPS      Y11, (R10)(R12*2)
+	VSUBPS       Y6, Y4, Y2
+	VSUBPS       Y10, Y8, Y4
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  constants<>+0(SB), Y4, Y6
+	VADDPS       Y12, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+96(SB), Y4, Y2
+	VMULPS       (DX), Y6, Y6
+	VADDPS       (R15), Y6, Y6
+	VBROADCASTSS 888(AX), Y4
+	VBROADCASTSS 892(AX), Y8
+	VMAXPS       Y6, Y4, Y6
+	VMINPS       Y6, Y8, Y6
+	VMOVUPS      Y6, (R10)(R12*1)
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y4
+	VBROADCASTSS 892(AX), Y6
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      Y2, (R10)(R13*1)
+	MOVQ         R9, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	ADDQ         R11, R10
+	MOVQ         80(AX), R15
+	SUBQ         R14, R15
+	SHLQ         $0x02, R15
+	MOVQ         840(AX), DX
+	ADDQ         R15, DX
+	ADDQ         864(AX), R15
+	VADDPS       Y3, Y1, Y2
+	VADDPS       Y7, Y5, Y4
+	VADDPS       Y0, Y2, Y0
+	VADDPS       Y4, Y0, Y0
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constants<>+32(SB), Y4, Y2
+	VMULPS       (DX), Y0, Y0
+	VADDPS       (R15), Y0, Y0
+	VBROADCASTSS 888(AX), Y4
+	VBROADCASTSS 892(AX), Y6
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y6, Y0
+	VMOVUPS      Y0, (R10)
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y0
+	VBROADCASTSS 892(AX), Y4
+	VMAXPS       Y2, Y0, Y2
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (R10)(R12*2)
+	VSUBPS       Y3, Y1, Y0
+	VSUBPS       Y7, Y5, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  constants<>+0(SB), Y1, Y2
+	VADDPS       Y9, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constants<>+96(SB), Y1, Y0
+	VMULPS       (DX), Y2, Y2
+	VADDPS       (R15), Y2, Y2
+	VBROADCASTSS 888(AX), Y1
+	VBROADCASTSS 892(AX), Y3
+	VMAXPS       Y2, Y1, Y2
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      Y2, (R10)(R12*1)
+	VMULPS       (DX), Y0, Y0
+	VADDPS       (R15), Y0, Y0
+	VBROADCASTSS 888(AX), Y1
+	VBROADCASTSS 892(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (R10)(R13*1)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x08, R14
+	JNZ          l440
+	MOVQ         104(AX), DX
+	SHLQ         $0x02, DX
+	ADDQ         DX, 120(AX)
+	MOVQ         96(AX), R10
+	SHLQ         $0x02, R10
+	ADDQ         R10, 112(AX)
+	DECQ         88(AX)
+	JNZ          l439
 	VZEROUPPER
 	RET
 
@@ -11252,14 +11435,14 @@ TEXT ·outputGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l439:
+l441:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l440:
+l442:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -11493,7 +11676,7 @@ l440:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l440
+	JNZ          l442
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11501,7 +11684,7 @@ l440:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l439
+	JNZ          l441
 	VZEROUPPER
 	RET
 
@@ -11528,14 +11711,14 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l441:
+l443:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l442:
+l444:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -11753,7 +11936,7 @@ l442:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l442
+	JNZ          l444
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11761,7 +11944,7 @@ l442:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l441
+	JNZ          l443
 	VZEROUPPER
 	RET
 
@@ -11783,14 +11966,14 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), CX
 
-l443:
+l445:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l444:
+l446:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -11986,7 +12169,7 @@ l444:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R12
-	JNZ          l444
+	JNZ          l446
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11994,7 +12177,7 @@ l444:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l443
+	JNZ          l445
 	VZEROUPPER
 	RET
 
@@ -12351,19 +12534,19 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l445:
+l447:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l445
+	JNZ       l447
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l446:
+l448:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -12390,16 +12573,16 @@ l446:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l446
+	JNZ          l448
 	MOVQ         (AX), AX
 
-l447:
+l449:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l447
+	JNZ       l449
 	VZEROUPPER
 	RET
 
@@ -12418,19 +12601,19 @@ TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l448:
+l450:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l448
+	JNZ       l450
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l449:
+l451:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -12457,7 +12640,7 @@ l449:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l449
+	JNZ          l451
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -12488,13 +12671,13 @@ l449:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l450:
+l452:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l450
+	JNZ       l452
 	VZEROUPPER
 	RET
 
@@ -12514,17 +12697,17 @@ TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l451:
+l453:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l451
+	JNZ       l453
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l452:
+l454:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -12552,7 +12735,7 @@ l452:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l452
+	JNZ          l454
 	VZEROUPPER
 	RET
 
@@ -12570,7 +12753,7 @@ TEXT ·transposeFourAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l453:
+l455:
 	VMOVUPS      (DI), X0
 	VINSERTF32X4 $0x01, (R8), Z0, Z0
 	VINSERTF32X4 $0x02, (R9), Z0, Z0
@@ -12605,7 +12788,7 @@ l453:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         SI
-	JNZ          l453
+	JNZ          l455
 	VZEROUPPER
 	RET
 
@@ -12623,7 +12806,7 @@ TEXT ·transposeFourBackAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l454:
+l456:
 	VMOVUPS       (AX), Z0
 	VMOVUPS       256(AX), Z1
 	VMOVUPS       512(AX), Z2
@@ -12658,7 +12841,7 @@ l454:
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          SI
-	JNZ           l454
+	JNZ           l456
 	VZEROUPPER
 	RET
 
@@ -12673,20 +12856,20 @@ TEXT ·crossEntropyAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l455:
+l457:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l456:
+l458:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l456
+	JNZ    l458
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -12696,7 +12879,7 @@ l456:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l457:
+l459:
 	VMOVUPS       (DI), Z7
 	VMOVUPS       (R8), Z8
 	VSUBPS        Z2, Z7, Z7
@@ -12731,7 +12914,7 @@ l457:
 	ADDQ          $0x00000100, R8
 	ADDQ          $0x04, R9
 	DECQ          R10
-	JNZ           l457
+	JNZ           l459
 	VMOVUPS       wide<>+768(SB), Z2
 	VPADDD        Z3, Z2, Z2
 	VPSRAD        $0x17, Z2, Z7
@@ -12788,7 +12971,7 @@ l457:
 	ADDQ          $0x40, BX
 	ADDQ          $0x40, SI
 	DECQ          DX
-	JNZ           l455
+	JNZ           l457
 	VZEROUPPER
 	RET
 
@@ -12803,20 +12986,20 @@ TEXT ·crossEntropyGradAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l458:
+l460:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l459:
+l461:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l459
+	JNZ    l461
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -12825,7 +13008,7 @@ l459:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l460:
+l462:
 	VMOVUPS      (DI), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMOVUPS      (R8), Z7
@@ -12857,7 +13040,7 @@ l460:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l460
+	JNZ          l462
 	VBROADCASTSS 456(AX), Z2
 	VMULPS       Z2, Z5, Z5
 	VDIVPS       Z3, Z4, Z2
@@ -12867,7 +13050,7 @@ l460:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l461:
+l463:
 	VMULPS      (R8), Z5, Z3
 	VFMSUB231PS (DI), Z2, Z3
 	VCMPPS      $0x04, Z1, Z4, K1
@@ -12877,11 +13060,11 @@ l461:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l461
+	JNZ         l463
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	DECQ        DX
-	JNZ         l458
+	JNZ         l460
 	VZEROUPPER
 	RET
 
@@ -12896,19 +13079,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l462:
+l464:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l462
+	JNZ     l464
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l463:
+l465:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -12935,16 +13118,16 @@ l463:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l463
+	JNZ          l465
 	MOVQ         (AX), AX
 
-l464:
+l466:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l464
+	JNZ     l466
 	VZEROUPPER
 	RET
 
@@ -12959,19 +13142,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l465:
+l467:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l465
+	JNZ     l467
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l466:
+l468:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -12998,7 +13181,7 @@ l466:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l466
+	JNZ          l468
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -13029,13 +13212,13 @@ l466:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l467:
+l469:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l467
+	JNZ     l469
 	VZEROUPPER
 	RET
 
@@ -13051,17 +13234,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l468:
+l470:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l468
+	JNZ     l470
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l469:
+l471:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -13089,7 +13272,7 @@ l469:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l469
+	JNZ          l471
 	VZEROUPPER
 	RET
 
@@ -13105,7 +13288,7 @@ TEXT ·transposeFourAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l470:
+l472:
 	VMOVUPS     (DI), X0
 	VINSERTF128 $0x01, (R8), Y0, Y0
 	VMOVUPS     (DI)(CX*1), X1
@@ -13130,7 +13313,7 @@ l470:
 	ADDQ        BX, DI
 	ADDQ        BX, R8
 	DECQ        SI
-	JNZ         l470
+	JNZ         l472
 	VZEROUPPER
 	RET
 
@@ -13146,7 +13329,7 @@ TEXT ·transposeFourBackAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l471:
+l473:
 	VMOVUPS      (AX), Y0
 	VMOVUPS      256(AX), Y1
 	VMOVUPS      512(AX), Y2
@@ -13171,7 +13354,7 @@ l471:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	DECQ         SI
-	JNZ          l471
+	JNZ          l473
 	VZEROUPPER
 	RET
 
@@ -13186,20 +13369,20 @@ TEXT ·crossEntropyAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l472:
+l474:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l473:
+l475:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l473
+	JNZ    l475
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -13209,7 +13392,7 @@ l473:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l474:
+l476:
 	VMOVUPS      (DI), Y7
 	VMOVUPS      (R8), Y8
 	VSUBPS       Y2, Y7, Y7
@@ -13244,7 +13427,7 @@ l474:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l474
+	JNZ          l476
 	VMOVUPS      wide<>+768(SB), Y2
 	VPADDD       Y3, Y2, Y2
 	VPSRAD       $0x17, Y2, Y7
@@ -13301,7 +13484,7 @@ l474:
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
 	DECQ         DX
-	JNZ          l472
+	JNZ          l474
 	VZEROUPPER
 	RET
 
@@ -13316,20 +13499,20 @@ TEXT ·crossEntropyGradAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l475:
+l477:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l476:
+l478:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l476
+	JNZ    l478
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -13338,7 +13521,7 @@ l476:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l477:
+l479:
 	VMOVUPS      (DI), Y6
 	VSUBPS       Y2, Y6, Y6
 	VMOVUPS      (R8), Y7
@@ -13370,7 +13553,7 @@ l477:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l477
+	JNZ          l479
 	VBROADCASTSS 456(AX), Y2
 	VMULPS       Y2, Y5, Y5
 	VDIVPS       Y3, Y4, Y2
@@ -13380,7 +13563,7 @@ l477:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l478:
+l480:
 	VMULPS      (R8), Y5, Y3
 	VFMSUB231PS (DI), Y2, Y3
 	VCMPPS      $0x04, Y1, Y4, Y6
@@ -13390,11 +13573,11 @@ l478:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l478
+	JNZ         l480
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	DECQ        DX
-	JNZ         l475
+	JNZ         l477
 	VZEROUPPER
 	RET
 
@@ -13413,43 +13596,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l479
+	JZ    l481
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l479
+	JNZ   l481
 
-l480:
-	XORQ AX, AX
-
-l481:
-	VMOVUPS  (DX)(AX*1), Y0
-	VMOVNTPS Y0, (CX)(AX*1)
-	ADDQ     $0x20, AX
-	CMPQ     AX, DI
-	JNE      l481
-	ADDQ     SI, DX
-	ADDQ     BX, CX
-	DECQ     R8
-	JNZ      l480
-	VZEROUPPER
-	RET
-
-l479:
 l482:
 	XORQ AX, AX
 
 l483:
+	VMOVUPS  (DX)(AX*1), Y0
+	VMOVNTPS Y0, (CX)(AX*1)
+	ADDQ     $0x20, AX
+	CMPQ     AX, DI
+	JNE      l483
+	ADDQ     SI, DX
+	ADDQ     BX, CX
+	DECQ     R8
+	JNZ      l482
+	VZEROUPPER
+	RET
+
+l481:
+l484:
+	XORQ AX, AX
+
+l485:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l483
+	JNE     l485
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l482
+	JNZ     l484
 	VZEROUPPER
 	RET
 
@@ -13463,17 +13646,17 @@ TEXT ·prefetchRowsSSE(SB), NOSPLIT, $0-48
 	SHLQ $0x02, DX
 	SHLQ $0x02, BX
 
-l484:
+l486:
 	XORQ SI, SI
 
-l485:
+l487:
 	PREFETCHT0 (AX)(SI*1)
 	ADDQ       $0x40, SI
 	CMPQ       SI, BX
-	JLT        l485
+	JLT        l487
 	ADDQ       DX, AX
 	DECQ       CX
-	JNZ        l484
+	JNZ        l486
 	RET
 
 // func transposeAVX2(t Transposition)
@@ -13493,12 +13676,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_Cols+72(FP), R14
 
-l486:
+l488:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_Rows+64(FP), R15
 
-l487:
+l489:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -13542,11 +13725,11 @@ l487:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l487
+	JNZ        l489
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l486
+	JNZ        l488
 	VZEROUPPER
 	RET
 
@@ -13601,7 +13784,7 @@ TEXT ·onTheFlyMultiplyAVX512(SB), NOSPLIT, $0-8
 	ADDQ         DI, R10
 	MOVQ         $0x00000002, R11
 
-l488:
+l490:
 	MOVQ 136(AX), R12
 	MOVQ R12, R13
 	ADDQ (CX), R12
@@ -13609,7 +13792,7 @@ l488:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R14
 
-l489:
+l491:
 	VMOVUPS          (R8), Z26
 	VMOVUPS          Z26, (BX)
 	VMOVUPS          (R9), Z27
@@ -13675,9 +13858,9 @@ l489:
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R14
-	JNZ              l489
+	JNZ              l491
 	DECQ             R11
-	JNZ              l488
+	JNZ              l490
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      24(BX), Z2, Z2
@@ -13758,7 +13941,7 @@ l489:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l490:
+l492:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13766,7 +13949,7 @@ l490:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l491:
+l493:
 	VMOVUPS          6528(BX), Z26
 	VADDPS           (BX), Z26, Z26
 	VSUBPS           3264(BX), Z26, Z26
@@ -13814,9 +13997,9 @@ l491:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l491
+	JNZ              l493
 	DECQ             SI
-	JNZ              l490
+	JNZ              l492
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      48(BX), Z2, Z2
@@ -13897,7 +14080,7 @@ l491:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l492:
+l494:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13905,7 +14088,7 @@ l492:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l493:
+l495:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -13956,9 +14139,9 @@ l493:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l493
+	JNZ              l495
 	DECQ             SI
-	JNZ              l492
+	JNZ              l494
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      72(BX), Z2, Z2
@@ -14039,7 +14222,7 @@ l493:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l494:
+l496:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -14047,7 +14230,7 @@ l494:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l495:
+l497:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -14098,9 +14281,9 @@ l495:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l495
+	JNZ              l497
 	DECQ             SI
-	JNZ              l494
+	JNZ              l496
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      96(BX), Z2, Z2
@@ -14181,7 +14364,7 @@ l495:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l496:
+l498:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -14189,7 +14372,7 @@ l496:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l497:
+l499:
 	VMOVUPS          (BX), Z26
 	VMOVUPS          1088(BX), Z27
 	VMOVUPS          2176(BX), Z28
@@ -14231,9 +14414,9 @@ l497:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l497
+	JNZ              l499
 	DECQ             SI
-	JNZ              l496
+	JNZ              l498
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      (BX), Z2, Z2
@@ -14314,7 +14497,7 @@ l497:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l498:
+l500:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -14322,7 +14505,7 @@ l498:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l499:
+l501:
 	VMOVUPS          6528(BX), Z26
 	VMOVUPS          7616(BX), Z27
 	VMOVUPS          8704(BX), Z28
@@ -14364,9 +14547,9 @@ l499:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l499
+	JNZ              l501
 	DECQ             SI
-	JNZ              l498
+	JNZ              l500
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), AX
 	VMULPS.BCST      120(AX), Z2, Z2
@@ -14432,7 +14615,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ORQ         DX, CX
 	ORQ         BX, CX
 	TESTQ       $0x0000003f, CX
-	JNZ         l500
+	JNZ         l502
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -14496,7 +14679,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l501:
+l503:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14542,7 +14725,7 @@ l501:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l501
+	JNZ              l503
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -14606,7 +14789,7 @@ l501:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l502:
+l504:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14652,7 +14835,7 @@ l502:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l502
+	JNZ              l504
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -14716,7 +14899,7 @@ l502:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l503:
+l505:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14774,7 +14957,7 @@ l503:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l503
+	JNZ              l505
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -14837,261 +15020,6 @@ l503:
 	IMUL3Q           $0x06, R8, R8
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
-
-l504:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VADDPS           (DX), Z24, Z25
-	VMOVUPS          Z25, (DX)
-	VMOVUPS          3264(DX), Z25
-	VSUBPS           Z24, Z25, Z25
-	VMOVUPS          Z25, 3264(DX)
-	VADDPS           6528(DX), Z24, Z24
-	VMOVUPS          Z24, 6528(DX)
-	VADDPS           1088(DX), Z26, Z24
-	VMOVUPS          Z24, 1088(DX)
-	VMOVUPS          4352(DX), Z24
-	VSUBPS           Z26, Z24, Z24
-	VMOVUPS          Z24, 4352(DX)
-	VADDPS           7616(DX), Z26, Z24
-	VMOVUPS          Z24, 7616(DX)
-	VADDPS           2176(DX), Z29, Z24
-	VMOVUPS          Z24, 2176(DX)
-	VMOVUPS          5440(DX), Z24
-	VSUBPS           Z29, Z24, Z24
-	VMOVUPS          Z24, 5440(DX)
-	VADDPS           8704(DX), Z29, Z24
-	VMOVUPS          Z24, 8704(DX)
-	VMOVUPS          6528(BX), Z24
-	VMOVNTPS         Z24, (SI)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R8
-	JNZ              l504
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          1152(CX), Z0
-	VMULPS.BCST      72(DX), Z0, Z0
-	VMOVUPS          3456(CX), Z1
-	VMULPS.BCST      72(DX), Z1, Z1
-	VMOVUPS          5760(CX), Z2
-	VMULPS.BCST      72(DX), Z2, Z2
-	VMOVUPS          8064(CX), Z3
-	VMULPS.BCST      72(DX), Z3, Z3
-	VMOVUPS          1216(CX), Z4
-	VMULPS.BCST      76(DX), Z4, Z4
-	VMOVUPS          3520(CX), Z5
-	VMULPS.BCST      76(DX), Z5, Z5
-	VMOVUPS          5824(CX), Z6
-	VMULPS.BCST      76(DX), Z6, Z6
-	VMOVUPS          8128(CX), Z7
-	VMULPS.BCST      76(DX), Z7, Z7
-	VMOVUPS          1280(CX), Z8
-	VMULPS.BCST      80(DX), Z8, Z8
-	VMOVUPS          3584(CX), Z9
-	VMULPS.BCST      80(DX), Z9, Z9
-	VMOVUPS          5888(CX), Z10
-	VMULPS.BCST      80(DX), Z10, Z10
-	VMOVUPS          8192(CX), Z11
-	VMULPS.BCST      80(DX), Z11, Z11
-	VMOVUPS          1344(CX), Z12
-	VMULPS.BCST      84(DX), Z12, Z12
-	VMOVUPS          3648(CX), Z13
-	VMULPS.BCST      84(DX), Z13, Z13
-	VMOVUPS          5952(CX), Z14
-	VMULPS.BCST      84(DX), Z14, Z14
-	VMOVUPS          8256(CX), Z15
-	VMULPS.BCST      84(DX), Z15, Z15
-	VMOVUPS          1408(CX), Z16
-	VMULPS.BCST      88(DX), Z16, Z16
-	VMOVUPS          3712(CX), Z17
-	VMULPS.BCST      88(DX), Z17, Z17
-	VMOVUPS          6016(CX), Z18
-	VMULPS.BCST      88(DX), Z18, Z18
-	VMOVUPS          8320(CX), Z19
-	VMULPS.BCST      88(DX), Z19, Z19
-	VMOVUPS          1472(CX), Z20
-	VMULPS.BCST      92(DX), Z20, Z20
-	VMOVUPS          3776(CX), Z21
-	VMULPS.BCST      92(DX), Z21, Z21
-	VMOVUPS          6080(CX), Z22
-	VMULPS.BCST      92(DX), Z22, Z22
-	VMOVUPS          8384(CX), Z23
-	VMULPS.BCST      92(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00001200, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), R8
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, R8
-	IMUL3Q           $0x07, R8, R8
-	ADDQ             R8, SI
-	MOVQ             $0x00000010, R8
-
-l505:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VADDPS           (DX), Z24, Z25
-	VMOVUPS          Z25, (DX)
-	VMOVUPS          3264(DX), Z25
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z24, Z25
-	VMOVUPS          Z25, 3264(DX)
-	VMOVUPS          6528(DX), Z25
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z24, Z25
-	VMOVUPS          Z25, 6528(DX)
-	VADDPS           1088(DX), Z26, Z24
-	VMOVUPS          Z24, 1088(DX)
-	VMOVUPS          4352(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z26, Z24
-	VMOVUPS          Z24, 4352(DX)
-	VMOVUPS          7616(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z26, Z24
-	VMOVUPS          Z24, 7616(DX)
-	VADDPS           2176(DX), Z29, Z24
-	VMOVUPS          Z24, 2176(DX)
-	VMOVUPS          5440(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z29, Z24
-	VMOVUPS          Z24, 5440(DX)
-	VMOVUPS          8704(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z29, Z24
-	VMOVUPS          Z24, 8704(DX)
-	VMOVUPS          7616(BX), Z24
-	VMOVNTPS         Z24, (SI)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R8
-	JNZ              l505
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          1536(CX), Z0
-	VMULPS.BCST      96(DX), Z0, Z0
-	VMOVUPS          3840(CX), Z1
-	VMULPS.BCST      96(DX), Z1, Z1
-	VMOVUPS          6144(CX), Z2
-	VMULPS.BCST      96(DX), Z2, Z2
-	VMOVUPS          8448(CX), Z3
-	VMULPS.BCST      96(DX), Z3, Z3
-	VMOVUPS          1600(CX), Z4
-	VMULPS.BCST      100(DX), Z4, Z4
-	VMOVUPS          3904(CX), Z5
-	VMULPS.BCST      100(DX), Z5, Z5
-	VMOVUPS          6208(CX), Z6
-	VMULPS.BCST      100(DX), Z6, Z6
-	VMOVUPS          8512(CX), Z7
-	VMULPS.BCST      100(DX), Z7, Z7
-	VMOVUPS          1664(CX), Z8
-	VMULPS.BCST      104(DX), Z8, Z8
-	VMOVUPS          3968(CX), Z9
-	VMULPS.BCST      104(DX), Z9, Z9
-	VMOVUPS          6272(CX), Z10
-	VMULPS.BCST      104(DX), Z10, Z10
-	VMOVUPS          8576(CX), Z11
-	VMULPS.BCST      104(DX), Z11, Z11
-	VMOVUPS          1728(CX), Z12
-	VMULPS.BCST      108(DX), Z12, Z12
-	VMOVUPS          4032(CX), Z13
-	VMULPS.BCST      108(DX), Z13, Z13
-	VMOVUPS          6336(CX), Z14
-	VMULPS.BCST      108(DX), Z14, Z14
-	VMOVUPS          8640(CX), Z15
-	VMULPS.BCST      108(DX), Z15, Z15
-	VMOVUPS          1792(CX), Z16
-	VMULPS.BCST      112(DX), Z16, Z16
-	VMOVUPS          4096(CX), Z17
-	VMULPS.BCST      112(DX), Z17, Z17
-	VMOVUPS          6400(CX), Z18
-	VMULPS.BCST      112(DX), Z18, Z18
-	VMOVUPS          8704(CX), Z19
-	VMULPS.BCST      112(DX), Z19, Z19
-	VMOVUPS          1856(CX), Z20
-	VMULPS.BCST      116(DX), Z20, Z20
-	VMOVUPS          4160(CX), Z21
-	VMULPS.BCST      116(DX), Z21, Z21
-	VMOVUPS          6464(CX), Z22
-	VMULPS.BCST      116(DX), Z22, Z22
-	VMOVUPS          8768(CX), Z23
-	VMULPS.BCST      116(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00001800, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), AX
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, AX
-	IMUL3Q           $0x08, AX, AX
-	ADDQ             AX, SI
-	MOVQ             $0x00000010, AX
 
 l506:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -15130,481 +15058,6 @@ l506:
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
 	VMOVUPS          3264(DX), Z25
-	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z24, Z25
-	VMOVUPS          Z25, 3264(DX)
-	VMOVUPS          6528(DX), Z25
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z24, Z25
-	VMOVUPS          Z25, 6528(DX)
-	VADDPS           1088(DX), Z26, Z24
-	VMOVUPS          Z24, 1088(DX)
-	VMOVUPS          4352(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z26, Z24
-	VMOVUPS          Z24, 4352(DX)
-	VMOVUPS          7616(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z26, Z24
-	VMOVUPS          Z24, 7616(DX)
-	VADDPS           2176(DX), Z29, Z24
-	VMOVUPS          Z24, 2176(DX)
-	VMOVUPS          5440(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z29, Z24
-	VMOVUPS          Z24, 5440(DX)
-	VMOVUPS          8704(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z29, Z24
-	VMOVUPS          Z24, 8704(DX)
-	VMOVUPS          8704(BX), Z24
-	VMOVNTPS         Z24, (SI)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             AX
-	JNZ              l506
-	VZEROUPPER
-	RET
-
-l500:
-	MOVQ        24(AX), CX
-	MOVQ        48(AX), DX
-	VMOVUPS     (CX), Z0
-	VMULPS.BCST (DX), Z0, Z0
-	VMOVUPS     2304(CX), Z1
-	VMULPS.BCST (DX), Z1, Z1
-	VMOVUPS     4608(CX), Z2
-	VMULPS.BCST (DX), Z2, Z2
-	VMOVUPS     6912(CX), Z3
-	VMULPS.BCST (DX), Z3, Z3
-	VMOVUPS     64(CX), Z4
-	VMULPS.BCST 4(DX), Z4, Z4
-	VMOVUPS     2368(CX), Z5
-	VMULPS.BCST 4(DX), Z5, Z5
-	VMOVUPS     4672(CX), Z6
-	VMULPS.BCST 4(DX), Z6, Z6
-	VMOVUPS     6976(CX), Z7
-	VMULPS.BCST 4(DX), Z7, Z7
-	VMOVUPS     128(CX), Z8
-	VMULPS.BCST 8(DX), Z8, Z8
-	VMOVUPS     2432(CX), Z9
-	VMULPS.BCST 8(DX), Z9, Z9
-	VMOVUPS     4736(CX), Z10
-	VMULPS.BCST 8(DX), Z10, Z10
-	VMOVUPS     7040(CX), Z11
-	VMULPS.BCST 8(DX), Z11, Z11
-	VMOVUPS     192(CX), Z12
-	VMULPS.BCST 12(DX), Z12, Z12
-	VMOVUPS     2496(CX), Z13
-	VMULPS.BCST 12(DX), Z13, Z13
-	VMOVUPS     4800(CX), Z14
-	VMULPS.BCST 12(DX), Z14, Z14
-	VMOVUPS     7104(CX), Z15
-	VMULPS.BCST 12(DX), Z15, Z15
-	VMOVUPS     256(CX), Z16
-	VMULPS.BCST 16(DX), Z16, Z16
-	VMOVUPS     2560(CX), Z17
-	VMULPS.BCST 16(DX), Z17, Z17
-	VMOVUPS     4864(CX), Z18
-	VMULPS.BCST 16(DX), Z18, Z18
-	VMOVUPS     7168(CX), Z19
-	VMULPS.BCST 16(DX), Z19, Z19
-	VMOVUPS     320(CX), Z20
-	VMULPS.BCST 20(DX), Z20, Z20
-	VMOVUPS     2624(CX), Z21
-	VMULPS.BCST 20(DX), Z21, Z21
-	VMOVUPS     4928(CX), Z22
-	VMULPS.BCST 20(DX), Z22, Z22
-	VMOVUPS     7232(CX), Z23
-	VMULPS.BCST 20(DX), Z23, Z23
-	MOVQ        (AX), CX
-	ADDQ        $0x00000000, CX
-	MOVQ        72(AX), DX
-	MOVQ        208(AX), BX
-	MOVQ        96(AX), SI
-	MOVQ        120(AX), DI
-	MOVQ        128(AX), R8
-	SHLQ        $0x02, DI
-	SHLQ        $0x02, R8
-	IMUL3Q      $0x00, R8, R9
-	ADDQ        R9, SI
-	MOVQ        $0x00000010, R9
-
-l507:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VMOVUPS          Z24, (DX)
-	VMOVUPS          Z26, 1088(DX)
-	VMOVUPS          Z29, 2176(DX)
-	VMOVUPS          (BX), Z24
-	VMOVUPS          Z24, (SI)
-	VMOVUPS          1088(BX), Z24
-	VMOVUPS          Z24, (SI)(R8*1)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R9
-	JNZ              l507
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          1920(CX), Z0
-	VMULPS.BCST      120(DX), Z0, Z0
-	VMOVUPS          4224(CX), Z1
-	VMULPS.BCST      120(DX), Z1, Z1
-	VMOVUPS          6528(CX), Z2
-	VMULPS.BCST      120(DX), Z2, Z2
-	VMOVUPS          8832(CX), Z3
-	VMULPS.BCST      120(DX), Z3, Z3
-	VMOVUPS          1984(CX), Z4
-	VMULPS.BCST      124(DX), Z4, Z4
-	VMOVUPS          4288(CX), Z5
-	VMULPS.BCST      124(DX), Z5, Z5
-	VMOVUPS          6592(CX), Z6
-	VMULPS.BCST      124(DX), Z6, Z6
-	VMOVUPS          8896(CX), Z7
-	VMULPS.BCST      124(DX), Z7, Z7
-	VMOVUPS          2048(CX), Z8
-	VMULPS.BCST      128(DX), Z8, Z8
-	VMOVUPS          4352(CX), Z9
-	VMULPS.BCST      128(DX), Z9, Z9
-	VMOVUPS          6656(CX), Z10
-	VMULPS.BCST      128(DX), Z10, Z10
-	VMOVUPS          8960(CX), Z11
-	VMULPS.BCST      128(DX), Z11, Z11
-	VMOVUPS          2112(CX), Z12
-	VMULPS.BCST      132(DX), Z12, Z12
-	VMOVUPS          4416(CX), Z13
-	VMULPS.BCST      132(DX), Z13, Z13
-	VMOVUPS          6720(CX), Z14
-	VMULPS.BCST      132(DX), Z14, Z14
-	VMOVUPS          9024(CX), Z15
-	VMULPS.BCST      132(DX), Z15, Z15
-	VMOVUPS          2176(CX), Z16
-	VMULPS.BCST      136(DX), Z16, Z16
-	VMOVUPS          4480(CX), Z17
-	VMULPS.BCST      136(DX), Z17, Z17
-	VMOVUPS          6784(CX), Z18
-	VMULPS.BCST      136(DX), Z18, Z18
-	VMOVUPS          9088(CX), Z19
-	VMULPS.BCST      136(DX), Z19, Z19
-	VMOVUPS          2240(CX), Z20
-	VMULPS.BCST      140(DX), Z20, Z20
-	VMOVUPS          4544(CX), Z21
-	VMULPS.BCST      140(DX), Z21, Z21
-	VMOVUPS          6848(CX), Z22
-	VMULPS.BCST      140(DX), Z22, Z22
-	VMOVUPS          9152(CX), Z23
-	VMULPS.BCST      140(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00001e00, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), R8
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, R8
-	IMUL3Q           $0x02, R8, R9
-	ADDQ             R9, SI
-	MOVQ             $0x00000010, R9
-
-l508:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VMOVUPS          Z24, 6528(DX)
-	VMOVUPS          Z26, 7616(DX)
-	VMOVUPS          Z29, 8704(DX)
-	VMOVUPS          2176(BX), Z24
-	VMOVUPS          Z24, (SI)
-	VMOVUPS          3264(BX), Z24
-	VMOVUPS          Z24, (SI)(R8*1)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R9
-	JNZ              l508
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          384(CX), Z0
-	VMULPS.BCST      24(DX), Z0, Z0
-	VMOVUPS          2688(CX), Z1
-	VMULPS.BCST      24(DX), Z1, Z1
-	VMOVUPS          4992(CX), Z2
-	VMULPS.BCST      24(DX), Z2, Z2
-	VMOVUPS          7296(CX), Z3
-	VMULPS.BCST      24(DX), Z3, Z3
-	VMOVUPS          448(CX), Z4
-	VMULPS.BCST      28(DX), Z4, Z4
-	VMOVUPS          2752(CX), Z5
-	VMULPS.BCST      28(DX), Z5, Z5
-	VMOVUPS          5056(CX), Z6
-	VMULPS.BCST      28(DX), Z6, Z6
-	VMOVUPS          7360(CX), Z7
-	VMULPS.BCST      28(DX), Z7, Z7
-	VMOVUPS          512(CX), Z8
-	VMULPS.BCST      32(DX), Z8, Z8
-	VMOVUPS          2816(CX), Z9
-	VMULPS.BCST      32(DX), Z9, Z9
-	VMOVUPS          5120(CX), Z10
-	VMULPS.BCST      32(DX), Z10, Z10
-	VMOVUPS          7424(CX), Z11
-	VMULPS.BCST      32(DX), Z11, Z11
-	VMOVUPS          576(CX), Z12
-	VMULPS.BCST      36(DX), Z12, Z12
-	VMOVUPS          2880(CX), Z13
-	VMULPS.BCST      36(DX), Z13, Z13
-	VMOVUPS          5184(CX), Z14
-	VMULPS.BCST      36(DX), Z14, Z14
-	VMOVUPS          7488(CX), Z15
-	VMULPS.BCST      36(DX), Z15, Z15
-	VMOVUPS          640(CX), Z16
-	VMULPS.BCST      40(DX), Z16, Z16
-	VMOVUPS          2944(CX), Z17
-	VMULPS.BCST      40(DX), Z17, Z17
-	VMOVUPS          5248(CX), Z18
-	VMULPS.BCST      40(DX), Z18, Z18
-	VMOVUPS          7552(CX), Z19
-	VMULPS.BCST      40(DX), Z19, Z19
-	VMOVUPS          704(CX), Z20
-	VMULPS.BCST      44(DX), Z20, Z20
-	VMOVUPS          3008(CX), Z21
-	VMULPS.BCST      44(DX), Z21, Z21
-	VMOVUPS          5312(CX), Z22
-	VMULPS.BCST      44(DX), Z22, Z22
-	VMOVUPS          7616(CX), Z23
-	VMULPS.BCST      44(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00000600, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), R8
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, R8
-	IMUL3Q           $0x04, R8, R9
-	ADDQ             R9, SI
-	MOVQ             $0x00000010, R9
-
-l509:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VADDPS           (DX), Z24, Z25
-	VMOVUPS          Z25, (DX)
-	VMOVUPS          Z24, 3264(DX)
-	VADDPS           6528(DX), Z24, Z24
-	VMOVUPS          Z24, 6528(DX)
-	VADDPS           1088(DX), Z26, Z24
-	VMOVUPS          Z24, 1088(DX)
-	VMOVUPS          Z26, 4352(DX)
-	VADDPS           7616(DX), Z26, Z24
-	VMOVUPS          Z24, 7616(DX)
-	VADDPS           2176(DX), Z29, Z24
-	VMOVUPS          Z24, 2176(DX)
-	VMOVUPS          Z29, 5440(DX)
-	VADDPS           8704(DX), Z29, Z24
-	VMOVUPS          Z24, 8704(DX)
-	VMOVUPS          4352(BX), Z24
-	VMOVUPS          Z24, (SI)
-	VMOVUPS          5440(BX), Z24
-	VMOVUPS          Z24, (SI)(R8*1)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R9
-	JNZ              l509
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          768(CX), Z0
-	VMULPS.BCST      48(DX), Z0, Z0
-	VMOVUPS          3072(CX), Z1
-	VMULPS.BCST      48(DX), Z1, Z1
-	VMOVUPS          5376(CX), Z2
-	VMULPS.BCST      48(DX), Z2, Z2
-	VMOVUPS          7680(CX), Z3
-	VMULPS.BCST      48(DX), Z3, Z3
-	VMOVUPS          832(CX), Z4
-	VMULPS.BCST      52(DX), Z4, Z4
-	VMOVUPS          3136(CX), Z5
-	VMULPS.BCST      52(DX), Z5, Z5
-	VMOVUPS          5440(CX), Z6
-	VMULPS.BCST      52(DX), Z6, Z6
-	VMOVUPS          7744(CX), Z7
-	VMULPS.BCST      52(DX), Z7, Z7
-	VMOVUPS          896(CX), Z8
-	VMULPS.BCST      56(DX), Z8, Z8
-	VMOVUPS          3200(CX), Z9
-	VMULPS.BCST      56(DX), Z9, Z9
-	VMOVUPS          5504(CX), Z10
-	VMULPS.BCST      56(DX), Z10, Z10
-	VMOVUPS          7808(CX), Z11
-	VMULPS.BCST      56(DX), Z11, Z11
-	VMOVUPS          960(CX), Z12
-	VMULPS.BCST      60(DX), Z12, Z12
-	VMOVUPS          3264(CX), Z13
-	VMULPS.BCST      60(DX), Z13, Z13
-	VMOVUPS          5568(CX), Z14
-	VMULPS.BCST      60(DX), Z14, Z14
-	VMOVUPS          7872(CX), Z15
-	VMULPS.BCST      60(DX), Z15, Z15
-	VMOVUPS          1024(CX), Z16
-	VMULPS.BCST      64(DX), Z16, Z16
-	VMOVUPS          3328(CX), Z17
-	VMULPS.BCST      64(DX), Z17, Z17
-	VMOVUPS          5632(CX), Z18
-	VMULPS.BCST      64(DX), Z18, Z18
-	VMOVUPS          7936(CX), Z19
-	VMULPS.BCST      64(DX), Z19, Z19
-	VMOVUPS          1088(CX), Z20
-	VMULPS.BCST      68(DX), Z20, Z20
-	VMOVUPS          3392(CX), Z21
-	VMULPS.BCST      68(DX), Z21, Z21
-	VMOVUPS          5696(CX), Z22
-	VMULPS.BCST      68(DX), Z22, Z22
-	VMOVUPS          8000(CX), Z23
-	VMULPS.BCST      68(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00000c00, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), R8
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, R8
-	IMUL3Q           $0x06, R8, R8
-	ADDQ             R8, SI
-	MOVQ             $0x00000010, R8
-
-l510:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VADDPS           (DX), Z24, Z25
-	VMOVUPS          Z25, (DX)
-	VMOVUPS          3264(DX), Z25
 	VSUBPS           Z24, Z25, Z25
 	VMOVUPS          Z25, 3264(DX)
 	VADDPS           6528(DX), Z24, Z24
@@ -15624,13 +15077,13 @@ l510:
 	VADDPS           8704(DX), Z29, Z24
 	VMOVUPS          Z24, 8704(DX)
 	VMOVUPS          6528(BX), Z24
-	VMOVUPS          Z24, (SI)
+	VMOVNTPS         Z24, (SI)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l510
+	JNZ              l506
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -15694,7 +15147,737 @@ l510:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
+l507:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VADDPS           (DX), Z24, Z25
+	VMOVUPS          Z25, (DX)
+	VMOVUPS          3264(DX), Z25
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z24, Z25
+	VMOVUPS          Z25, 3264(DX)
+	VMOVUPS          6528(DX), Z25
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z24, Z25
+	VMOVUPS          Z25, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z26, Z24
+	VMOVUPS          Z24, 4352(DX)
+	VMOVUPS          7616(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z29, Z24
+	VMOVUPS          Z24, 5440(DX)
+	VMOVUPS          8704(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          7616(BX), Z24
+	VMOVNTPS         Z24, (SI)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R8
+	JNZ              l507
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          1536(CX), Z0
+	VMULPS.BCST      96(DX), Z0, Z0
+	VMOVUPS          3840(CX), Z1
+	VMULPS.BCST      96(DX), Z1, Z1
+	VMOVUPS          6144(CX), Z2
+	VMULPS.BCST      96(DX), Z2, Z2
+	VMOVUPS          8448(CX), Z3
+	VMULPS.BCST      96(DX), Z3, Z3
+	VMOVUPS          1600(CX), Z4
+	VMULPS.BCST      100(DX), Z4, Z4
+	VMOVUPS          3904(CX), Z5
+	VMULPS.BCST      100(DX), Z5, Z5
+	VMOVUPS          6208(CX), Z6
+	VMULPS.BCST      100(DX), Z6, Z6
+	VMOVUPS          8512(CX), Z7
+	VMULPS.BCST      100(DX), Z7, Z7
+	VMOVUPS          1664(CX), Z8
+	VMULPS.BCST      104(DX), Z8, Z8
+	VMOVUPS          3968(CX), Z9
+	VMULPS.BCST      104(DX), Z9, Z9
+	VMOVUPS          6272(CX), Z10
+	VMULPS.BCST      104(DX), Z10, Z10
+	VMOVUPS          8576(CX), Z11
+	VMULPS.BCST      104(DX), Z11, Z11
+	VMOVUPS          1728(CX), Z12
+	VMULPS.BCST      108(DX), Z12, Z12
+	VMOVUPS          4032(CX), Z13
+	VMULPS.BCST      108(DX), Z13, Z13
+	VMOVUPS          6336(CX), Z14
+	VMULPS.BCST      108(DX), Z14, Z14
+	VMOVUPS          8640(CX), Z15
+	VMULPS.BCST      108(DX), Z15, Z15
+	VMOVUPS          1792(CX), Z16
+	VMULPS.BCST      112(DX), Z16, Z16
+	VMOVUPS          4096(CX), Z17
+	VMULPS.BCST      112(DX), Z17, Z17
+	VMOVUPS          6400(CX), Z18
+	VMULPS.BCST      112(DX), Z18, Z18
+	VMOVUPS          8704(CX), Z19
+	VMULPS.BCST      112(DX), Z19, Z19
+	VMOVUPS          1856(CX), Z20
+	VMULPS.BCST      116(DX), Z20, Z20
+	VMOVUPS          4160(CX), Z21
+	VMULPS.BCST      116(DX), Z21, Z21
+	VMOVUPS          6464(CX), Z22
+	VMULPS.BCST      116(DX), Z22, Z22
+	VMOVUPS          8768(CX), Z23
+	VMULPS.BCST      116(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00001800, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), AX
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, AX
+	IMUL3Q           $0x08, AX, AX
+	ADDQ             AX, SI
+	MOVQ             $0x00000010, AX
+
+l508:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VADDPS           (DX), Z24, Z25
+	VMOVUPS          Z25, (DX)
+	VMOVUPS          3264(DX), Z25
+	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z24, Z25
+	VMOVUPS          Z25, 3264(DX)
+	VMOVUPS          6528(DX), Z25
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z24, Z25
+	VMOVUPS          Z25, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z26, Z24
+	VMOVUPS          Z24, 4352(DX)
+	VMOVUPS          7616(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z29, Z24
+	VMOVUPS          Z24, 5440(DX)
+	VMOVUPS          8704(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          8704(BX), Z24
+	VMOVNTPS         Z24, (SI)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             AX
+	JNZ              l508
+	VZEROUPPER
+	RET
+
+l502:
+	MOVQ        24(AX), CX
+	MOVQ        48(AX), DX
+	VMOVUPS     (CX), Z0
+	VMULPS.BCST (DX), Z0, Z0
+	VMOVUPS     2304(CX), Z1
+	VMULPS.BCST (DX), Z1, Z1
+	VMOVUPS     4608(CX), Z2
+	VMULPS.BCST (DX), Z2, Z2
+	VMOVUPS     6912(CX), Z3
+	VMULPS.BCST (DX), Z3, Z3
+	VMOVUPS     64(CX), Z4
+	VMULPS.BCST 4(DX), Z4, Z4
+	VMOVUPS     2368(CX), Z5
+	VMULPS.BCST 4(DX), Z5, Z5
+	VMOVUPS     4672(CX), Z6
+	VMULPS.BCST 4(DX), Z6, Z6
+	VMOVUPS     6976(CX), Z7
+	VMULPS.BCST 4(DX), Z7, Z7
+	VMOVUPS     128(CX), Z8
+	VMULPS.BCST 8(DX), Z8, Z8
+	VMOVUPS     2432(CX), Z9
+	VMULPS.BCST 8(DX), Z9, Z9
+	VMOVUPS     4736(CX), Z10
+	VMULPS.BCST 8(DX), Z10, Z10
+	VMOVUPS     7040(CX), Z11
+	VMULPS.BCST 8(DX), Z11, Z11
+	VMOVUPS     192(CX), Z12
+	VMULPS.BCST 12(DX), Z12, Z12
+	VMOVUPS     2496(CX), Z13
+	VMULPS.BCST 12(DX), Z13, Z13
+	VMOVUPS     4800(CX), Z14
+	VMULPS.BCST 12(DX), Z14, Z14
+	VMOVUPS     7104(CX), Z15
+	VMULPS.BCST 12(DX), Z15, Z15
+	VMOVUPS     256(CX), Z16
+	VMULPS.BCST 16(DX), Z16, Z16
+	VMOVUPS     2560(CX), Z17
+	VMULPS.BCST 16(DX), Z17, Z17
+	VMOVUPS     4864(CX), Z18
+	VMULPS.BCST 16(DX), Z18, Z18
+	VMOVUPS     7168(CX), Z19
+	VMULPS.BCST 16(DX), Z19, Z19
+	VMOVUPS     320(CX), Z20
+	VMULPS.BCST 20(DX), Z20, Z20
+	VMOVUPS     2624(CX), Z21
+	VMULPS.BCST 20(DX), Z21, Z21
+	VMOVUPS     4928(CX), Z22
+	VMULPS.BCST 20(DX), Z22, Z22
+	VMOVUPS     7232(CX), Z23
+	VMULPS.BCST 20(DX), Z23, Z23
+	MOVQ        (AX), CX
+	ADDQ        $0x00000000, CX
+	MOVQ        72(AX), DX
+	MOVQ        208(AX), BX
+	MOVQ        96(AX), SI
+	MOVQ        120(AX), DI
+	MOVQ        128(AX), R8
+	SHLQ        $0x02, DI
+	SHLQ        $0x02, R8
+	IMUL3Q      $0x00, R8, R9
+	ADDQ        R9, SI
+	MOVQ        $0x00000010, R9
+
+l509:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VMOVUPS          Z24, (DX)
+	VMOVUPS          Z26, 1088(DX)
+	VMOVUPS          Z29, 2176(DX)
+	VMOVUPS          (BX), Z24
+	VMOVUPS          Z24, (SI)
+	VMOVUPS          1088(BX), Z24
+	VMOVUPS          Z24, (SI)(R8*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R9
+	JNZ              l509
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          1920(CX), Z0
+	VMULPS.BCST      120(DX), Z0, Z0
+	VMOVUPS          4224(CX), Z1
+	VMULPS.BCST      120(DX), Z1, Z1
+	VMOVUPS          6528(CX), Z2
+	VMULPS.BCST      120(DX), Z2, Z2
+	VMOVUPS          8832(CX), Z3
+	VMULPS.BCST      120(DX), Z3, Z3
+	VMOVUPS          1984(CX), Z4
+	VMULPS.BCST      124(DX), Z4, Z4
+	VMOVUPS          4288(CX), Z5
+	VMULPS.BCST      124(DX), Z5, Z5
+	VMOVUPS          6592(CX), Z6
+	VMULPS.BCST      124(DX), Z6, Z6
+	VMOVUPS          8896(CX), Z7
+	VMULPS.BCST      124(DX), Z7, Z7
+	VMOVUPS          2048(CX), Z8
+	VMULPS.BCST      128(DX), Z8, Z8
+	VMOVUPS          4352(CX), Z9
+	VMULPS.BCST      128(DX), Z9, Z9
+	VMOVUPS          6656(CX), Z10
+	VMULPS.BCST      128(DX), Z10, Z10
+	VMOVUPS          8960(CX), Z11
+	VMULPS.BCST      128(DX), Z11, Z11
+	VMOVUPS          2112(CX), Z12
+	VMULPS.BCST      132(DX), Z12, Z12
+	VMOVUPS          4416(CX), Z13
+	VMULPS.BCST      132(DX), Z13, Z13
+	VMOVUPS          6720(CX), Z14
+	VMULPS.BCST      132(DX), Z14, Z14
+	VMOVUPS          9024(CX), Z15
+	VMULPS.BCST      132(DX), Z15, Z15
+	VMOVUPS          2176(CX), Z16
+	VMULPS.BCST      136(DX), Z16, Z16
+	VMOVUPS          4480(CX), Z17
+	VMULPS.BCST      136(DX), Z17, Z17
+	VMOVUPS          6784(CX), Z18
+	VMULPS.BCST      136(DX), Z18, Z18
+	VMOVUPS          9088(CX), Z19
+	VMULPS.BCST      136(DX), Z19, Z19
+	VMOVUPS          2240(CX), Z20
+	VMULPS.BCST      140(DX), Z20, Z20
+	VMOVUPS          4544(CX), Z21
+	VMULPS.BCST      140(DX), Z21, Z21
+	VMOVUPS          6848(CX), Z22
+	VMULPS.BCST      140(DX), Z22, Z22
+	VMOVUPS          9152(CX), Z23
+	VMULPS.BCST      140(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00001e00, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), R8
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, R8
+	IMUL3Q           $0x02, R8, R9
+	ADDQ             R9, SI
+	MOVQ             $0x00000010, R9
+
+l510:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VMOVUPS          Z24, 6528(DX)
+	VMOVUPS          Z26, 7616(DX)
+	VMOVUPS          Z29, 8704(DX)
+	VMOVUPS          2176(BX), Z24
+	VMOVUPS          Z24, (SI)
+	VMOVUPS          3264(BX), Z24
+	VMOVUPS          Z24, (SI)(R8*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R9
+	JNZ              l510
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          384(CX), Z0
+	VMULPS.BCST      24(DX), Z0, Z0
+	VMOVUPS          2688(CX), Z1
+	VMULPS.BCST      24(DX), Z1, Z1
+	VMOVUPS          4992(CX), Z2
+	VMULPS.BCST      24(DX), Z2, Z2
+	VMOVUPS          7296(CX), Z3
+	VMULPS.BCST      24(DX), Z3, Z3
+	VMOVUPS          448(CX), Z4
+	VMULPS.BCST      28(DX), Z4, Z4
+	VMOVUPS          2752(CX), Z5
+	VMULPS.BCST      28(DX), Z5, Z5
+	VMOVUPS          5056(CX), Z6
+	VMULPS.BCST      28(DX), Z6, Z6
+	VMOVUPS          7360(CX), Z7
+	VMULPS.BCST      28(DX), Z7, Z7
+	VMOVUPS          512(CX), Z8
+	VMULPS.BCST      32(DX), Z8, Z8
+	VMOVUPS          2816(CX), Z9
+	VMULPS.BCST      32(DX), Z9, Z9
+	VMOVUPS          5120(CX), Z10
+	VMULPS.BCST      32(DX), Z10, Z10
+	VMOVUPS          7424(CX), Z11
+	VMULPS.BCST      32(DX), Z11, Z11
+	VMOVUPS          576(CX), Z12
+	VMULPS.BCST      36(DX), Z12, Z12
+	VMOVUPS          2880(CX), Z13
+	VMULPS.BCST      36(DX), Z13, Z13
+	VMOVUPS          5184(CX), Z14
+	VMULPS.BCST      36(DX), Z14, Z14
+	VMOVUPS          7488(CX), Z15
+	VMULPS.BCST      36(DX), Z15, Z15
+	VMOVUPS          640(CX), Z16
+	VMULPS.BCST      40(DX), Z16, Z16
+	VMOVUPS          2944(CX), Z17
+	VMULPS.BCST      40(DX), Z17, Z17
+	VMOVUPS          5248(CX), Z18
+	VMULPS.BCST      40(DX), Z18, Z18
+	VMOVUPS          7552(CX), Z19
+	VMULPS.BCST      40(DX), Z19, Z19
+	VMOVUPS          704(CX), Z20
+	VMULPS.BCST      44(DX), Z20, Z20
+	VMOVUPS          3008(CX), Z21
+	VMULPS.BCST      44(DX), Z21, Z21
+	VMOVUPS          5312(CX), Z22
+	VMULPS.BCST      44(DX), Z22, Z22
+	VMOVUPS          7616(CX), Z23
+	VMULPS.BCST      44(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00000600, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), R8
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, R8
+	IMUL3Q           $0x04, R8, R9
+	ADDQ             R9, SI
+	MOVQ             $0x00000010, R9
+
 l511:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VADDPS           (DX), Z24, Z25
+	VMOVUPS          Z25, (DX)
+	VMOVUPS          Z24, 3264(DX)
+	VADDPS           6528(DX), Z24, Z24
+	VMOVUPS          Z24, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          Z26, 4352(DX)
+	VADDPS           7616(DX), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          Z29, 5440(DX)
+	VADDPS           8704(DX), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          4352(BX), Z24
+	VMOVUPS          Z24, (SI)
+	VMOVUPS          5440(BX), Z24
+	VMOVUPS          Z24, (SI)(R8*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R9
+	JNZ              l511
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          768(CX), Z0
+	VMULPS.BCST      48(DX), Z0, Z0
+	VMOVUPS          3072(CX), Z1
+	VMULPS.BCST      48(DX), Z1, Z1
+	VMOVUPS          5376(CX), Z2
+	VMULPS.BCST      48(DX), Z2, Z2
+	VMOVUPS          7680(CX), Z3
+	VMULPS.BCST      48(DX), Z3, Z3
+	VMOVUPS          832(CX), Z4
+	VMULPS.BCST      52(DX), Z4, Z4
+	VMOVUPS          3136(CX), Z5
+	VMULPS.BCST      52(DX), Z5, Z5
+	VMOVUPS          5440(CX), Z6
+	VMULPS.BCST      52(DX), Z6, Z6
+	VMOVUPS          7744(CX), Z7
+	VMULPS.BCST      52(DX), Z7, Z7
+	VMOVUPS          896(CX), Z8
+	VMULPS.BCST      56(DX), Z8, Z8
+	VMOVUPS          3200(CX), Z9
+	VMULPS.BCST      56(DX), Z9, Z9
+	VMOVUPS          5504(CX), Z10
+	VMULPS.BCST      56(DX), Z10, Z10
+	VMOVUPS          7808(CX), Z11
+	VMULPS.BCST      56(DX), Z11, Z11
+	VMOVUPS          960(CX), Z12
+	VMULPS.BCST      60(DX), Z12, Z12
+	VMOVUPS          3264(CX), Z13
+	VMULPS.BCST      60(DX), Z13, Z13
+	VMOVUPS          5568(CX), Z14
+	VMULPS.BCST      60(DX), Z14, Z14
+	VMOVUPS          7872(CX), Z15
+	VMULPS.BCST      60(DX), Z15, Z15
+	VMOVUPS          1024(CX), Z16
+	VMULPS.BCST      64(DX), Z16, Z16
+	VMOVUPS          3328(CX), Z17
+	VMULPS.BCST      64(DX), Z17, Z17
+	VMOVUPS          5632(CX), Z18
+	VMULPS.BCST      64(DX), Z18, Z18
+	VMOVUPS          7936(CX), Z19
+	VMULPS.BCST      64(DX), Z19, Z19
+	VMOVUPS          1088(CX), Z20
+	VMULPS.BCST      68(DX), Z20, Z20
+	VMOVUPS          3392(CX), Z21
+	VMULPS.BCST      68(DX), Z21, Z21
+	VMOVUPS          5696(CX), Z22
+	VMULPS.BCST      68(DX), Z22, Z22
+	VMOVUPS          8000(CX), Z23
+	VMULPS.BCST      68(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00000c00, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), R8
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, R8
+	IMUL3Q           $0x06, R8, R8
+	ADDQ             R8, SI
+	MOVQ             $0x00000010, R8
+
+l512:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VADDPS           (DX), Z24, Z25
+	VMOVUPS          Z25, (DX)
+	VMOVUPS          3264(DX), Z25
+	VSUBPS           Z24, Z25, Z25
+	VMOVUPS          Z25, 3264(DX)
+	VADDPS           6528(DX), Z24, Z24
+	VMOVUPS          Z24, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
+	VSUBPS           Z26, Z24, Z24
+	VMOVUPS          Z24, 4352(DX)
+	VADDPS           7616(DX), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
+	VSUBPS           Z29, Z24, Z24
+	VMOVUPS          Z24, 5440(DX)
+	VADDPS           8704(DX), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          6528(BX), Z24
+	VMOVUPS          Z24, (SI)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R8
+	JNZ              l512
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          1152(CX), Z0
+	VMULPS.BCST      72(DX), Z0, Z0
+	VMOVUPS          3456(CX), Z1
+	VMULPS.BCST      72(DX), Z1, Z1
+	VMOVUPS          5760(CX), Z2
+	VMULPS.BCST      72(DX), Z2, Z2
+	VMOVUPS          8064(CX), Z3
+	VMULPS.BCST      72(DX), Z3, Z3
+	VMOVUPS          1216(CX), Z4
+	VMULPS.BCST      76(DX), Z4, Z4
+	VMOVUPS          3520(CX), Z5
+	VMULPS.BCST      76(DX), Z5, Z5
+	VMOVUPS          5824(CX), Z6
+	VMULPS.BCST      76(DX), Z6, Z6
+	VMOVUPS          8128(CX), Z7
+	VMULPS.BCST      76(DX), Z7, Z7
+	VMOVUPS          1280(CX), Z8
+	VMULPS.BCST      80(DX), Z8, Z8
+	VMOVUPS          3584(CX), Z9
+	VMULPS.BCST      80(DX), Z9, Z9
+	VMOVUPS          5888(CX), Z10
+	VMULPS.BCST      80(DX), Z10, Z10
+	VMOVUPS          8192(CX), Z11
+	VMULPS.BCST      80(DX), Z11, Z11
+	VMOVUPS          1344(CX), Z12
+	VMULPS.BCST      84(DX), Z12, Z12
+	VMOVUPS          3648(CX), Z13
+	VMULPS.BCST      84(DX), Z13, Z13
+	VMOVUPS          5952(CX), Z14
+	VMULPS.BCST      84(DX), Z14, Z14
+	VMOVUPS          8256(CX), Z15
+	VMULPS.BCST      84(DX), Z15, Z15
+	VMOVUPS          1408(CX), Z16
+	VMULPS.BCST      88(DX), Z16, Z16
+	VMOVUPS          3712(CX), Z17
+	VMULPS.BCST      88(DX), Z17, Z17
+	VMOVUPS          6016(CX), Z18
+	VMULPS.BCST      88(DX), Z18, Z18
+	VMOVUPS          8320(CX), Z19
+	VMULPS.BCST      88(DX), Z19, Z19
+	VMOVUPS          1472(CX), Z20
+	VMULPS.BCST      92(DX), Z20, Z20
+	VMOVUPS          3776(CX), Z21
+	VMULPS.BCST      92(DX), Z21, Z21
+	VMOVUPS          6080(CX), Z22
+	VMULPS.BCST      92(DX), Z22, Z22
+	VMOVUPS          8384(CX), Z23
+	VMULPS.BCST      92(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00001200, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), R8
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, R8
+	IMUL3Q           $0x07, R8, R8
+	ADDQ             R8, SI
+	MOVQ             $0x00000010, R8
+
+l513:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15759,7 +15942,7 @@ l511:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l511
+	JNZ              l513
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -15823,7 +16006,7 @@ l511:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l512:
+l514:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15888,7 +16071,7 @@ l512:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l512
+	JNZ              l514
 	VZEROUPPER
 	RET
 
@@ -15905,10 +16088,10 @@ TEXT ·onTheFlyTransposeAVX512(SB), NOSPLIT, $0-8
 	ADDQ $0x00002200, DX
 	MOVQ $0x00000009, SI
 
-l513:
+l515:
 	MOVQ $0x00000001, DI
 
-l514:
+l516:
 	LEAQ       (BX)(BX*2), R8
 	LEAQ       (BX)(BX*4), R9
 	LEAQ       (R8)(BX*4), R10
@@ -16015,12 +16198,12 @@ l514:
 	ADDQ       $0x40, CX
 	ADDQ       $0x00000400, DX
 	DECQ       DI
-	JNZ        l514
+	JNZ        l516
 	ADDQ       AX, CX
 	SUBQ       $0x40, CX
 	SUBQ       $0x00000840, DX
 	DECQ       SI
-	JNZ        l513
+	JNZ        l515
 	VZEROUPPER
 	RET
 
@@ -16044,7 +16227,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l515:
+l517:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16073,7 +16256,7 @@ l515:
 	VMOVUPS    Z9, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l515
+	JB         l517
 	VZEROUPPER
 	RET
 
@@ -16089,7 +16272,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l516:
+l518:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Z3
@@ -16101,7 +16284,7 @@ l516:
 	VMOVUPS    Z3, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l516
+	JB         l518
 	VZEROUPPER
 	RET
 
@@ -16119,7 +16302,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l517:
+l519:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16135,7 +16318,7 @@ l517:
 	VMOVUPS    Z4, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l517
+	JB         l519
 	VZEROUPPER
 	RET
 
@@ -16150,7 +16333,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l518:
+l520:
 	PREFETCHT0    2048(DX)(CX*4)
 	PREFETCHT0    2112(DX)(CX*4)
 	VCVTPS2PD     (DX)(CX*4), Z4
@@ -16163,7 +16346,7 @@ l518:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l518
+	JB            l520
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -16197,7 +16380,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l519:
+l521:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16226,7 +16409,7 @@ l519:
 	VMOVUPS    Y9, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l519
+	JB         l521
 	VZEROUPPER
 	RET
 
@@ -16242,7 +16425,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l520:
+l522:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Y3
@@ -16254,7 +16437,7 @@ l520:
 	VMOVUPS    Y3, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l520
+	JB         l522
 	VZEROUPPER
 	RET
 
@@ -16272,7 +16455,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l521:
+l523:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16288,7 +16471,7 @@ l521:
 	VMOVUPS    Y4, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l521
+	JB         l523
 	VZEROUPPER
 	RET
 
@@ -16307,7 +16490,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l522:
+l524:
 	PREFETCHT0   2048(DX)(CX*4)
 	PREFETCHT0   2112(DX)(CX*4)
 	VCVTPS2PD    (DX)(CX*4), Y8
@@ -16328,7 +16511,7 @@ l522:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l522
+	JB           l524
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

@@ -8,7 +8,7 @@
 //	onthefly.go          products of weights transformed on the fly   for tests only
 //	depthwise.go         depthwise convolutions                       no assembly yet
 //	bfloat16.go          products of operands in bfloat16             yes
-//	columnwise.go        batch norm, ReLU, sums over rows             yes
+//	columnwise.go        batch norm, clamps, sums                    yes
 //	pool.go              2x2 max pool                                 yes
 //	softmax.go           softmax, log-softmax                         yes
 //	crossentropy.go      weighted cross entropy                       yes

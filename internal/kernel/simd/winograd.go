@@ -40,6 +40,7 @@ type Transform struct {
 
 	Moments      []float64 // of OutputMomentsTransform: per vector of channels their sums, then those of their squares
 	Scale, Shift []float32 // of OutputNormTransform, per channel
+	Clamp
 }
 
 // TransformKind is one of the transforms, by the letters of Lavin and Gray.
@@ -49,7 +50,7 @@ const (
 	InputTransform         TransformKind = iota // Bᵀ x B: 6x6 pixels to 6x6 frequencies
 	OutputTransform                             // Aᵀ m A: 6x6 frequencies to 4x4 pixels
 	OutputMomentsTransform                      // the same, and adds to Moments; AVX-512 has it for whole vectors
-	OutputNormTransform                         // max(0, Aᵀ m A * Scale + Shift)
+	OutputNormTransform                         // Aᵀ m A * Scale + Shift, clamped
 	OutputGradTransform                         // A dy Aᵀ: 4x4 pixels to 6x6 frequencies
 	WeightsTransform                            // G w Gᵀ: 3x3 weights to 6x6 frequencies
 	WeightsGradTransform                        // Gᵀ du G: 6x6 frequencies to 3x3 weights
@@ -144,7 +145,7 @@ func transformTile(t *Transform, kind TransformKind, dst, src []float32) {
 			if kind == OutputNormTransform {
 				for j := range v {
 					for c := range n {
-						v[j][c] = max(v[j][c]*t.Scale[from+c]+t.Shift[from+c], 0)
+						v[j][c] = t.clamp(v[j][c]*t.Scale[from+c] + t.Shift[from+c])
 					}
 				}
 			}

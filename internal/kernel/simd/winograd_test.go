@@ -37,6 +37,7 @@ func TestTransform(t *testing.T) {
 				for i := range cols {
 					a.Scale[i], a.Shift[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
 				}
+				a.Clamp = Clamp{-1, 2}
 				a.Channels, a.Tiles = cols, count
 				a.Src, a.SrcRow, a.SrcCol, a.SrcTile = side(shape.src)
 				a.Dst, a.DstRow, a.DstCol, a.DstTile = side(shape.dst)

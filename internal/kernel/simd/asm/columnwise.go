@@ -78,11 +78,20 @@ func (b block) store(v reg.VecVirtual, to Mem) {
 	}
 }
 
-// floor is the field of that name in all lanes.
-func (b block) floor() reg.VecVirtual {
-	v := b.reg()
-	VBROADCASTSS(address(b.c, "Floor"), v)
-	return v
+// clamp is the range of results, in all lanes of two registers.
+type clamp struct{ floor, ceil reg.VecVirtual }
+
+func (s vectors) clamp(argument gotypes.Component) clamp {
+	c := clamp{s.reg(), s.reg()}
+	VBROADCASTSS(address(argument.Field("Clamp"), "Floor"), c.floor)
+	VBROADCASTSS(address(argument.Field("Clamp"), "Ceil"), c.ceil)
+	return c
+}
+
+// apply changes v.
+func (c clamp) apply(v reg.VecVirtual) {
+	VMAXPS(v, c.floor, v) // of a NaN and a number: the second operand, v
+	VMINPS(v, c.ceil, v)
 }
 
 // each repeats the body for every row and steps the pointers by their strides:
@@ -245,18 +254,26 @@ func (m matrix) groups(bases map[string]reg.GPVirtual, stride reg.GPVirtual, non
 	RET()
 }
 
-// keep zeroes g where y <= floor.
-func (b block) keep(g, y, floor reg.VecVirtual) {
-	const notLessOrEqual = 6
+// Comparisons, which are true of a NaN.
+const notLessOrEqual, notGreaterOrEqual = 6, 9
+
+// keep zeroes g unless the comparison of y with the limit is true.
+func (b block) keep(g, y reg.VecVirtual, comparison uint64, limit reg.VecVirtual) {
 	if b.floats == 16 {
 		k := K()
-		VCMPPS(Imm(notLessOrEqual), floor, y, k)
+		VCMPPS(Imm(comparison), limit, y, k)
 		VMOVAPS_Z(g, k, g)
 		return
 	}
 	k := b.reg()
-	VCMPPS(Imm(notLessOrEqual), floor, y, k)
+	VCMPPS(Imm(comparison), limit, y, k)
 	VANDPS(k, g, g)
+}
+
+// keepInside zeroes g where y is clamped.
+func (b block) keepInside(g, y reg.VecVirtual, c clamp) {
+	b.keep(g, y, notLessOrEqual, c.floor)
+	b.keep(g, y, notGreaterOrEqual, c.ceil)
 }
 
 // double widens the lower or the upper half of v to float64.
@@ -282,13 +299,13 @@ func (b block) double(v reg.VecVirtual, upper int) reg.VecVirtual {
 func (b block) bytes() int { return 4 * b.floats }
 
 func affine(s vectors) {
-	matrix{doc: "computes y = max(floor, (x-centre)*scale + shift).", fields: []string{"Y", "X"}, columns: func(b columnBlock) (row, end func()) {
-		centre, scale, shift, floor := b.vector("Centre"), b.vector("Scale"), b.vector("Shift"), b.floor()
+	matrix{doc: "computes y = (x-centre)*scale + shift, clamped.", fields: []string{"Y", "X"}, columns: func(b columnBlock) (row, end func()) {
+		centre, scale, shift, limits := b.vector("Centre"), b.vector("Scale"), b.vector("Shift"), b.clamp(b.c)
 		return func() {
 			v := b.load("X")
 			VSUBPS(centre, v, v)
 			VFMADD213PS(shift, scale, v)
-			VMAXPS(v, floor, v) // of a NaN and a number: the second operand, v
+			limits.apply(v)
 			b.store(v, Mem{Base: b.at["Y"]})
 		}, func() {}
 	}}.write(s, "affine")
@@ -309,24 +326,24 @@ func moments(s vectors) {
 	}}.write(s, "moments")
 }
 
-// behindReLU is x-centre and g, which is 0 where (x-centre)*scale + shift <= floor.
-func (b columnBlock) behindReLU(centre, scale, shift, floor reg.VecVirtual) (v, g reg.VecVirtual) {
+// behindClamp is x-centre and g, which is 0 where (x-centre)*scale + shift is clamped.
+func (b columnBlock) behindClamp(centre, scale, shift reg.VecVirtual, limits clamp) (v, g reg.VecVirtual) {
 	v, g = b.load("X"), b.load("G")
 	VSUBPS(centre, v, v)
 	y := b.reg()
 	VMOVAPS(v, y)
 	VFMADD213PS(shift, scale, y)
-	b.keep(g, y, floor)
+	b.keepInside(g, y, limits)
 	return v, g
 }
 
 func gradMoments(s vectors) {
-	matrix{doc: "adds g to sum and g*(x-centre) to product, where y > floor.", fields: []string{"X", "G"}, columns: func(b columnBlock) (row, end func()) {
-		centre, scale, shift, floor := b.vector("Centre"), b.vector("Scale"), b.vector("Shift"), b.floor()
+	matrix{doc: "adds g to sum and g*(x-centre) to product, where y is not clamped.", fields: []string{"X", "G"}, columns: func(b columnBlock) (row, end func()) {
+		centre, scale, shift, limits := b.vector("Centre"), b.vector("Scale"), b.vector("Shift"), b.clamp(b.c)
 		sum, saveSum := b.doubles("Sum")
 		product, saveProduct := b.doubles("Product")
 		return func() {
-			v, d := b.behindReLU(centre, scale, shift, floor)
+			v, d := b.behindClamp(centre, scale, shift, limits)
 			for i := range 2 {
 				wide := b.double(d, i)
 				VADDPD(wide, sum[i], sum[i])
@@ -337,11 +354,11 @@ func gradMoments(s vectors) {
 }
 
 func gradInput(s vectors) {
-	matrix{doc: "computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is <= floor.", fields: []string{"Y", "X", "G"}, columns: func(b columnBlock) (row, end func()) {
-		centre, scale, shift, floor := b.vector("Centre"), b.vector("Scale"), b.vector("Shift"), b.floor()
+	matrix{doc: "computes y = scale*g + slope*(x-centre) + offset, with g = 0 where the affine result is clamped.", fields: []string{"Y", "X", "G"}, columns: func(b columnBlock) (row, end func()) {
+		centre, scale, shift, limits := b.vector("Centre"), b.vector("Scale"), b.vector("Shift"), b.clamp(b.c)
 		slope, offset := b.vector("Slope"), b.vector("Offset")
 		return func() {
-			v, d := b.behindReLU(centre, scale, shift, floor)
+			v, d := b.behindClamp(centre, scale, shift, limits)
 			VFMADD213PS(offset, slope, v)
 			VFMADD231PS(scale, d, v)
 			b.store(v, Mem{Base: b.at["Y"]})
@@ -349,14 +366,26 @@ func gradInput(s vectors) {
 	}}.write(s, "gradInput")
 }
 
-func reluGrad(s vectors) {
-	b := s.function("reluGrad", "computes y = g where x > floor, else 0.")
+func clampGrad(s vectors) {
+	b := s.function("clampGrad", "computes y = g, but 0 where x is clamped.")
 	y, x, g, stride := b.pointer("Y"), b.pointer("X"), b.pointer("G"), b.stride("Stride")
-	floor := b.floor()
+	limits := b.clamp(b.c)
 	b.each(func() {
 		d := b.load(Mem{Base: g})
-		b.keep(d, b.load(Mem{Base: x}), floor)
+		b.keepInside(d, b.load(Mem{Base: x}), limits)
 		b.store(d, Mem{Base: y})
+	}, y, stride, x, stride, g, stride)
+}
+
+func add(s vectors) {
+	b := s.function("add", "computes y = x + g, clamped.")
+	y, x, g, stride := b.pointer("Y"), b.pointer("X"), b.pointer("G"), b.stride("Stride")
+	limits := b.clamp(b.c)
+	b.each(func() {
+		v := b.load(Mem{Base: x})
+		VADDPS(b.load(Mem{Base: g}), v, v)
+		limits.apply(v)
+		b.store(v, Mem{Base: y})
 	}, y, stride, x, stride, g, stride)
 }
 
@@ -393,7 +422,7 @@ func maxPool(s vectors) {
 	for i := range numbers {
 		numbers[i] = b.number(i)
 	}
-	const notLessOrEqual, ordered = 6, 7
+	const ordered = 7
 	b.each(func() {
 		best, at := b.load(places[0]), b.reg()
 		if b.floats == 16 {

@@ -75,7 +75,7 @@ func (b block) exp(x, lowest reg.VecVirtual, table *wideTable) reg.VecVirtual {
 	VPSLLD(Imm(23), t, t)
 	VPADDD(table.bits(oneBits), t, t)
 	VMULPS(t, p, p)
-	b.keep(p, x, lowest) // a NaN is not <= lowest
+	b.keep(p, x, notLessOrEqual, lowest)
 	return p
 }
 

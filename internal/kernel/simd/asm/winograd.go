@@ -223,12 +223,12 @@ func (s side) element(i int) Mem {
 //
 // The epilogue may be "Moments", which also adds the stored values and their
 // squares to Moments, in float32 within a tile and in float64 beyond; or
-// "Norm", which stores max(0, v*Scale + Shift).
+// "Norm", which stores v*Scale + Shift, clamped.
 func transform(s vectors, l line, table map[float32]Mem, epilogue string) {
 	name := l.name + epilogue + "Transform" + s.isa
 	TEXT(name, NOSPLIT, "func(t *Transform)")
 	Pragma("noescape")
-	Doc(name + " computes " + l.doc + map[string]string{"": "", "Moments": ", and adds up its moments", "Norm": ", then scales, shifts and applies ReLU"}[epilogue] + ", for whole vectors of channels.")
+	Doc(name + " computes " + l.doc + map[string]string{"": "", "Moments": ", and adds up its moments", "Norm": ", then scales, shifts and clamps"}[epilogue] + ", for whole vectors of channels.")
 	t := Dereference(Param("t"))
 	src := newSide(t, "Src", "SrcCol", "SrcRow", l.from)
 	dst := newSide(t, "Dst", "DstRow", "DstCol", l.to)
@@ -307,9 +307,10 @@ func (m *tileMoments) save() {
 	ADDQ(U32(uint32(4*b.bytes())), m.at)
 }
 
-// tileNorm is max(0, v*Scale + Shift) on the vectors of a tile.
+// tileNorm is v*Scale + Shift, clamped, on the vectors of a tile.
 type tileNorm struct {
 	vectors
+	t            gotypes.Component
 	scale, shift reg.GPVirtual // where those of the columns at work are
 }
 
@@ -329,11 +330,9 @@ func (n *tileNorm) find(t gotypes.Component, cols reg.GPVirtual) {
 
 // apply changes v, which must be a result and not an operand that is kept.
 func (n *tileNorm) apply(v reg.VecVirtual) {
-	zero := n.reg()
-	VXORPS(zero, zero, zero)
 	VMULPS(Mem{Base: n.scale}, v, v)
 	VADDPS(Mem{Base: n.shift}, v, v)
-	VMAXPS(v, zero, v) // of a NaN and a number the second operand, v
+	n.clamp(n.t).apply(v)
 }
 
 // transformLoop does the tiles one after the other, of each the vectors of
@@ -353,7 +352,7 @@ func transformLoop(a *sums, t gotypes.Component, l line, src, dst side, epilogue
 	case "Moments":
 		moments = newMoments(t, a.vectors)
 	case "Norm":
-		norm = &tileNorm{a.vectors, src.at, GP64()}
+		norm = &tileNorm{a.vectors, t, src.at, GP64()}
 	}
 	Label(loop)
 	if moments != nil {
