@@ -18,9 +18,6 @@ type Columnwise struct {
 	NonTemporal        int // as in RowCopy
 }
 
-// Clamp is the range of results: smaller ones become Floor, larger ones Ceil.
-type Clamp struct{ Floor, Ceil float32 }
-
 // ColumnOp is one of the operations on columns.
 type ColumnOp int
 
@@ -140,21 +137,6 @@ func gradInputPlain(c *Columnwise) {
 			y[i] = scale[i]*d + (slope[i]*v + offset[i])
 		}
 	}
-}
-
-func (c Clamp) clamp(v float32) float32 { return min(max(v, c.Floor), c.Ceil) }
-
-// keep is g, or 0 where y is clamped. The choice is made between integers, which
-// the compiler does without a branch that signs at random would mislead.
-func (c Clamp) keep(g, y float32) float32 {
-	bits := math.Float32bits(g)
-	if y <= c.Floor {
-		bits = 0
-	}
-	if y >= c.Ceil {
-		bits = 0
-	}
-	return math.Float32frombits(bits)
 }
 
 func clampGradPlain(c *Columnwise) {
