@@ -31,7 +31,7 @@ type norm struct {
 }
 
 // New builds the net into the graph of image: (N, H, W, channels), float32 in
-// 0..1, H and W multiples of 2^depth. A training net normalises by the
+// 0..1, H and W multiples of what the net's Multiple says. A training net normalises by the
 // statistics of the batch, drops out (drawn from seed and the graph's Step) and
 // has gradients; the other normalises by running statistics, as frozen parts
 // always do.
@@ -72,50 +72,92 @@ func New(g *Graph, image *G.Node, p *Parameters, training bool, seed uint64) (*U
 // side, as those of the result are: only convolutions read several nodes, so that
 // nobody has to copy them into one.
 func (u *UNet) layer(l arch.Layer, x []*G.Node) []*G.Node {
-	g := u.graph
-	switch {
-	case l.Kind == arch.Concat, l.Kind == arch.Dropout && !u.training:
+	if l.Kind == arch.Concat || l.Kind == arch.Dropout && !u.training {
 		return x
-	case l.Kind == arch.Conv:
-		return []*G.Node{u.conv(l, x)}
-	case len(x) != 1:
-		g.Fail(fmt.Errorf("%s: %s reads %d nodes, want 1", l.Name, l.Kind, len(x)))
+	}
+	if want := wantedNodes(l); want > 0 && len(x) != want {
+		u.graph.Fail(fmt.Errorf("%s: %s reads %d nodes, want %d", l.Name, l.Kind, len(x), want))
 		return nil
 	}
+	return []*G.Node{u.op(l, x)}
+}
+
+// wantedNodes is how many nodes an op reads; 0: any number.
+func wantedNodes(l arch.Layer) int {
 	switch l.Kind {
+	case arch.Conv:
+		return 0
+	case arch.Add:
+		return 2
+	}
+	return 1
+}
+
+// op adds the ops that compute something.
+func (u *UNet) op(l arch.Layer, x []*G.Node) *G.Node {
+	g := u.graph
+	switch l.Kind {
+	case arch.Conv, arch.Depthwise:
+		return u.conv(l, x)
 	case arch.UpConv:
-		return []*G.Node{g.UpConv(l.Name, x[0], u.node(l.Name+".weight"), u.node(l.Name+".bias"))}
+		return g.UpConv(l.Name, x[0], u.node(l.Name+".weight"), u.node(l.Name+".bias"))
 	case arch.MaxPool:
-		return []*G.Node{g.MaxPool(l.Name, x[0])}
+		if l.Kernel == 3 {
+			return g.MaxPool3(l.Name, x[0])
+		}
+		return g.MaxPool(l.Name, x[0])
 	case arch.Upsample:
-		return []*G.Node{g.Upsample(l.Name, x[0])}
+		return g.Upsample(l.Name, x[0])
+	case arch.Add:
+		return g.Add(l.Name, x[0], x[1], activation(l))
+	case arch.Standardize:
+		return g.Standardize(l.Name, x[0], l.Mean, l.Deviation)
 	case arch.Dropout:
-		return []*G.Node{g.Dropout(l.Name, x[0], l.Probability, u.seed)}
+		return g.Dropout(l.Name, x[0], l.Probability, u.seed)
 	}
 	g.Fail(fmt.Errorf("%s: no op for layers of kind %s", l.Name, l.Kind))
 	return nil
 }
 
+func activation(l arch.Layer) kernel.Activation {
+	switch l.Activation.Function {
+	case arch.ReLU:
+		return kernel.ReLU
+	case arch.ReLU6:
+		return kernel.ReLU6
+	}
+	return kernel.None
+}
+
 // conv is a convolution with what follows it.
 func (u *UNet) conv(l arch.Layer, x []*G.Node) *G.Node {
 	g := u.graph
-	weight := u.node(l.Name + ".weight")
+	weight, act := u.node(l.Name+".weight"), activation(l)
 	if l.Norm == nil {
-		y := g.Conv(l.Name, x, weight, u.node(l.Name+".bias"))
-		if l.Activation.Function == arch.ReLU {
+		y := g.Conv(l.Name, x, weight, u.node(l.Name+".bias"), l.Stride, l.Pad)
+		if act == kernel.ReLU {
 			y = g.ReLU(l.Activation.Name, y)
 		}
 		return y
 	}
 	bn := l.Norm.Name
 	gamma, beta := u.node(bn+".weight"), u.node(bn+".bias")
-	mean, variance := u.params.Get(bn+".running_mean"), u.params.Get(bn+".running_var")
+	running := [2]*Parameter{u.params.Get(bn + ".running_mean"), u.params.Get(bn + ".running_var")}
 	if !u.training || l.Frozen {
-		return g.ConvNorm(l.Name, x, weight, gamma, beta,
-			g.Input(mean.Name, mean.Value, mean.Shape...), g.Input(variance.Name, variance.Value, variance.Shape...), l.Norm.Epsilon, kernel.ReLU)
+		mean, variance := g.Input(running[0].Name, running[0].Value, running[0].Shape...), g.Input(running[1].Name, running[1].Value, running[1].Shape...)
+		if l.Kind == arch.Depthwise {
+			return g.DepthwiseNorm(l.Name, x[0], weight, gamma, beta, mean, variance, l.Stride, l.Pad, l.Norm.Epsilon, act)
+		}
+		return g.ConvNorm(l.Name, x, weight, gamma, beta, mean, variance, l.Stride, l.Pad, l.Norm.Epsilon, act)
 	}
-	y, batch := g.ConvBatchNorm(l.Name, bn, x, weight, gamma, beta, l.Norm.Epsilon, kernel.ReLU)
-	u.norms = append(u.norms, norm{mean.Value, variance.Value, batch})
+	var y *G.Node
+	var batch *op.BatchStatistics
+	if l.Kind == arch.Depthwise {
+		y, batch = g.DepthwiseBatchNorm(l.Name, bn, x[0], weight, gamma, beta, l.Stride, l.Pad, l.Norm.Epsilon, act)
+	} else {
+		y, batch = g.ConvBatchNorm(l.Name, bn, x, weight, gamma, beta, l.Stride, l.Pad, l.Norm.Epsilon, act)
+	}
+	u.norms = append(u.norms, norm{running[0].Value, running[1].Value, batch})
 	return y
 }
 

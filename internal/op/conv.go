@@ -9,21 +9,23 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 )
 
-// Conv is a stride-1 convolution with zero padding that keeps the size, of all
-// channels of x side by side. x: (N, H, W, I1), (N, H, W, I2), ...;
-// w: (K, K, I1+I2+..., O), K 1 or 3; bias: (O) or nil. Result: (N, H, W, O).
+// Conv is a convolution of all channels of x side by side, with pad zeros above and
+// left of the image and as many below and right as it needs.
+// x: (N, H, W, I1), (N, H, W, I2), ..., H and W multiples of stride;
+// w: (K, K, I1+I2+..., O), K 1, 3, 5 or 7; bias: (O) or nil.
+// Result: (N, H/stride, W/stride, O).
 //
 // An x beside others that a MaxPool reads too is a skip connection: its gradient
 // goes to the pool, which adds it to its own in one pass. The convolution must
 // then depend on the pool by another x.
-func (g *Graph) Conv(name string, x []*G.Node, w, bias *G.Node) *G.Node {
-	return g.conv(name, x, w, bias, nil)
+func (g *Graph) Conv(name string, x []*G.Node, w, bias *G.Node, stride, pad int) *G.Node {
+	return g.conv(name, x, w, bias, stride, pad, nil)
 }
 
 // conv is Conv, and fills in the moments of its results if they are not nil; bias
 // must be nil then.
-func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.Moments) *G.Node {
-	s, channels := g.convShape(name, x, w)
+func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, stride, pad int, moments *kernel.Moments) *G.Node {
+	s, channels := g.convShape(name, x, w, stride, pad)
 	if g.err != nil {
 		return nil
 	}
@@ -36,7 +38,7 @@ func (g *Graph) conv(name string, x []*G.Node, w, bias *G.Node, moments *kernel.
 	return g.Apply(Func{
 		Name:   name,
 		Kind:   "conv",
-		Shape:  []int{s.N, s.H, s.W, s.Out},
+		Shape:  []int{s.N, s.H / stride, s.W / stride, s.Out},
 		ByPool: byPool,
 		Run: func(y []float32, in [][]float32) {
 			if moments != nil {
@@ -123,7 +125,7 @@ func (c channels) of(in [][]float32) channels {
 }
 
 // convShape checks the shapes of a convolution's images and weights.
-func (g *Graph) convShape(name string, x []*G.Node, w *G.Node) (kernel.ConvShape, channels) {
+func (g *Graph) convShape(name string, x []*G.Node, w *G.Node, stride, pad int) (kernel.ConvShape, channels) {
 	var s kernel.ConvShape
 	var images channels
 	for i, image := range x {
@@ -139,11 +141,26 @@ func (g *Graph) convShape(name string, x []*G.Node, w *G.Node) (kernel.ConvShape
 		images = append(images, kernel.Channels{Count: c})
 	}
 	k, k2, wi, out := g.shape4(name, w)
-	if g.err == nil && (k != k2 || (k != 1 && k != 3) || wi != s.In) {
-		g.Fail(fmt.Errorf("op: %s: weights have shape %v, want (K, K, %d, O) with K 1 or 3", name, w.Shape(), s.In))
+	if g.err == nil && (k != k2 || k%2 == 0 || k > 7 || wi != s.In) {
+		g.Fail(fmt.Errorf("op: %s: weights have shape %v, want (K, K, %d, O) with K 1, 3, 5 or 7", name, w.Shape(), s.In))
 	}
-	s.Out, s.Kernel, s.Stride, s.Pad = out, k, 1, k/2
+	if g.err == nil {
+		g.checkMove(name, s.H, s.W, k, stride, pad)
+	}
+	s.Out, s.Kernel, s.Stride, s.Pad = out, k, stride, pad
 	return s, images
+}
+
+// checkMove fails the graph unless a kernel can move over an image in this way.
+func (g *Graph) checkMove(name string, h, w, kernel, stride, pad int) {
+	switch {
+	case stride != 1 && stride != 2:
+		g.Fail(fmt.Errorf("op: %s: stride is %d, want 1 or 2", name, stride))
+	case h%stride != 0 || w%stride != 0:
+		g.Fail(fmt.Errorf("op: %s: input is %d x %d pixels, want both multiples of the stride %d", name, h, w, stride))
+	case pad < 0 || pad >= kernel:
+		g.Fail(fmt.Errorf("op: %s: %d pixels of padding, want 0..%d", name, pad, kernel-1))
+	}
 }
 
 // gradBias sums dy: (..., C) over all but the channels.

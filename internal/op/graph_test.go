@@ -32,12 +32,26 @@ func TestGraphErrors(t *testing.T) {
 		{"an op named as an input", func(g *op.Graph) { g.ReLU("x", input(g, "x", 1, 2, 2, 1)) }, `two nodes named "x"`},
 		{"a constant named as an input", func(g *op.Graph) { input(g, "x", 1); g.Constant("x", []float32{1}) }, `two nodes named "x"`},
 		{"too few values", func(g *op.Graph) { g.Input("x", make([]float32, 3), 2, 2) }, "input x: 3 values for shape (2, 2)"},
-		{"conv: image of 3 axes", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 2, 2, 1)}, input(g, "w", 3, 3, 1, 1), nil) }, "op: c: input has shape (2, 2, 1), want (N, H, W, C)"},
-		{"conv: 5x5", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 5, 5, 1, 1), nil) }, "want (K, K, 1, O) with K 1 or 3"},
-		{"conv: not square", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 1, 3, 1, 1), nil) }, "want (K, K, 1, O)"},
-		{"conv: channels", func(g *op.Graph) { g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 2, 1), nil) }, "op: c: weights have shape (3, 3, 2, 1), want (K, K, 3, O)"},
+		{"conv: image of 3 axes", func(g *op.Graph) { same(g, "c", []*G.Node{input(g, "x", 2, 2, 1)}, input(g, "w", 3, 3, 1, 1), nil) }, "op: c: input has shape (2, 2, 1), want (N, H, W, C)"},
+		{"conv: 9x9", func(g *op.Graph) { same(g, "c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 9, 9, 1, 1), nil) }, "want (K, K, 1, O) with K 1, 3, 5 or 7"},
+		{"conv: stride", func(g *op.Graph) {
+			g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 3, 3, 1, 1), nil, 3, 1)
+		}, "op: c: stride is 3, want 1 or 2"},
+		{"conv: odd size", func(g *op.Graph) {
+			g.Conv("c", []*G.Node{input(g, "x", 1, 2, 3, 1)}, input(g, "w", 3, 3, 1, 1), nil, 2, 1)
+		}, "op: c: input is 2 x 3 pixels, want both multiples of the stride 2"},
+		{"conv: padding", func(g *op.Graph) {
+			g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 3, 3, 1, 1), nil, 1, 3)
+		}, "op: c: 3 pixels of padding, want 0..2"},
+		{"depthwise: channels", func(g *op.Graph) { g.Depthwise("c", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 3, 1, 2), 1, 1) }, "op: c: weights have shape (3, 3, 1, 2), want (K, K, 1, 3) with K 3 or 5"},
+		{"max pool 3: odd size", func(g *op.Graph) { g.MaxPool3("p", input(g, "x", 1, 2, 3, 1)) }, "op: p: input is 2 x 3 pixels, want both even"},
+		{"standardize: channels", func(g *op.Graph) {
+			g.Standardize("s", input(g, "x", 1, 2, 2, 3), make([]float32, 3), make([]float32, 2))
+		}, "op: s: 3 means and 2 deviations for 3 channels"},
+		{"conv: not square", func(g *op.Graph) { same(g, "c", []*G.Node{input(g, "x", 1, 2, 2, 1)}, input(g, "w", 1, 3, 1, 1), nil) }, "want (K, K, 1, O)"},
+		{"conv: channels", func(g *op.Graph) { same(g, "c", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 2, 1), nil) }, "op: c: weights have shape (3, 3, 2, 1), want (K, K, 3, O)"},
 		{"conv: bias", func(g *op.Graph) {
-			g.Conv("c", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 4), input(g, "b", 5))
+			same(g, "c", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 4), input(g, "b", 5))
 		}, "op: c: bias has shape (5), want (4)"},
 		{"upconv: kernel", func(g *op.Graph) {
 			g.UpConv("u", input(g, "x", 1, 2, 2, 3), input(g, "w", 3, 3, 3, 4), input(g, "b", 4))
@@ -52,7 +66,7 @@ func TestGraphErrors(t *testing.T) {
 		{"pool: odd width", func(g *op.Graph) { g.MaxPool("p", input(g, "x", 1, 2, 3, 1)) }, "op: p: input is 2 x 3 pixels, want both even"},
 		{"pool: odd height", func(g *op.Graph) { g.MaxPool("p", input(g, "x", 1, 5, 2, 1)) }, "op: p: input is 5 x 2 pixels, want both even"},
 		{"conv: sizes", func(g *op.Graph) {
-			g.Conv("c", []*G.Node{input(g, "a", 1, 2, 2, 1), input(g, "b", 1, 2, 4, 1)}, input(g, "w", 3, 3, 2, 1), nil)
+			same(g, "c", []*G.Node{input(g, "a", 1, 2, 2, 1), input(g, "b", 1, 2, 4, 1)}, input(g, "w", 3, 3, 2, 1), nil)
 		}, "op: c: images have shapes (1, 2, 2, 1) and (1, 2, 4, 1)"},
 		{"batch norm: gamma", func(g *op.Graph) {
 			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 2), input(g, "beta", 3), 1e-5, kernel.ReLU)
@@ -61,7 +75,7 @@ func TestGraphErrors(t *testing.T) {
 			g.BatchNorm("bn", input(g, "x", 1, 2, 2, 3), input(g, "gamma", 3), input(g, "beta", 4), 1e-5, kernel.ReLU)
 		}, "op: bn: beta has shape (4), want (3)"},
 		{"convolution with batch norm: mean", func(g *op.Graph) {
-			g.ConvNorm("bn", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3), 1e-5, kernel.ReLU)
+			g.ConvNorm("bn", []*G.Node{input(g, "x", 1, 2, 2, 3)}, input(g, "w", 3, 3, 3, 3), input(g, "gamma", 3), input(g, "beta", 3), input(g, "mean", 4), input(g, "variance", 3), 1, 1, 1e-5, kernel.ReLU)
 		}, "op: bn: mean has shape (4), want (3)"},
 		{"softmax: a vector", func(g *op.Graph) { g.Softmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
 		{"log-softmax: a vector", func(g *op.Graph) { g.LogSoftmax("s", input(g, "x", 4)) }, "want (N, H, W, C)"},
@@ -72,8 +86,8 @@ func TestGraphErrors(t *testing.T) {
 		{"place in too little", func(g *op.Graph) { g.Place(g.ReLU("y", input(g, "x", 1, 2, 2, 1)), make([]float32, 3)) }, "cannot be placed in 3 values"},
 		{"the first error stays", func(g *op.Graph) {
 			x := g.MaxPool("p", input(g, "x", 1, 2, 3, 1))
-			x, _ = g.BatchNorm("bn", g.ReLU("relu", g.Conv("c", []*G.Node{x, x}, x, x)), x, x, 1e-5, kernel.ReLU)
-			x = g.ConvNorm("bn", []*G.Node{g.Dropout("d", g.UpConv("u", g.Upsample("s", x), x, x), 0.5, 1)}, x, x, x, x, x, 1e-5, kernel.ReLU)
+			x, _ = g.BatchNorm("bn", g.ReLU("relu", same(g, "c", []*G.Node{x, x}, x, x)), x, x, 1e-5, kernel.ReLU)
+			x = g.ConvNorm("bn", []*G.Node{g.Dropout("d", g.UpConv("u", g.Upsample("s", x), x, x), 0.5, 1)}, x, x, x, x, x, 1, 1, 1e-5, kernel.ReLU)
 			x = g.LogSoftmax("l", g.Softmax("sm", x))
 			g.Place(x, nil)
 			g.Constant("k", nil)
@@ -112,14 +126,14 @@ func TestGradErrors(t *testing.T) {
 		}, "differentiate sum"},
 		{"an input that is no parameter", func(g *op.Graph, x *G.Node) (*G.Node, []*G.Node) {
 			z := g.Input("z", make([]float32, 8), 1, 2, 2, 2)
-			y := g.Conv("join", []*G.Node{x, z}, g.Input("w", make([]float32, 4), 1, 1, 4, 1), nil)
+			y := same(g, "join", []*G.Node{x, z}, g.Input("w", make([]float32, 4), 1, 1, 4, 1), nil)
 			return weightedSum(g, "sum", y, make([]float32, 4)), []*G.Node{z}
 		}, "differentiate sum"},
 		{"a skip connection that does not depend on the pool", func(g *op.Graph, x *G.Node) (*G.Node, []*G.Node) {
 			w := g.Input("w", make([]float32, 4), 1, 1, 4, 1)
 			pooled := g.MaxPool("pool", x)
-			join := g.Conv("join", []*G.Node{x, g.Input("z", make([]float32, 8), 1, 2, 2, 2)}, w, nil)
-			all := g.Conv("all", []*G.Node{join, g.Upsample("up", pooled)}, g.Input("v", make([]float32, 3), 1, 1, 3, 1), nil)
+			join := same(g, "join", []*G.Node{x, g.Input("z", make([]float32, 8), 1, 2, 2, 2)}, w, nil)
+			all := same(g, "all", []*G.Node{join, g.Upsample("up", pooled)}, g.Input("v", make([]float32, 3), 1, 1, 3, 1), nil)
 			return weightedSum(g, "sum", all, make([]float32, 4)), []*G.Node{x}
 		}, "op: pool: what reads its input as a skip connection must depend on it"},
 		{"a gradient that is missing", func(g *op.Graph, x *G.Node) (*G.Node, []*G.Node) {

@@ -56,7 +56,7 @@ func newChain(t testing.TB, memory *op.Memory, s image) *chain {
 		if g.Err() != nil {
 			t.Fatal(g.Err())
 		}
-		x = g.Conv(name+".conv", []*G.Node{x}, parameter(name+".w", 3, 3, x.Shape()[3], s.c), nil)
+		x = same(g, name+".conv", []*G.Node{x}, parameter(name+".w", 3, 3, x.Shape()[3], s.c), nil)
 		y, _ := g.BatchNorm(name+".bn", x, parameter(name+".gamma", s.c), parameter(name+".beta", s.c), 1e-5, kernel.ReLU)
 		return g.Dropout(name+".dropout", y, 0.1, 1)
 	}
@@ -70,12 +70,12 @@ func newChain(t testing.TB, memory *op.Memory, s image) *chain {
 	for i := levels - 1; i >= 0; i-- {
 		up := g.UpConv(fmt.Sprint("up", i), x, parameter(fmt.Sprint("up.w", i), x.Shape()[3], 2, 2, s.c), parameter(fmt.Sprint("up.b", i), s.c))
 		join := func(name string, a, b *G.Node) *G.Node {
-			return g.Conv(name, []*G.Node{a, b}, parameter(name+".w", 3, 3, a.Shape()[3]+b.Shape()[3], s.c), nil)
+			return same(g, name, []*G.Node{a, b}, parameter(name+".w", 3, 3, a.Shape()[3]+b.Shape()[3], s.c), nil)
 		}
 		x = g.ReLU(fmt.Sprint("relu", i), join(fmt.Sprint("join", i), skips[i], up))
 		x = join(fmt.Sprint("again", i), block(fmt.Sprint("back", i), x), x) // x has two readers
 	}
-	x = g.LogSoftmax("logp", g.Conv("head", []*G.Node{x}, parameter("head.w", 1, 1, x.Shape()[3], 3), parameter("head.b", 3)))
+	x = g.LogSoftmax("logp", same(g, "head", []*G.Node{x}, parameter("head.w", 1, 1, x.Shape()[3], 3), parameter("head.b", 3)))
 	weights := make([]float32, x.Shape().TotalSize())
 	normal(rng, weights)
 	c.loss = weightedSum(g, "loss", x, weights)

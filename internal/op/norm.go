@@ -18,9 +18,9 @@ type BatchStatistics struct {
 
 // ConvBatchNorm is a convolution (see Conv) without bias and, on its results, a
 // BatchNorm. The convolution counts what the norm needs to know of them.
-func (g *Graph) ConvBatchNorm(conv, norm string, x []*G.Node, w, gamma, beta *G.Node, epsilon float64, act kernel.Activation) (*G.Node, *BatchStatistics) {
+func (g *Graph) ConvBatchNorm(conv, norm string, x []*G.Node, w, gamma, beta *G.Node, stride, pad int, epsilon float64, act kernel.Activation) (*G.Node, *BatchStatistics) {
 	moments := &kernel.Moments{}
-	return g.batchNorm(norm, g.conv(conv, x, w, nil, moments), gamma, beta, moments, epsilon, act)
+	return g.batchNorm(norm, g.conv(conv, x, w, nil, stride, pad, moments), gamma, beta, moments, epsilon, act)
 }
 
 // BatchNorm normalises each channel by the mean and the biased variance of the
@@ -71,44 +71,68 @@ func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.M
 //	scale = gamma / sqrt(variance + epsilon),  shift = beta - mean * scale
 //
 // It passes a gradient on to x alone. gamma, beta, mean, variance: (O). Result: (N, H, W, O).
-func (g *Graph) ConvNorm(name string, x []*G.Node, w, gamma, beta, mean, variance *G.Node, epsilon float64, act kernel.Activation) *G.Node {
-	s, channels := g.convShape(name, x, w)
+func (g *Graph) ConvNorm(name string, x []*G.Node, w, gamma, beta, mean, variance *G.Node, stride, pad int, epsilon float64, act kernel.Activation) *G.Node {
+	s, channels := g.convShape(name, x, w, stride, pad)
+	norm := g.foldNorm(name, s.Out, gamma, beta, mean, variance, epsilon, act)
 	if g.err != nil {
 		return nil
 	}
-	for i, v := range []*G.Node{gamma, beta, mean, variance} {
-		g.checkVector(name, []string{"gamma", "beta", "mean", "variance"}[i], v, s.Out)
-	}
-	scale, shift := make([]float32, s.Out), make([]float32, s.Out)
 	inputs := append(slices.Clone(x), w, gamma, beta, mean, variance)
 	skips, byPool := g.claimSkips(x, len(inputs))
 	return g.Apply(Func{
 		Name:   name,
 		Kind:   "conv, batch norm",
-		Shape:  []int{s.N, s.H, s.W, s.Out},
+		Shape:  []int{s.N, s.H / stride, s.W / stride, s.Out},
 		ByPool: byPool,
 		Run: func(y []float32, in [][]float32) {
 			x, in := channels.of(in), in[len(channels):]
-			w, gamma, beta, mean, variance := in[0], in[1], in[2], in[3], in[4]
-			for i := range scale {
-				k := factor(gamma[i], variance[i], epsilon)
-				scale[i], shift[i] = float32(k), float32(float64(beta[i])-k*float64(mean[i]))
-			}
-			g.Engine.ConvNorm(s, y, x, w, scale, shift, act)
+			norm.fold(in[1], in[2], in[3], in[4])
+			g.Engine.ConvNorm(s, y, x, in[0], norm.scale, norm.shift, act)
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
-			before := g.Apply(Func{Name: name + ".grad.norm", Kind: "batch norm, gradient", Shape: y.Shape(), Run: func(dx []float32, in [][]float32) {
-				g.Engine.ClampGrad(dx, in[0], in[1], act)
-				for i := range scale {
-					scale[i] = float32(factor(in[2][i], in[3][i], epsilon))
-				}
-				g.Engine.Scale(dx, dx, scale)
-			}}, dy, y, gamma, variance)
 			grads := make([]*G.Node, len(inputs))
-			copy(grads, g.convGradInput(name, s, x, channels, skips, before, w))
+			copy(grads, g.convGradInput(name, s, x, channels, skips, norm.grad(y, dy), w))
 			return grads
 		},
 	}, inputs...)
+}
+
+// foldedNorm is a batch norm by running statistics, as one scale and one shift for each
+// channel, and an activation.
+type foldedNorm struct {
+	graph           *Graph
+	name            string // of the op that it is a part of
+	gamma, variance *G.Node
+	epsilon         float64
+	act             kernel.Activation
+	scale, shift    []float32 // (C)
+}
+
+// foldNorm checks the shapes of a batch norm of so many channels.
+func (g *Graph) foldNorm(name string, channels int, gamma, beta, mean, variance *G.Node, epsilon float64, act kernel.Activation) *foldedNorm {
+	for i, v := range []*G.Node{gamma, beta, mean, variance} {
+		g.checkVector(name, []string{"gamma", "beta", "mean", "variance"}[i], v, channels)
+	}
+	return &foldedNorm{g, name, gamma, variance, epsilon, act, make([]float32, channels), make([]float32, channels)}
+}
+
+// fold computes scale and shift.
+func (f *foldedNorm) fold(gamma, beta, mean, variance []float32) {
+	for i := range f.scale {
+		k := factor(gamma[i], variance[i], f.epsilon)
+		f.scale[i], f.shift[i] = float32(k), float32(float64(beta[i])-k*float64(mean[i]))
+	}
+}
+
+// grad adds the gradient of what the norm reads, from its result y and that one's gradient.
+func (f *foldedNorm) grad(y, dy *G.Node) *G.Node {
+	return f.graph.Apply(Func{Name: f.name + ".grad.norm", Kind: "batch norm, gradient", Shape: y.Shape(), Run: func(dx []float32, in [][]float32) {
+		f.graph.Engine.ClampGrad(dx, in[0], in[1], f.act)
+		for i := range f.scale {
+			f.scale[i] = float32(factor(in[2][i], in[3][i], f.epsilon))
+		}
+		f.graph.Engine.Scale(dx, dx, f.scale)
+	}}, dy, y, f.gamma, f.variance)
 }
 
 // factor is what batch norm multiplies a channel by.

@@ -80,6 +80,14 @@ type array struct {
 	values []float32
 }
 
+// same is a convolution that keeps the size.
+func same(g *op.Graph, name string, x []*G.Node, w, bias *G.Node) *G.Node {
+	if w == nil { // the graph has failed
+		return g.Conv(name, x, w, bias, 1, 0)
+	}
+	return g.Conv(name, x, w, bias, 1, w.Shape()[0]/2)
+}
+
 // fill draws the values of an array.
 type fill func(rng *rand.Rand, values []float32)
 
@@ -198,9 +206,9 @@ func opCases() []opCase {
 			operands: operands,
 			build: func(g *op.Graph, in []*G.Node) *G.Node {
 				if s.bias {
-					return g.Conv("y", in[:1], in[1], in[2])
+					return same(g, "y", in[:1], in[1], in[2])
 				}
-				return g.Conv("y", in[:1], in[1], nil)
+				return same(g, "y", in[:1], in[1], nil)
 			},
 			reference: func(in [][]float64) []float64 {
 				if s.bias {
@@ -250,7 +258,7 @@ func opCases() []opCase {
 		add(opCase{
 			name:     fmt.Sprintf("Conv %v and %d to %d, kernel %d", s.a, s.cb, s.out, s.kernel),
 			operands: []operand{{s.a.shape(), normal}, {b.shape(), normal}, {[]int{s.kernel, s.kernel, all.c, s.out}, normal}},
-			build:    func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:2], in[2], nil) },
+			build:    func(g *op.Graph, in []*G.Node) *G.Node { return same(g, "y", in[:2], in[2], nil) },
 			reference: func(in [][]float64) []float64 {
 				return convRef(all, s.out, s.kernel, concatRef(s.a, s.cb, in[0], in[1]), in[2], nil)
 			},
@@ -280,7 +288,7 @@ func opCases() []opCase {
 			name:     fmt.Sprintf("ConvBatchNorm %v", s),
 			operands: []operand{{s.shape(), normal}, {[]int{3, 3, s.c, s.c}, normal}, {vector(s.c), nearOne}, {vector(s.c), nearZero}},
 			build: func(g *op.Graph, in []*G.Node) *G.Node {
-				y, _ := g.ConvBatchNorm("conv", "norm", in[:1], in[1], in[2], in[3], 1e-5, kernel.None)
+				y, _ := g.ConvBatchNorm("conv", "norm", in[:1], in[1], in[2], in[3], 1, 1, 1e-5, kernel.None)
 				return y
 			},
 			reference: func(in [][]float64) []float64 {
@@ -303,7 +311,7 @@ func opCases() []opCase {
 					for i, a := range constants {
 						fixed = append(fixed, g.Input(fmt.Sprintf("fixed.%d", i), a.values, a.shape...))
 					}
-					return g.ConvNorm("y", in, fixed[0], fixed[1], fixed[2], fixed[3], fixed[4], 1e-5, act)
+					return g.ConvNorm("y", in, fixed[0], fixed[1], fixed[2], fixed[3], fixed[4], 1, 1, 1e-5, act)
 				},
 				reference: func(in [][]float64) []float64 {
 					w, gamma, beta, mean, variance := widen(constants[0].values), widen(constants[1].values), widen(constants[2].values), widen(constants[3].values), widen(constants[4].values)
@@ -347,8 +355,8 @@ func opCases() []opCase {
 		name:     "a node used three times",
 		operands: []operand{{s.shape(), awayFromZero}, {[]int{3, 3, 2, 2}, normal}, {[]int{1, 1, 6, 1}, normal}},
 		build: func(g *op.Graph, in []*G.Node) *G.Node {
-			x := g.Conv("first", in[:1], in[1], nil)
-			return g.Conv("y", []*G.Node{x, g.Conv("again", []*G.Node{x}, in[1], nil), x}, in[2], nil)
+			x := same(g, "first", in[:1], in[1], nil)
+			return same(g, "y", []*G.Node{x, same(g, "again", []*G.Node{x}, in[1], nil), x}, in[2], nil)
 		},
 		reference: func(in [][]float64) []float64 {
 			x := convRef(s, 2, 3, in[0], in[1], nil)
@@ -361,7 +369,7 @@ func opCases() []opCase {
 	add(opCase{
 		name:     "Conv of a node beside itself",
 		operands: []operand{{s.shape(), normal}, {[]int{3, 3, 4, 3}, normal}},
-		build:    func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", []*G.Node{in[0], in[0]}, in[1], nil) },
+		build:    func(g *op.Graph, in []*G.Node) *G.Node { return same(g, "y", []*G.Node{in[0], in[0]}, in[1], nil) },
 		reference: func(in [][]float64) []float64 {
 			return convRef(image{2, 3, 3, 4}, 3, 3, concatRef(s, 2, in[0], in[0]), in[1], nil)
 		},
@@ -373,10 +381,10 @@ func opCases() []opCase {
 		name:     "two residual blocks, and a reader of all that they add",
 		operands: []operand{{s.shape(), normal}, {square, normal}, {square, normal}, {[]int{1, 1, 6, 1}, normal}},
 		build: func(g *op.Graph, in []*G.Node) *G.Node {
-			x := g.Conv("stem", in[:1], in[1], nil)
-			y := g.Add("first", x, g.Conv("conv", []*G.Node{x}, in[2], nil), kernel.None)
-			z := g.Add("second", y, g.Conv("again", []*G.Node{y}, in[1], nil), kernel.None)
-			return g.Conv("y", []*G.Node{x, y, z}, in[3], nil)
+			x := same(g, "stem", in[:1], in[1], nil)
+			y := g.Add("first", x, same(g, "conv", []*G.Node{x}, in[2], nil), kernel.None)
+			z := g.Add("second", y, same(g, "again", []*G.Node{y}, in[1], nil), kernel.None)
+			return same(g, "y", []*G.Node{x, y, z}, in[3], nil)
 		},
 		reference: func(in [][]float64) []float64 {
 			x := convRef(s, 2, 3, in[0], in[1], nil)
@@ -391,7 +399,7 @@ func opCases() []opCase {
 		name:     "sums that share their gradient",
 		operands: []operand{{s.shape(), normal}, {square, normal}, {square, normal}},
 		build: func(g *op.Graph, in []*G.Node) *G.Node {
-			a, b := g.Conv("a", in[:1], in[1], nil), g.Conv("b", in[:1], in[2], nil)
+			a, b := same(g, "a", in[:1], in[1], nil), same(g, "b", in[:1], in[2], nil)
 			return g.Add("y", g.Add("second", g.Add("first", a, b, kernel.None), a, kernel.None), b, kernel.None)
 		},
 		reference: func(in [][]float64) []float64 {
@@ -409,7 +417,7 @@ func opCases() []opCase {
 				build: func(g *op.Graph, in []*G.Node) *G.Node {
 					x := g.Upsample("up", g.MaxPool("pool", in[0]))
 					for i := range readers {
-						x = g.Conv(fmt.Sprint("join", i), []*G.Node{in[0], x}, in[1], nil)
+						x = same(g, fmt.Sprint("join", i), []*G.Node{in[0], x}, in[1], nil)
 					}
 					return x
 				},
@@ -424,7 +432,7 @@ func opCases() []opCase {
 			})
 		}
 	}
-	return cases
+	return append(cases, stridedCases()...)
 }
 
 // draw makes the operands of a case.
@@ -594,7 +602,7 @@ func TestConvNorm(t *testing.T) {
 	variance := []float32{0.01, 0.25, 9, 1}
 	g := newGraph(t)
 	y := g.ConvNorm("conv", []*G.Node{g.Input("x", x, s.shape()...)}, g.Input("w", w, 3, 3, s.c, out.c),
-		g.Input("gamma", gamma, out.c), g.Input("beta", beta, out.c), g.Input("mean", mean, out.c), g.Input("variance", variance, out.c), 1e-5, kernel.ReLU)
+		g.Input("gamma", gamma, out.c), g.Input("beta", beta, out.c), g.Input("mean", mean, out.c), g.Input("variance", variance, out.c), 1, 1, 1e-5, kernel.ReLU)
 	m := compile(t, g, y)
 	want := func() []float64 {
 		return normaliseRef(convRef(s, out.c, 3, widen(x), widen(w), nil), widen(gamma), widen(beta), widen(mean), widen(variance), kernel.ReLU)

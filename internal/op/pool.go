@@ -50,6 +50,33 @@ func (g *Graph) MaxPool(name string, x *G.Node) *G.Node {
 	}, x)
 }
 
+// MaxPool3 is a 3x3 max pool of stride 2 that sees one pixel beyond the border, which is
+// never the largest: PyTorch's max_pool2d(x, 3, 2, 1). The first of equal maxima gets
+// the gradient. x: (N, H, W, C), H and W even. Result: (N, H/2, W/2, C).
+func (g *Graph) MaxPool3(name string, x *G.Node) *G.Node {
+	n, h, w, c := g.shape4(name, x)
+	if g.err != nil {
+		return nil
+	}
+	if h%2 != 0 || w%2 != 0 {
+		g.Fail(fmt.Errorf("op: %s: input is %d x %d pixels, want both even", name, h, w))
+		return nil
+	}
+	which := make([]uint8, n*h/2*w/2*c) // where in its window each maximum was
+	return g.Apply(Func{
+		Name:  name,
+		Kind:  "max pool",
+		Shape: []int{n, h / 2, w / 2, c},
+		Run:   func(y []float32, in [][]float32) { g.Engine.MaxPool3(n, h, w, c, y, which, in[0]) },
+		Diff: func(y, dy *G.Node) []*G.Node {
+			// y is an input only so that the pool has run and filled `which`.
+			return []*G.Node{g.Apply(Func{Name: name + ".grad", Kind: "max pool, gradient", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+				g.Engine.MaxPool3Grad(n, h, w, c, dx, in[0], which)
+			}}, dy, y)}
+		},
+	}, x)
+}
+
 // pool is a max pool whose gradient may add to its own that of a skip
 // connection, another reader of its input.
 type pool struct {

@@ -35,7 +35,7 @@ func TestAgainstStockOps(t *testing.T) {
 				return permute(a, 3, 2, 0, 1)
 			},
 			fromStock: func(_ int, a array) array { return permute(a, 2, 3, 1, 0) },
-			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:1], in[1], nil) },
+			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return same(g, "y", in[:1], in[1], nil) },
 			stock: func(in []*G.Node) (*G.Node, error) {
 				return G.Conv2d(in[0], in[1], tensor.Shape{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1})
 			},
@@ -46,7 +46,7 @@ func TestAgainstStockOps(t *testing.T) {
 			others:    [][]int{{1, 1, 6, 4}},
 			toStock:   func(_ int, a array) array { return permute(a, 3, 2, 0, 1) },
 			fromStock: func(_ int, a array) array { return permute(a, 2, 3, 1, 0) },
-			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:1], in[1], nil) },
+			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return same(g, "y", in[:1], in[1], nil) },
 			stock: func(in []*G.Node) (*G.Node, error) {
 				return G.Conv2d(in[0], in[1], tensor.Shape{1, 1}, []int{0, 0}, []int{1, 1}, []int{1, 1})
 			},
@@ -99,7 +99,7 @@ func TestAgainstStockOps(t *testing.T) {
 			others:    [][]int{{3, 3, 5, 4}},
 			toStock:   func(_ int, a array) array { return permute(a, 3, 2, 0, 1) },
 			fromStock: func(_ int, a array) array { return permute(a, 2, 3, 1, 0) },
-			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return g.Conv("y", in[:2], in[2], nil) },
+			ours:      func(g *op.Graph, in []*G.Node) *G.Node { return same(g, "y", in[:2], in[2], nil) },
 			stock: func(in []*G.Node) (*G.Node, error) {
 				return G.Conv2d(G.Must(G.Concat(1, in[0], in[1])), in[2], tensor.Shape{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1})
 			},
