@@ -61,34 +61,19 @@ func (e *Engine) overWindows(pairs, w, c int, op simd.ColumnOp, set func(b *simd
 // wins. A NaN in the window gives NaN.
 func (e *Engine) MaxPool3(n, h, w, c int, y []float32, argmax []uint8, x []float32) {
 	high, wide := h/2, w/2
-	e.pool.Steal(n*high, 1+blockFloats/(w*c), func(_, _, lo, hi int) {
-		for r := lo; r < hi; r++ {
-			image, top := r/high*h, r%high*2-1 // of the window's rows, the first
-			for col := range wide {
-				left := 2*col - 1
-				best, at := y[(r*wide+col)*c:][:c], argmax[(r*wide+col)*c:][:c]
-				fresh := true
-				for i := max(0, -top); i < 3; i++ { // below and right a window has all its pixels
-					for j := max(0, -left); j < 3; j++ {
-						pixel := x[((image+top+i)*w+left+j)*c:][:c]
-						place := uint8(3*i + j)
-						if fresh {
-							copy(best, pixel)
-							for k := range at {
-								at[k] = place
-							}
-							fresh = false
-							continue
-						}
-						for k, v := range pixel {
-							if b := best[k]; !(v <= b) && b == b { // greater, or the first NaN
-								best[k], at[k] = v, place
-							}
-						}
-					}
-				}
-			}
+	e.overWindows3(n*high, wide, c, 0, simd.MaxPool3, func(b *simd.Columnwise, r, q int) {
+		b.Places = [9]int32{0, 1, 2, 3, 4, 5, 6, 7, 8}
+		row, top, left := 2*r*w*c, (2*r-1)*w*c, (2*q-1)*c // row is the middle one of three
+		if r%high == 0 {
+			top = row
+			copy(b.Places[:3], b.Places[3:])
 		}
+		if q == 0 {
+			left = 0
+			b.Places[0], b.Places[3], b.Places[6] = b.Places[1], b.Places[4], b.Places[7]
+		}
+		b.Y, b.Argmax = y[(r*wide+q)*c:], argmax[(r*wide+q)*c:]
+		b.X, b.X2, b.X3 = x[top+left:], x[row+left:], x[row+w*c+left:]
 	})
 }
 
@@ -96,26 +81,47 @@ func (e *Engine) MaxPool3(n, h, w, c int, y []float32, argmax []uint8, x []float
 // (N, H/2, W/2, C): the sum of dy of the windows whose maximum a pixel was.
 func (e *Engine) MaxPool3Grad(n, h, w, c int, dx, dy []float32, argmax []uint8) {
 	high, wide := h/2, w/2
-	e.pool.Steal(n*h, 1+blockFloats/(w*c), func(_, _, lo, hi int) {
+	e.overWindows3(n*high, wide, c, wide-1, simd.MaxPool3Grad, func(b *simd.Columnwise, r, q int) {
+		b.Places = [9]int32{4, 5, 7, 8, 3, 6, 1, 2, 0}
+		row, next := (r*wide+q)*c, ((r+1)*wide+q)*c
+		if (r+1)%high == 0 {
+			next = row
+			b.Places[6], b.Places[7], b.Places[8] = simd.NoPlace, simd.NoPlace, simd.NoPlace
+		}
+		if q == wide-1 {
+			b.Places[4], b.Places[5], b.Places[8] = simd.NoPlace, simd.NoPlace, simd.NoPlace
+		}
+		b.G, b.Argmax, b.G2, b.Argmax2 = dy[row:], argmax[row:], dy[next:], argmax[next:]
+		b.Y, b.Y2 = dx[(2*r*w+2*q)*c:], dx[((2*r+1)*w+2*q)*c:]
+	})
+}
+
+// overWindows3 runs a 3x3 pooling operation over rows of windows of c channels; set points
+// the block at window q of row r. At the edge window there is nothing beside, and the
+// places are others, so it is done by itself.
+func (e *Engine) overWindows3(rows, windows, c, edge int, op simd.ColumnOp, set func(b *simd.Columnwise, r, q int)) {
+	inside := 1 // the first of the other windows
+	if edge > 0 {
+		inside = 0
+	}
+	e.pool.Steal(rows, 1+4*blockFloats/(windows*c), func(id, _, lo, hi int) {
+		b := &e.workers[id].args.columnwise
+		run := func(r, q, count, beside int) {
+			for col := 0; col < c; col += b.Cols {
+				*b = simd.Columnwise{Rows: count, Stride: c, Beside: beside}
+				set(b, r, q)
+				kernel := e.isa.ColumnBlock(b, col, op)
+				b.Y, b.Y2 = b.Y[col:], span(b.Y2, col, len(b.Y2))
+				b.X, b.X2, b.X3 = span(b.X, col, len(b.X)), span(b.X2, col, len(b.X2)), span(b.X3, col, len(b.X3))
+				b.G, b.G2 = span(b.G, col, len(b.G)), span(b.G2, col, len(b.G2))
+				b.Argmax, b.Argmax2 = b.Argmax[col:], span(b.Argmax2, col, len(b.Argmax2))
+				kernel(b)
+			}
+		}
 		for r := lo; r < hi; r++ {
-			image, row := r/h*high, r%h
-			for col := range w {
-				d := dx[(r*w+col)*c:][:c]
-				clear(d)
-				// An even row is in the middle of its window; an odd one is the last of
-				// one window and the first of the next.
-				for p := row / 2; p <= min((row+1)/2, high-1); p++ {
-					for q := col / 2; q <= min((col+1)/2, wide-1); q++ {
-						window := ((image+p)*wide + q) * c
-						g, at := dy[window:][:c], argmax[window:][:c]
-						place := uint8(3*(row-2*p+1) + col - 2*q + 1)
-						for k, v := range g {
-							if at[k] == place {
-								d[k] += v
-							}
-						}
-					}
-				}
+			run(r, edge, 1, 0)
+			if windows > 1 {
+				run(r, inside, windows-1, c)
 			}
 		}
 	})

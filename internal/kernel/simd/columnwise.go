@@ -7,7 +7,13 @@ import "math"
 // are channels, or pixels for softmax. The assembly reads this struct by its field names.
 type Columnwise struct {
 	Y, Y2, X, X2, G []float32
-	Argmax          []uint8 // of a 2x2 window: 0..3 in row-major order
+	Argmax          []uint8 // of a 2x2 window: 0..3 in row-major order; of a 3x3 one: 0..8
+	// Of a 3x3 window besides:
+	X3, G2  []float32
+	Argmax2 []uint8
+	Places  [9]int32 // what Argmax calls them
+	Beside  int      // floats to a neighbour, or 0 where there is none
+
 	// Per column:
 	Centre, Scale, Shift []float32
 	Slope, Offset        []float32
@@ -31,6 +37,8 @@ const (
 	MaxPool                        // Y and Argmax from the pixel rows X and X2, two pixels of each for a row of Y
 	MaxPoolGrad                    // the pixel rows Y and Y2 = G where Argmax says, else 0
 	MaxPoolGradAdd                 // the same, plus the pixel rows X and X2
+	MaxPool3                       // Y and Argmax from windows of the pixel rows X, X2 and X3
+	MaxPool3Grad                   // the pixel rows Y and Y2 = what G and G2 give by Argmax and Argmax2
 	Softmax                        // Y = exp(X) / sum(exp(X)) of each column
 	LogSoftmax                     // Y = X - log(sum(exp(X))) of each column
 	LogSoftmaxGrad                 // Y = G - exp(X)*sum(G) of each column, X <= 0
@@ -84,6 +92,9 @@ var plainColumnwise = columnKernels{
 		MaxPoolGrad: maxPoolGradPlain,
 
 		MaxPoolGradAdd: maxPoolGradAddPlain,
+
+		MaxPool3:     maxPool3Plain,
+		MaxPool3Grad: maxPool3GradPlain,
 
 		Softmax:        softmaxPlain,
 		LogSoftmax:     logSoftmaxPlain,

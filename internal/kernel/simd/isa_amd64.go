@@ -22,6 +22,7 @@ func InstructionSets() []*InstructionSet {
 			columnwise: columnKernels{vector: 16, run: [columnOps]func(*Columnwise){
 				Affine: affineAVX512, Moments: momentsAVX512, GradMoments: gradMomentsAVX512, GradInput: gradInputAVX512,
 				ClampGrad: clampGradAVX512, Add: addAVX512, MaxPool: maxPoolAVX512, MaxPoolGrad: maxPoolGradAVX512, MaxPoolGradAdd: maxPoolGradAddAVX512,
+				MaxPool3: maxPool3AVX512, MaxPool3Grad: maxPool3GradAVX512,
 				Softmax: softmaxAVX512, LogSoftmax: logSoftmaxAVX512, LogSoftmaxGrad: logSoftmaxGradAVX512,
 			}},
 			copyRows:      copyRowsAVX2,
@@ -47,6 +48,7 @@ func InstructionSets() []*InstructionSet {
 			columnwise: columnKernels{vector: 8, whole: true, run: [columnOps]func(*Columnwise){
 				Affine: affineAVX2, Moments: momentsAVX2, GradMoments: gradMomentsAVX2, GradInput: gradInputAVX2,
 				ClampGrad: clampGradAVX2, Add: addAVX2, MaxPool: maxPoolAVX2, MaxPoolGrad: maxPoolGradAVX2, MaxPoolGradAdd: maxPoolGradAddAVX2,
+				MaxPool3: maxPool3AVX2, MaxPool3Grad: maxPool3GradAVX2,
 				Softmax: softmaxAVX2, LogSoftmax: logSoftmaxAVX2, LogSoftmaxGrad: logSoftmaxGradAVX2,
 			}},
 			copyRows:   copyRowsAVX2,

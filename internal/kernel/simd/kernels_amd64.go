@@ -229,6 +229,16 @@ func maxPoolGradAVX512(c *Columnwise)
 //go:noescape
 func maxPoolGradAddAVX512(c *Columnwise)
 
+// maxPool3AVX512 computes y and which from windows of the rows x, x2 and x3.
+//
+//go:noescape
+func maxPool3AVX512(c *Columnwise)
+
+// maxPool3GradAVX512 gathers two pixels of the rows Y and Y2 from windows of the rows G and G2.
+//
+//go:noescape
+func maxPool3GradAVX512(c *Columnwise)
+
 // affineAVX2 computes y = (x-centre)*scale + shift, clamped.
 //
 //go:noescape
@@ -273,6 +283,16 @@ func maxPoolGradAVX2(c *Columnwise)
 //
 //go:noescape
 func maxPoolGradAddAVX2(c *Columnwise)
+
+// maxPool3AVX2 computes y and which from windows of the rows x, x2 and x3.
+//
+//go:noescape
+func maxPool3AVX2(c *Columnwise)
+
+// maxPool3GradAVX2 gathers two pixels of the rows Y and Y2 from windows of the rows G and G2.
+//
+//go:noescape
+func maxPool3GradAVX2(c *Columnwise)
 
 // inputTransformAVX512 computes Bᵀ x B: 6x6 pixels to 6x6 frequencies, for whole vectors of channels.
 //

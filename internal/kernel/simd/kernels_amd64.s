@@ -6065,12 +6065,12 @@ TEXT ·affineAVX512(SB), NOSPLIT, $0-8
 	MOVQ  c+0(FP), AX
 	MOVQ  (AX), DX
 	MOVQ  48(AX), BX
-	MOVQ  328(AX), SI
+	MOVQ  448(AX), SI
 	SHLQ  $0x02, SI
-	MOVQ  344(AX), CX
+	MOVQ  464(AX), CX
 	TESTQ CX, CX
 	JZ    l361
-	MOVQ  336(AX), CX
+	MOVQ  456(AX), CX
 	SHLQ  $0x02, CX
 	ORQ   DX, CX
 	ORQ   SI, CX
@@ -6079,10 +6079,10 @@ TEXT ·affineAVX512(SB), NOSPLIT, $0-8
 
 l362:
 	MOVQ    $0x00000008, CX
-	CMPQ    CX, 320(AX)
-	CMOVQGT 320(AX), CX
+	CMPQ    CX, 440(AX)
+	CMOVQGT 440(AX), CX
 	XORQ    R8, R8
-	MOVQ    336(AX), DI
+	MOVQ    456(AX), DI
 
 l363:
 	MOVQ         $0x00000010, R9
@@ -6093,14 +6093,14 @@ l363:
 	KMOVW        R10, K1
 	LEAQ         (DX)(R8*1), R9
 	LEAQ         (BX)(R8*1), R10
-	MOVQ         144(AX), R11
+	MOVQ         264(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z0
-	MOVQ         168(AX), R11
+	MOVQ         288(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z1
-	MOVQ         192(AX), R11
+	MOVQ         312(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	VBROADCASTSS 316(AX), Z4
+	VBROADCASTSS 432(AX), Z3
+	VBROADCASTSS 436(AX), Z4
 	MOVQ         CX, R11
 
 l364:
@@ -6118,11 +6118,11 @@ l364:
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JG          l363
-	SUBQ        CX, 320(AX)
+	SUBQ        CX, 440(AX)
 	IMULQ       SI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
-	CMPQ        320(AX), $0x00
+	CMPQ        440(AX), $0x00
 	JNE         l362
 	VZEROUPPER
 	RET
@@ -6130,10 +6130,10 @@ l364:
 l361:
 l365:
 	MOVQ    $0x00000008, CX
-	CMPQ    CX, 320(AX)
-	CMOVQGT 320(AX), CX
+	CMPQ    CX, 440(AX)
+	CMOVQGT 440(AX), CX
 	XORQ    R8, R8
-	MOVQ    336(AX), DI
+	MOVQ    456(AX), DI
 
 l366:
 	MOVQ         $0x00000010, R9
@@ -6144,14 +6144,14 @@ l366:
 	KMOVW        R10, K1
 	LEAQ         (DX)(R8*1), R9
 	LEAQ         (BX)(R8*1), R10
-	MOVQ         144(AX), R11
+	MOVQ         264(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z0
-	MOVQ         168(AX), R11
+	MOVQ         288(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z1
-	MOVQ         192(AX), R11
+	MOVQ         312(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	VBROADCASTSS 316(AX), Z4
+	VBROADCASTSS 432(AX), Z3
+	VBROADCASTSS 436(AX), Z4
 	MOVQ         CX, R11
 
 l367:
@@ -6170,11 +6170,11 @@ l367:
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JG          l366
-	SUBQ        CX, 320(AX)
+	SUBQ        CX, 440(AX)
 	IMULQ       SI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
-	CMPQ        320(AX), $0x00
+	CMPQ        440(AX), $0x00
 	JNE         l365
 	VZEROUPPER
 	RET
@@ -6184,15 +6184,15 @@ l367:
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), AX
 	MOVQ 48(AX), CX
-	MOVQ 328(AX), DX
+	MOVQ 448(AX), DX
 	SHLQ $0x02, DX
 
 l369:
 	MOVQ    $0x00000008, BX
-	CMPQ    BX, 320(AX)
-	CMOVQGT 320(AX), BX
+	CMPQ    BX, 440(AX)
+	CMOVQGT 440(AX), BX
 	XORQ    DI, DI
-	MOVQ    336(AX), SI
+	MOVQ    456(AX), SI
 
 l370:
 	MOVQ    $0x00000010, R8
@@ -6202,13 +6202,13 @@ l370:
 	BZHIQ   R8, R9, R9
 	KMOVW   R9, K1
 	LEAQ    (CX)(DI*1), R8
-	MOVQ    264(AX), R9
+	MOVQ    384(AX), R9
 	VMOVUPD (R9)(DI*2), Z0
-	MOVQ    264(AX), R9
+	MOVQ    384(AX), R9
 	VMOVUPD 64(R9)(DI*2), Z1
-	MOVQ    288(AX), R9
+	MOVQ    408(AX), R9
 	VMOVUPD (R9)(DI*2), Z2
-	MOVQ    288(AX), R9
+	MOVQ    408(AX), R9
 	VMOVUPD 64(R9)(DI*2), Z3
 	MOVQ    BX, R9
 
@@ -6225,21 +6225,21 @@ l371:
 	ADDQ          DX, R8
 	DECQ          R9
 	JNZ           l371
-	MOVQ          264(AX), R8
+	MOVQ          384(AX), R8
 	VMOVUPD       Z0, (R8)(DI*2)
-	MOVQ          264(AX), R8
+	MOVQ          384(AX), R8
 	VMOVUPD       Z1, 64(R8)(DI*2)
-	MOVQ          288(AX), R8
+	MOVQ          408(AX), R8
 	VMOVUPD       Z2, (R8)(DI*2)
-	MOVQ          288(AX), R8
+	MOVQ          408(AX), R8
 	VMOVUPD       Z3, 64(R8)(DI*2)
 	ADDQ          $0x40, DI
 	SUBQ          $0x10, SI
 	JG            l370
-	SUBQ          BX, 320(AX)
+	SUBQ          BX, 440(AX)
 	IMULQ         DX, BX
 	ADDQ          BX, CX
-	CMPQ          320(AX), $0x00
+	CMPQ          440(AX), $0x00
 	JNE           l369
 	VZEROUPPER
 	RET
@@ -6250,15 +6250,15 @@ TEXT ·gradMomentsAVX512(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), AX
 	MOVQ 48(AX), CX
 	MOVQ 96(AX), DX
-	MOVQ 328(AX), BX
+	MOVQ 448(AX), BX
 	SHLQ $0x02, BX
 
 l373:
 	MOVQ    $0x00000008, SI
-	CMPQ    SI, 320(AX)
-	CMOVQGT 320(AX), SI
+	CMPQ    SI, 440(AX)
+	CMOVQGT 440(AX), SI
 	XORQ    R8, R8
-	MOVQ    336(AX), DI
+	MOVQ    456(AX), DI
 
 l374:
 	MOVQ         $0x00000010, R9
@@ -6269,21 +6269,21 @@ l374:
 	KMOVW        R10, K1
 	LEAQ         (CX)(R8*1), R9
 	LEAQ         (DX)(R8*1), R10
-	MOVQ         144(AX), R11
+	MOVQ         264(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z0
-	MOVQ         168(AX), R11
+	MOVQ         288(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z1
-	MOVQ         192(AX), R11
+	MOVQ         312(AX), R11
 	VMOVUPS.Z    (R11)(R8*1), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	VBROADCASTSS 316(AX), Z4
-	MOVQ         264(AX), R11
+	VBROADCASTSS 432(AX), Z3
+	VBROADCASTSS 436(AX), Z4
+	MOVQ         384(AX), R11
 	VMOVUPD      (R11)(R8*2), Z5
-	MOVQ         264(AX), R11
+	MOVQ         384(AX), R11
 	VMOVUPD      64(R11)(R8*2), Z6
-	MOVQ         288(AX), R11
+	MOVQ         408(AX), R11
 	VMOVUPD      (R11)(R8*2), Z7
-	MOVQ         288(AX), R11
+	MOVQ         408(AX), R11
 	VMOVUPD      64(R11)(R8*2), Z8
 	MOVQ         SI, R11
 
@@ -6313,22 +6313,22 @@ l375:
 	ADDQ          BX, R10
 	DECQ          R11
 	JNZ           l375
-	MOVQ          264(AX), R9
+	MOVQ          384(AX), R9
 	VMOVUPD       Z5, (R9)(R8*2)
-	MOVQ          264(AX), R9
+	MOVQ          384(AX), R9
 	VMOVUPD       Z6, 64(R9)(R8*2)
-	MOVQ          288(AX), R9
+	MOVQ          408(AX), R9
 	VMOVUPD       Z7, (R9)(R8*2)
-	MOVQ          288(AX), R9
+	MOVQ          408(AX), R9
 	VMOVUPD       Z8, 64(R9)(R8*2)
 	ADDQ          $0x40, R8
 	SUBQ          $0x10, DI
 	JG            l374
-	SUBQ          SI, 320(AX)
+	SUBQ          SI, 440(AX)
 	IMULQ         BX, SI
 	ADDQ          SI, CX
 	ADDQ          SI, DX
-	CMPQ          320(AX), $0x00
+	CMPQ          440(AX), $0x00
 	JNE           l373
 	VZEROUPPER
 	RET
@@ -6340,12 +6340,12 @@ TEXT ·gradInputAVX512(SB), NOSPLIT, $0-8
 	MOVQ  (AX), DX
 	MOVQ  48(AX), BX
 	MOVQ  96(AX), SI
-	MOVQ  328(AX), DI
+	MOVQ  448(AX), DI
 	SHLQ  $0x02, DI
-	MOVQ  344(AX), CX
+	MOVQ  464(AX), CX
 	TESTQ CX, CX
 	JZ    l376
-	MOVQ  336(AX), CX
+	MOVQ  456(AX), CX
 	SHLQ  $0x02, CX
 	ORQ   DX, CX
 	ORQ   DI, CX
@@ -6354,10 +6354,10 @@ TEXT ·gradInputAVX512(SB), NOSPLIT, $0-8
 
 l377:
 	MOVQ    $0x00000008, CX
-	CMPQ    CX, 320(AX)
-	CMOVQGT 320(AX), CX
+	CMPQ    CX, 440(AX)
+	CMOVQGT 440(AX), CX
 	XORQ    R9, R9
-	MOVQ    336(AX), R8
+	MOVQ    456(AX), R8
 
 l378:
 	MOVQ         $0x00000010, R10
@@ -6369,17 +6369,17 @@ l378:
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(R9*1), R11
 	LEAQ         (SI)(R9*1), R12
-	MOVQ         144(AX), R13
+	MOVQ         264(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z0
-	MOVQ         168(AX), R13
+	MOVQ         288(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z1
-	MOVQ         192(AX), R13
+	MOVQ         312(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	VBROADCASTSS 316(AX), Z4
-	MOVQ         216(AX), R13
+	VBROADCASTSS 432(AX), Z3
+	VBROADCASTSS 436(AX), Z4
+	MOVQ         336(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z5
-	MOVQ         240(AX), R13
+	MOVQ         360(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z6
 	MOVQ         CX, R13
 
@@ -6406,12 +6406,12 @@ l379:
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
 	JG          l378
-	SUBQ        CX, 320(AX)
+	SUBQ        CX, 440(AX)
 	IMULQ       DI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
 	ADDQ        CX, SI
-	CMPQ        320(AX), $0x00
+	CMPQ        440(AX), $0x00
 	JNE         l377
 	VZEROUPPER
 	RET
@@ -6419,10 +6419,10 @@ l379:
 l376:
 l380:
 	MOVQ    $0x00000008, CX
-	CMPQ    CX, 320(AX)
-	CMOVQGT 320(AX), CX
+	CMPQ    CX, 440(AX)
+	CMOVQGT 440(AX), CX
 	XORQ    R9, R9
-	MOVQ    336(AX), R8
+	MOVQ    456(AX), R8
 
 l381:
 	MOVQ         $0x00000010, R10
@@ -6434,17 +6434,17 @@ l381:
 	LEAQ         (DX)(R9*1), R10
 	LEAQ         (BX)(R9*1), R11
 	LEAQ         (SI)(R9*1), R12
-	MOVQ         144(AX), R13
+	MOVQ         264(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z0
-	MOVQ         168(AX), R13
+	MOVQ         288(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z1
-	MOVQ         192(AX), R13
+	MOVQ         312(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z2
-	VBROADCASTSS 312(AX), Z3
-	VBROADCASTSS 316(AX), Z4
-	MOVQ         216(AX), R13
+	VBROADCASTSS 432(AX), Z3
+	VBROADCASTSS 436(AX), Z4
+	MOVQ         336(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z5
-	MOVQ         240(AX), R13
+	MOVQ         360(AX), R13
 	VMOVUPS.Z    (R13)(R9*1), K1, Z6
 	MOVQ         CX, R13
 
@@ -6472,12 +6472,12 @@ l382:
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
 	JG          l381
-	SUBQ        CX, 320(AX)
+	SUBQ        CX, 440(AX)
 	IMULQ       DI, CX
 	ADDQ        CX, DX
 	ADDQ        CX, BX
 	ADDQ        CX, SI
-	CMPQ        320(AX), $0x00
+	CMPQ        440(AX), $0x00
 	JNE         l380
 	VZEROUPPER
 	RET
@@ -6486,18 +6486,18 @@ l382:
 // Requires: AVX, AVX512F, BMI2
 TEXT ·clampGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
+	MOVQ         440(AX), CX
+	MOVQ         456(AX), DX
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
 	KMOVW        BX, K1
 	MOVQ         (AX), DX
 	MOVQ         48(AX), BX
 	MOVQ         96(AX), SI
-	MOVQ         328(AX), DI
+	MOVQ         448(AX), DI
 	SHLQ         $0x02, DI
-	VBROADCASTSS 312(AX), Z0
-	VBROADCASTSS 316(AX), Z1
+	VBROADCASTSS 432(AX), Z0
+	VBROADCASTSS 436(AX), Z1
 
 l383:
 	VMOVUPS.Z (SI), K1, Z2
@@ -6519,18 +6519,18 @@ l383:
 // Requires: AVX, AVX512F, BMI2
 TEXT ·addAVX512(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
+	MOVQ         440(AX), CX
+	MOVQ         456(AX), DX
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
 	KMOVW        BX, K1
 	MOVQ         (AX), DX
 	MOVQ         48(AX), BX
 	MOVQ         96(AX), SI
-	MOVQ         328(AX), DI
+	MOVQ         448(AX), DI
 	SHLQ         $0x02, DI
-	VBROADCASTSS 312(AX), Z0
-	VBROADCASTSS 316(AX), Z1
+	VBROADCASTSS 432(AX), Z0
+	VBROADCASTSS 436(AX), Z1
 
 l384:
 	VMOVUPS.Z (BX), K1, Z2
@@ -6551,21 +6551,21 @@ l384:
 // Requires: AVX, AVX512F, BMI2
 TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
+	MOVQ         440(AX), CX
+	MOVQ         456(AX), DX
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
 	KMOVW        BX, K1
 	MOVQ         48(AX), DX
 	MOVQ         72(AX), BX
-	MOVQ         328(AX), SI
+	MOVQ         448(AX), SI
 	SHLQ         $0x02, SI
 	LEAQ         (SI)(SI*1), DI
 	MOVQ         (AX), R8
 	MOVQ         120(AX), R9
-	MOVQ         328(AX), R10
+	MOVQ         448(AX), R10
 	SHLQ         $0x02, R10
-	MOVQ         328(AX), AX
+	MOVQ         448(AX), AX
 	MOVL         $0x00000000, R11
 	VPBROADCASTD R11, Z0
 	MOVL         $0x00000001, R11
@@ -6608,21 +6608,21 @@ l385:
 // Requires: AVX, AVX512F, BMI2
 TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
+	MOVQ         440(AX), CX
+	MOVQ         456(AX), DX
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
 	KMOVW        BX, K1
 	MOVQ         (AX), DX
 	MOVQ         24(AX), BX
-	MOVQ         328(AX), SI
+	MOVQ         448(AX), SI
 	SHLQ         $0x02, SI
 	LEAQ         (SI)(SI*1), DI
 	MOVQ         96(AX), R8
 	MOVQ         120(AX), R9
-	MOVQ         328(AX), R10
+	MOVQ         448(AX), R10
 	SHLQ         $0x02, R10
-	MOVQ         328(AX), AX
+	MOVQ         448(AX), AX
 	MOVL         $0x00000000, R11
 	VPBROADCASTD R11, Z0
 	MOVL         $0x00000001, R11
@@ -6660,26 +6660,26 @@ l386:
 // Requires: AVX, AVX512F, BMI2
 TEXT ·maxPoolGradAddAVX512(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
-	MOVQ         336(AX), DX
+	MOVQ         440(AX), CX
+	MOVQ         456(AX), DX
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
 	KMOVW        BX, K1
 	MOVQ         (AX), DX
 	MOVQ         24(AX), BX
-	MOVQ         328(AX), SI
+	MOVQ         448(AX), SI
 	SHLQ         $0x02, SI
 	LEAQ         (SI)(SI*1), DI
 	MOVQ         48(AX), R8
 	MOVQ         72(AX), R9
-	MOVQ         328(AX), R10
+	MOVQ         448(AX), R10
 	SHLQ         $0x02, R10
 	LEAQ         (R10)(R10*1), R11
 	MOVQ         96(AX), R12
 	MOVQ         120(AX), R13
-	MOVQ         328(AX), R14
+	MOVQ         448(AX), R14
 	SHLQ         $0x02, R14
-	MOVQ         328(AX), AX
+	MOVQ         448(AX), AX
 	MOVL         $0x00000000, R15
 	VPBROADCASTD R15, Z0
 	MOVL         $0x00000001, R15
@@ -6723,36 +6723,203 @@ l387:
 	VZEROUPPER
 	RET
 
+// func maxPool3AVX512(c *Columnwise)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·maxPool3AVX512(SB), NOSPLIT, $0-8
+	MOVQ         c+0(FP), AX
+	MOVQ         440(AX), CX
+	MOVQ         456(AX), DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	MOVQ         48(AX), DX
+	MOVQ         72(AX), BX
+	MOVQ         144(AX), SI
+	MOVQ         (AX), DI
+	MOVQ         120(AX), R8
+	MOVQ         448(AX), R9
+	SHLQ         $0x02, R9
+	MOVQ         448(AX), R10
+	MOVQ         256(AX), R11
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R9*1), R12
+	LEAQ         (R9)(R9*1), R13
+	VPBROADCASTD 216(AX), Z0
+	VPBROADCASTD 220(AX), Z1
+	VPBROADCASTD 224(AX), Z2
+	VPBROADCASTD 228(AX), Z3
+	VPBROADCASTD 232(AX), Z4
+	VPBROADCASTD 236(AX), Z5
+	VPBROADCASTD 240(AX), Z6
+	VPBROADCASTD 244(AX), Z7
+	VPBROADCASTD 248(AX), Z8
+
+l388:
+	VMOVUPS.Z (DX), K1, Z9
+	VMOVDQA32 Z0, Z10
+	VMOVUPS.Z (DX)(R11*1), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z1, K2, Z10
+	VMOVUPS.Z (DX)(R12*1), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z2, K2, Z10
+	VMOVUPS.Z (BX), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z3, K2, Z10
+	VMOVUPS.Z (BX)(R11*1), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z4, K2, Z10
+	VMOVUPS.Z (BX)(R12*1), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z5, K2, Z10
+	VMOVUPS.Z (SI), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z6, K2, Z10
+	VMOVUPS.Z (SI)(R11*1), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z7, K2, Z10
+	VMOVUPS.Z (SI)(R12*1), K1, Z11
+	VCMPPS    $0x06, Z9, Z11, K2
+	VCMPPS    $0x07, Z9, Z9, K2, K2
+	VMOVAPS   Z11, K2, Z9
+	VMOVDQA32 Z8, K2, Z10
+	VMOVUPS   Z9, K1, (DI)
+	VPMOVDB   Z10, K1, (R8)
+	ADDQ      R13, DX
+	ADDQ      R13, BX
+	ADDQ      R13, SI
+	ADDQ      R9, DI
+	ADDQ      R10, R8
+	DECQ      CX
+	JNZ       l388
+	VZEROUPPER
+	RET
+
+// func maxPool3GradAVX512(c *Columnwise)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·maxPool3GradAVX512(SB), NOSPLIT, $0-8
+	MOVQ         c+0(FP), AX
+	MOVQ         440(AX), CX
+	MOVQ         456(AX), DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         448(AX), SI
+	SHLQ         $0x02, SI
+	LEAQ         (SI)(SI*1), DI
+	MOVQ         96(AX), R8
+	MOVQ         168(AX), R9
+	MOVQ         120(AX), R10
+	MOVQ         192(AX), R11
+	MOVQ         448(AX), R12
+	SHLQ         $0x02, R12
+	MOVQ         256(AX), R14
+	SHLQ         $0x02, R14
+	MOVQ         448(AX), R13
+	MOVQ         256(AX), R15
+	VPBROADCASTD 216(AX), Z0
+	VPBROADCASTD 220(AX), Z1
+	VPBROADCASTD 224(AX), Z2
+	VPBROADCASTD 228(AX), Z3
+	VPBROADCASTD 232(AX), Z4
+	VPBROADCASTD 236(AX), Z5
+	VPBROADCASTD 240(AX), Z6
+	VPBROADCASTD 244(AX), Z7
+	VPBROADCASTD 248(AX), Z8
+
+l389:
+	VMOVUPS.Z   (R8), K1, Z9
+	VPMOVZXBD.Z (R10), K1, Z10
+	VPCMPEQD    Z0, Z10, K2
+	VMOVAPS.Z   Z9, K2, Z11
+	VPCMPEQD    Z1, Z10, K2
+	VMOVAPS.Z   Z9, K2, Z12
+	VPCMPEQD    Z2, Z10, K2
+	VMOVAPS.Z   Z9, K2, Z13
+	VPCMPEQD    Z3, Z10, K2
+	VMOVAPS.Z   Z9, K2, Z9
+	VMOVUPS.Z   (R8)(R14*1), K1, Z10
+	VPMOVZXBD.Z (R10)(R15*1), K1, Z14
+	VPCMPEQD    Z4, Z14, K2
+	VMOVAPS.Z   Z10, K2, Z15
+	VADDPS      Z15, Z12, Z12
+	VPCMPEQD    Z5, Z14, K2
+	VMOVAPS.Z   Z10, K2, Z10
+	VADDPS      Z10, Z9, Z9
+	VMOVUPS.Z   (R9), K1, Z10
+	VPMOVZXBD.Z (R11), K1, Z14
+	VPCMPEQD    Z6, Z14, K2
+	VMOVAPS.Z   Z10, K2, Z15
+	VADDPS      Z15, Z13, Z13
+	VPCMPEQD    Z7, Z14, K2
+	VMOVAPS.Z   Z10, K2, Z10
+	VADDPS      Z10, Z9, Z9
+	VMOVUPS.Z   (R9)(R14*1), K1, Z10
+	VPMOVZXBD.Z (R11)(R15*1), K1, Z14
+	VPCMPEQD    Z8, Z14, K2
+	VMOVAPS.Z   Z10, K2, Z10
+	VADDPS      Z10, Z9, Z9
+	VMOVUPS     Z11, K1, (DX)
+	VMOVUPS     Z12, K1, (DX)(SI*1)
+	VMOVUPS     Z13, K1, (BX)
+	VMOVUPS     Z9, K1, (BX)(SI*1)
+	ADDQ        DI, DX
+	ADDQ        DI, BX
+	ADDQ        R12, R8
+	ADDQ        R12, R9
+	ADDQ        R13, R10
+	ADDQ        R13, R11
+	DECQ        CX
+	JNZ         l389
+	VZEROUPPER
+	RET
+
 // func affineAVX2(c *Columnwise)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·affineAVX2(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 48(AX), DX
-	MOVQ 328(AX), BX
+	MOVQ 448(AX), BX
 	SHLQ $0x02, BX
 
-l389:
+l391:
 	MOVQ    $0x00000008, SI
-	CMPQ    SI, 320(AX)
-	CMOVQGT 320(AX), SI
+	CMPQ    SI, 440(AX)
+	CMOVQGT 440(AX), SI
 	XORQ    R8, R8
-	MOVQ    336(AX), DI
+	MOVQ    456(AX), DI
 
-l390:
+l392:
 	LEAQ         (CX)(R8*1), R9
 	LEAQ         (DX)(R8*1), R10
-	MOVQ         144(AX), R11
+	MOVQ         264(AX), R11
 	VMOVUPS      (R11)(R8*1), Y0
-	MOVQ         168(AX), R11
+	MOVQ         288(AX), R11
 	VMOVUPS      (R11)(R8*1), Y1
-	MOVQ         192(AX), R11
+	MOVQ         312(AX), R11
 	VMOVUPS      (R11)(R8*1), Y2
-	VBROADCASTSS 312(AX), Y3
-	VBROADCASTSS 316(AX), Y4
+	VBROADCASTSS 432(AX), Y3
+	VBROADCASTSS 436(AX), Y4
 	MOVQ         SI, R11
 
-l391:
+l393:
 	PREFETCHT0  1024(R9)(BX*8)
 	PREFETCHT0  1024(R10)(BX*8)
 	VMOVUPS     (R10), Y5
@@ -6764,16 +6931,16 @@ l391:
 	ADDQ        BX, R9
 	ADDQ        BX, R10
 	DECQ        R11
-	JNZ         l391
+	JNZ         l393
 	ADDQ        $0x20, R8
 	SUBQ        $0x08, DI
-	JG          l390
-	SUBQ        SI, 320(AX)
+	JG          l392
+	SUBQ        SI, 440(AX)
 	IMULQ       BX, SI
 	ADDQ        SI, CX
 	ADDQ        SI, DX
-	CMPQ        320(AX), $0x00
-	JNE         l389
+	CMPQ        440(AX), $0x00
+	JNE         l391
 	VZEROUPPER
 	RET
 
@@ -6782,29 +6949,29 @@ l391:
 TEXT ·momentsAVX2(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), AX
 	MOVQ 48(AX), CX
-	MOVQ 328(AX), DX
+	MOVQ 448(AX), DX
 	SHLQ $0x02, DX
 
-l393:
+l395:
 	MOVQ    $0x00000008, BX
-	CMPQ    BX, 320(AX)
-	CMOVQGT 320(AX), BX
+	CMPQ    BX, 440(AX)
+	CMOVQGT 440(AX), BX
 	XORQ    DI, DI
-	MOVQ    336(AX), SI
+	MOVQ    456(AX), SI
 
-l394:
+l396:
 	LEAQ    (CX)(DI*1), R8
-	MOVQ    264(AX), R9
+	MOVQ    384(AX), R9
 	VMOVUPD (R9)(DI*2), Y0
-	MOVQ    264(AX), R9
+	MOVQ    384(AX), R9
 	VMOVUPD 32(R9)(DI*2), Y1
-	MOVQ    288(AX), R9
+	MOVQ    408(AX), R9
 	VMOVUPD (R9)(DI*2), Y2
-	MOVQ    288(AX), R9
+	MOVQ    408(AX), R9
 	VMOVUPD 32(R9)(DI*2), Y3
 	MOVQ    BX, R9
 
-l395:
+l397:
 	PREFETCHT0   1024(R8)(DX*8)
 	VMOVUPS      (R8), Y4
 	VCVTPS2PD    X4, Y5
@@ -6816,23 +6983,23 @@ l395:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         DX, R8
 	DECQ         R9
-	JNZ          l395
-	MOVQ         264(AX), R8
+	JNZ          l397
+	MOVQ         384(AX), R8
 	VMOVUPD      Y0, (R8)(DI*2)
-	MOVQ         264(AX), R8
+	MOVQ         384(AX), R8
 	VMOVUPD      Y1, 32(R8)(DI*2)
-	MOVQ         288(AX), R8
+	MOVQ         408(AX), R8
 	VMOVUPD      Y2, (R8)(DI*2)
-	MOVQ         288(AX), R8
+	MOVQ         408(AX), R8
 	VMOVUPD      Y3, 32(R8)(DI*2)
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, SI
-	JG           l394
-	SUBQ         BX, 320(AX)
+	JG           l396
+	SUBQ         BX, 440(AX)
 	IMULQ        DX, BX
 	ADDQ         BX, CX
-	CMPQ         320(AX), $0x00
-	JNE          l393
+	CMPQ         440(AX), $0x00
+	JNE          l395
 	VZEROUPPER
 	RET
 
@@ -6842,38 +7009,38 @@ TEXT ·gradMomentsAVX2(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), AX
 	MOVQ 48(AX), CX
 	MOVQ 96(AX), DX
-	MOVQ 328(AX), BX
+	MOVQ 448(AX), BX
 	SHLQ $0x02, BX
 
-l397:
+l399:
 	MOVQ    $0x00000008, SI
-	CMPQ    SI, 320(AX)
-	CMOVQGT 320(AX), SI
+	CMPQ    SI, 440(AX)
+	CMOVQGT 440(AX), SI
 	XORQ    R8, R8
-	MOVQ    336(AX), DI
+	MOVQ    456(AX), DI
 
-l398:
+l400:
 	LEAQ         (CX)(R8*1), R9
 	LEAQ         (DX)(R8*1), R10
-	MOVQ         144(AX), R11
+	MOVQ         264(AX), R11
 	VMOVUPS      (R11)(R8*1), Y0
-	MOVQ         168(AX), R11
+	MOVQ         288(AX), R11
 	VMOVUPS      (R11)(R8*1), Y1
-	MOVQ         192(AX), R11
+	MOVQ         312(AX), R11
 	VMOVUPS      (R11)(R8*1), Y2
-	VBROADCASTSS 312(AX), Y3
-	VBROADCASTSS 316(AX), Y4
-	MOVQ         264(AX), R11
+	VBROADCASTSS 432(AX), Y3
+	VBROADCASTSS 436(AX), Y4
+	MOVQ         384(AX), R11
 	VMOVUPD      (R11)(R8*2), Y5
-	MOVQ         264(AX), R11
+	MOVQ         384(AX), R11
 	VMOVUPD      32(R11)(R8*2), Y6
-	MOVQ         288(AX), R11
+	MOVQ         408(AX), R11
 	VMOVUPD      (R11)(R8*2), Y7
-	MOVQ         288(AX), R11
+	MOVQ         408(AX), R11
 	VMOVUPD      32(R11)(R8*2), Y8
 	MOVQ         SI, R11
 
-l399:
+l401:
 	PREFETCHT0   1024(R9)(BX*8)
 	PREFETCHT0   1024(R10)(BX*8)
 	VMOVUPS      (R9), Y9
@@ -6898,24 +7065,24 @@ l399:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         R11
-	JNZ          l399
-	MOVQ         264(AX), R9
+	JNZ          l401
+	MOVQ         384(AX), R9
 	VMOVUPD      Y5, (R9)(R8*2)
-	MOVQ         264(AX), R9
+	MOVQ         384(AX), R9
 	VMOVUPD      Y6, 32(R9)(R8*2)
-	MOVQ         288(AX), R9
+	MOVQ         408(AX), R9
 	VMOVUPD      Y7, (R9)(R8*2)
-	MOVQ         288(AX), R9
+	MOVQ         408(AX), R9
 	VMOVUPD      Y8, 32(R9)(R8*2)
 	ADDQ         $0x20, R8
 	SUBQ         $0x08, DI
-	JG           l398
-	SUBQ         SI, 320(AX)
+	JG           l400
+	SUBQ         SI, 440(AX)
 	IMULQ        BX, SI
 	ADDQ         SI, CX
 	ADDQ         SI, DX
-	CMPQ         320(AX), $0x00
-	JNE          l397
+	CMPQ         440(AX), $0x00
+	JNE          l399
 	VZEROUPPER
 	RET
 
@@ -6926,35 +7093,35 @@ TEXT ·gradInputAVX2(SB), NOSPLIT, $0-8
 	MOVQ (AX), CX
 	MOVQ 48(AX), DX
 	MOVQ 96(AX), BX
-	MOVQ 328(AX), SI
+	MOVQ 448(AX), SI
 	SHLQ $0x02, SI
 
-l401:
+l403:
 	MOVQ    $0x00000008, DI
-	CMPQ    DI, 320(AX)
-	CMOVQGT 320(AX), DI
+	CMPQ    DI, 440(AX)
+	CMOVQGT 440(AX), DI
 	XORQ    R9, R9
-	MOVQ    336(AX), R8
+	MOVQ    456(AX), R8
 
-l402:
+l404:
 	LEAQ         (CX)(R9*1), R10
 	LEAQ         (DX)(R9*1), R11
 	LEAQ         (BX)(R9*1), R12
-	MOVQ         144(AX), R13
+	MOVQ         264(AX), R13
 	VMOVUPS      (R13)(R9*1), Y0
-	MOVQ         168(AX), R13
+	MOVQ         288(AX), R13
 	VMOVUPS      (R13)(R9*1), Y1
-	MOVQ         192(AX), R13
+	MOVQ         312(AX), R13
 	VMOVUPS      (R13)(R9*1), Y2
-	VBROADCASTSS 312(AX), Y3
-	VBROADCASTSS 316(AX), Y4
-	MOVQ         216(AX), R13
+	VBROADCASTSS 432(AX), Y3
+	VBROADCASTSS 436(AX), Y4
+	MOVQ         336(AX), R13
 	VMOVUPS      (R13)(R9*1), Y5
-	MOVQ         240(AX), R13
+	MOVQ         360(AX), R13
 	VMOVUPS      (R13)(R9*1), Y6
 	MOVQ         DI, R13
 
-l403:
+l405:
 	PREFETCHT0  1024(R10)(SI*8)
 	PREFETCHT0  1024(R11)(SI*8)
 	PREFETCHT0  1024(R12)(SI*8)
@@ -6974,17 +7141,17 @@ l403:
 	ADDQ        SI, R11
 	ADDQ        SI, R12
 	DECQ        R13
-	JNZ         l403
+	JNZ         l405
 	ADDQ        $0x20, R9
 	SUBQ        $0x08, R8
-	JG          l402
-	SUBQ        DI, 320(AX)
+	JG          l404
+	SUBQ        DI, 440(AX)
 	IMULQ       SI, DI
 	ADDQ        DI, CX
 	ADDQ        DI, DX
 	ADDQ        DI, BX
-	CMPQ        320(AX), $0x00
-	JNE         l401
+	CMPQ        440(AX), $0x00
+	JNE         l403
 	VZEROUPPER
 	RET
 
@@ -6992,16 +7159,16 @@ l403:
 // Requires: AVX
 TEXT ·clampGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
+	MOVQ         440(AX), CX
 	MOVQ         (AX), DX
 	MOVQ         48(AX), BX
 	MOVQ         96(AX), SI
-	MOVQ         328(AX), DI
+	MOVQ         448(AX), DI
 	SHLQ         $0x02, DI
-	VBROADCASTSS 312(AX), Y0
-	VBROADCASTSS 316(AX), Y1
+	VBROADCASTSS 432(AX), Y0
+	VBROADCASTSS 436(AX), Y1
 
-l404:
+l406:
 	VMOVUPS (SI), Y2
 	VMOVUPS (BX), Y3
 	VCMPPS  $0x06, Y0, Y3, Y4
@@ -7013,7 +7180,7 @@ l404:
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	DECQ    CX
-	JNZ     l404
+	JNZ     l406
 	VZEROUPPER
 	RET
 
@@ -7021,16 +7188,16 @@ l404:
 // Requires: AVX
 TEXT ·addAVX2(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
+	MOVQ         440(AX), CX
 	MOVQ         (AX), DX
 	MOVQ         48(AX), BX
 	MOVQ         96(AX), SI
-	MOVQ         328(AX), DI
+	MOVQ         448(AX), DI
 	SHLQ         $0x02, DI
-	VBROADCASTSS 312(AX), Y0
-	VBROADCASTSS 316(AX), Y1
+	VBROADCASTSS 432(AX), Y0
+	VBROADCASTSS 436(AX), Y1
 
-l405:
+l407:
 	VMOVUPS (BX), Y2
 	VMOVUPS (SI), Y3
 	VADDPS  Y3, Y2, Y2
@@ -7041,7 +7208,7 @@ l405:
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	DECQ    CX
-	JNZ     l405
+	JNZ     l407
 	VZEROUPPER
 	RET
 
@@ -7049,17 +7216,17 @@ l405:
 // Requires: AVX, AVX2, SSE2
 TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
+	MOVQ         440(AX), CX
 	MOVQ         48(AX), DX
 	MOVQ         72(AX), BX
-	MOVQ         328(AX), SI
+	MOVQ         448(AX), SI
 	SHLQ         $0x02, SI
 	LEAQ         (SI)(SI*1), DI
 	MOVQ         (AX), R8
 	MOVQ         120(AX), R9
-	MOVQ         328(AX), R10
+	MOVQ         448(AX), R10
 	SHLQ         $0x02, R10
-	MOVQ         328(AX), AX
+	MOVQ         448(AX), AX
 	MOVL         $0x00000000, R11
 	MOVD         R11, X0
 	VPBROADCASTD X0, Y0
@@ -7073,7 +7240,7 @@ TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l406:
+l408:
 	VMOVUPS      (DX), Y4
 	VMOVDQA      Y0, Y5
 	VMOVUPS      (DX)(SI*1), Y6
@@ -7104,7 +7271,7 @@ l406:
 	ADDQ         R10, R8
 	ADDQ         AX, R9
 	DECQ         CX
-	JNZ          l406
+	JNZ          l408
 	VZEROUPPER
 	RET
 
@@ -7112,17 +7279,17 @@ l406:
 // Requires: AVX, AVX2, SSE2
 TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
+	MOVQ         440(AX), CX
 	MOVQ         (AX), DX
 	MOVQ         24(AX), BX
-	MOVQ         328(AX), SI
+	MOVQ         448(AX), SI
 	SHLQ         $0x02, SI
 	LEAQ         (SI)(SI*1), DI
 	MOVQ         96(AX), R8
 	MOVQ         120(AX), R9
-	MOVQ         328(AX), R10
+	MOVQ         448(AX), R10
 	SHLQ         $0x02, R10
-	MOVQ         328(AX), AX
+	MOVQ         448(AX), AX
 	MOVL         $0x00000000, R11
 	MOVD         R11, X0
 	VPBROADCASTD X0, Y0
@@ -7136,7 +7303,7 @@ TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
 	MOVD         R11, X3
 	VPBROADCASTD X3, Y3
 
-l407:
+l409:
 	VMOVUPS   (R8), Y4
 	VPMOVZXBD (R9), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -7156,7 +7323,7 @@ l407:
 	ADDQ      R10, R8
 	ADDQ      AX, R9
 	DECQ      CX
-	JNZ       l407
+	JNZ       l409
 	VZEROUPPER
 	RET
 
@@ -7164,22 +7331,22 @@ l407:
 // Requires: AVX, AVX2, SSE2
 TEXT ·maxPoolGradAddAVX2(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
-	MOVQ         320(AX), CX
+	MOVQ         440(AX), CX
 	MOVQ         (AX), DX
 	MOVQ         24(AX), BX
-	MOVQ         328(AX), SI
+	MOVQ         448(AX), SI
 	SHLQ         $0x02, SI
 	LEAQ         (SI)(SI*1), DI
 	MOVQ         48(AX), R8
 	MOVQ         72(AX), R9
-	MOVQ         328(AX), R10
+	MOVQ         448(AX), R10
 	SHLQ         $0x02, R10
 	LEAQ         (R10)(R10*1), R11
 	MOVQ         96(AX), R12
 	MOVQ         120(AX), R13
-	MOVQ         328(AX), R14
+	MOVQ         448(AX), R14
 	SHLQ         $0x02, R14
-	MOVQ         328(AX), AX
+	MOVQ         448(AX), AX
 	MOVL         $0x00000000, R15
 	MOVD         R15, X0
 	VPBROADCASTD X0, Y0
@@ -7193,7 +7360,7 @@ TEXT ·maxPoolGradAddAVX2(SB), NOSPLIT, $0-8
 	MOVD         R15, X3
 	VPBROADCASTD X3, Y3
 
-l408:
+l410:
 	VMOVUPS   (R12), Y4
 	VPMOVZXBD (R13), Y5
 	VPCMPEQD  Y0, Y5, Y6
@@ -7223,7 +7390,177 @@ l408:
 	ADDQ      R14, R12
 	ADDQ      AX, R13
 	DECQ      CX
-	JNZ       l408
+	JNZ       l410
+	VZEROUPPER
+	RET
+
+// func maxPool3AVX2(c *Columnwise)
+// Requires: AVX, AVX2
+TEXT ·maxPool3AVX2(SB), NOSPLIT, $0-8
+	MOVQ c+0(FP), AX
+	MOVQ 440(AX), CX
+	MOVQ 48(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 144(AX), SI
+	MOVQ (AX), DI
+	MOVQ 120(AX), R8
+	MOVQ 448(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 448(AX), R10
+	MOVQ 256(AX), R11
+	SHLQ $0x02, R11
+	LEAQ (R11)(R9*1), R12
+	LEAQ (R9)(R9*1), R13
+
+l411:
+	VMOVUPS      (DX), Y0
+	VPBROADCASTD 216(AX), Y1
+	VMOVDQA      Y1, Y1
+	VMOVUPS      (DX)(R11*1), Y2
+	VPBROADCASTD 220(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      (DX)(R12*1), Y2
+	VPBROADCASTD 224(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      (BX), Y2
+	VPBROADCASTD 228(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      (BX)(R11*1), Y2
+	VPBROADCASTD 232(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      (BX)(R12*1), Y2
+	VPBROADCASTD 236(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      (SI), Y2
+	VPBROADCASTD 240(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      (SI)(R11*1), Y2
+	VPBROADCASTD 244(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      (SI)(R12*1), Y2
+	VPBROADCASTD 248(AX), Y3
+	VCMPPS       $0x06, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VPBLENDVB    Y4, Y3, Y1, Y1
+	VMOVUPS      Y0, (DI)
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKSSDW    X0, X1, X0
+	VPACKUSWB    X0, X0, X0
+	VMOVQ        X0, (R8)
+	ADDQ         R13, DX
+	ADDQ         R13, BX
+	ADDQ         R13, SI
+	ADDQ         R9, DI
+	ADDQ         R10, R8
+	DECQ         CX
+	JNZ          l411
+	VZEROUPPER
+	RET
+
+// func maxPool3GradAVX2(c *Columnwise)
+// Requires: AVX, AVX2
+TEXT ·maxPool3GradAVX2(SB), NOSPLIT, $0-8
+	MOVQ c+0(FP), AX
+	MOVQ 440(AX), CX
+	MOVQ (AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 448(AX), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*1), DI
+	MOVQ 96(AX), R8
+	MOVQ 168(AX), R9
+	MOVQ 120(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ 448(AX), R12
+	SHLQ $0x02, R12
+	MOVQ 256(AX), R14
+	SHLQ $0x02, R14
+	MOVQ 448(AX), R13
+	MOVQ 256(AX), R15
+
+l412:
+	VMOVUPS      (R8), Y0
+	VPMOVZXBD    (R10), Y1
+	VPBROADCASTD 216(AX), Y2
+	VPCMPEQD     Y2, Y1, Y2
+	VANDPS       Y0, Y2, Y2
+	VPBROADCASTD 220(AX), Y3
+	VPCMPEQD     Y3, Y1, Y3
+	VANDPS       Y0, Y3, Y3
+	VPBROADCASTD 224(AX), Y4
+	VPCMPEQD     Y4, Y1, Y4
+	VANDPS       Y0, Y4, Y4
+	VPBROADCASTD 228(AX), Y5
+	VPCMPEQD     Y5, Y1, Y1
+	VANDPS       Y0, Y1, Y1
+	VMOVUPS      (R8)(R14*1), Y0
+	VPMOVZXBD    (R10)(R15*1), Y5
+	VPBROADCASTD 232(AX), Y6
+	VPCMPEQD     Y6, Y5, Y6
+	VANDPS       Y0, Y6, Y6
+	VADDPS       Y6, Y3, Y3
+	VPBROADCASTD 236(AX), Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDPS       Y0, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      (R9), Y0
+	VPMOVZXBD    (R11), Y5
+	VPBROADCASTD 240(AX), Y6
+	VPCMPEQD     Y6, Y5, Y6
+	VANDPS       Y0, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VPBROADCASTD 244(AX), Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDPS       Y0, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      (R9)(R14*1), Y0
+	VPMOVZXBD    (R11)(R15*1), Y5
+	VPBROADCASTD 248(AX), Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDPS       Y0, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y3, (DX)(SI*1)
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y1, (BX)(SI*1)
+	ADDQ         DI, DX
+	ADDQ         DI, BX
+	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R10
+	ADDQ         R13, R11
+	DECQ         CX
+	JNZ          l412
 	VZEROUPPER
 	RET
 
@@ -7323,14 +7660,14 @@ TEXT ·inputTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 
-l409:
+l413:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l410:
+l414:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -7698,7 +8035,7 @@ l410:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R14
-	JNZ          l410
+	JNZ          l414
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -7706,7 +8043,7 @@ l410:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l409
+	JNZ          l413
 	VZEROUPPER
 	RET
 
@@ -7732,23 +8069,23 @@ TEXT ·outputTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l411
+	JZ           l415
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l411
+	JNZ          l415
 
-l412:
+l416:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l413:
+l417:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -7944,7 +8281,7 @@ l413:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R13
-	JNZ         l413
+	JNZ         l417
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -7952,19 +8289,19 @@ l413:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l412
+	JNZ         l416
 	VZEROUPPER
 	RET
 
-l411:
-l414:
+l415:
+l418:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l415:
+l419:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Z3
 	VADDPS      (DX)(SI*2), Z3, Z3
@@ -8160,7 +8497,7 @@ l415:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x10, R13
-	JNZ         l415
+	JNZ         l419
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -8168,7 +8505,7 @@ l415:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l414
+	JNZ         l418
 	VZEROUPPER
 	RET
 
@@ -8194,23 +8531,23 @@ TEXT ·outputNormTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l416
+	JZ           l420
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R11, CX
 	ORQ          R12, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l416
+	JNZ          l420
 
-l417:
+l421:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l418:
+l422:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -8526,7 +8863,7 @@ l418:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R14
-	JNZ          l418
+	JNZ          l422
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -8534,19 +8871,19 @@ l418:
 	SHLQ         $0x02, R10
 	ADDQ         R10, 112(AX)
 	DECQ         88(AX)
-	JNZ          l417
+	JNZ          l421
 	VZEROUPPER
 	RET
 
-l416:
-l419:
+l420:
+l423:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l420:
+l424:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z3
 	VADDPS       (DX)(SI*2), Z3, Z3
@@ -8862,7 +9199,7 @@ l420:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R14
-	JNZ          l420
+	JNZ          l424
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -8870,7 +9207,7 @@ l420:
 	SHLQ         $0x02, R10
 	ADDQ         R10, 112(AX)
 	DECQ         88(AX)
-	JNZ          l419
+	JNZ          l423
 	VZEROUPPER
 	RET
 
@@ -8896,16 +9233,16 @@ TEXT ·outputMomentsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+96(SB), Z2
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l421
+	JZ           l425
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l421
+	JNZ          l425
 
-l422:
+l426:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
@@ -8913,7 +9250,7 @@ l422:
 	MOVQ 80(AX), R13
 	MOVQ 816(AX), R14
 
-l423:
+l427:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -9158,7 +9495,7 @@ l423:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l423
+	JNZ           l427
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
@@ -9166,12 +9503,12 @@ l423:
 	SHLQ          $0x02, DX
 	ADDQ          DX, 112(AX)
 	DECQ          88(AX)
-	JNZ           l422
+	JNZ           l426
 	VZEROUPPER
 	RET
 
-l421:
-l424:
+l425:
+l428:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
@@ -9179,7 +9516,7 @@ l424:
 	MOVQ 80(AX), R13
 	MOVQ 816(AX), R14
 
-l425:
+l429:
 	VXORPS        Z3, Z3, Z3
 	VXORPS        Z4, Z4, Z4
 	MOVQ          CX, DX
@@ -9424,7 +9761,7 @@ l425:
 	ADDQ          $0x00000040, CX
 	ADDQ          $0x00000040, R9
 	SUBQ          $0x10, R13
-	JNZ           l425
+	JNZ           l429
 	MOVQ          104(AX), DX
 	SHLQ          $0x02, DX
 	ADDQ          DX, 120(AX)
@@ -9432,7 +9769,7 @@ l425:
 	SHLQ          $0x02, DX
 	ADDQ          DX, 112(AX)
 	DECQ          88(AX)
-	JNZ           l424
+	JNZ           l428
 	VZEROUPPER
 	RET
 
@@ -9456,14 +9793,14 @@ TEXT ·outputGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Z0
 	VBROADCASTSS constants<>+32(SB), Z1
 
-l426:
+l430:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l427:
+l431:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -9697,7 +10034,7 @@ l427:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x10, R13
-	JNZ          l427
+	JNZ          l431
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9705,7 +10042,7 @@ l427:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l426
+	JNZ          l430
 	VZEROUPPER
 	RET
 
@@ -9732,14 +10069,14 @@ TEXT ·weightsTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Z3
 	VBROADCASTSS constants<>+256(SB), Z4
 
-l428:
+l432:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l429:
+l433:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -9957,7 +10294,7 @@ l429:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x10, R12
-	JNZ          l429
+	JNZ          l433
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -9965,7 +10302,7 @@ l429:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l428
+	JNZ          l432
 	VZEROUPPER
 	RET
 
@@ -9992,23 +10329,23 @@ TEXT ·weightsGradTransformAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+256(SB), Z3
 	MOVQ         136(AX), CX
 	TESTQ        CX, CX
-	JZ           l430
+	JZ           l434
 	MOVQ         96(AX), CX
 	SHLQ         $0x02, CX
 	ORQ          R9, CX
 	ORQ          R10, CX
 	ORQ          R11, CX
 	TESTQ        $0x0000003f, CX
-	JNZ          l430
+	JNZ          l434
 
-l431:
+l435:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l432:
+l436:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -10198,7 +10535,7 @@ l432:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l432
+	JNZ          l436
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10206,19 +10543,19 @@ l432:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l431
+	JNZ          l435
 	VZEROUPPER
 	RET
 
-l430:
-l433:
+l434:
+l437:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l434:
+l438:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Z4
 	VADDPS       (DX)(SI*2), Z4, Z4
@@ -10408,7 +10745,7 @@ l434:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x10, R12
-	JNZ          l434
+	JNZ          l438
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10416,7 +10753,7 @@ l434:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l433
+	JNZ          l437
 	VZEROUPPER
 	RET
 
@@ -10442,14 +10779,14 @@ TEXT ·inputTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+32(SB), Y1
 	VBROADCASTSS constants<>+64(SB), Y2
 
-l435:
+l439:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l436:
+l440:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	ADDQ         BX, DX
@@ -10817,7 +11154,7 @@ l436:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R14
-	JNZ          l436
+	JNZ          l440
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -10825,7 +11162,7 @@ l436:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l435
+	JNZ          l439
 	VZEROUPPER
 	RET
 
@@ -10847,14 +11184,14 @@ TEXT ·outputTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), R12
 
-l437:
+l441:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R13
 
-l438:
+l442:
 	MOVQ        CX, DX
 	VMOVUPS     (DX)(SI*1), Y0
 	VADDPS      (DX)(SI*2), Y0, Y0
@@ -11050,7 +11387,7 @@ l438:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x08, R13
-	JNZ         l438
+	JNZ         l442
 	MOVQ        104(AX), DX
 	SHLQ        $0x02, DX
 	ADDQ        DX, 120(AX)
@@ -11058,7 +11395,7 @@ l438:
 	SHLQ        $0x02, DX
 	ADDQ        DX, 112(AX)
 	DECQ        88(AX)
-	JNZ         l437
+	JNZ         l441
 	VZEROUPPER
 	RET
 
@@ -11080,14 +11417,14 @@ TEXT ·outputNormTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R12
 	LEAQ (R12)(R12*2), R13
 
-l439:
+l443:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R14
 
-l440:
+l444:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -11403,7 +11740,7 @@ l440:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R14
-	JNZ          l440
+	JNZ          l444
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11411,7 +11748,7 @@ l440:
 	SHLQ         $0x02, R10
 	ADDQ         R10, 112(AX)
 	DECQ         88(AX)
-	JNZ          l439
+	JNZ          l443
 	VZEROUPPER
 	RET
 
@@ -11435,14 +11772,14 @@ TEXT ·outputGradTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+0(SB), Y0
 	VBROADCASTSS constants<>+32(SB), Y1
 
-l441:
+l445:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R8
 	ADDQ 112(AX), R8
 	MOVQ 80(AX), R13
 
-l442:
+l446:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -11676,7 +12013,7 @@ l442:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R13
-	JNZ          l442
+	JNZ          l446
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11684,7 +12021,7 @@ l442:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l441
+	JNZ          l445
 	VZEROUPPER
 	RET
 
@@ -11711,14 +12048,14 @@ TEXT ·weightsTransformAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+224(SB), Y3
 	VBROADCASTSS constants<>+256(SB), Y4
 
-l443:
+l447:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), DI
 	ADDQ 112(AX), DI
 	MOVQ 80(AX), R12
 
-l444:
+l448:
 	MOVQ         CX, DX
 	ADDQ         128(AX), DX
 	PREFETCHT0   (DX)
@@ -11936,7 +12273,7 @@ l444:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x08, R12
-	JNZ          l444
+	JNZ          l448
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -11944,7 +12281,7 @@ l444:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l443
+	JNZ          l447
 	VZEROUPPER
 	RET
 
@@ -11966,14 +12303,14 @@ TEXT ·weightsGradTransformAVX2(SB), NOSPLIT, $0-8
 	SHLQ $0x02, R11
 	LEAQ (R11)(R11*2), CX
 
-l445:
+l449:
 	MOVQ 24(AX), CX
 	ADDQ 120(AX), CX
 	MOVQ (AX), R9
 	ADDQ 112(AX), R9
 	MOVQ 80(AX), R12
 
-l446:
+l450:
 	MOVQ         CX, DX
 	VMOVUPS      (DX)(SI*1), Y0
 	VADDPS       (DX)(SI*2), Y0, Y0
@@ -12169,7 +12506,7 @@ l446:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x08, R12
-	JNZ          l446
+	JNZ          l450
 	MOVQ         104(AX), DX
 	SHLQ         $0x02, DX
 	ADDQ         DX, 120(AX)
@@ -12177,7 +12514,7 @@ l446:
 	SHLQ         $0x02, DX
 	ADDQ         DX, 112(AX)
 	DECQ         88(AX)
-	JNZ          l445
+	JNZ          l449
 	VZEROUPPER
 	RET
 
@@ -12523,30 +12860,30 @@ GLOBL wide<>(SB), RODATA|NOPTR, $1344
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-8
 	MOVQ      c+0(FP), AX
-	MOVQ      320(AX), CX
-	MOVQ      336(AX), DX
+	MOVQ      440(AX), CX
+	MOVQ      456(AX), DX
 	MOVQ      $-1, BX
 	BZHIQ     DX, BX, BX
 	KMOVW     BX, K1
-	MOVQ      328(AX), DX
+	MOVQ      448(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      48(AX), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l447:
+l451:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l447
+	JNZ       l451
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l448:
+l452:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      wide<>+64(SB), Z4
@@ -12573,16 +12910,16 @@ l448:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l448
+	JNZ          l452
 	MOVQ         (AX), AX
 
-l449:
+l453:
 	VMOVUPS.Z (AX), K1, Z0
 	VDIVPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l449
+	JNZ       l453
 	VZEROUPPER
 	RET
 
@@ -12590,30 +12927,30 @@ l449:
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·logSoftmaxAVX512(SB), NOSPLIT, $0-8
 	MOVQ      c+0(FP), AX
-	MOVQ      320(AX), CX
-	MOVQ      336(AX), DX
+	MOVQ      440(AX), CX
+	MOVQ      456(AX), DX
 	MOVQ      $-1, BX
 	BZHIQ     DX, BX, BX
 	KMOVW     BX, K1
-	MOVQ      328(AX), DX
+	MOVQ      448(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      48(AX), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      CX, SI
 
-l450:
+l454:
 	VMOVUPS.Z (BX), K1, Z1
 	VMAXPS    Z1, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l450
+	JNZ       l454
 	VXORPS    Z1, Z1, Z1
 	VMOVUPS   wide<>+0(SB), Z2
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      CX, DI
 
-l451:
+l455:
 	VMOVUPS.Z    (BX), K1, Z3
 	VSUBPS       Z0, Z3, Z3
 	VMOVUPS      Z3, K1, (SI)
@@ -12640,7 +12977,7 @@ l451:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l451
+	JNZ          l455
 	VMOVUPS      wide<>+768(SB), Z0
 	VPADDD       Z1, Z0, Z0
 	VPSRAD       $0x17, Z0, Z2
@@ -12671,13 +13008,13 @@ l451:
 	VADDPS       Z4, Z7, Z7
 	MOVQ         (AX), AX
 
-l452:
+l456:
 	VMOVUPS.Z (AX), K1, Z0
 	VSUBPS    Z7, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)
 	ADDQ      DX, AX
 	DECQ      CX
-	JNZ       l452
+	JNZ       l456
 	VZEROUPPER
 	RET
 
@@ -12685,29 +13022,29 @@ l452:
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    c+0(FP), AX
-	MOVQ    320(AX), CX
-	MOVQ    336(AX), DX
+	MOVQ    440(AX), CX
+	MOVQ    456(AX), DX
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
-	MOVQ    328(AX), DX
+	MOVQ    448(AX), DX
 	SHLQ    $0x02, DX
 	VXORPS  Z0, Z0, Z0
 	VMOVUPS wide<>+0(SB), Z1
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l453:
+l457:
 	VMOVUPS.Z (BX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, BX
 	DECQ      SI
-	JNZ       l453
+	JNZ       l457
 	MOVQ      48(AX), BX
 	MOVQ      (AX), SI
 	MOVQ      96(AX), AX
 
-l454:
+l458:
 	VMOVUPS.Z    (BX), K1, Z2
 	VMOVUPS      wide<>+64(SB), Z3
 	VFMADD231PS  wide<>+128(SB), Z2, Z3
@@ -12735,7 +13072,7 @@ l454:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l454
+	JNZ          l458
 	VZEROUPPER
 	RET
 
@@ -12753,7 +13090,7 @@ TEXT ·transposeFourAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l455:
+l459:
 	VMOVUPS      (DI), X0
 	VINSERTF32X4 $0x01, (R8), Z0, Z0
 	VINSERTF32X4 $0x02, (R9), Z0, Z0
@@ -12788,7 +13125,7 @@ l455:
 	ADDQ         BX, R9
 	ADDQ         BX, R10
 	DECQ         SI
-	JNZ          l455
+	JNZ          l459
 	VZEROUPPER
 	RET
 
@@ -12806,7 +13143,7 @@ TEXT ·transposeFourBackAVX512(SB), NOSPLIT, $0-56
 	LEAQ   (R9)(CX*4), R10
 	MOVQ   $0x00000004, SI
 
-l456:
+l460:
 	VMOVUPS       (AX), Z0
 	VMOVUPS       256(AX), Z1
 	VMOVUPS       512(AX), Z2
@@ -12841,7 +13178,7 @@ l456:
 	ADDQ          BX, R9
 	ADDQ          BX, R10
 	DECQ          SI
-	JNZ           l456
+	JNZ           l460
 	VZEROUPPER
 	RET
 
@@ -12856,20 +13193,20 @@ TEXT ·crossEntropyAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l457:
+l461:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l458:
+l462:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l458
+	JNZ    l462
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -12879,7 +13216,7 @@ l458:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l459:
+l463:
 	VMOVUPS       (DI), Z7
 	VMOVUPS       (R8), Z8
 	VSUBPS        Z2, Z7, Z7
@@ -12914,7 +13251,7 @@ l459:
 	ADDQ          $0x00000100, R8
 	ADDQ          $0x04, R9
 	DECQ          R10
-	JNZ           l459
+	JNZ           l463
 	VMOVUPS       wide<>+768(SB), Z2
 	VPADDD        Z3, Z2, Z2
 	VPSRAD        $0x17, Z2, Z7
@@ -12971,7 +13308,7 @@ l459:
 	ADDQ          $0x40, BX
 	ADDQ          $0x40, SI
 	DECQ          DX
-	JNZ           l457
+	JNZ           l461
 	VZEROUPPER
 	RET
 
@@ -12986,20 +13323,20 @@ TEXT ·crossEntropyGradAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
-l460:
+l464:
 	VMOVUPS (BX), Z2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l461:
+l465:
 	VMAXPS (DI), Z2, Z2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l461
+	JNZ    l465
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
@@ -13008,7 +13345,7 @@ l461:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l462:
+l466:
 	VMOVUPS      (DI), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMOVUPS      (R8), Z7
@@ -13040,7 +13377,7 @@ l462:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l462
+	JNZ          l466
 	VBROADCASTSS 456(AX), Z2
 	VMULPS       Z2, Z5, Z5
 	VDIVPS       Z3, Z4, Z2
@@ -13050,7 +13387,7 @@ l462:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l463:
+l467:
 	VMULPS      (R8), Z5, Z3
 	VFMSUB231PS (DI), Z2, Z3
 	VCMPPS      $0x04, Z1, Z4, K1
@@ -13060,11 +13397,11 @@ l463:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l463
+	JNZ         l467
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	DECQ        DX
-	JNZ         l460
+	JNZ         l464
 	VZEROUPPER
 	RET
 
@@ -13072,26 +13409,26 @@ l463:
 // Requires: AVX, AVX2, FMA3
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	MOVQ    c+0(FP), AX
-	MOVQ    320(AX), CX
-	MOVQ    328(AX), DX
+	MOVQ    440(AX), CX
+	MOVQ    448(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    48(AX), BX
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l464:
+l468:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l464
+	JNZ     l468
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l465:
+l469:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -13118,16 +13455,16 @@ l465:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l465
+	JNZ          l469
 	MOVQ         (AX), AX
 
-l466:
+l470:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l466
+	JNZ     l470
 	VZEROUPPER
 	RET
 
@@ -13135,26 +13472,26 @@ l466:
 // Requires: AVX, AVX2, FMA3
 TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	MOVQ    c+0(FP), AX
-	MOVQ    320(AX), CX
-	MOVQ    328(AX), DX
+	MOVQ    440(AX), CX
+	MOVQ    448(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    48(AX), BX
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l467:
+l471:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l467
+	JNZ     l471
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l468:
+l472:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -13181,7 +13518,7 @@ l468:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l468
+	JNZ          l472
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -13212,13 +13549,13 @@ l468:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l469:
+l473:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l469
+	JNZ     l473
 	VZEROUPPER
 	RET
 
@@ -13226,25 +13563,25 @@ l469:
 // Requires: AVX, AVX2, FMA3
 TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    c+0(FP), AX
-	MOVQ    320(AX), CX
-	MOVQ    328(AX), DX
+	MOVQ    440(AX), CX
+	MOVQ    448(AX), DX
 	SHLQ    $0x02, DX
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS wide<>+0(SB), Y1
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l470:
+l474:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l470
+	JNZ     l474
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l471:
+l475:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -13272,7 +13609,7 @@ l471:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l471
+	JNZ          l475
 	VZEROUPPER
 	RET
 
@@ -13288,7 +13625,7 @@ TEXT ·transposeFourAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l472:
+l476:
 	VMOVUPS     (DI), X0
 	VINSERTF128 $0x01, (R8), Y0, Y0
 	VMOVUPS     (DI)(CX*1), X1
@@ -13313,7 +13650,7 @@ l472:
 	ADDQ        BX, DI
 	ADDQ        BX, R8
 	DECQ        SI
-	JNZ         l472
+	JNZ         l476
 	VZEROUPPER
 	RET
 
@@ -13329,7 +13666,7 @@ TEXT ·transposeFourBackAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l473:
+l477:
 	VMOVUPS      (AX), Y0
 	VMOVUPS      256(AX), Y1
 	VMOVUPS      512(AX), Y2
@@ -13354,7 +13691,7 @@ l473:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	DECQ         SI
-	JNZ          l473
+	JNZ          l477
 	VZEROUPPER
 	RET
 
@@ -13369,20 +13706,20 @@ TEXT ·crossEntropyAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l474:
+l478:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l475:
+l479:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l475
+	JNZ    l479
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -13392,7 +13729,7 @@ l475:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l476:
+l480:
 	VMOVUPS      (DI), Y7
 	VMOVUPS      (R8), Y8
 	VSUBPS       Y2, Y7, Y7
@@ -13427,7 +13764,7 @@ l476:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l476
+	JNZ          l480
 	VMOVUPS      wide<>+768(SB), Y2
 	VPADDD       Y3, Y2, Y2
 	VPSRAD       $0x17, Y2, Y7
@@ -13484,7 +13821,7 @@ l476:
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
 	DECQ         DX
-	JNZ          l474
+	JNZ          l478
 	VZEROUPPER
 	RET
 
@@ -13499,20 +13836,20 @@ TEXT ·crossEntropyGradAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l477:
+l481:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l478:
+l482:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l478
+	JNZ    l482
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -13521,7 +13858,7 @@ l478:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l479:
+l483:
 	VMOVUPS      (DI), Y6
 	VSUBPS       Y2, Y6, Y6
 	VMOVUPS      (R8), Y7
@@ -13553,7 +13890,7 @@ l479:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l479
+	JNZ          l483
 	VBROADCASTSS 456(AX), Y2
 	VMULPS       Y2, Y5, Y5
 	VDIVPS       Y3, Y4, Y2
@@ -13563,7 +13900,7 @@ l479:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l480:
+l484:
 	VMULPS      (R8), Y5, Y3
 	VFMSUB231PS (DI), Y2, Y3
 	VCMPPS      $0x04, Y1, Y4, Y6
@@ -13573,11 +13910,11 @@ l480:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l480
+	JNZ         l484
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	DECQ        DX
-	JNZ         l477
+	JNZ         l481
 	VZEROUPPER
 	RET
 
@@ -13596,43 +13933,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l481
+	JZ    l485
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l481
+	JNZ   l485
 
-l482:
+l486:
 	XORQ AX, AX
 
-l483:
+l487:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l483
+	JNE      l487
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l482
+	JNZ      l486
 	VZEROUPPER
 	RET
 
-l481:
-l484:
+l485:
+l488:
 	XORQ AX, AX
 
-l485:
+l489:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l485
+	JNE     l489
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l484
+	JNZ     l488
 	VZEROUPPER
 	RET
 
@@ -13646,17 +13983,17 @@ TEXT ·prefetchRowsSSE(SB), NOSPLIT, $0-48
 	SHLQ $0x02, DX
 	SHLQ $0x02, BX
 
-l486:
+l490:
 	XORQ SI, SI
 
-l487:
+l491:
 	PREFETCHT0 (AX)(SI*1)
 	ADDQ       $0x40, SI
 	CMPQ       SI, BX
-	JLT        l487
+	JLT        l491
 	ADDQ       DX, AX
 	DECQ       CX
-	JNZ        l486
+	JNZ        l490
 	RET
 
 // func transposeAVX2(t Transposition)
@@ -13676,12 +14013,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_Cols+72(FP), R14
 
-l488:
+l492:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_Rows+64(FP), R15
 
-l489:
+l493:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -13725,11 +14062,11 @@ l489:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l489
+	JNZ        l493
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l488
+	JNZ        l492
 	VZEROUPPER
 	RET
 
@@ -13784,7 +14121,7 @@ TEXT ·onTheFlyMultiplyAVX512(SB), NOSPLIT, $0-8
 	ADDQ         DI, R10
 	MOVQ         $0x00000002, R11
 
-l490:
+l494:
 	MOVQ 136(AX), R12
 	MOVQ R12, R13
 	ADDQ (CX), R12
@@ -13792,7 +14129,7 @@ l490:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R14
 
-l491:
+l495:
 	VMOVUPS          (R8), Z26
 	VMOVUPS          Z26, (BX)
 	VMOVUPS          (R9), Z27
@@ -13858,9 +14195,9 @@ l491:
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R14
-	JNZ              l491
+	JNZ              l495
 	DECQ             R11
-	JNZ              l490
+	JNZ              l494
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      24(BX), Z2, Z2
@@ -13941,7 +14278,7 @@ l491:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l492:
+l496:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -13949,7 +14286,7 @@ l492:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l493:
+l497:
 	VMOVUPS          6528(BX), Z26
 	VADDPS           (BX), Z26, Z26
 	VSUBPS           3264(BX), Z26, Z26
@@ -13997,9 +14334,9 @@ l493:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l493
+	JNZ              l497
 	DECQ             SI
-	JNZ              l492
+	JNZ              l496
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      48(BX), Z2, Z2
@@ -14080,7 +14417,7 @@ l493:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l494:
+l498:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -14088,7 +14425,7 @@ l494:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l495:
+l499:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -14139,9 +14476,9 @@ l495:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l495
+	JNZ              l499
 	DECQ             SI
-	JNZ              l494
+	JNZ              l498
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      72(BX), Z2, Z2
@@ -14222,7 +14559,7 @@ l495:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l496:
+l500:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -14230,7 +14567,7 @@ l496:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l497:
+l501:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -14281,9 +14618,9 @@ l497:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l497
+	JNZ              l501
 	DECQ             SI
-	JNZ              l496
+	JNZ              l500
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      96(BX), Z2, Z2
@@ -14364,7 +14701,7 @@ l497:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l498:
+l502:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -14372,7 +14709,7 @@ l498:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l499:
+l503:
 	VMOVUPS          (BX), Z26
 	VMOVUPS          1088(BX), Z27
 	VMOVUPS          2176(BX), Z28
@@ -14414,9 +14751,9 @@ l499:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l499
+	JNZ              l503
 	DECQ             SI
-	JNZ              l498
+	JNZ              l502
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      (BX), Z2, Z2
@@ -14497,7 +14834,7 @@ l499:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l500:
+l504:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -14505,7 +14842,7 @@ l500:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l501:
+l505:
 	VMOVUPS          6528(BX), Z26
 	VMOVUPS          7616(BX), Z27
 	VMOVUPS          8704(BX), Z28
@@ -14547,9 +14884,9 @@ l501:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l501
+	JNZ              l505
 	DECQ             SI
-	JNZ              l500
+	JNZ              l504
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), AX
 	VMULPS.BCST      120(AX), Z2, Z2
@@ -14615,7 +14952,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ORQ         DX, CX
 	ORQ         BX, CX
 	TESTQ       $0x0000003f, CX
-	JNZ         l502
+	JNZ         l506
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -14679,7 +15016,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l503:
+l507:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14725,7 +15062,7 @@ l503:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l503
+	JNZ              l507
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -14789,7 +15126,7 @@ l503:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l504:
+l508:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14835,7 +15172,7 @@ l504:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l504
+	JNZ              l508
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -14899,7 +15236,7 @@ l504:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l505:
+l509:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -14957,7 +15294,7 @@ l505:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l505
+	JNZ              l509
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -15021,7 +15358,7 @@ l505:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l506:
+l510:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15083,7 +15420,7 @@ l506:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l506
+	JNZ              l510
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -15147,7 +15484,7 @@ l506:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l507:
+l511:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15212,7 +15549,7 @@ l507:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l507
+	JNZ              l511
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -15275,481 +15612,6 @@ l507:
 	IMUL3Q           $0x08, AX, AX
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
-
-l508:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VADDPS           (DX), Z24, Z25
-	VMOVUPS          Z25, (DX)
-	VMOVUPS          3264(DX), Z25
-	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z24, Z25
-	VMOVUPS          Z25, 3264(DX)
-	VMOVUPS          6528(DX), Z25
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z24, Z25
-	VMOVUPS          Z25, 6528(DX)
-	VADDPS           1088(DX), Z26, Z24
-	VMOVUPS          Z24, 1088(DX)
-	VMOVUPS          4352(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z26, Z24
-	VMOVUPS          Z24, 4352(DX)
-	VMOVUPS          7616(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z26, Z24
-	VMOVUPS          Z24, 7616(DX)
-	VADDPS           2176(DX), Z29, Z24
-	VMOVUPS          Z24, 2176(DX)
-	VMOVUPS          5440(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z29, Z24
-	VMOVUPS          Z24, 5440(DX)
-	VMOVUPS          8704(DX), Z24
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z29, Z24
-	VMOVUPS          Z24, 8704(DX)
-	VMOVUPS          8704(BX), Z24
-	VMOVNTPS         Z24, (SI)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             AX
-	JNZ              l508
-	VZEROUPPER
-	RET
-
-l502:
-	MOVQ        24(AX), CX
-	MOVQ        48(AX), DX
-	VMOVUPS     (CX), Z0
-	VMULPS.BCST (DX), Z0, Z0
-	VMOVUPS     2304(CX), Z1
-	VMULPS.BCST (DX), Z1, Z1
-	VMOVUPS     4608(CX), Z2
-	VMULPS.BCST (DX), Z2, Z2
-	VMOVUPS     6912(CX), Z3
-	VMULPS.BCST (DX), Z3, Z3
-	VMOVUPS     64(CX), Z4
-	VMULPS.BCST 4(DX), Z4, Z4
-	VMOVUPS     2368(CX), Z5
-	VMULPS.BCST 4(DX), Z5, Z5
-	VMOVUPS     4672(CX), Z6
-	VMULPS.BCST 4(DX), Z6, Z6
-	VMOVUPS     6976(CX), Z7
-	VMULPS.BCST 4(DX), Z7, Z7
-	VMOVUPS     128(CX), Z8
-	VMULPS.BCST 8(DX), Z8, Z8
-	VMOVUPS     2432(CX), Z9
-	VMULPS.BCST 8(DX), Z9, Z9
-	VMOVUPS     4736(CX), Z10
-	VMULPS.BCST 8(DX), Z10, Z10
-	VMOVUPS     7040(CX), Z11
-	VMULPS.BCST 8(DX), Z11, Z11
-	VMOVUPS     192(CX), Z12
-	VMULPS.BCST 12(DX), Z12, Z12
-	VMOVUPS     2496(CX), Z13
-	VMULPS.BCST 12(DX), Z13, Z13
-	VMOVUPS     4800(CX), Z14
-	VMULPS.BCST 12(DX), Z14, Z14
-	VMOVUPS     7104(CX), Z15
-	VMULPS.BCST 12(DX), Z15, Z15
-	VMOVUPS     256(CX), Z16
-	VMULPS.BCST 16(DX), Z16, Z16
-	VMOVUPS     2560(CX), Z17
-	VMULPS.BCST 16(DX), Z17, Z17
-	VMOVUPS     4864(CX), Z18
-	VMULPS.BCST 16(DX), Z18, Z18
-	VMOVUPS     7168(CX), Z19
-	VMULPS.BCST 16(DX), Z19, Z19
-	VMOVUPS     320(CX), Z20
-	VMULPS.BCST 20(DX), Z20, Z20
-	VMOVUPS     2624(CX), Z21
-	VMULPS.BCST 20(DX), Z21, Z21
-	VMOVUPS     4928(CX), Z22
-	VMULPS.BCST 20(DX), Z22, Z22
-	VMOVUPS     7232(CX), Z23
-	VMULPS.BCST 20(DX), Z23, Z23
-	MOVQ        (AX), CX
-	ADDQ        $0x00000000, CX
-	MOVQ        72(AX), DX
-	MOVQ        208(AX), BX
-	MOVQ        96(AX), SI
-	MOVQ        120(AX), DI
-	MOVQ        128(AX), R8
-	SHLQ        $0x02, DI
-	SHLQ        $0x02, R8
-	IMUL3Q      $0x00, R8, R9
-	ADDQ        R9, SI
-	MOVQ        $0x00000010, R9
-
-l509:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VMOVUPS          Z24, (DX)
-	VMOVUPS          Z26, 1088(DX)
-	VMOVUPS          Z29, 2176(DX)
-	VMOVUPS          (BX), Z24
-	VMOVUPS          Z24, (SI)
-	VMOVUPS          1088(BX), Z24
-	VMOVUPS          Z24, (SI)(R8*1)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R9
-	JNZ              l509
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          1920(CX), Z0
-	VMULPS.BCST      120(DX), Z0, Z0
-	VMOVUPS          4224(CX), Z1
-	VMULPS.BCST      120(DX), Z1, Z1
-	VMOVUPS          6528(CX), Z2
-	VMULPS.BCST      120(DX), Z2, Z2
-	VMOVUPS          8832(CX), Z3
-	VMULPS.BCST      120(DX), Z3, Z3
-	VMOVUPS          1984(CX), Z4
-	VMULPS.BCST      124(DX), Z4, Z4
-	VMOVUPS          4288(CX), Z5
-	VMULPS.BCST      124(DX), Z5, Z5
-	VMOVUPS          6592(CX), Z6
-	VMULPS.BCST      124(DX), Z6, Z6
-	VMOVUPS          8896(CX), Z7
-	VMULPS.BCST      124(DX), Z7, Z7
-	VMOVUPS          2048(CX), Z8
-	VMULPS.BCST      128(DX), Z8, Z8
-	VMOVUPS          4352(CX), Z9
-	VMULPS.BCST      128(DX), Z9, Z9
-	VMOVUPS          6656(CX), Z10
-	VMULPS.BCST      128(DX), Z10, Z10
-	VMOVUPS          8960(CX), Z11
-	VMULPS.BCST      128(DX), Z11, Z11
-	VMOVUPS          2112(CX), Z12
-	VMULPS.BCST      132(DX), Z12, Z12
-	VMOVUPS          4416(CX), Z13
-	VMULPS.BCST      132(DX), Z13, Z13
-	VMOVUPS          6720(CX), Z14
-	VMULPS.BCST      132(DX), Z14, Z14
-	VMOVUPS          9024(CX), Z15
-	VMULPS.BCST      132(DX), Z15, Z15
-	VMOVUPS          2176(CX), Z16
-	VMULPS.BCST      136(DX), Z16, Z16
-	VMOVUPS          4480(CX), Z17
-	VMULPS.BCST      136(DX), Z17, Z17
-	VMOVUPS          6784(CX), Z18
-	VMULPS.BCST      136(DX), Z18, Z18
-	VMOVUPS          9088(CX), Z19
-	VMULPS.BCST      136(DX), Z19, Z19
-	VMOVUPS          2240(CX), Z20
-	VMULPS.BCST      140(DX), Z20, Z20
-	VMOVUPS          4544(CX), Z21
-	VMULPS.BCST      140(DX), Z21, Z21
-	VMOVUPS          6848(CX), Z22
-	VMULPS.BCST      140(DX), Z22, Z22
-	VMOVUPS          9152(CX), Z23
-	VMULPS.BCST      140(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00001e00, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), R8
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, R8
-	IMUL3Q           $0x02, R8, R9
-	ADDQ             R9, SI
-	MOVQ             $0x00000010, R9
-
-l510:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VMOVUPS          Z24, 6528(DX)
-	VMOVUPS          Z26, 7616(DX)
-	VMOVUPS          Z29, 8704(DX)
-	VMOVUPS          2176(BX), Z24
-	VMOVUPS          Z24, (SI)
-	VMOVUPS          3264(BX), Z24
-	VMOVUPS          Z24, (SI)(R8*1)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R9
-	JNZ              l510
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          384(CX), Z0
-	VMULPS.BCST      24(DX), Z0, Z0
-	VMOVUPS          2688(CX), Z1
-	VMULPS.BCST      24(DX), Z1, Z1
-	VMOVUPS          4992(CX), Z2
-	VMULPS.BCST      24(DX), Z2, Z2
-	VMOVUPS          7296(CX), Z3
-	VMULPS.BCST      24(DX), Z3, Z3
-	VMOVUPS          448(CX), Z4
-	VMULPS.BCST      28(DX), Z4, Z4
-	VMOVUPS          2752(CX), Z5
-	VMULPS.BCST      28(DX), Z5, Z5
-	VMOVUPS          5056(CX), Z6
-	VMULPS.BCST      28(DX), Z6, Z6
-	VMOVUPS          7360(CX), Z7
-	VMULPS.BCST      28(DX), Z7, Z7
-	VMOVUPS          512(CX), Z8
-	VMULPS.BCST      32(DX), Z8, Z8
-	VMOVUPS          2816(CX), Z9
-	VMULPS.BCST      32(DX), Z9, Z9
-	VMOVUPS          5120(CX), Z10
-	VMULPS.BCST      32(DX), Z10, Z10
-	VMOVUPS          7424(CX), Z11
-	VMULPS.BCST      32(DX), Z11, Z11
-	VMOVUPS          576(CX), Z12
-	VMULPS.BCST      36(DX), Z12, Z12
-	VMOVUPS          2880(CX), Z13
-	VMULPS.BCST      36(DX), Z13, Z13
-	VMOVUPS          5184(CX), Z14
-	VMULPS.BCST      36(DX), Z14, Z14
-	VMOVUPS          7488(CX), Z15
-	VMULPS.BCST      36(DX), Z15, Z15
-	VMOVUPS          640(CX), Z16
-	VMULPS.BCST      40(DX), Z16, Z16
-	VMOVUPS          2944(CX), Z17
-	VMULPS.BCST      40(DX), Z17, Z17
-	VMOVUPS          5248(CX), Z18
-	VMULPS.BCST      40(DX), Z18, Z18
-	VMOVUPS          7552(CX), Z19
-	VMULPS.BCST      40(DX), Z19, Z19
-	VMOVUPS          704(CX), Z20
-	VMULPS.BCST      44(DX), Z20, Z20
-	VMOVUPS          3008(CX), Z21
-	VMULPS.BCST      44(DX), Z21, Z21
-	VMOVUPS          5312(CX), Z22
-	VMULPS.BCST      44(DX), Z22, Z22
-	VMOVUPS          7616(CX), Z23
-	VMULPS.BCST      44(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00000600, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), R8
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, R8
-	IMUL3Q           $0x04, R8, R9
-	ADDQ             R9, SI
-	MOVQ             $0x00000010, R9
-
-l511:
-	VMULPS.BCST      (CX), Z0, Z24
-	VFMADD231PS.BCST 4(CX), Z1, Z24
-	VFMADD231PS.BCST 8(CX), Z2, Z24
-	VFMADD231PS.BCST 12(CX), Z3, Z24
-	VMULPS.BCST      16(CX), Z4, Z25
-	VFMADD231PS.BCST 20(CX), Z5, Z25
-	VFMADD231PS.BCST 24(CX), Z6, Z25
-	VFMADD231PS.BCST 28(CX), Z7, Z25
-	VMULPS.BCST      32(CX), Z8, Z26
-	VFMADD231PS.BCST 36(CX), Z9, Z26
-	VFMADD231PS.BCST 40(CX), Z10, Z26
-	VFMADD231PS.BCST 44(CX), Z11, Z26
-	VMULPS.BCST      48(CX), Z12, Z27
-	VFMADD231PS.BCST 52(CX), Z13, Z27
-	VFMADD231PS.BCST 56(CX), Z14, Z27
-	VFMADD231PS.BCST 60(CX), Z15, Z27
-	VMULPS.BCST      64(CX), Z16, Z28
-	VFMADD231PS.BCST 68(CX), Z17, Z28
-	VFMADD231PS.BCST 72(CX), Z18, Z28
-	VFMADD231PS.BCST 76(CX), Z19, Z28
-	VMULPS.BCST      80(CX), Z20, Z29
-	VFMADD231PS.BCST 84(CX), Z21, Z29
-	VFMADD231PS.BCST 88(CX), Z22, Z29
-	VFMADD231PS.BCST 92(CX), Z23, Z29
-	VADDPS           Z26, Z25, Z30
-	VSUBPS           Z26, Z25, Z26
-	VADDPS           Z28, Z27, Z25
-	VSUBPS           Z28, Z27, Z28
-	VADDPS           Z30, Z24, Z24
-	VADDPS           Z25, Z24, Z24
-	VADDPS           Z30, Z29, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
-	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
-	VADDPS           (DX), Z24, Z25
-	VMOVUPS          Z25, (DX)
-	VMOVUPS          Z24, 3264(DX)
-	VADDPS           6528(DX), Z24, Z24
-	VMOVUPS          Z24, 6528(DX)
-	VADDPS           1088(DX), Z26, Z24
-	VMOVUPS          Z24, 1088(DX)
-	VMOVUPS          Z26, 4352(DX)
-	VADDPS           7616(DX), Z26, Z24
-	VMOVUPS          Z24, 7616(DX)
-	VADDPS           2176(DX), Z29, Z24
-	VMOVUPS          Z24, 2176(DX)
-	VMOVUPS          Z29, 5440(DX)
-	VADDPS           8704(DX), Z29, Z24
-	VMOVUPS          Z24, 8704(DX)
-	VMOVUPS          4352(BX), Z24
-	VMOVUPS          Z24, (SI)
-	VMOVUPS          5440(BX), Z24
-	VMOVUPS          Z24, (SI)(R8*1)
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             DI, SI
-	ADDQ             $0x60, CX
-	DECQ             R9
-	JNZ              l511
-	MOVQ             24(AX), CX
-	MOVQ             48(AX), DX
-	VMOVUPS          768(CX), Z0
-	VMULPS.BCST      48(DX), Z0, Z0
-	VMOVUPS          3072(CX), Z1
-	VMULPS.BCST      48(DX), Z1, Z1
-	VMOVUPS          5376(CX), Z2
-	VMULPS.BCST      48(DX), Z2, Z2
-	VMOVUPS          7680(CX), Z3
-	VMULPS.BCST      48(DX), Z3, Z3
-	VMOVUPS          832(CX), Z4
-	VMULPS.BCST      52(DX), Z4, Z4
-	VMOVUPS          3136(CX), Z5
-	VMULPS.BCST      52(DX), Z5, Z5
-	VMOVUPS          5440(CX), Z6
-	VMULPS.BCST      52(DX), Z6, Z6
-	VMOVUPS          7744(CX), Z7
-	VMULPS.BCST      52(DX), Z7, Z7
-	VMOVUPS          896(CX), Z8
-	VMULPS.BCST      56(DX), Z8, Z8
-	VMOVUPS          3200(CX), Z9
-	VMULPS.BCST      56(DX), Z9, Z9
-	VMOVUPS          5504(CX), Z10
-	VMULPS.BCST      56(DX), Z10, Z10
-	VMOVUPS          7808(CX), Z11
-	VMULPS.BCST      56(DX), Z11, Z11
-	VMOVUPS          960(CX), Z12
-	VMULPS.BCST      60(DX), Z12, Z12
-	VMOVUPS          3264(CX), Z13
-	VMULPS.BCST      60(DX), Z13, Z13
-	VMOVUPS          5568(CX), Z14
-	VMULPS.BCST      60(DX), Z14, Z14
-	VMOVUPS          7872(CX), Z15
-	VMULPS.BCST      60(DX), Z15, Z15
-	VMOVUPS          1024(CX), Z16
-	VMULPS.BCST      64(DX), Z16, Z16
-	VMOVUPS          3328(CX), Z17
-	VMULPS.BCST      64(DX), Z17, Z17
-	VMOVUPS          5632(CX), Z18
-	VMULPS.BCST      64(DX), Z18, Z18
-	VMOVUPS          7936(CX), Z19
-	VMULPS.BCST      64(DX), Z19, Z19
-	VMOVUPS          1088(CX), Z20
-	VMULPS.BCST      68(DX), Z20, Z20
-	VMOVUPS          3392(CX), Z21
-	VMULPS.BCST      68(DX), Z21, Z21
-	VMOVUPS          5696(CX), Z22
-	VMULPS.BCST      68(DX), Z22, Z22
-	VMOVUPS          8000(CX), Z23
-	VMULPS.BCST      68(DX), Z23, Z23
-	MOVQ             (AX), CX
-	ADDQ             $0x00000c00, CX
-	MOVQ             72(AX), DX
-	MOVQ             208(AX), BX
-	MOVQ             96(AX), SI
-	MOVQ             120(AX), DI
-	MOVQ             128(AX), R8
-	SHLQ             $0x02, DI
-	SHLQ             $0x02, R8
-	IMUL3Q           $0x06, R8, R8
-	ADDQ             R8, SI
-	MOVQ             $0x00000010, R8
 
 l512:
 	VMULPS.BCST      (CX), Z0, Z24
@@ -15788,6 +15650,481 @@ l512:
 	VADDPS           (DX), Z24, Z25
 	VMOVUPS          Z25, (DX)
 	VMOVUPS          3264(DX), Z25
+	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z24, Z25
+	VMOVUPS          Z25, 3264(DX)
+	VMOVUPS          6528(DX), Z25
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z24, Z25
+	VMOVUPS          Z25, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          4352(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z26, Z24
+	VMOVUPS          Z24, 4352(DX)
+	VMOVUPS          7616(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          5440(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+8(SB), Z29, Z24
+	VMOVUPS          Z24, 5440(DX)
+	VMOVUPS          8704(DX), Z24
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          8704(BX), Z24
+	VMOVNTPS         Z24, (SI)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             AX
+	JNZ              l512
+	VZEROUPPER
+	RET
+
+l506:
+	MOVQ        24(AX), CX
+	MOVQ        48(AX), DX
+	VMOVUPS     (CX), Z0
+	VMULPS.BCST (DX), Z0, Z0
+	VMOVUPS     2304(CX), Z1
+	VMULPS.BCST (DX), Z1, Z1
+	VMOVUPS     4608(CX), Z2
+	VMULPS.BCST (DX), Z2, Z2
+	VMOVUPS     6912(CX), Z3
+	VMULPS.BCST (DX), Z3, Z3
+	VMOVUPS     64(CX), Z4
+	VMULPS.BCST 4(DX), Z4, Z4
+	VMOVUPS     2368(CX), Z5
+	VMULPS.BCST 4(DX), Z5, Z5
+	VMOVUPS     4672(CX), Z6
+	VMULPS.BCST 4(DX), Z6, Z6
+	VMOVUPS     6976(CX), Z7
+	VMULPS.BCST 4(DX), Z7, Z7
+	VMOVUPS     128(CX), Z8
+	VMULPS.BCST 8(DX), Z8, Z8
+	VMOVUPS     2432(CX), Z9
+	VMULPS.BCST 8(DX), Z9, Z9
+	VMOVUPS     4736(CX), Z10
+	VMULPS.BCST 8(DX), Z10, Z10
+	VMOVUPS     7040(CX), Z11
+	VMULPS.BCST 8(DX), Z11, Z11
+	VMOVUPS     192(CX), Z12
+	VMULPS.BCST 12(DX), Z12, Z12
+	VMOVUPS     2496(CX), Z13
+	VMULPS.BCST 12(DX), Z13, Z13
+	VMOVUPS     4800(CX), Z14
+	VMULPS.BCST 12(DX), Z14, Z14
+	VMOVUPS     7104(CX), Z15
+	VMULPS.BCST 12(DX), Z15, Z15
+	VMOVUPS     256(CX), Z16
+	VMULPS.BCST 16(DX), Z16, Z16
+	VMOVUPS     2560(CX), Z17
+	VMULPS.BCST 16(DX), Z17, Z17
+	VMOVUPS     4864(CX), Z18
+	VMULPS.BCST 16(DX), Z18, Z18
+	VMOVUPS     7168(CX), Z19
+	VMULPS.BCST 16(DX), Z19, Z19
+	VMOVUPS     320(CX), Z20
+	VMULPS.BCST 20(DX), Z20, Z20
+	VMOVUPS     2624(CX), Z21
+	VMULPS.BCST 20(DX), Z21, Z21
+	VMOVUPS     4928(CX), Z22
+	VMULPS.BCST 20(DX), Z22, Z22
+	VMOVUPS     7232(CX), Z23
+	VMULPS.BCST 20(DX), Z23, Z23
+	MOVQ        (AX), CX
+	ADDQ        $0x00000000, CX
+	MOVQ        72(AX), DX
+	MOVQ        208(AX), BX
+	MOVQ        96(AX), SI
+	MOVQ        120(AX), DI
+	MOVQ        128(AX), R8
+	SHLQ        $0x02, DI
+	SHLQ        $0x02, R8
+	IMUL3Q      $0x00, R8, R9
+	ADDQ        R9, SI
+	MOVQ        $0x00000010, R9
+
+l513:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VMOVUPS          Z24, (DX)
+	VMOVUPS          Z26, 1088(DX)
+	VMOVUPS          Z29, 2176(DX)
+	VMOVUPS          (BX), Z24
+	VMOVUPS          Z24, (SI)
+	VMOVUPS          1088(BX), Z24
+	VMOVUPS          Z24, (SI)(R8*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R9
+	JNZ              l513
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          1920(CX), Z0
+	VMULPS.BCST      120(DX), Z0, Z0
+	VMOVUPS          4224(CX), Z1
+	VMULPS.BCST      120(DX), Z1, Z1
+	VMOVUPS          6528(CX), Z2
+	VMULPS.BCST      120(DX), Z2, Z2
+	VMOVUPS          8832(CX), Z3
+	VMULPS.BCST      120(DX), Z3, Z3
+	VMOVUPS          1984(CX), Z4
+	VMULPS.BCST      124(DX), Z4, Z4
+	VMOVUPS          4288(CX), Z5
+	VMULPS.BCST      124(DX), Z5, Z5
+	VMOVUPS          6592(CX), Z6
+	VMULPS.BCST      124(DX), Z6, Z6
+	VMOVUPS          8896(CX), Z7
+	VMULPS.BCST      124(DX), Z7, Z7
+	VMOVUPS          2048(CX), Z8
+	VMULPS.BCST      128(DX), Z8, Z8
+	VMOVUPS          4352(CX), Z9
+	VMULPS.BCST      128(DX), Z9, Z9
+	VMOVUPS          6656(CX), Z10
+	VMULPS.BCST      128(DX), Z10, Z10
+	VMOVUPS          8960(CX), Z11
+	VMULPS.BCST      128(DX), Z11, Z11
+	VMOVUPS          2112(CX), Z12
+	VMULPS.BCST      132(DX), Z12, Z12
+	VMOVUPS          4416(CX), Z13
+	VMULPS.BCST      132(DX), Z13, Z13
+	VMOVUPS          6720(CX), Z14
+	VMULPS.BCST      132(DX), Z14, Z14
+	VMOVUPS          9024(CX), Z15
+	VMULPS.BCST      132(DX), Z15, Z15
+	VMOVUPS          2176(CX), Z16
+	VMULPS.BCST      136(DX), Z16, Z16
+	VMOVUPS          4480(CX), Z17
+	VMULPS.BCST      136(DX), Z17, Z17
+	VMOVUPS          6784(CX), Z18
+	VMULPS.BCST      136(DX), Z18, Z18
+	VMOVUPS          9088(CX), Z19
+	VMULPS.BCST      136(DX), Z19, Z19
+	VMOVUPS          2240(CX), Z20
+	VMULPS.BCST      140(DX), Z20, Z20
+	VMOVUPS          4544(CX), Z21
+	VMULPS.BCST      140(DX), Z21, Z21
+	VMOVUPS          6848(CX), Z22
+	VMULPS.BCST      140(DX), Z22, Z22
+	VMOVUPS          9152(CX), Z23
+	VMULPS.BCST      140(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00001e00, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), R8
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, R8
+	IMUL3Q           $0x02, R8, R9
+	ADDQ             R9, SI
+	MOVQ             $0x00000010, R9
+
+l514:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VMOVUPS          Z24, 6528(DX)
+	VMOVUPS          Z26, 7616(DX)
+	VMOVUPS          Z29, 8704(DX)
+	VMOVUPS          2176(BX), Z24
+	VMOVUPS          Z24, (SI)
+	VMOVUPS          3264(BX), Z24
+	VMOVUPS          Z24, (SI)(R8*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R9
+	JNZ              l514
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          384(CX), Z0
+	VMULPS.BCST      24(DX), Z0, Z0
+	VMOVUPS          2688(CX), Z1
+	VMULPS.BCST      24(DX), Z1, Z1
+	VMOVUPS          4992(CX), Z2
+	VMULPS.BCST      24(DX), Z2, Z2
+	VMOVUPS          7296(CX), Z3
+	VMULPS.BCST      24(DX), Z3, Z3
+	VMOVUPS          448(CX), Z4
+	VMULPS.BCST      28(DX), Z4, Z4
+	VMOVUPS          2752(CX), Z5
+	VMULPS.BCST      28(DX), Z5, Z5
+	VMOVUPS          5056(CX), Z6
+	VMULPS.BCST      28(DX), Z6, Z6
+	VMOVUPS          7360(CX), Z7
+	VMULPS.BCST      28(DX), Z7, Z7
+	VMOVUPS          512(CX), Z8
+	VMULPS.BCST      32(DX), Z8, Z8
+	VMOVUPS          2816(CX), Z9
+	VMULPS.BCST      32(DX), Z9, Z9
+	VMOVUPS          5120(CX), Z10
+	VMULPS.BCST      32(DX), Z10, Z10
+	VMOVUPS          7424(CX), Z11
+	VMULPS.BCST      32(DX), Z11, Z11
+	VMOVUPS          576(CX), Z12
+	VMULPS.BCST      36(DX), Z12, Z12
+	VMOVUPS          2880(CX), Z13
+	VMULPS.BCST      36(DX), Z13, Z13
+	VMOVUPS          5184(CX), Z14
+	VMULPS.BCST      36(DX), Z14, Z14
+	VMOVUPS          7488(CX), Z15
+	VMULPS.BCST      36(DX), Z15, Z15
+	VMOVUPS          640(CX), Z16
+	VMULPS.BCST      40(DX), Z16, Z16
+	VMOVUPS          2944(CX), Z17
+	VMULPS.BCST      40(DX), Z17, Z17
+	VMOVUPS          5248(CX), Z18
+	VMULPS.BCST      40(DX), Z18, Z18
+	VMOVUPS          7552(CX), Z19
+	VMULPS.BCST      40(DX), Z19, Z19
+	VMOVUPS          704(CX), Z20
+	VMULPS.BCST      44(DX), Z20, Z20
+	VMOVUPS          3008(CX), Z21
+	VMULPS.BCST      44(DX), Z21, Z21
+	VMOVUPS          5312(CX), Z22
+	VMULPS.BCST      44(DX), Z22, Z22
+	VMOVUPS          7616(CX), Z23
+	VMULPS.BCST      44(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00000600, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), R8
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, R8
+	IMUL3Q           $0x04, R8, R9
+	ADDQ             R9, SI
+	MOVQ             $0x00000010, R9
+
+l515:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VADDPS           (DX), Z24, Z25
+	VMOVUPS          Z25, (DX)
+	VMOVUPS          Z24, 3264(DX)
+	VADDPS           6528(DX), Z24, Z24
+	VMOVUPS          Z24, 6528(DX)
+	VADDPS           1088(DX), Z26, Z24
+	VMOVUPS          Z24, 1088(DX)
+	VMOVUPS          Z26, 4352(DX)
+	VADDPS           7616(DX), Z26, Z24
+	VMOVUPS          Z24, 7616(DX)
+	VADDPS           2176(DX), Z29, Z24
+	VMOVUPS          Z24, 2176(DX)
+	VMOVUPS          Z29, 5440(DX)
+	VADDPS           8704(DX), Z29, Z24
+	VMOVUPS          Z24, 8704(DX)
+	VMOVUPS          4352(BX), Z24
+	VMOVUPS          Z24, (SI)
+	VMOVUPS          5440(BX), Z24
+	VMOVUPS          Z24, (SI)(R8*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             DI, SI
+	ADDQ             $0x60, CX
+	DECQ             R9
+	JNZ              l515
+	MOVQ             24(AX), CX
+	MOVQ             48(AX), DX
+	VMOVUPS          768(CX), Z0
+	VMULPS.BCST      48(DX), Z0, Z0
+	VMOVUPS          3072(CX), Z1
+	VMULPS.BCST      48(DX), Z1, Z1
+	VMOVUPS          5376(CX), Z2
+	VMULPS.BCST      48(DX), Z2, Z2
+	VMOVUPS          7680(CX), Z3
+	VMULPS.BCST      48(DX), Z3, Z3
+	VMOVUPS          832(CX), Z4
+	VMULPS.BCST      52(DX), Z4, Z4
+	VMOVUPS          3136(CX), Z5
+	VMULPS.BCST      52(DX), Z5, Z5
+	VMOVUPS          5440(CX), Z6
+	VMULPS.BCST      52(DX), Z6, Z6
+	VMOVUPS          7744(CX), Z7
+	VMULPS.BCST      52(DX), Z7, Z7
+	VMOVUPS          896(CX), Z8
+	VMULPS.BCST      56(DX), Z8, Z8
+	VMOVUPS          3200(CX), Z9
+	VMULPS.BCST      56(DX), Z9, Z9
+	VMOVUPS          5504(CX), Z10
+	VMULPS.BCST      56(DX), Z10, Z10
+	VMOVUPS          7808(CX), Z11
+	VMULPS.BCST      56(DX), Z11, Z11
+	VMOVUPS          960(CX), Z12
+	VMULPS.BCST      60(DX), Z12, Z12
+	VMOVUPS          3264(CX), Z13
+	VMULPS.BCST      60(DX), Z13, Z13
+	VMOVUPS          5568(CX), Z14
+	VMULPS.BCST      60(DX), Z14, Z14
+	VMOVUPS          7872(CX), Z15
+	VMULPS.BCST      60(DX), Z15, Z15
+	VMOVUPS          1024(CX), Z16
+	VMULPS.BCST      64(DX), Z16, Z16
+	VMOVUPS          3328(CX), Z17
+	VMULPS.BCST      64(DX), Z17, Z17
+	VMOVUPS          5632(CX), Z18
+	VMULPS.BCST      64(DX), Z18, Z18
+	VMOVUPS          7936(CX), Z19
+	VMULPS.BCST      64(DX), Z19, Z19
+	VMOVUPS          1088(CX), Z20
+	VMULPS.BCST      68(DX), Z20, Z20
+	VMOVUPS          3392(CX), Z21
+	VMULPS.BCST      68(DX), Z21, Z21
+	VMOVUPS          5696(CX), Z22
+	VMULPS.BCST      68(DX), Z22, Z22
+	VMOVUPS          8000(CX), Z23
+	VMULPS.BCST      68(DX), Z23, Z23
+	MOVQ             (AX), CX
+	ADDQ             $0x00000c00, CX
+	MOVQ             72(AX), DX
+	MOVQ             208(AX), BX
+	MOVQ             96(AX), SI
+	MOVQ             120(AX), DI
+	MOVQ             128(AX), R8
+	SHLQ             $0x02, DI
+	SHLQ             $0x02, R8
+	IMUL3Q           $0x06, R8, R8
+	ADDQ             R8, SI
+	MOVQ             $0x00000010, R8
+
+l516:
+	VMULPS.BCST      (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMULPS.BCST      16(CX), Z4, Z25
+	VFMADD231PS.BCST 20(CX), Z5, Z25
+	VFMADD231PS.BCST 24(CX), Z6, Z25
+	VFMADD231PS.BCST 28(CX), Z7, Z25
+	VMULPS.BCST      32(CX), Z8, Z26
+	VFMADD231PS.BCST 36(CX), Z9, Z26
+	VFMADD231PS.BCST 40(CX), Z10, Z26
+	VFMADD231PS.BCST 44(CX), Z11, Z26
+	VMULPS.BCST      48(CX), Z12, Z27
+	VFMADD231PS.BCST 52(CX), Z13, Z27
+	VFMADD231PS.BCST 56(CX), Z14, Z27
+	VFMADD231PS.BCST 60(CX), Z15, Z27
+	VMULPS.BCST      64(CX), Z16, Z28
+	VFMADD231PS.BCST 68(CX), Z17, Z28
+	VFMADD231PS.BCST 72(CX), Z18, Z28
+	VFMADD231PS.BCST 76(CX), Z19, Z28
+	VMULPS.BCST      80(CX), Z20, Z29
+	VFMADD231PS.BCST 84(CX), Z21, Z29
+	VFMADD231PS.BCST 88(CX), Z22, Z29
+	VFMADD231PS.BCST 92(CX), Z23, Z29
+	VADDPS           Z26, Z25, Z30
+	VSUBPS           Z26, Z25, Z26
+	VADDPS           Z28, Z27, Z25
+	VSUBPS           Z28, Z27, Z28
+	VADDPS           Z30, Z24, Z24
+	VADDPS           Z25, Z24, Z24
+	VADDPS           Z30, Z29, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+4(SB), Z25, Z29
+	VFMADD231PS.BCST onTheFlyConstants<>+0(SB), Z28, Z26
+	VADDPS           (DX), Z24, Z25
+	VMOVUPS          Z25, (DX)
+	VMOVUPS          3264(DX), Z25
 	VSUBPS           Z24, Z25, Z25
 	VMOVUPS          Z25, 3264(DX)
 	VADDPS           6528(DX), Z24, Z24
@@ -15813,7 +16150,7 @@ l512:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l512
+	JNZ              l516
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -15877,7 +16214,7 @@ l512:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l513:
+l517:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -15942,7 +16279,7 @@ l513:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l513
+	JNZ              l517
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -16006,7 +16343,7 @@ l513:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l514:
+l518:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -16071,7 +16408,7 @@ l514:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l514
+	JNZ              l518
 	VZEROUPPER
 	RET
 
@@ -16088,10 +16425,10 @@ TEXT ·onTheFlyTransposeAVX512(SB), NOSPLIT, $0-8
 	ADDQ $0x00002200, DX
 	MOVQ $0x00000009, SI
 
-l515:
+l519:
 	MOVQ $0x00000001, DI
 
-l516:
+l520:
 	LEAQ       (BX)(BX*2), R8
 	LEAQ       (BX)(BX*4), R9
 	LEAQ       (R8)(BX*4), R10
@@ -16198,12 +16535,12 @@ l516:
 	ADDQ       $0x40, CX
 	ADDQ       $0x00000400, DX
 	DECQ       DI
-	JNZ        l516
+	JNZ        l520
 	ADDQ       AX, CX
 	SUBQ       $0x40, CX
 	SUBQ       $0x00000840, DX
 	DECQ       SI
-	JNZ        l515
+	JNZ        l519
 	VZEROUPPER
 	RET
 
@@ -16227,7 +16564,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l517:
+l521:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16256,7 +16593,7 @@ l517:
 	VMOVUPS    Z9, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l517
+	JB         l521
 	VZEROUPPER
 	RET
 
@@ -16272,7 +16609,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l518:
+l522:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Z3
@@ -16284,7 +16621,7 @@ l518:
 	VMOVUPS    Z3, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l518
+	JB         l522
 	VZEROUPPER
 	RET
 
@@ -16302,7 +16639,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l519:
+l523:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16318,7 +16655,7 @@ l519:
 	VMOVUPS    Z4, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l519
+	JB         l523
 	VZEROUPPER
 	RET
 
@@ -16333,7 +16670,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l520:
+l524:
 	PREFETCHT0    2048(DX)(CX*4)
 	PREFETCHT0    2112(DX)(CX*4)
 	VCVTPS2PD     (DX)(CX*4), Z4
@@ -16346,7 +16683,7 @@ l520:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l520
+	JB            l524
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -16380,7 +16717,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l521:
+l525:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16409,7 +16746,7 @@ l521:
 	VMOVUPS    Y9, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l521
+	JB         l525
 	VZEROUPPER
 	RET
 
@@ -16425,7 +16762,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l522:
+l526:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Y3
@@ -16437,7 +16774,7 @@ l522:
 	VMOVUPS    Y3, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l522
+	JB         l526
 	VZEROUPPER
 	RET
 
@@ -16455,7 +16792,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l523:
+l527:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -16471,7 +16808,7 @@ l523:
 	VMOVUPS    Y4, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l523
+	JB         l527
 	VZEROUPPER
 	RET
 
@@ -16490,7 +16827,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l524:
+l528:
 	PREFETCHT0   2048(DX)(CX*4)
 	PREFETCHT0   2112(DX)(CX*4)
 	VCVTPS2PD    (DX)(CX*4), Y8
@@ -16511,7 +16848,7 @@ l524:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l524
+	JB           l528
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

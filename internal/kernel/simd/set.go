@@ -9,7 +9,7 @@
 //	depthwise.go         depthwise convolutions                       no assembly yet
 //	bfloat16.go          products of operands in bfloat16             yes
 //	columnwise.go        batch norm, clamps, sums                    yes
-//	pool.go              2x2 max pool                                 yes
+//	pool.go              2x2 and 3x3 max pool                         yes
 //	softmax.go           softmax, log-softmax                         yes
 //	crossentropy.go      weighted cross entropy                       yes
 //	classes.go           blocks of pixels, by class                   yes

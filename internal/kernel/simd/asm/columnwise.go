@@ -5,6 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/gotypes"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
 // vectors is what the micro-kernels of an instruction set differ in. With AVX-512
@@ -422,42 +424,161 @@ func maxPool(s vectors) {
 	for i := range numbers {
 		numbers[i] = b.number(i)
 	}
-	const ordered = 7
 	b.each(func() {
 		best, at := b.load(places[0]), b.reg()
-		if b.floats == 16 {
-			VMOVDQA32(numbers[0], at)
-		} else {
-			VMOVDQA(numbers[0], at)
-		}
+		b.move(numbers[0], at)
 		for i := 1; i < 4; i++ {
-			v := b.load(places[i])
-			if b.floats == 16 {
-				k, both := K(), K()
-				VCMPPS(Imm(notLessOrEqual), best, v, k)
-				VCMPPS(Imm(ordered), best, best, k, both)
-				VMOVAPS(v, both, best)
-				VMOVDQA32(numbers[i], both, at)
-				continue
-			}
-			k, ok := b.reg(), b.reg()
-			VCMPPS(Imm(notLessOrEqual), best, v, k)
-			VCMPPS(Imm(ordered), best, best, ok)
-			VANDPS(ok, k, k)
-			VBLENDVPS(k, v, best, best)
-			VPBLENDVB(k, numbers[i], at, at)
+			b.better(b.load(places[i]), numbers[i], best, at)
 		}
 		b.store(best, Mem{Base: y})
-		if b.floats == 16 {
-			VPMOVDB(at, b.mask, Mem{Base: which})
-			return
-		}
-		upper, x := XMM(), at.AsX()
-		VEXTRACTI128(Imm(1), at, upper)
-		VPACKSSDW(upper, x, upper)
-		VPACKUSWB(upper, upper, upper)
-		VMOVQ(upper, Mem{Base: which})
+		b.storeBytes(at, Mem{Base: which})
 	}, append(steps, y, stride, which, bytes)...)
+}
+
+// move copies whole numbers.
+func (b block) move(from, to reg.VecVirtual) {
+	if b.floats == 16 {
+		VMOVDQA32(from, to)
+	} else {
+		VMOVDQA(from, to)
+	}
+}
+
+// better puts v and its number in the place of best and at where it is greater, or the
+// first NaN.
+func (b block) better(v, number, best, at reg.VecVirtual) {
+	const ordered = 7
+	if b.floats == 16 {
+		k, both := K(), K()
+		VCMPPS(Imm(notLessOrEqual), best, v, k)
+		VCMPPS(Imm(ordered), best, best, k, both)
+		VMOVAPS(v, both, best)
+		VMOVDQA32(number, both, at)
+		return
+	}
+	k, ok := b.reg(), b.reg()
+	VCMPPS(Imm(notLessOrEqual), best, v, k)
+	VCMPPS(Imm(ordered), best, best, ok)
+	VANDPS(ok, k, k)
+	VBLENDVPS(k, v, best, best)
+	VPBLENDVB(k, number, at, at)
+}
+
+// loadBytes widens a byte for each lane.
+func (b block) loadBytes(from Mem) reg.VecVirtual {
+	v := b.reg()
+	if b.floats == 16 {
+		VPMOVZXBD_Z(from, b.mask, v)
+	} else {
+		VPMOVZXBD(from, v)
+	}
+	return v
+}
+
+// storeBytes stores a byte of each lane.
+func (b block) storeBytes(v reg.VecVirtual, to Mem) {
+	if b.floats == 16 {
+		VPMOVDB(v, b.mask, to)
+		return
+	}
+	upper, x := XMM(), v.AsX()
+	VEXTRACTI128(Imm(1), v, upper)
+	VPACKSSDW(upper, x, upper)
+	VPACKUSWB(upper, upper, upper)
+	VMOVQ(upper, to)
+}
+
+// where is d in the lanes in which at is the number, else 0.
+func (b block) where(at, number, d reg.VecVirtual) reg.VecVirtual {
+	v := b.reg()
+	if b.floats == 16 {
+		k := K()
+		VPCMPEQD(number, at, k)
+		VMOVAPS_Z(d, k, v)
+		return v
+	}
+	VPCMPEQD(number, at, v)
+	VANDPS(d, v, v)
+	return v
+}
+
+// places gives an element of the field of that name in all lanes. AVX2 has no registers to
+// keep all of them.
+func (b block) places() (number func(i int) reg.VecVirtual) {
+	load := func(i int) reg.VecVirtual {
+		place, err := b.c.Field("Places").Index(i).Resolve()
+		if err != nil {
+			panic(err)
+		}
+		v := b.reg()
+		VPBROADCASTD(place.Addr, v)
+		return v
+	}
+	if b.floats == 8 {
+		return load
+	}
+	var all [9]reg.VecVirtual
+	for i := range all {
+		all[i] = load(i)
+	}
+	return func(i int) reg.VecVirtual { return all[i] }
+}
+
+func maxPool3(s vectors) {
+	b := s.function("maxPool3", "computes y and which from windows of the rows x, x2 and x3.")
+	rows := [3]reg.GPVirtual{b.pointer("X"), b.pointer("X2"), b.pointer("X3")}
+	y, which, stride, bytes := b.pointer("Y"), b.pointer("Argmax"), b.stride("Stride"), GP64()
+	Load(b.c.Field("Stride"), bytes)
+	beside, next, pair := b.stride("Beside"), GP64(), GP64()
+	LEAQ(Mem{Base: beside, Index: stride, Scale: 1}, next)
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 1}, pair)
+	number := b.places()
+	b.each(func() {
+		best, at := b.load(Mem{Base: rows[0]}), b.reg()
+		b.move(number(0), at)
+		for i := 1; i < 9; i++ {
+			pixel := Mem{Base: rows[i/3]}
+			if i%3 > 0 {
+				pixel.Index, pixel.Scale = [...]reg.GPVirtual{beside, next}[i%3-1], 1
+			}
+			b.better(b.load(pixel), number(i), best, at)
+		}
+		b.store(best, Mem{Base: y})
+		b.storeBytes(at, Mem{Base: which})
+	}, rows[0], pair, rows[1], pair, rows[2], pair, y, stride, which, bytes)
+}
+
+func maxPool3Grad(s vectors) {
+	b := s.function("maxPool3Grad", "gathers two pixels of the rows Y and Y2 from windows of the rows G and G2.")
+	pixels, steps := b.windows("Y", "Y2")
+	g, which := []reg.GPVirtual{b.pointer("G"), b.pointer("G2")}, []reg.GPVirtual{b.pointer("Argmax"), b.pointer("Argmax2")}
+	stride, bytes, beside, besideBytes := b.stride("Stride"), GP64(), b.stride("Beside"), GP64()
+	Load(b.c.Field("Stride"), bytes)
+	Load(b.c.Field("Beside"), besideBytes)
+	number := b.places()
+	b.each(func() {
+		var sums [4]reg.VecVirtual
+		place := 0
+		for window, reached := range simd.MaxPool3Reach {
+			gradient, argmax := Mem{Base: g[window/2]}, Mem{Base: which[window/2]}
+			if window%2 == 1 {
+				gradient.Index, gradient.Scale = beside, 1
+				argmax.Index, argmax.Scale = besideBytes, 1
+			}
+			d, at := b.load(gradient), b.loadBytes(argmax)
+			for _, pixel := range reached {
+				v := b.where(at, number(place), d)
+				if place++; window == 0 {
+					sums[pixel] = v
+				} else {
+					VADDPS(v, sums[pixel], sums[pixel])
+				}
+			}
+		}
+		for i, to := range pixels {
+			b.store(sums[i], to)
+		}
+	}, append(steps, g[0], stride, g[1], stride, which[0], bytes, which[1], bytes)...)
 }
 
 func maxPoolGrad(s vectors) {
@@ -483,22 +604,9 @@ func (b block) spread(places, others [4]Mem, steps []reg.GPVirtual) {
 		numbers[i] = b.number(i)
 	}
 	b.each(func() {
-		d, at := b.load(Mem{Base: g}), b.reg()
-		if b.floats == 16 {
-			VPMOVZXBD_Z(Mem{Base: which}, b.mask, at)
-		} else {
-			VPMOVZXBD(Mem{Base: which}, at)
-		}
+		d, at := b.load(Mem{Base: g}), b.loadBytes(Mem{Base: which})
 		for i, to := range places {
-			v := b.reg()
-			if b.floats == 16 {
-				k := K()
-				VPCMPEQD(numbers[i], at, k)
-				VMOVAPS_Z(d, k, v)
-			} else {
-				VPCMPEQD(numbers[i], at, v)
-				VANDPS(d, v, v)
-			}
+			v := b.where(at, numbers[i], d)
 			if others[i].Base != nil {
 				VADDPS(b.load(others[i]), v, v)
 			}

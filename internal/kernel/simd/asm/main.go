@@ -35,6 +35,8 @@ func main() {
 		maxPool(s)
 		maxPoolGrad(s)
 		maxPoolGradAdd(s)
+		maxPool3(s)
+		maxPool3Grad(s)
 	}
 	constants := constantTable()
 	for _, s := range []vectors{avx512Vectors, avx2Vectors} {
