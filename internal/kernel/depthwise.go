@@ -103,6 +103,9 @@ func (e *Engine) depthwise(p depthwisePass, m *Moments) {
 	slices := min(width, max(1, 4*e.pool.Threads()/(p.images*blocks)))
 	width = (width + slices - 1) / slices * simd.MaxVector
 	slices = (p.Pixel + width - 1) / width
+	if slices == 1 {
+		p.Ahead = rows * p.XRows / p.rows // as many as the next block reads anew
+	}
 	units, grain := p.images*blocks*slices, max(1, 8*blockFloats/(rows*p.YCols*width))
 	var sums []float64
 	size := simd.Padded(p.Pixel)

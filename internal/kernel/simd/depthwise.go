@@ -1,30 +1,37 @@
 package simd
 
 // Depthwise is a part of a depthwise convolution: some rows of Y, of one image, and some
-// channels. Y has rows of YCols pixels, X is (XRows, XCols), and a pixel begins Pixel floats
-// after the one before. The taps of W are Tap floats apart, which may be negative: then they
-// are flipped, and First is where the first one is. The loops, for r < Rows, p < YCols,
-// i, j < Kernel and c < Channels, leave out what lies outside of X:
+// channels. Y has rows of YCols pixels, X is (XRows, XCols), and pixels are Pixel floats
+// apart. Taps of W are Tap floats apart, which may be negative: First is where tap (0, 0)
+// begins. The loops, for r < Rows, p < YCols, i, j < Kernel and c < Channels, leave out
+// what lies outside of X:
 //
 //	DepthwiseConv         Y[r,p,c] = sum over i, j of X[Row + r*Step + i, Col + p*Step + j, c] * W[i,j,c]
-//	DepthwiseTransposed   Y[r,p,c] = sum over i, j of X[(Row + r - i) / 2, (Col + p - j) / 2, c] * W[i,j,c], where both are whole
+//	DepthwiseTransposed   Y[r,p,c] = sum over i, j of X[(Row + r - i) / 2, (Col + p - j) / 2, c] * W[i,j,c], where both are whole; Step is 1
 //	DepthwiseGradWeights  W[i,j,c] += sum over r, p of X[Row + r*Step + i, Col + p*Step + j, c] * Y[r,p,c]
 //
-// The first one then clamps Y*Scale + Shift, unless Scale is nil, and adds the sums of Y and
-// of its squares to Sum and Square, unless these are nil. The assembly reads this struct by
-// its field names.
+// The first one then clamps Y*Scale + Shift, unless Scale is nil, and adds Y and its squares
+// to Sum and Square, unless these are nil. The assembly reads this struct by its field names.
 type Depthwise struct {
 	Y, X, W         []float32
 	Rows, YCols     int
 	XRows, XCols    int
-	Row, Col        int // of X: where the first tap of the first pixel of Y is
-	Step            int // stride of the convolution
-	Kernel          int
+	Row, Col        int
+	Step, Kernel    int // stride of the convolution, size of its kernel
 	First, Tap      int
 	Pixel, Channels int
-	Scale, Shift    []float32 // per channel
+
+	// Per channel:
+	Scale, Shift []float32
+	Sum, Square  []float64 // padded to whole vectors
 	Clamp
-	Sum, Square []float64 // per channel, padded to whole vectors
+
+	Ahead int // rows of X behind those that are read, which are prefetched with all their channels
+
+	// Of the assembly: the first output of a row, or the one before, and the first column of
+	// X that it meets; where it is.
+	firstOutput, firstColumn                                      int
+	left, rowsLeft, row, firstTap, lines, prefetchAt, prefetchEnd int
 }
 
 // DepthwiseOp is one of the loops of Depthwise.
@@ -36,16 +43,96 @@ const (
 	DepthwiseGradWeights
 )
 
-// Depthwise does d.
+// depthwiseKernels are those of an instruction set, for kernels of 3x3 and 5x5. They take
+// whole vectors of channels, or any number of channels if tails is set.
+type depthwiseKernels struct {
+	vector     int
+	tails      bool
+	conv       [2][2]func(*Depthwise) // by the stride too
+	transposed [2]func(*Depthwise)
+}
+
+// Depthwise does d, which it changes.
 func (s *InstructionSet) Depthwise(d *Depthwise, op DepthwiseOp) {
+	kernels, rest := &s.depthwise, d.Channels
+	var run func(*Depthwise)
+	if kernels.vector > 0 {
+		if rest %= kernels.vector; kernels.tails {
+			rest = 0
+		}
+		run = kernels.choose(d, op)
+	}
+	if run == nil {
+		rest = d.Channels
+	}
+	if d.Channels -= rest; d.Channels > 0 {
+		d.check()
+		d.left = d.Channels
+		d.firstOutput, d.firstColumn = 0, d.Col
+		if op == DepthwiseTransposed { // blocks begin with an even column
+			d.firstOutput, d.firstColumn = -(d.Col & 1), d.Col>>1-(d.Kernel-1)/2
+		}
+		d.prefetchAt, d.prefetchEnd = d.ahead(op)
+		run(d)
+	}
+	if rest > 0 {
+		d.skip(d.Channels)
+		d.Channels = rest
+		plainDepthwise[op](d)
+	}
+}
+
+// ahead is where the rows of X begin that are prefetched, and where they end, in bytes.
+func (d *Depthwise) ahead(op DepthwiseOp) (from, to int) {
+	row := d.Row + (d.Rows-1)*d.Step + d.Kernel // the first one that is not read
+	if op == DepthwiseTransposed {
+		row = (d.Row + d.Rows + 1) / 2
+	}
+	row = min(row, d.XRows)
+	return 4 * row * d.XCols * d.Pixel, 4 * (row + d.Ahead) * d.XCols * d.Pixel
+}
+
+func (k *depthwiseKernels) choose(d *Depthwise, op DepthwiseOp) func(*Depthwise) {
+	size := d.Kernel/2 - 1
 	switch op {
 	case DepthwiseConv:
-		depthwiseConvPlain(d)
+		return k.conv[size][d.Step-1]
 	case DepthwiseTransposed:
-		depthwiseTransposedPlain(d)
-	case DepthwiseGradWeights:
-		depthwiseGradWeightsPlain(d)
+		return k.transposed[size]
 	}
+	return nil
+}
+
+// check panics where the slices are shorter than the assembly takes them to be.
+func (d *Depthwise) check() {
+	pixels := func(n int) int { return (n-1)*d.Pixel + d.Channels }
+	_ = d.Y[:pixels(d.Rows*d.YCols)]
+	_ = d.X[:pixels(d.XRows*d.XCols)]
+	last := d.First + (d.Kernel*d.Kernel-1)*d.Tap
+	_ = d.W[min(d.First, last) : max(d.First, last)+d.Channels]
+	if d.Scale != nil {
+		_, _ = d.Scale[:d.Channels], d.Shift[:d.Channels]
+	}
+	if d.Sum != nil {
+		_, _ = d.Sum[:Padded(d.Channels)], d.Square[:Padded(d.Channels)]
+	}
+}
+
+// skip leaves out the first n channels.
+func (d *Depthwise) skip(n int) {
+	d.Y, d.X, d.W = d.Y[n:], d.X[n:], d.W[n:]
+	if d.Scale != nil {
+		d.Scale, d.Shift = d.Scale[n:], d.Shift[n:]
+	}
+	if d.Sum != nil {
+		d.Sum, d.Square = d.Sum[n:], d.Square[n:]
+	}
+}
+
+var plainDepthwise = [...]func(*Depthwise){
+	DepthwiseConv:        depthwiseConvPlain,
+	DepthwiseTransposed:  depthwiseTransposedPlain,
+	DepthwiseGradWeights: depthwiseGradWeightsPlain,
 }
 
 func depthwiseConvPlain(d *Depthwise) {

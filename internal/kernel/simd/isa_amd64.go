@@ -25,6 +25,14 @@ func InstructionSets() []*InstructionSet {
 				MaxPool3: maxPool3AVX512, MaxPool3Grad: maxPool3GradAVX512,
 				Softmax: softmaxAVX512, LogSoftmax: logSoftmaxAVX512, LogSoftmaxGrad: logSoftmaxGradAVX512,
 			}},
+			depthwise: depthwiseKernels{
+				vector: 16, tails: true,
+				conv: [2][2]func(*Depthwise){
+					{depthwise3x3Stride1AVX512, depthwise3x3Stride2AVX512},
+					{depthwise5x5Stride1AVX512, depthwise5x5Stride2AVX512},
+				},
+				transposed: [2]func(*Depthwise){depthwise3x3TransposedAVX512, depthwise5x5TransposedAVX512},
+			},
 			copyRows:      copyRowsAVX2,
 			transpose:     transposeAVX2,
 			prefetch:      prefetchRowsSSE,
@@ -51,6 +59,14 @@ func InstructionSets() []*InstructionSet {
 				MaxPool3: maxPool3AVX2, MaxPool3Grad: maxPool3GradAVX2,
 				Softmax: softmaxAVX2, LogSoftmax: logSoftmaxAVX2, LogSoftmaxGrad: logSoftmaxGradAVX2,
 			}},
+			depthwise: depthwiseKernels{
+				vector: 8,
+				conv: [2][2]func(*Depthwise){
+					{depthwise3x3Stride1AVX2, depthwise3x3Stride2AVX2},
+					{depthwise5x5Stride1AVX2, depthwise5x5Stride2AVX2},
+				},
+				transposed: [2]func(*Depthwise){depthwise3x3TransposedAVX2, depthwise5x5TransposedAVX2},
+			},
 			copyRows:   copyRowsAVX2,
 			transpose:  transposeAVX2,
 			prefetch:   prefetchRowsSSE,

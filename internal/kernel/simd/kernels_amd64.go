@@ -429,6 +429,66 @@ func crossEntropyAVX2(p *CrossEntropy)
 //go:noescape
 func crossEntropyGradAVX2(p *CrossEntropy)
 
+// depthwise3x3Stride1AVX512 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise3x3Stride1AVX512(d *Depthwise)
+
+// depthwise3x3Stride2AVX512 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise3x3Stride2AVX512(d *Depthwise)
+
+// depthwise3x3TransposedAVX512 is the transposed convolution of stride 2.
+//
+//go:noescape
+func depthwise3x3TransposedAVX512(d *Depthwise)
+
+// depthwise5x5Stride1AVX512 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise5x5Stride1AVX512(d *Depthwise)
+
+// depthwise5x5Stride2AVX512 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise5x5Stride2AVX512(d *Depthwise)
+
+// depthwise5x5TransposedAVX512 is the transposed convolution of stride 2.
+//
+//go:noescape
+func depthwise5x5TransposedAVX512(d *Depthwise)
+
+// depthwise3x3Stride1AVX2 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise3x3Stride1AVX2(d *Depthwise)
+
+// depthwise3x3Stride2AVX2 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise3x3Stride2AVX2(d *Depthwise)
+
+// depthwise3x3TransposedAVX2 is the transposed convolution of stride 2.
+//
+//go:noescape
+func depthwise3x3TransposedAVX2(d *Depthwise)
+
+// depthwise5x5Stride1AVX2 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise5x5Stride1AVX2(d *Depthwise)
+
+// depthwise5x5Stride2AVX2 convolves, and does what comes after.
+//
+//go:noescape
+func depthwise5x5Stride2AVX2(d *Depthwise)
+
+// depthwise5x5TransposedAVX2 is the transposed convolution of stride 2.
+//
+//go:noescape
+func depthwise5x5TransposedAVX2(d *Depthwise)
+
 // copyRowsAVX2 does c, for Cols which are a multiple of 8.
 //
 //go:noescape

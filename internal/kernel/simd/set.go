@@ -6,7 +6,7 @@
 //	gemm.go, pack.go     matrix products of packed panels             yes
 //	winograd.go          input, weights and output transforms         yes
 //	onthefly.go          products of weights transformed on the fly   for tests only
-//	depthwise.go         depthwise convolutions                       no assembly yet
+//	depthwise.go         depthwise convolutions                       yes
 //	bfloat16.go          products of operands in bfloat16             yes
 //	columnwise.go        batch norm, clamps, sums                    yes
 //	pool.go              2x2 and 3x3 max pool                         yes
@@ -70,6 +70,7 @@ type InstructionSet struct {
 
 	gemm       func(*GEMM)
 	columnwise columnKernels
+	depthwise  depthwiseKernels
 
 	copyRows  func(*RowCopy)                            // for Cols that are a multiple of 8; or nil
 	transpose func(Transposition)                       // for Rows and Cols that are multiples of 8; or nil

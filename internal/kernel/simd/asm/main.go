@@ -61,6 +61,13 @@ func main() {
 		crossEntropy(s, wide)
 		crossEntropyGrad(s, wide)
 	}
+	for _, s := range []vectors{avx512Vectors, avx2Vectors} {
+		for _, kernel := range []int{3, 5} {
+			depthwiseConv(s, kernel, 1)
+			depthwiseConv(s, kernel, 2)
+			depthwiseTransposed(s, kernel)
+		}
+	}
 	copyRows()
 	prefetchRows()
 	transpose()
