@@ -90,6 +90,8 @@ func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, x []Channels, dy []f
 		e.gradWeightsOnTheFly(s, dw, x, dy)
 	case winograd:
 		e.gradWeightsWinograd(s, dw, x, dy)
+	case narrow:
+		e.gradWeightsNarrow(s, dw, x, dy, e.group(s))
 	default:
 		e.gradWeightsDirect(s, dw, x, dy)
 	}

@@ -15,6 +15,10 @@ import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 //	Winograd     8 channels (plain Go: 16) or more,         a quarter of the multiplications
 //	             multiples of 8, at least 4 tiles, and
 //	             tiles at least 3/8 inside the image
+//	             any size, stride 1:
+//	narrow       at most NRNarrow/2 output channels (AVX-   pixels side by side fill the vectors that so few
+//	             512: 8, AVX2: 4), 4 times as many input    channels leave empty
+//	             channels
 //	direct       otherwise: few channels, tiny images,      transforms would cost more than they save, or there
 //	             1x1, 5x5, 7x7, stride 2                    are none
 //
@@ -27,6 +31,7 @@ const (
 	winograd                    // winograd.go
 	onTheFly                    // onthefly.go
 	inBFloat16                  // bfloat16.go
+	narrow                      // narrow.go
 )
 
 // pass is what of a convolution is computed.
@@ -47,6 +52,9 @@ func (e *Engine) choose(s ConvShape, y, x []Channels, p pass) algorithm {
 	case e.prefersBFloat16(s, y, x):
 		return inBFloat16
 	case !e.prefersWinograd(s):
+		if e.forced == automatic && len(y) == 1 && e.group(s) > 1 {
+			return narrow
+		}
 		return direct
 	case e.prefersOnTheFly(s, groups):
 		return onTheFly
@@ -68,6 +76,8 @@ func (e *Engine) convolve(s ConvShape, y, x []Channels, bias []float32, ep epilo
 		e.convOnTheFly(s, y, x, bias, ep, w)
 	case winograd:
 		e.convWinograd(s, y, x, bias, ep, w)
+	case narrow:
+		e.convNarrow(s, y, x, bias, ep, w, e.group(s))
 	default:
 		e.convDirect(s, y, x, bias, ep, w)
 	}

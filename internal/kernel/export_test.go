@@ -30,3 +30,6 @@ func OnTheFlyIn(e *Engine, s ConvShape) (output, gradient bool) {
 
 // Sums are those of the rows, and of their squares.
 func Sums(m *Moments) (sum, square []float64) { return m.sum, m.square }
+
+// Group is the number of pixels that an engine convolves together.
+func Group(e *Engine, s ConvShape) int { return e.group(s) }

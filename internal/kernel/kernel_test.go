@@ -411,6 +411,43 @@ func TestConvStrided(t *testing.T) {
 }
 
 // Every channel count and width up to beyond the widest tile.
+// Few output channels, several pixels at a time; the last ones have no group that the
+// width is a multiple of.
+func TestConvNarrow(t *testing.T) {
+	for i, tt := range []struct {
+		s      kernel.ConvShape
+		groups [3]int // avx512, avx2, generic
+	}{
+		{kernel.ConvShape{N: 2, H: 9, W: 16, In: 16, Out: 4, Kernel: 3, Stride: 1, Pad: 1}, [3]int{4, 2, 1}},
+		{kernel.ConvShape{N: 1, H: 1, W: 12, In: 21, Out: 1, Kernel: 3, Stride: 1, Pad: 1}, [3]int{12, 6, 4}},
+		{kernel.ConvShape{N: 3, H: 40, W: 38, In: 8, Out: 2, Kernel: 5, Stride: 1, Pad: 2}, [3]int{2, 2, 2}},
+		{kernel.ConvShape{N: 1, H: 30, W: 70, In: 90, Out: 3, Kernel: 3, Stride: 1, Pad: 0}, [3]int{5, 2, 1}},
+		{kernel.ConvShape{N: 1, H: 5, W: 1, In: 16, Out: 4, Kernel: 3, Stride: 1, Pad: 1}, [3]int{1, 1, 1}},
+		{kernel.ConvShape{N: 2, H: 3, W: 7, In: 16, Out: 4, Kernel: 3, Stride: 1, Pad: 1}, [3]int{1, 1, 1}},
+	} {
+		s := tt.s
+		rng := rand.New(rand.NewPCG(uint64(i), 0))
+		x, dy := random(rng, s.N*s.H*s.W*s.In), random(rng, outputs(s))
+		w, bias := random(rng, s.Kernel*s.Kernel*s.In*s.Out), random(rng, s.Out)
+		want := referenceConv(s, x, dy, w, bias)
+		for _, e := range engines(t) {
+			name := fmt.Sprintf("%+v %s/%d ", s, e.Kernel(), e.Threads())
+			if got, want := kernel.Group(e, s), tt.groups[slices.Index([]string{"avx512", "avx2", "generic"}, e.Kernel())]; got != want {
+				t.Errorf("%sgroups of %d pixels, want %d", name, got, want)
+			}
+			checkPasses(t, name, e, s, check, x, dy, w, bias, want)
+
+			one, group := result(outputs(s)), result(outputs(s))
+			e.Conv(s, group, whole(x, s.In), w, bias)
+			kernel.Direct(e)
+			e.Conv(s, one, whole(x, s.In), w, bias)
+			if !slices.Equal(one, group) {
+				t.Errorf("%sresults of a group are not those of single pixels", name)
+			}
+		}
+	}
+}
+
 func TestConvTails(t *testing.T) {
 	for i := range 33 {
 		for _, k := range []int{1, 3} {
