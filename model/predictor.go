@@ -33,7 +33,7 @@ func NewPredictor(engine *Engine, p *Parameters) *Predictor {
 
 // Probabilities are the probabilities (n, h, w, C) of the classes, which sum to
 // 1 at each pixel, of n images (n, h, w, channels) with values in 0..1. h and w
-// are multiples of 2^depth. The next call overwrites them.
+// are multiples of the net's Multiple. The next call overwrites them.
 func (p *Predictor) Probabilities(images []float32, n, h, w int) ([]float32, error) {
 	if n < 1 || h < 1 || w < 1 {
 		return nil, fmt.Errorf("model: %d images of %d x %d pixels, want at least one of each", n, h, w)

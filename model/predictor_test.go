@@ -66,7 +66,7 @@ func TestPredictorRefuses(t *testing.T) {
 		{"too few values", 47, 1, 4, 4, "model: 47 values for 1 images of 4 x 4 pixels and 3 channels, want 48"},
 		{"no image", 0, 0, 4, 4, "model: 0 images of 4 x 4 pixels, want at least one of each"},
 		{"a negative size", 48, 1, -4, -4, "model: 1 images of -4 x -4 pixels, want at least one of each"},
-		{"no multiple of 4", 75, 1, 5, 5, "data.size = [5, 5], want multiples of 4 (2^model.depth)"},
+		{"no multiple of 4", 75, 1, 5, 5, "data.size = [5, 5], want multiples of 4 (2^model.depth), such as [4, 4]"},
 	} {
 		if _, err := predictor.Probabilities(make([]float32, tc.values), tc.n, tc.h, tc.w); err == nil || err.Error() != tc.want {
 			t.Errorf("%s: got %v, want %s", tc.name, err, tc.want)

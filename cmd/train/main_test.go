@@ -455,7 +455,7 @@ func TestBench(t *testing.T) {
 	}
 	var m bench.Result
 	decode(t, must(t, args...), &m)
-	if m.Kernel != "generic" || m.Threads != 1 || m.BaseChannels != 2 || m.Depth != 1 || m.BatchSize != 2 || m.CPU == "" {
+	if m.Kernel != "generic" || m.Threads != 1 || m.Encoder != "unet" || *m.BaseChannels != 2 || *m.Depth != 1 || m.BatchSize != 2 || m.CPU == "" {
 		t.Errorf("got %+v", m)
 	}
 	// conv 3*2*9 + 2*2*9, 2*4*9 + 4*4*9, 4*2*9 + 2*2*9; batch norm 2*(2*2 + 2*4 + 2*2); up 4*2*4 + 2; head 2*4 + 4

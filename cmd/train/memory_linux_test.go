@@ -21,6 +21,7 @@ func TestAnnouncedMemory(t *testing.T) {
 	}{
 		{"activations", "model={base_channels: 8, depth: 2}"},
 		{"weights and their copies", "model={base_channels: 32, depth: 3}"},
+		{"a deep encoder", "model={encoder: resnet18}"},
 		{decoding, "data={source: folder, train: set, val: set, classes: [black, white], synthetic: {}}"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

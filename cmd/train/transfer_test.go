@@ -118,6 +118,7 @@ its head is for 7 classes, the net has 4: the head starts from random weights
 unused: tensor aux.weight
 data        6 images for training, 3 for validation, 16x16 pixels
 epochs      2 of 2 steps each
+net         unet, base 2, depth 1
 parameters  162, and 330 frozen
 `
 	if o.code != 0 || !strings.HasPrefix(o.stderr, want) {

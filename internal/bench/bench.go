@@ -49,8 +49,9 @@ type Result struct {
 	Kernel         string  `json:"kernel"`
 	Precision      string  `json:"precision"`
 	Threads        int     `json:"threads"`
-	BaseChannels   int     `json:"base_channels"`
-	Depth          int     `json:"depth"`
+	Encoder        string  `json:"encoder"`
+	BaseChannels   *int    `json:"base_channels"` // of unet; null of other encoders
+	Depth          *int    `json:"depth"`         // likewise
 	BatchSize      int     `json:"batch_size"`
 	Height         int     `json:"-"`
 	Width          int     `json:"-"`
@@ -63,6 +64,8 @@ type Result struct {
 	InferGFLOPS    float64 `json:"infer_gflops"`
 	PeakGFLOPS     float64 `json:"peak_gflops"` // of a large matrix product
 
+	net     string      // in a few words
+	frozen  int         // parameters
 	timings []op.Timing // of all measured training steps
 	steps   int
 }
@@ -88,10 +91,10 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	}
 	forward, backward := s.Params.Operations(s.H, s.W)
 	n := float64(s.Batch)
-	return Result{
+	net := s.Params.Config
+	result := Result{
 		CPU: cpuName(), Kernel: s.Engine.Kernel(), Precision: s.Engine.Precision(), Threads: s.Engine.Threads(),
-		BaseChannels: s.Params.Config.BaseChannels, Depth: s.Params.Config.Depth,
-		BatchSize: s.Batch, Height: s.H, Width: s.W, Parameters: s.Params.Count(),
+		Encoder: net.Encoder, BatchSize: s.Batch, Height: s.H, Width: s.W, Parameters: s.Params.Count(),
 		StepMS:         training.Seconds() * 1000,
 		TrainPerSecond: n / training.Seconds(),
 		InferPerSecond: n / inference.Seconds(),
@@ -99,9 +102,15 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		TrainGFLOPS:    backward * n / training.Seconds() / 1e9,
 		InferGFLOPS:    forward * n / inference.Seconds() / 1e9,
 		PeakGFLOPS:     peak,
+		net:            net.Summary(),
+		frozen:         s.Params.Frozen(),
 		timings:        timings,
 		steps:          s.Steps,
-	}, nil
+	}
+	if net.Plain() {
+		result.BaseChannels, result.Depth = &net.BaseChannels, &net.Depth
+	}
+	return result, nil
 }
 
 // measureTraining is the median time of a step, and the time of each op in all measured steps.
@@ -134,12 +143,16 @@ func measureTraining(ctx context.Context, s Setup, images, targets []float32) (t
 
 // Write prints the result as text.
 func (r Result) Write(w io.Writer) error {
+	frozen := ""
+	if r.frozen > 0 {
+		frozen = fmt.Sprintf(" and %d frozen", r.frozen)
+	}
 	_, err := fmt.Fprintf(w, `%s, kernel %s, %s, %d threads, %.0f GFLOP/s in a large matrix product
-base %d, depth %d, %d parameters, batches of %d images of %d x %d
+%s, %d%s parameters, batches of %d images of %d x %d
 training   %.1f ms per step, %.2f images/s, %.0f GFLOP/s, %.0f%% of that
 inference  %.2f images/s, %.0f GFLOP/s, %.0f%% of that
 peak memory %.0f MiB
-`, r.CPU, r.Kernel, r.Precision, r.Threads, r.PeakGFLOPS, r.BaseChannels, r.Depth, r.Parameters, r.BatchSize, r.Height, r.Width,
+`, r.CPU, r.Kernel, r.Precision, r.Threads, r.PeakGFLOPS, r.net, r.Parameters, frozen, r.BatchSize, r.Height, r.Width,
 		r.StepMS, r.TrainPerSecond, r.TrainGFLOPS, 100*r.TrainGFLOPS/r.PeakGFLOPS,
 		r.InferPerSecond, r.InferGFLOPS, 100*r.InferGFLOPS/r.PeakGFLOPS, r.PeakRSS)
 	return err

@@ -197,7 +197,7 @@ func TestErrors(t *testing.T) {
 		{name: "--set without a key", set: []string{"=1"},
 			want: []string{"--set =1: unknown key "}},
 		{name: "size against depth", set: []string{"data.size=[100, 128]"},
-			want: []string{"--set data.size=[100, 128]: data.size = [100, 128], want multiples of 16 (2^model.depth)"}},
+			want: []string{"--set data.size=[100, 128]: data.size = [100, 128], want multiples of 16 (2^model.depth), such as [96, 128]"}},
 		{name: "kernel", set: []string{"kernel=sse"},
 			want: []string{`--set kernel=sse: kernel = "sse", want auto, avx512, avx2 or generic`}},
 		{name: "precision as kernel", set: []string{"kernel=bfloat16"},

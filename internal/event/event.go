@@ -33,6 +33,7 @@ type Started struct {
 	Patches       int       // per training image and epoch; 0: the net sees whole images
 	ClassCounts   []int64   // labelled pixels of the training set, per class
 	ClassWeights  []float64 // of the loss, per class
+	Net           string    // which one, in a few words
 	Parameters    int       // trained values
 	Frozen        int       // values that model.freeze keeps from being trained
 	Memory        int64     // bytes that the run will need, an estimate

@@ -45,7 +45,7 @@ func (p *played) run(t *testing.T) {
 	t.Helper()
 	record(t, p, event.Started{
 		Epochs: 2, StepsPerEpoch: 10, TrainImages: 38, ValImages: 8, ValBatches: 2, Height: 32, Width: 64,
-		ClassCounts: []int64{600, 399, 1}, ClassWeights: []float64{1.0 / 0.6, 1 / 0.399, 1000}, Parameters: 7_763_140, Memory: 600 << 20,
+		ClassCounts: []int64{600, 399, 1}, ClassWeights: []float64{1.0 / 0.6, 1 / 0.399, 1000}, Net: "unet, base 32, depth 4", Parameters: 7_763_140, Memory: 600 << 20,
 	})
 	for epoch := range 2 {
 		p.now = p.now.Add(4500 * time.Millisecond)
@@ -67,6 +67,7 @@ func (p *played) run(t *testing.T) {
 // a third of two steps: 5.33 s. After 5 steps there are left 2.83 s of this and 5.33 s of the next.
 const transcript = `data        38 images for training, 8 for validation, 64x32 pixels
 epochs      2 of 10 steps each
+net         unet, base 32, depth 4
 parameters  7.76 million
 memory      about 600 MiB
 class   share  weight

@@ -57,6 +57,7 @@ type start struct {
 	Changes      []string  `json:"changes"` // since the checkpoint that it goes on from
 	TrainImages  int       `json:"train_images"`
 	ValImages    int       `json:"val_images"`
+	Net          string    `json:"net"`
 	Parameters   int       `json:"parameters"`
 	ClassCounts  []int64   `json:"class_counts"`
 	ClassWeights []float64 `json:"class_weights"`

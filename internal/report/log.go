@@ -35,7 +35,7 @@ func (l *Log) Record(e event.Event) error {
 	case event.Started:
 		started := map[string]any{
 			"epochs": e.Epochs, "steps_per_epoch": e.StepsPerEpoch, "train_images": e.TrainImages, "val_images": e.ValImages,
-			"parameters": e.Parameters, "frozen_parameters": e.Frozen, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
+			"net": e.Net, "parameters": e.Parameters, "frozen_parameters": e.Frozen, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
 			"class_counts": e.ClassCounts, "class_weights": e.ClassWeights,
 		}
 		if e.Changes != nil {

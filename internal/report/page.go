@@ -163,7 +163,7 @@ func (h *history) facts() []fact {
 		facts = append(facts,
 			fact{"training images", count(h.start.TrainImages), ""},
 			fact{"validation images", count(h.start.ValImages), ""},
-			fact{"parameters", count(h.start.Parameters), ""})
+			fact{"parameters", count(h.start.Parameters), h.start.Net})
 	}
 	return facts
 }

@@ -78,7 +78,7 @@ func runFolder(dir string) (report.Recorders, *report.Pages) {
 	}, pages
 }
 
-var started = event.Started{Epochs: 4, TrainImages: 1234, ValImages: 2, Parameters: 7763140, ClassCounts: []int64{750, 250, 0}, ClassWeights: []float64{4. / 3, 4, 0}}
+var started = event.Started{Epochs: 4, TrainImages: 1234, ValImages: 2, Net: "resnet34", Parameters: 7763140, ClassCounts: []int64{750, 250, 0}, ClassWeights: []float64{4. / 3, 4, 0}}
 
 func readFile(t *testing.T, path string) string {
 	t.Helper()

@@ -28,6 +28,7 @@ func writeSummary(w io.Writer, e event.Started, classes []string, ink Ink) error
 	if e.Frozen > 0 {
 		frozen = fmt.Sprintf(", and %s frozen", count(e.Frozen))
 	}
+	line("net", "%s", e.Net)
 	line("parameters", "%s%s", count(e.Parameters), frozen)
 	line("memory", "about %s", size(e.Memory))
 

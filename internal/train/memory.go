@@ -48,9 +48,9 @@ func (r *run) memory() int64 {
 	for _, t := range r.solver.State().Tensors {
 		live += 4 * int64(copies*len(t))
 	}
-	largest := 0 // 3x3 convolution
+	largest := 0 // 3x3 convolution of stride 1
 	for _, l := range r.graphs.Params.Layers {
-		if l.Kind == arch.Conv && l.Kernel == 3 {
+		if l.Kind == arch.Conv && l.Kernel == 3 && l.Stride == 1 {
 			largest = max(largest, l.Weights())
 		}
 	}

@@ -102,7 +102,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		Epochs: s.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
 		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.TrainCounts.Pixels, ClassWeights: s.ClassWeights,
-		Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
+		Net: s.Params.Config.Summary(), Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
 		Epoch: r.at.Epoch, Step: r.at.Step, Batch: r.batchesIn(r.at.Sample), Changes: s.Changes,
 	}); err != nil {
 		return r.result, err

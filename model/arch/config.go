@@ -111,10 +111,7 @@ func (c Config) validateFreeze() error {
 		known, words = append(known, root), append(words, root)
 		if all := parts(module); more {
 			known = append(known, all...)
-			words = append(words, all[0])
-			if len(all) > 1 {
-				words[len(words)-1] += " to " + all[len(all)-1]
-			}
+			words = append(words, ranges(all)...)
 		}
 		left = left || slices.ContainsFunc(module, func(l Layer) bool { return !l.Frozen })
 	}
@@ -129,6 +126,32 @@ func (c Config) validateFreeze() error {
 	return nil
 }
 
+// ranges are names of parts, of which those that differ in their number alone become
+// one word: encoder.layer1 to encoder.layer4.
+func ranges(parts []string) []string {
+	var words []string
+	stem := func(i int) string { return strings.TrimRight(parts[i], "0123456789") }
+	for first, last := 0, 0; first < len(parts); first = last + 1 {
+		for last = first; last+1 < len(parts) && stem(last+1) == stem(first); {
+			last++
+		}
+		word := parts[first]
+		if last > first {
+			word += " to " + parts[last]
+		}
+		words = append(words, word)
+	}
+	return words
+}
+
+// Summary says which net it is, in a few words.
+func (c Config) Summary() string {
+	if c.Plain() {
+		return fmt.Sprintf("%s, base %d, depth %d", PlainUNet, c.BaseChannels, c.Depth)
+	}
+	return c.Encoder
+}
+
 // CheckSize returns an error unless images of h x w pixels pass through the poolings
 // of the net without a remainder. The configuration must be valid.
 func (c Config) CheckSize(h, w int) error {
@@ -138,7 +161,8 @@ func (c Config) CheckSize(h, w int) error {
 		if !c.Plain() {
 			why = "model.encoder " + c.Encoder
 		}
-		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (%s)", h, w, n, why)
+		near := func(side int) int { return max(n, (side+n/2)/n*n) }
+		return fmt.Errorf("data.size = [%d, %d], want multiples of %d (%s), such as [%d, %d]", h, w, n, why, near(h), near(w))
 	}
 	return nil
 }

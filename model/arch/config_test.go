@@ -28,19 +28,27 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("error %q, want it to have %q", err, want)
 		}
 	}
+	unet, lite0, resnet := arch.DefaultConfig(), arch.DefaultConfig(), arch.DefaultConfig()
+	lite0.Encoder, resnet.Encoder = arch.EfficientNetLite0, arch.ResNet18
 	for _, tc := range []struct {
+		net    arch.Config
 		freeze []string
 		want   string // "": right
 	}{
-		{[]string{"encoder"}, ""},
-		{[]string{"encoder.4", "up.3", "decoder.0", "head"}, ""},
-		{[]string{"encoder.5"}, `model.freeze has "encoder.5", want parts of the net: encoder, encoder.0 to encoder.4, up, up.0 to up.3, decoder, decoder.0 to decoder.3, head`},
-		{[]string{"head", "enc"}, `model.freeze has "enc", want`},
-		{[]string{"encoder.0.conv1"}, `model.freeze has "encoder.0.conv1", want`},
-		{[]string{""}, `model.freeze has "", want`},
-		{[]string{"encoder", "up", "decoder", "head"}, "model.freeze = [encoder, up, decoder, head], want at least one part left to train"},
+		{resnet, []string{"encoder"}, ""},
+		{resnet, []string{"encoder.conv1", "encoder.layer1", "decoder.blocks.0", "segmentation_head"}, ""},
+		{resnet, []string{"encoder.bn1"}, `model.freeze has "encoder.bn1", want parts of the net: encoder, encoder.conv1, encoder.layer1 to encoder.layer4, decoder, decoder.blocks.0 to decoder.blocks.4, segmentation_head`},
+		{lite0, []string{"encoder.model.conv_stem", "encoder.model.blocks.0"}, ""},
+		{lite0, []string{"encoder.0"}, `model.freeze has "encoder.0", want parts of the net: encoder, encoder.model.conv_stem, encoder.model.blocks.0 to encoder.model.blocks.6, decoder, decoder.blocks.0 to decoder.blocks.4, segmentation_head`},
+		{unet, []string{"encoder"}, ""},
+		{unet, []string{"encoder.4", "up.3", "decoder.0", "head"}, ""},
+		{unet, []string{"encoder.5"}, `model.freeze has "encoder.5", want parts of the net: encoder, encoder.0 to encoder.4, up, up.0 to up.3, decoder, decoder.0 to decoder.3, head`},
+		{unet, []string{"head", "enc"}, `model.freeze has "enc", want`},
+		{unet, []string{"encoder.0.conv1"}, `model.freeze has "encoder.0.conv1", want`},
+		{unet, []string{""}, `model.freeze has "", want`},
+		{unet, []string{"encoder", "up", "decoder", "head"}, "model.freeze = [encoder, up, decoder, head], want at least one part left to train"},
 	} {
-		cfg := arch.DefaultConfig()
+		cfg := tc.net
 		cfg.Freeze = tc.freeze
 		if err := cfg.Validate(); tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("freeze %q: error is %v, want %q", tc.freeze, err, tc.want)
@@ -52,12 +60,20 @@ func TestConfigErrors(t *testing.T) {
 		t.Error("a dropout of NaN was taken")
 	}
 	for _, tt := range []struct {
-		h, w  int
-		right bool
-	}{{128, 128, true}, {16, 32, true}, {0, 16, false}, {8, 16, false}, {16, 24, false}, {-16, 16, false}} {
-		err := arch.DefaultConfig().CheckSize(tt.h, tt.w)
-		if (err == nil) != tt.right {
-			t.Errorf("%d x %d: error is %v", tt.h, tt.w, err)
+		net  arch.Config
+		h, w int
+		want string // "": right
+	}{
+		{unet, 128, 128, ""}, {unet, 16, 32, ""},
+		{unet, 0, 16, "data.size = [0, 16], want multiples of 16 (2^model.depth), such as [16, 16]"},
+		{unet, 8, 16, "such as [16, 16]"}, {unet, 16, 23, "such as [16, 16]"}, {unet, 16, 24, "such as [16, 32]"}, {unet, -16, 16, "such as [16, 16]"},
+		{lite0, 32, 64, ""},
+		{lite0, 144, 250, "data.size = [144, 250], want multiples of 32 (model.encoder efficientnet_lite0), such as [160, 256]"},
+		{resnet, 16, 16, "want multiples of 32 (model.encoder resnet18), such as [32, 32]"},
+	} {
+		err := tt.net.CheckSize(tt.h, tt.w)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%d x %d: error is %v, want %q", tt.h, tt.w, err, tt.want)
 		}
 	}
 }

@@ -160,7 +160,7 @@ func (n Net) Multiple() int {
 func (n Net) CheckBatch(batch, h, w int) error {
 	for _, l := range n.Layers {
 		if l.Norm != nil && !l.Frozen && batch*(h/l.Scale)*(w/l.Scale) < 2 {
-			return fmt.Errorf("model: batch norm %s has one value per channel with a batch of %d images of %d x %d pixels, want at least 2: a larger batch or image, %s", l.Norm.Name, batch, h, w, n.Shallower)
+			return fmt.Errorf("model: batch norm %s has one value per channel with a batch of %d image of %d x %d pixels, want at least 2: a larger batch or image, %s", l.Norm.Name, batch, h, w, n.Shallower)
 		}
 	}
 	return nil

@@ -226,7 +226,7 @@ func TestCheckBatch(t *testing.T) {
 		batch, h, w int
 		want        string // "": right
 	}{
-		{"batch", nil, 1, 4, 4, "model: batch norm encoder.2.bn1 has one value per channel with a batch of 1 images of 4 x 4 pixels, want at least 2: a larger batch or image, a smaller model.depth, or model.norm none"},
+		{"batch", nil, 1, 4, 4, "model: batch norm encoder.2.bn1 has one value per channel with a batch of 1 image of 4 x 4 pixels, want at least 2: a larger batch or image, a smaller model.depth, or model.norm none"},
 		{"batch", nil, 2, 4, 4, ""},
 		{"batch", nil, 1, 4, 8, ""},
 		{"none", nil, 1, 4, 4, ""},
@@ -235,6 +235,25 @@ func TestCheckBatch(t *testing.T) {
 	} {
 		net := describe(t, arch.Config{BaseChannels: 2, Depth: 2, Norm: tc.norm, Up: "transpose", Freeze: tc.freeze}, 3, 4)
 		err := net.CheckBatch(tc.batch, tc.h, tc.w)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%+v: error is %v", tc, err)
+		}
+	}
+	for _, tc := range []struct {
+		encoder string
+		freeze  []string
+		batch   int
+		want    string // "": right
+	}{
+		{arch.ResNet18, nil, 1, "model: batch norm encoder.layer4.0.bn1 has one value per channel with a batch of 1 image of 32 x 32 pixels, want at least 2: a larger batch or image, or model.freeze [encoder], whose batch norms keep their statistics"},
+		{arch.EfficientNetLite0, nil, 1, "batch norm encoder.model.blocks.5.0.bn2 has one value"},
+		{arch.ResNet18, nil, 2, ""},
+		{arch.EfficientNetLite0, []string{"encoder"}, 1, ""},
+		{arch.EfficientNetLite0, []string{"encoder.model.blocks.5"}, 1, "batch norm encoder.model.blocks.6.0.bn1 has one value"},
+	} {
+		c := arch.DefaultConfig()
+		c.Encoder, c.Freeze = tc.encoder, tc.freeze
+		err := describe(t, c, 3, 4).CheckBatch(tc.batch, 32, 32)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%+v: error is %v", tc, err)
 		}
