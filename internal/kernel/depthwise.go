@@ -60,6 +60,9 @@ func (e *Engine) DepthwiseGradWeights(s DepthwiseShape, dw, x, dy []float32) {
 			clear(dw[at:][:to-from])
 		}
 		for lo < hi {
+			if to-from == s.C {
+				p.Ahead = rows * s.Stride
+			}
 			end := min(lo+rows, hi, (lo/p.rows+1)*p.rows) // within an image
 			p.run(e, id, lo, end, from, to)
 			lo = end

@@ -28,10 +28,9 @@ type Depthwise struct {
 
 	Ahead int // rows of X behind those that are read, which are prefetched with all their channels
 
-	// Of the assembly: the first output of a row, or the one before, and the first column of
-	// X that it meets; where it is.
-	firstOutput, firstColumn                                      int
-	left, rowsLeft, row, firstTap, lines, prefetchAt, prefetchEnd int
+	// Of the assembly:
+	firstOutput, firstColumn   int // of a row: 0 or the one before, and the column of X that it meets first
+	aheadX, endX, aheadY, endY int // bytes that are prefetched
 }
 
 // DepthwiseOp is one of the loops of Depthwise.
@@ -46,34 +45,29 @@ const (
 // depthwiseKernels are those of an instruction set, for kernels of 3x3 and 5x5. They take
 // whole vectors of channels, or any number of channels if tails is set.
 type depthwiseKernels struct {
-	vector     int
-	tails      bool
-	conv       [2][2]func(*Depthwise) // by the stride too
-	transposed [2]func(*Depthwise)
+	vector      int
+	tails       bool
+	conv        [2][2]func(*Depthwise) // by the stride too
+	transposed  [2]func(*Depthwise)
+	gradWeights [2][2]func(*Depthwise)
 }
 
 // Depthwise does d, which it changes.
 func (s *InstructionSet) Depthwise(d *Depthwise, op DepthwiseOp) {
 	kernels, rest := &s.depthwise, d.Channels
-	var run func(*Depthwise)
-	if kernels.vector > 0 {
-		if rest %= kernels.vector; kernels.tails {
-			rest = 0
-		}
-		run = kernels.choose(d, op)
-	}
-	if run == nil {
-		rest = d.Channels
+	if kernels.tails {
+		rest = 0
+	} else if kernels.vector > 0 {
+		rest %= kernels.vector
 	}
 	if d.Channels -= rest; d.Channels > 0 {
 		d.check()
-		d.left = d.Channels
 		d.firstOutput, d.firstColumn = 0, d.Col
 		if op == DepthwiseTransposed { // blocks begin with an even column
 			d.firstOutput, d.firstColumn = -(d.Col & 1), d.Col>>1-(d.Kernel-1)/2
 		}
-		d.prefetchAt, d.prefetchEnd = d.ahead(op)
-		run(d)
+		d.prefetch(op)
+		kernels.choose(d, op)(d)
 	}
 	if rest > 0 {
 		d.skip(d.Channels)
@@ -82,14 +76,16 @@ func (s *InstructionSet) Depthwise(d *Depthwise, op DepthwiseOp) {
 	}
 }
 
-// ahead is where the rows of X begin that are prefetched, and where they end, in bytes.
-func (d *Depthwise) ahead(op DepthwiseOp) (from, to int) {
+// prefetch sets what is prefetched: Ahead rows of X and, for the gradient of the weights, as
+// much of Y.
+func (d *Depthwise) prefetch(op DepthwiseOp) {
 	row := d.Row + (d.Rows-1)*d.Step + d.Kernel // the first one that is not read
 	if op == DepthwiseTransposed {
 		row = (d.Row + d.Rows + 1) / 2
 	}
 	row = min(row, d.XRows)
-	return 4 * row * d.XCols * d.Pixel, 4 * (row + d.Ahead) * d.XCols * d.Pixel
+	d.aheadX, d.endX = 4*row*d.XCols*d.Pixel, 4*(row+d.Ahead)*d.XCols*d.Pixel
+	d.aheadY, d.endY = 4*d.Rows*d.YCols*d.Pixel, 4*(d.Rows+d.Ahead/d.Step)*d.YCols*d.Pixel
 }
 
 func (k *depthwiseKernels) choose(d *Depthwise, op DepthwiseOp) func(*Depthwise) {
@@ -100,7 +96,7 @@ func (k *depthwiseKernels) choose(d *Depthwise, op DepthwiseOp) func(*Depthwise)
 	case DepthwiseTransposed:
 		return k.transposed[size]
 	}
-	return nil
+	return k.gradWeights[size][d.Step-1]
 }
 
 // check panics where the slices are shorter than the assembly takes them to be.

@@ -32,6 +32,10 @@ func InstructionSets() []*InstructionSet {
 					{depthwise5x5Stride1AVX512, depthwise5x5Stride2AVX512},
 				},
 				transposed: [2]func(*Depthwise){depthwise3x3TransposedAVX512, depthwise5x5TransposedAVX512},
+				gradWeights: [2][2]func(*Depthwise){
+					{depthwise3x3Stride1GradWeightsAVX512, depthwise3x3Stride2GradWeightsAVX512},
+					{depthwise5x5Stride1GradWeightsAVX512, depthwise5x5Stride2GradWeightsAVX512},
+				},
 			},
 			copyRows:      copyRowsAVX2,
 			transpose:     transposeAVX2,
@@ -66,6 +70,10 @@ func InstructionSets() []*InstructionSet {
 					{depthwise5x5Stride1AVX2, depthwise5x5Stride2AVX2},
 				},
 				transposed: [2]func(*Depthwise){depthwise3x3TransposedAVX2, depthwise5x5TransposedAVX2},
+				gradWeights: [2][2]func(*Depthwise){
+					{depthwise3x3Stride1GradWeightsAVX2, depthwise3x3Stride2GradWeightsAVX2},
+					{depthwise5x5Stride1GradWeightsAVX2, depthwise5x5Stride2GradWeightsAVX2},
+				},
 			},
 			copyRows:   copyRowsAVX2,
 			transpose:  transposeAVX2,

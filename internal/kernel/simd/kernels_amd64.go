@@ -429,12 +429,12 @@ func crossEntropyAVX2(p *CrossEntropy)
 //go:noescape
 func crossEntropyGradAVX2(p *CrossEntropy)
 
-// depthwise3x3Stride1AVX512 convolves, and does what comes after.
+// depthwise3x3Stride1AVX512 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise3x3Stride1AVX512(d *Depthwise)
 
-// depthwise3x3Stride2AVX512 convolves, and does what comes after.
+// depthwise3x3Stride2AVX512 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise3x3Stride2AVX512(d *Depthwise)
@@ -444,12 +444,22 @@ func depthwise3x3Stride2AVX512(d *Depthwise)
 //go:noescape
 func depthwise3x3TransposedAVX512(d *Depthwise)
 
-// depthwise5x5Stride1AVX512 convolves, and does what comes after.
+// depthwise3x3Stride1GradWeightsAVX512 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise3x3Stride1GradWeightsAVX512(d *Depthwise)
+
+// depthwise3x3Stride2GradWeightsAVX512 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise3x3Stride2GradWeightsAVX512(d *Depthwise)
+
+// depthwise5x5Stride1AVX512 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise5x5Stride1AVX512(d *Depthwise)
 
-// depthwise5x5Stride2AVX512 convolves, and does what comes after.
+// depthwise5x5Stride2AVX512 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise5x5Stride2AVX512(d *Depthwise)
@@ -459,12 +469,22 @@ func depthwise5x5Stride2AVX512(d *Depthwise)
 //go:noescape
 func depthwise5x5TransposedAVX512(d *Depthwise)
 
-// depthwise3x3Stride1AVX2 convolves, and does what comes after.
+// depthwise5x5Stride1GradWeightsAVX512 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise5x5Stride1GradWeightsAVX512(d *Depthwise)
+
+// depthwise5x5Stride2GradWeightsAVX512 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise5x5Stride2GradWeightsAVX512(d *Depthwise)
+
+// depthwise3x3Stride1AVX2 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise3x3Stride1AVX2(d *Depthwise)
 
-// depthwise3x3Stride2AVX2 convolves, and does what comes after.
+// depthwise3x3Stride2AVX2 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise3x3Stride2AVX2(d *Depthwise)
@@ -474,12 +494,22 @@ func depthwise3x3Stride2AVX2(d *Depthwise)
 //go:noescape
 func depthwise3x3TransposedAVX2(d *Depthwise)
 
-// depthwise5x5Stride1AVX2 convolves, and does what comes after.
+// depthwise3x3Stride1GradWeightsAVX2 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise3x3Stride1GradWeightsAVX2(d *Depthwise)
+
+// depthwise3x3Stride2GradWeightsAVX2 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise3x3Stride2GradWeightsAVX2(d *Depthwise)
+
+// depthwise5x5Stride1AVX2 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise5x5Stride1AVX2(d *Depthwise)
 
-// depthwise5x5Stride2AVX2 convolves, and does what comes after.
+// depthwise5x5Stride2AVX2 convolves, and does what comes then.
 //
 //go:noescape
 func depthwise5x5Stride2AVX2(d *Depthwise)
@@ -488,6 +518,16 @@ func depthwise5x5Stride2AVX2(d *Depthwise)
 //
 //go:noescape
 func depthwise5x5TransposedAVX2(d *Depthwise)
+
+// depthwise5x5Stride1GradWeightsAVX2 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise5x5Stride1GradWeightsAVX2(d *Depthwise)
+
+// depthwise5x5Stride2GradWeightsAVX2 adds to the gradient of the weights.
+//
+//go:noescape
+func depthwise5x5Stride2GradWeightsAVX2(d *Depthwise)
 
 // copyRowsAVX2 does c, for Cols which are a multiple of 8.
 //

@@ -66,6 +66,8 @@ func main() {
 			depthwiseConv(s, kernel, 1)
 			depthwiseConv(s, kernel, 2)
 			depthwiseTransposed(s, kernel)
+			depthwiseGradWeights(s, kernel, 1)
+			depthwiseGradWeights(s, kernel, 2)
 		}
 	}
 	copyRows()
