@@ -150,7 +150,7 @@ func (f *function) SymDiff(_ G.Nodes, output, grad *G.Node) (G.Nodes, error) {
 	if f.Diff == nil {
 		return nil, fmt.Errorf("op: %s has no gradient", f.Name)
 	}
-	grads := f.Diff(output, grad)
+	grads := f.Diff(output, f.graph.sumTerms(f.Name, grad))
 	if f.graph.err != nil {
 		return nil, f.graph.err
 	}

@@ -27,11 +27,12 @@ type Graph struct {
 	// sets it before each run, so that a resumed run draws the same numbers.
 	Step uint64
 
-	memory  *Memory
-	trained map[*G.Node]bool // nodes a gradient must reach: parameters and all that depends on them
-	names   map[string]bool
-	pools   map[*G.Node]*pool // by their input, the first of each
-	err     error
+	memory   *Memory
+	trained  map[*G.Node]bool // nodes a gradient must reach: parameters and all that depends on them
+	names    map[string]bool
+	pools    map[*G.Node]*pool // by their input, the first of each
+	replaced map[*G.Node]bool  // Gorgonia's sums of gradients for which there are ops of ours
+	err      error
 
 	watched   bool   // each op's values are looked at
 	nonFinite string // the first that were not finite
@@ -47,6 +48,7 @@ func NewGraph(engine *kernel.Engine, memory *Memory) *Graph {
 		trained:   map[*G.Node]bool{},
 		names:     map[string]bool{},
 		pools:     map[*G.Node]*pool{},
+		replaced:  map[*G.Node]bool{},
 	}
 }
 
@@ -100,6 +102,9 @@ func (g *Graph) Grad(loss *G.Node, params []*G.Node) (G.Nodes, error) {
 	grads, err := G.Grad(loss, params...)
 	if err != nil {
 		return nil, fmt.Errorf("op: differentiate %s: %w", loss.Name(), err)
+	}
+	for _, grad := range grads {
+		delete(g.replaced, grad)
 	}
 	return grads, g.err
 }

@@ -46,10 +46,40 @@ func (g *Graph) Compile(keep ...*G.Node) (m *Machine, err error) {
 	if err := g.checkDistinct(); err != nil {
 		return nil, err
 	}
-	if err := g.planMemory(keep); err != nil {
+	order, err := g.order()
+	if err != nil {
 		return nil, err
 	}
-	return &Machine{vm: G.NewTapeMachine(g.ExprGraph)}, nil
+	g.planMemory(order, keep)
+	return &Machine{vm: G.NewTapeMachine(g.Subgraph(order...))}, nil
+}
+
+// order gives the nodes in the order in which the tape machine will run them: all but
+// replaced sums that nobody reads.
+func (g *Graph) order() (G.Nodes, error) {
+	sorted, err := G.Sort(g.ExprGraph) // readers first
+	if err != nil {
+		return nil, fmt.Errorf("op: sort the graph: %w", err)
+	}
+	dead := map[*G.Node]bool{}
+	order := make(G.Nodes, 0, len(sorted))
+	for _, n := range sorted {
+		read := slices.ContainsFunc(g.readers(n), func(reader *G.Node) bool { return !dead[reader] })
+		if dead[n] = g.replaced[n] && !read; !dead[n] {
+			order = append(order, n)
+		}
+	}
+	slices.Reverse(order)
+	return order, nil
+}
+
+// readers are the nodes that are computed from n.
+func (g *Graph) readers(n *G.Node) (readers []*G.Node) {
+	nodes := g.To(n.ID())
+	for nodes.Next() {
+		readers = append(readers, nodes.Node().(*G.Node))
+	}
+	return readers
 }
 
 // Run computes all nodes once. It is not safe for concurrent use.
@@ -73,16 +103,10 @@ func (g *Graph) checkDistinct() error {
 	return nil
 }
 
-// planMemory gives the output of each op, in the order in which the tape machine
-// will run them, the memory of an input that the op may overwrite and nobody reads
-// later, or else a block, which it takes back after the last reader.
-func (g *Graph) planMemory(keep []*G.Node) error {
-	order, err := G.Sort(g.ExprGraph)
-	if err != nil {
-		return fmt.Errorf("op: sort the graph: %w", err)
-	}
-	slices.Reverse(order)
-
+// planMemory gives the output of each op, in the order in which they run, the memory
+// of an input that the op may overwrite and nobody reads later, or else a block, which
+// it takes back after the last reader.
+func (g *Graph) planMemory(order G.Nodes, keep []*G.Node) {
 	// ends[i] is the position of the last op that reads what node i computed.
 	position := make(map[*G.Node]int, len(order))
 	for i, n := range order {
@@ -95,10 +119,11 @@ func (g *Graph) planMemory(keep []*G.Node) error {
 		if slices.Contains(keep, n) {
 			end = math.MaxInt
 		}
-		readers := g.To(n.ID())
-		for readers.Next() {
-			reader := readers.Node().(*G.Node)
-			r := position[reader]
+		for _, reader := range g.readers(n) {
+			r, runs := position[reader]
+			if !runs {
+				continue
+			}
 			end = max(end, r)
 			// Gorgonia's own elementwise ops may write their result over an input,
 			// and a view is its input.
@@ -150,7 +175,6 @@ func (g *Graph) planMemory(keep []*G.Node) error {
 		leases[n] = l
 		f.setMemory(g.memory.blocks[l.block][:f.size()])
 	}
-	return nil
 }
 
 // holder is the node in whose memory the values of n are: n, or what it is a view of.

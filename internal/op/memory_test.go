@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 
 	G "gorgonia.org/gorgonia"
@@ -128,6 +129,41 @@ func TestPlannedMemory(t *testing.T) {
 	run(t, machine)
 	if !equal(a.result(), want) {
 		t.Error("a second run gave other values")
+	}
+}
+
+// Gorgonia's own sums of gradients are not run, and gradients are whole all the same.
+func TestGradientSums(t *testing.T) {
+	s := image{1, 2, 3, 1}
+	for _, readers := range []int{2, 3, 4} {
+		g := newGraph(t)
+		x := g.Input("x", []float32{1, 2, 3, 4, 5, 6}, s.shape()...)
+		w := g.Parameter("w", []float32{1}, 1, 1, 1, 1)
+		one := same(g, "conv", []*G.Node{x}, w, nil)
+		y := one
+		for i := 1; i < readers; i++ {
+			y = g.Add(fmt.Sprint("add", i), g.ReLU(fmt.Sprint("relu", i), one), y, kernel.None)
+		}
+		grads, err := g.Grad(weightedSum(g, "loss", y, []float32{1, 1, 1, 1, 1, 1}), []*G.Node{w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, compile(t, g, grads[0]))
+		if got := op.Values(grads[0])[0]; got != float32(21*readers) {
+			t.Errorf("%d readers: gradient is %g, want %d", readers, got, 21*readers)
+		}
+		stock := 0
+		for _, n := range g.AllNodes() {
+			if n.Op() != nil && strings.HasPrefix(n.Op().String(), "+ ") {
+				stock++
+				if n.Value() != nil {
+					t.Errorf("%d readers: %v was run", readers, n)
+				}
+			}
+		}
+		if stock == 0 {
+			t.Errorf("%d readers: the graph has no sum of Gorgonia's: the test shows nothing", readers)
+		}
 	}
 }
 

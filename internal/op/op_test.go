@@ -395,6 +395,29 @@ func opCases() []opCase {
 		},
 		step: 1. / 4,
 	})
+	for _, more := range []bool{false, true} {
+		add(opCase{
+			name:     fmt.Sprint("a parameter with the same sum of gradients as a node, and more: ", more),
+			operands: []operand{{s.shape(), normal}, {s.shape(), normal}, {square, normal}},
+			build: func(g *op.Graph, in []*G.Node) *G.Node {
+				x := same(g, "conv", in[1:2], in[2], nil)
+				y := g.Add("third", g.Add("second", g.Add("first", in[0], x, kernel.None), in[0], kernel.None), x, kernel.None)
+				if more {
+					y = g.Add("fourth", y, in[0], kernel.None)
+				}
+				return y
+			},
+			reference: func(in [][]float64) []float64 {
+				sum := addRef(kernel.None, in[0], convRef(s, 2, 3, in[1], in[2], nil))
+				sum = addRef(kernel.None, sum, sum)
+				if more {
+					sum = addRef(kernel.None, sum, in[0])
+				}
+				return sum
+			},
+			step: 1,
+		})
+	}
 	add(opCase{
 		name:     "sums that share their gradient",
 		operands: []operand{{s.shape(), normal}, {square, normal}, {square, normal}},
