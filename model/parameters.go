@@ -92,6 +92,11 @@ type Source func(name string) (shape []int, values []float32, ok bool)
 // missing or of another shape, and which; then nothing was copied.
 func (p *Parameters) Load(from Source) error { return load(p.list, from) }
 
+// LoadPart is Load for the tensors of one part, such as encoder.
+func (p *Parameters) LoadPart(part string, from Source) error {
+	return load(slices.DeleteFunc(slices.Clone(p.list), func(q *Parameter) bool { return !strings.HasPrefix(q.Name, part+".") }), from)
+}
+
 // Transfer copies the tensors of a net that was trained elsewhere as Load does,
 // but leaves the head as it is where the source's has another number of classes.
 // classes is that of the source.

@@ -19,8 +19,8 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/run internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey"},
-	{"internal/run", "internal/durable internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint internal/abridge"},
+	{"cmd/train", "internal/run internal/hub internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey"},
+	{"internal/run", "internal/durable internal/hub internal/pretrained model/arch internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint internal/abridge"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/survey", "internal/config data loss/scheme internal/imagefile internal/visit internal/abridge"},
 	{"internal/annotation", "internal/durable internal/imagefile internal/visit"},

@@ -93,6 +93,16 @@ type program struct {
 	clock    clock
 }
 
+// getenv is the value of an environment variable, empty if it is not set.
+func (p *program) getenv(name string) string {
+	for _, v := range slices.Backward(p.environ) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 // Exit codes.
 const (
 	exitFailed      = 1

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 // CheckPaths reports the folders and files that the keys of a configuration name and
@@ -14,8 +16,12 @@ import (
 // working folder. file may be empty.
 func (c Config) CheckPaths(file string) error {
 	var errs []error
+	weights := c.Model.Init
+	if weights == arch.ImageNet {
+		weights = ""
+	}
 	for _, p := range []struct{ key, value string }{
-		{"data.train", c.Data.Train}, {"data.val", c.Data.Val}, {"data.test", c.Data.Test}, {"model.init", c.Model.Init},
+		{"data.train", c.Data.Train}, {"data.val", c.Data.Val}, {"data.test", c.Data.Test}, {"model.init", weights},
 	} {
 		if p.value == "" || found(p.value) {
 			continue

@@ -151,6 +151,21 @@ func (h Hub) download(ctx context.Context, f File, d description, path string, p
 // hasDigest reports whether the ETag is a SHA-256.
 func (d description) hasDigest() bool { return sha256Pattern.MatchString(d.etag) }
 
+// describes reports whether there is a file at path, of which all holds that was told.
+func (d description) describes(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || d.size >= 0 && info.Size() != d.size {
+		return false
+	}
+	d.size = info.Size()
+	return d.check(file) == nil
+}
+
 // check compares a file with what was told of it.
 func (d description) check(file *os.File) error {
 	if !d.hasDigest() {

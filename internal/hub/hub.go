@@ -148,7 +148,7 @@ func (h Hub) fetch(ctx context.Context, f File, progress func(done, total int64)
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
 
-	if info, err := os.Stat(blob); err != nil || !info.Mode().IsRegular() || d.size >= 0 && info.Size() != d.size {
+	if !d.describes(blob) {
 		if err := h.download(ctx, f, d, blob, progress); err != nil {
 			return "", err
 		}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -500,6 +501,33 @@ func TestBlobIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	lacks(t, h, s)
+}
+
+// A link that was removed comes back to its blob, unless that is damaged.
+func TestLinkIsGone(t *testing.T) {
+	s := newSite(t)
+	h := s.at(t)
+	for _, damage := range []bool{false, true} {
+		path, err := h.Fetch(t.Context(), file, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if damage {
+			damaged := slices.Clone(s.content)
+			damaged[1000]++
+			if err := os.WriteFile(path, damaged, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		s.ranges = nil
+		lacks(t, h, s)
+		if fetched := len(s.ranges) > 0; fetched != damage {
+			t.Errorf("fetched: %v, damaged: %v", fetched, damage)
+		}
+	}
 }
 
 func TestFromEnvironment(t *testing.T) {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,19 +11,57 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/hub"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/pretrained"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
+
+// imageNet is the file of the encoder's weights in the cache of the Hugging Face hub,
+// fetched if it is not there yet.
+func (t Training) imageNet(ctx context.Context) (path string, err error) {
+	const megabyte = 1_000_000
+	encoder := t.Config.Model.Encoder
+	file := hub.File{Repo: pretrained.Repository(encoder), Name: "model.safetensors"}
+	path, ok := t.Hub.Cached(file)
+	if ok {
+		return path, nil
+	}
+	t.Console.Note("fetching %s", t.Hub.Address(file))
+	progress := t.Console.Progress("weights of "+encoder, "MB")
+	path, err = t.Hub.Fetch(ctx, file, func(done, total int64) {
+		progress(int(done/megabyte), int(total/megabyte))
+	})
+	t.Console.Close()
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("model.init = %s: %w; or fetch it by other means and set model.init to the file", arch.ImageNet, err)
+	}
+	return path, err
+}
 
 // initialise gives the net its first weights from a file of this program or
 // another, and notes which tensors of the file, or of the net, were left out. It
 // warns where the file's net saw images normalized in another way, and notes where
-// it had other classes.
+// it had other classes. Of a file without the decoder of this net, the encoder is taken.
 func initialise(params *model.Parameters, path string, cfg data.Config, console *report.Console) error {
 	c, skipped, err := checkpoint.ReadForeign(path)
 	if err != nil {
 		return fmt.Errorf("model.init: %w", err)
+	}
+	prefix := c.TrimPrefix()
+	if !params.Config.Plain() {
+		encoder, left, err := pretrained.Encoder(params.Net, params.Config.Encoder, c)
+		if err != nil {
+			return fmt.Errorf("model.init = %s: %w", path, err)
+		}
+		decodes := slices.ContainsFunc(c.Tensors, func(t checkpoint.Tensor) bool {
+			return strings.HasPrefix(t.Name, "decoder.") && params.Get(t.Name) != nil
+		})
+		if !decodes {
+			return initialiseEncoder(params, path, encoder, left, cfg, console)
+		}
 	}
 	var unused []string
 	for _, t := range skipped {
@@ -30,7 +69,6 @@ func initialise(params *model.Parameters, path string, cfg data.Config, console 
 			unused = append(unused, fmt.Sprintf("%s (%s)", t.Name, t.Type()))
 		}
 	}
-	prefix := c.TrimPrefix()
 	c.Tensors = slices.DeleteFunc(c.Tensors, func(t checkpoint.Tensor) bool {
 		known := params.Get(t.Name) != nil
 		if !known && !t.IsOptimizerState() {
@@ -74,6 +112,26 @@ func initialise(params *model.Parameters, path string, cfg data.Config, console 
 	}
 	if len(unused) > 0 {
 		console.Note("unused: %s", summary(unused))
+	}
+	return nil
+}
+
+// initialiseEncoder gives the net the weights of its encoder, which were found in the file
+// at path, beside tensors that are left.
+func initialiseEncoder(params *model.Parameters, path string, encoder *checkpoint.Checkpoint, left []string, cfg data.Config, console *report.Console) error {
+	err := encoder.Finite()
+	if err == nil {
+		err = params.LoadPart("encoder", encoder.Lookup)
+	}
+	if err != nil {
+		return fmt.Errorf("model.init = %s: %w", path, err)
+	}
+	console.Note("the encoder starts from the weights of %s, the rest from random ones", path)
+	if cfg.Normalize == "zscore" {
+		console.Warn("warning: data.normalize: zscore gives the encoder other values than it was trained on: 0..1, as none and percentile make them")
+	}
+	if len(left) > 0 {
+		console.Note("unused: %s", summary(left))
 	}
 	return nil
 }

@@ -12,10 +12,12 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/checkpoint"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/hub"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 // Training is a training run that is to be started.
@@ -27,6 +29,8 @@ type Training struct {
 	Resume string
 	// File is where the configuration was read from, "" if that is no file.
 	File string
+	// Hub has the weights of model.init = imagenet.
+	Hub hub.Hub
 	// Console shows progress, and whatever may surprise.
 	Console *report.Console
 	// Program is the name by which the program was started.
@@ -89,7 +93,16 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 			return train.Result{Epoch: resumed.at.Epoch - 1, BestIoU: resumed.at.BestIoU, BestEpoch: resumed.at.BestEpoch, Ending: ending}, nil
 		}
 	} else if cfg.Model.Init != "" {
-		if err := initialise(params, cfg.Model.Init, cfg.Data, console); err != nil {
+		path := cfg.Model.Init
+		if path == arch.ImageNet {
+			if path, err = t.imageNet(ctx); err != nil {
+				return result, err
+			}
+		}
+		if err := initialise(params, path, cfg.Data, console); err != nil {
+			if cfg.Model.Init == arch.ImageNet {
+				err = fmt.Errorf("%w; if it is removed, it is fetched again", err)
+			}
 			return result, err
 		}
 	}

@@ -28,13 +28,18 @@ type Config struct {
 	Dropout float64 `yaml:"dropout" range:"[0,1)"`
 	// Init is a safetensors file, or one of torch.save, with PyTorch's names, whose
 	// weights and running statistics a new run starts from; empty: they are drawn.
-	// The head is drawn where the file's has another number of classes.
+	// The head is drawn where the file's has another number of classes, and all but
+	// the encoder where the file has no more. ImageNet is a word for such a file.
 	Init string `yaml:"init"`
 	// Freeze lists parts that are not trained, such as encoder, encoder.0 or head:
 	// nothing in them changes, for their batch norms keep their running statistics
 	// and normalise by them in training too.
 	Freeze []string `yaml:"freeze"`
 }
+
+// ImageNet is the Config.Init of an encoder other than unet that stands for the weights
+// which it got on ImageNet.
+const ImageNet = "imagenet"
 
 // The encoders that Config names.
 const (
@@ -89,6 +94,9 @@ func (c Config) Validate() error {
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		bad("model.dropout = %v, want 0 <= dropout < 1", c.Dropout)
+	}
+	if c.Init == ImageNet && c.Plain() {
+		bad("model.init = %s, want a file, or a model.encoder that there are such weights of: %s", c.Init, strings.Join(Encoders()[1:], ", "))
 	}
 	if errs == nil {
 		errs = append(errs, c.validateFreeze())
