@@ -36,7 +36,7 @@ func (t Training) imageNet(ctx context.Context) (path string, err error) {
 	})
 	t.Console.Close()
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("model.init = %s: %w; or fetch it by other means and set model.init to the file", arch.ImageNet, err)
+		err = fmt.Errorf("model.init = %s: %w; if there is no way to it from here, fetch it elsewhere and set model.init to the file", arch.ImageNet, err)
 	}
 	return path, err
 }

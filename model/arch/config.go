@@ -96,7 +96,7 @@ func (c Config) Validate() error {
 		bad("model.dropout = %v, want 0 <= dropout < 1", c.Dropout)
 	}
 	if c.Init == ImageNet && c.Plain() {
-		bad("model.init = %s, want a file, or a model.encoder that there are such weights of: %s", c.Init, strings.Join(Encoders()[1:], ", "))
+		bad("model.init = %s, want a file, or model.encoder to be one of %s", c.Init, strings.Join(Encoders()[1:], ", "))
 	}
 	if errs == nil {
 		errs = append(errs, c.validateFreeze())
