@@ -237,7 +237,8 @@ func (r *run) save(best bool) error {
 	if best {
 		r.unsaved = nil // this one replaces it
 	}
-	for r.unsaved = append(r.unsaved, now); len(r.unsaved) > 0; r.unsaved = r.unsaved[1:] {
+	// Delete, unlike r.unsaved[1:], lets go of the snapshot, which is as large as the net and its averages.
+	for r.unsaved = append(r.unsaved, now); len(r.unsaved) > 0; r.unsaved = slices.Delete(r.unsaved, 0, 1) {
 		s := r.unsaved[0]
 		if err := r.Recorder.Record(event.Saving{}); err != nil {
 			return err

@@ -422,3 +422,30 @@ func TestMemoryDoesNotGrowFromStepToStep(t *testing.T) {
 		t.Errorf("a step allocates %d KiB, want less than the smallest activation", bytes>>10)
 	}
 }
+
+// A checkpoint that is on the disk is let go of: it is as large as the net and its averages.
+func TestSavedCheckpointIsLetGo(t *testing.T) {
+	s, _ := tiny(t, func(s *Setup) {
+		cfg := tinyNet
+		cfg.BaseChannels = 64
+		s.Params = net(t, cfg)
+	})
+	r, err := newRun(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := held()
+	if err := r.save(false); err != nil {
+		t.Fatal(err)
+	}
+	if more, limit := held()-before, int64(4*s.Params.Count()); more > limit {
+		t.Errorf("%d bytes more are held after a save, want less than %d, those of the weights", more, limit)
+	}
+	runtime.KeepAlive(r)
+}
