@@ -35,20 +35,15 @@ func (e *Engine) convDirect(s ConvShape, y, x []Channels, bias []float32, ep epi
 			w.pack(dst[i*s.In*nr:], tap, 0, s.In, first, cols, nr)
 		}
 	})
-	zero := e.zeroRow(s.Out)
-	norm := func(id int, rows []float32) { // while they are in the caches
-		if ep.scale != nil {
-			c := &simd.Columnwise{Y: rows, X: rows, Centre: zero, Scale: ep.scale, Shift: ep.shift, Clamp: ep.clamp, Stride: s.Out}
-			e.overRows(id, c, 0, len(rows)/s.Out, simd.Affine)
-		}
-	}
 	if s.Kernel == 1 {
-		e.direct1x1(s, out, in, b, bias, norm)
+		e.direct1x1(s, out, in, b, bias, ep)
 		return
 	}
 	rows, wide := a.bandRows(), a.wide()
+	finish, end := e.rowEpilogue(s, ep, e.pool.StealPieces(a.n*a.rows, rows))
+	defer end()
 	last := e.isa.Panels(s.Out) - 1
-	e.pool.Steal(a.n*a.rows, rows, func(id, _, lo, hi int) {
+	e.pool.Steal(a.n*a.rows, rows, func(id, piece, lo, hi int) {
 		own := &e.workers[id]
 		t := &own.args.gemm
 		*t = simd.GEMM{CStride: a.apart * s.Out, AStride: a.step * s.In, AStep: 1, AJump: wide}
@@ -67,7 +62,7 @@ func (e *Engine) convDirect(s ConvShape, y, x []Channels, bias []float32, ep epi
 						t.C = row[q.col*s.Out+first:]
 						e.isa.Multiply(t, a.cols)
 						if p == last {
-							norm(id, row)
+							finish(id, piece, row)
 						}
 					}
 				}
@@ -90,25 +85,52 @@ func (e *Engine) conv1x1Strided(s ConvShape, y, x []Channels, bias []float32, ep
 	e.spread(s, y, dx)
 }
 
-// direct1x1 is the 1x1 convolution: a plain matrix product, and norm of its rows.
-func (e *Engine) direct1x1(s ConvShape, y, x, b, bias []float32, norm func(id int, rows []float32)) {
-	pixels := s.N * s.H * s.W
-	block := max(bandPixels, bandFloats/s.In)
-	e.pool.Steal(pixels, block, func(id, _, lo, hi int) {
+// direct1x1 is the 1x1 convolution: a plain matrix product. Every block of pixels is
+// prefetched while the one before it is multiplied.
+func (e *Engine) direct1x1(s ConvShape, y, x, b, bias []float32, ep epilogue) {
+	pixels, panels := s.N*s.H*s.W, e.isa.Panels(s.Out)
+	block := max(bandPixels, bandFloats/(s.In+s.Out))
+	finish, end := e.rowEpilogue(s, ep, e.pool.StealPieces(pixels, block))
+	defer end()
+	e.pool.Steal(pixels, block, func(id, piece, lo, hi int) {
 		t := &e.workers[id].args.gemm
-		*t = simd.GEMM{CStride: s.Out, AStride: s.In, AStep: 1, KOuter: 1, K: s.In}
 		for lo < hi {
 			end := min(lo+block, hi)
-			for p := range e.isa.Panels(s.Out) {
+			next := x[end*s.In : min(end+block, hi)*s.In]
+			for p := range panels {
+				*t = simd.GEMM{CStride: s.Out, AStride: s.In, AStep: 1, KOuter: 1, K: s.In}
 				first := e.isa.SetPanel(t, b, s.In, s.Out, p)
 				t.StartFrom(bias, first)
 				t.A, t.C = x[lo*s.In:], y[lo*s.Out+first:]
+				t.Prefetch(e.isa, next[len(next)*p/panels:len(next)*(p+1)/panels], end-lo)
 				e.isa.Multiply(t, end-lo)
 			}
-			norm(id, y[lo*s.Out:end*s.Out])
+			finish(id, piece, y[lo*s.Out:end*s.Out])
 			lo = end
 		}
 	})
+}
+
+// rowEpilogue gives what does the epilogue for some rows of y (pixels, Out) of a piece of
+// work, of so many, while they are in the caches, and what is to be done at the end.
+func (e *Engine) rowEpilogue(s ConvShape, ep epilogue, pieces int) (finish func(id, piece int, rows []float32), end func()) {
+	switch {
+	case ep.scale != nil:
+		zero := e.zeroRow(s.Out)
+		return func(id, _ int, rows []float32) {
+			c := &simd.Columnwise{Y: rows, X: rows, Centre: zero, Scale: ep.scale, Shift: ep.shift, Clamp: ep.clamp, Stride: s.Out}
+			e.overRows(id, c, 0, len(rows)/s.Out, simd.Affine)
+		}, func() {}
+	case ep.moments != nil && e.fusesMoments(s):
+		size := simd.Padded(s.Out)
+		sums := memory.Grow(&e.shared.sums, pieces*2*size)
+		clear(sums)
+		return func(id, piece int, rows []float32) {
+			c := &simd.Columnwise{X: rows, Stride: s.Out, Sum: sums[piece*2*size:][:size], Product: sums[piece*2*size+size:][:size]}
+			e.overRows(id, c, 0, len(rows)/s.Out, simd.Moments)
+		}, func() { ep.moments.add(sums, size, size) }
+	}
+	return func(int, int, []float32) {}, func() {}
 }
 
 // packWeights packs weights of k rows and n columns in panels.

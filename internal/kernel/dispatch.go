@@ -133,5 +133,5 @@ func (e *Engine) prefersWinograd(s ConvShape) bool {
 // output on the way: then it need not be read once more. Those of a tile are summed
 // in float32, those of all tiles in float64.
 func (e *Engine) fusesMoments(s ConvShape) bool {
-	return e.isa.OutputMoments && e.prefersWinograd(s) && s.Out%simd.MaxVector == 0 && s.H%simd.OutputTile == 0 && s.W%simd.OutputTile == 0
+	return !s.isSame3x3() || e.isa.OutputMoments && e.prefersWinograd(s) && s.Out%simd.MaxVector == 0 && s.H%simd.OutputTile == 0 && s.W%simd.OutputTile == 0
 }

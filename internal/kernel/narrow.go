@@ -44,9 +44,10 @@ func (e *Engine) convNarrow(s ConvShape, y, x []Channels, bias []float32, ep epi
 			copy(biases[q*s.Out:], bias[:s.Out])
 		}
 	}
-	zero := e.zeroRow(s.Out)
 	rows, wide := a.bandRows(), a.wide()
-	e.pool.Steal(a.n*a.rows, rows, func(id, _, lo, hi int) {
+	finish, end := e.rowEpilogue(s, ep, e.pool.StealPieces(a.n*a.rows, rows))
+	defer end()
+	e.pool.Steal(a.n*a.rows, rows, func(id, piece, lo, hi int) {
 		own := &e.workers[id]
 		t := &own.args.gemm
 		*t = simd.GEMM{CStride: n, AStride: g * s.In, AStep: 1, AJump: wide, KOuter: s.Kernel, K: k}
@@ -59,10 +60,7 @@ func (e *Engine) convNarrow(s ConvShape, y, x []Channels, bias []float32, ep epi
 				t.StartFrom(biases, 0)
 				t.A, t.C = band[(a.firstRow(r)-top)*wide:], row
 				e.isa.Multiply(t, a.cols/g)
-				if ep.scale != nil { // while they are in the caches
-					c := &simd.Columnwise{Y: row, X: row, Centre: zero, Scale: ep.scale, Shift: ep.shift, Clamp: ep.clamp, Stride: s.Out}
-					e.overRows(id, c, 0, a.cols, simd.Affine)
-				}
+				finish(id, piece, row)
 			}
 			lo = end
 		}
