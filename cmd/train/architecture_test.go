@@ -22,7 +22,7 @@ var arrows = []struct{ from, to string }{
 	{"cmd/train", "internal/run internal/hub internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey"},
 	{"internal/run", "internal/durable internal/hub internal/pretrained model/arch internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint internal/abridge"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
-	{"internal/survey", "internal/config data loss/scheme internal/imagefile internal/visit internal/abridge"},
+	{"internal/survey", "internal/config model/arch data loss/scheme internal/imagefile internal/visit internal/abridge"},
 	{"internal/annotation", "internal/durable internal/imagefile internal/visit"},
 	{"internal/config", "configs data model/arch loss/scheme internal/solver internal/checkpoint"},
 	{"internal/report", "internal/event data internal/imagefile internal/metric internal/protobuf internal/durable"},

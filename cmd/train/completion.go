@@ -64,6 +64,8 @@ func flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 		return filesOf("yaml", "yml")
 	case "checkpoint":
 		return filesOf("safetensors")
+	case "encoder":
+		return cobra.FixedCompletions(valuesOf("model.encoder"), cobra.ShellCompDirectiveNoFileComp)
 	case "resume":
 		return completeResume
 	case "set":
@@ -80,6 +82,16 @@ func flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 		return cobra.FixedCompletions(strings.Split(value, "|"), cobra.ShellCompDirectiveNoFileComp)
 	}
 	return cobra.NoFileCompletions
+}
+
+// valuesOf are the words that a key takes.
+func valuesOf(key string) []string {
+	for _, k := range config.Keys() {
+		if k.Name == key {
+			return k.Values
+		}
+	}
+	return nil
 }
 
 // filesOf completes with files of these extensions.

@@ -29,6 +29,7 @@ func TestComplete(t *testing.T) {
 		{"export --out ", ":0"},
 		{"export --format ", "safetensors pytorch onnx :4"},
 		{"import --format ", "coco labelme voc cityscapes :4"},
+		{"init --encoder ", "unet efficientnet_lite0 efficientnet_lite1 efficientnet_lite2 mobilenetv2_100 resnet18 resnet34 :4"},
 		{"import --data ", ":0"},
 		{"import --images ", ":16"},
 		{"synth --seed ", ":4"},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ import (
 )
 
 func (p *program) init() *cobra.Command {
-	var dir, out string
+	var dir, out, encoder string
 	var schema bool
 	var replace outputs
 	cmd := &cobra.Command{
@@ -29,13 +30,17 @@ fits it, to stdout or a file: where the splits are, the classes or colours found
 in the masks, an image size, a batch size. DIR has images/ and masks/ (or images.npy
 and masks.npy), or train/, val/ and test/ with them; other usual names, masks with a
 suffix and npz files are found too. Every file is read; a faulty one is named, and
-nothing is written. Class names come from DIR/classes.txt or labels.txt.`,
+nothing is written. Class names come from DIR/classes.txt or labels.txt. With
+--encoder NAME the size fits that net, and model.init is imagenet.`,
 		Example: p.named(`  PROGRAM init --data photos --out photos.yaml
   PROGRAM --config photos.yaml`),
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "data"); err != nil {
 				return err
+			}
+			if encoders := valuesOf("model.encoder"); !slices.Contains(encoders, encoder) {
+				return usagef("--encoder %s: want one of %s", encoder, strings.Join(encoders, ", "))
 			}
 			if schema && out == "" {
 				return usagef("--schema: want --out FILE too: the schema is written beside it")
@@ -53,11 +58,12 @@ nothing is written. Class names come from DIR/classes.txt or labels.txt.`,
 			if _, err := os.Stat(filepath.Dir(out)); err != nil {
 				return usagef("--out %s: %w", out, err)
 			}
-			return p.runInit(cmd.Context(), dir, out, schema)
+			return p.runInit(cmd.Context(), dir, encoder, out, schema)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` of images and masks")
 	cmd.Flags().StringVar(&out, "out", "", "configuration `FILE` to write, instead of stdout")
+	cmd.Flags().StringVar(&encoder, "encoder", "unet", "model.encoder: a `NAME` other than unet starts from weights of ImageNet, which the training fetches")
 	replace.register(cmd)
 	cmd.Flags().BoolVar(&schema, "schema", false, "also write "+schemaFile+" beside the file, so that editors complete its keys")
 	return cmd
@@ -68,14 +74,14 @@ const (
 	mostFaults = 100
 )
 
-func (p *program) runInit(ctx context.Context, dir, out string, schema bool) error {
+func (p *program) runInit(ctx context.Context, dir, encoder, out string, schema bool) error {
 	console := p.console(false)
 	found, err := survey.Infer(ctx, filepath.Clean(dir), 0, console.Progress("looking through masks", "images"))
 	console.Close()
 	if err != nil {
 		return err
 	}
-	cfg, err := survey.Suggest(found, dir)
+	cfg, err := survey.Suggest(found, dir, encoder)
 	if err != nil {
 		return err
 	}

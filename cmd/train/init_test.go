@@ -141,6 +141,8 @@ func TestInitMistakes(t *testing.T) {
 	}{
 		{"no folder given", 2, []string{"--out", "my.yaml"}, []string{"train: --data DIR is missing: DIR of images and masks"}},
 		{"schema without a file", 2, []string{"--data", "set", "--schema"}, []string{"train: --schema: want --out FILE too: the schema is written beside it"}},
+		{"unknown encoder", 2, []string{"--data", "set", "--encoder", "vgg16"}, []string{
+			"train: --encoder vgg16: want one of unet, efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, mobilenetv2_100, resnet18, resnet34"}},
 		{"faulty mask", 1, []string{"--data", "bad", "--out", "my.yaml"}, []string{"train: data: mask bad/masks/train-000002.png: is empty"}},
 		{"image cut off", 1, []string{"--data", "cut", "--out", "my.yaml"}, []string{"train: 1 fault in the data set"}},
 		{"other folder", 1, []string{"--data", "none", "--out", "my.yaml"}, []string{

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/config"
+	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 const (
@@ -15,9 +16,10 @@ const (
 )
 
 // Suggest is a configuration for the data set that was found in dir: the defaults,
-// but for a net half as wide, and what the images ask for. Classes without a pixel
-// are allowed in it until they have been counted.
-func Suggest(found Inferred, dir string) (config.Config, error) {
+// but for a net half as wide, or with the encoder, if that is another than unet, which
+// then starts from what it learnt on ImageNet; and what the images ask for. Classes
+// without a pixel are allowed in it until they have been counted.
+func Suggest(found Inferred, dir, encoder string) (config.Config, error) {
 	cfg := config.Default()
 	cfg.Data = found.Config
 	path, err := filepath.Abs(dir)
@@ -26,6 +28,10 @@ func Suggest(found Inferred, dir string) (config.Config, error) {
 	}
 	cfg.Out = filepath.Join("runs", filepath.Base(path))
 	cfg.Model.BaseChannels = 16
+	cfg.Model.Encoder = encoder
+	if !cfg.Model.Plain() {
+		cfg.Model.Init = arch.ImageNet
+	}
 	cfg.Train.Epochs = 20
 	cfg.Loss.AllowAbsentClasses = true
 
@@ -33,10 +39,14 @@ func Suggest(found Inferred, dir string) (config.Config, error) {
 	scale := min(1, largestSide/float64(max(h, w)))
 	h, w = int(float64(h)*scale), int(float64(w)*scale)
 	const smallest = 4 // side at the bottom of the net
-	for cfg.Model.Depth > 1 && min(h, w)>>cfg.Model.Depth < smallest {
+	for cfg.Model.Plain() && cfg.Model.Depth > 1 && min(h, w)>>cfg.Model.Depth < smallest {
 		cfg.Model.Depth--
 	}
-	step := 1 << cfg.Model.Depth
+	net, err := arch.Describe(cfg.Model, 3, len(cfg.Data.Classes))
+	if err != nil {
+		return cfg, err
+	}
+	step := net.Multiple()
 	round := func(side int) int { return max(step, (side+step/2)/step*step) }
 	cfg.Data.Size = [2]int{round(h), round(w)}
 
