@@ -2,6 +2,7 @@ package main
 
 import (
 	"image"
+	"os"
 	"strings"
 	"testing"
 
@@ -66,6 +67,31 @@ checkpoint: {keep: 1}
 			decode(t, must(t, append([]string{"bench", "--steps", "1", "--json"}, tiny()...)...), &m)
 			if m.Encoder != encoder || m.BaseChannels != nil || m.Depth != nil || m.BatchSize != 3 {
 				t.Errorf("bench: %+v", m)
+			}
+		})
+	}
+}
+
+// What does not fit an encoder is told in a line, and nothing is trained.
+func TestEncoderMistakes(t *testing.T) {
+	const norm = "model: batch norm encoder.layer4.0.bn1 has one value per channel with a batch of 1 image of 32 x 32 pixels, want at least 2: a larger batch or image, or model.freeze [encoder], whose batch norms keep their statistics"
+	for _, tc := range []struct {
+		set  string
+		code int
+		want string
+	}{
+		{"train.batch_size=1", 1, norm},
+		{"train.batch_size=5", 1, "the last batch of an epoch has 1 image (6 in batches of train.batch_size = 5): " + norm},
+		{"data.size=[48, 64]", 2, "--set data.size=[48, 64]: data.size = [48, 64], want multiples of 32 (model.encoder resnet18), such as [64, 64]"},
+		{"model.freeze=[encoder.0]", 2, `--set model.freeze=[encoder.0]: model.freeze has "encoder.0", want parts of the net: encoder, encoder.conv1, encoder.layer1 to encoder.layer4, decoder, decoder.blocks.0 to decoder.blocks.4, segmentation_head`},
+		{"model.encoder=resnet50", 2, `--set model.encoder=resnet50: model.encoder = "resnet50", want one of unet, efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, mobilenetv2_100, resnet18, resnet34`},
+		{"model.decoder_channels=[8, 8, 8, 8, 0]", 2, "--set model.decoder_channels=[8, 8, 8, 8, 0]: model.decoder_channels[4] = 0, want 1..1024"},
+	} {
+		t.Run(tc.set, func(t *testing.T) {
+			inFolder(t)
+			check(t, command(t, tiny("--quiet", "--set", "model={encoder: resnet18, decoder_channels: [8, 8, 8, 4, 4]}", "--set", "data.size=[32, 32]", "--set", tc.set)...), tc.code, []string{"train: " + tc.want})
+			if _, err := os.Stat("run/checkpoints"); err == nil {
+				t.Error("there are checkpoints")
 			}
 		})
 	}
