@@ -89,10 +89,10 @@ func (s DepthwiseShape) conv(y, x, w []float32) depthwisePass {
 
 // depthwisePixels is for how many pixels a vector of channels is worked on at once: these
 // and what they are computed from stay in the first-level cache.
-const depthwisePixels = 64
+const depthwisePixels = 128
 
 // blockRows is that in rows.
-func (p *depthwisePass) blockRows() int { return max(1, depthwisePixels/p.YCols) }
+func (p *depthwisePass) blockRows() int { return min(max(1, depthwisePixels/p.YCols), p.rows) }
 
 // vectors is the number of the widest vectors that so many channels fill.
 func vectors(channels int) int { return (channels + simd.MaxVector - 1) / simd.MaxVector }
@@ -109,6 +109,7 @@ func (e *Engine) depthwise(p depthwisePass, m *Moments) {
 	if slices == 1 {
 		p.Ahead = rows * p.XRows / p.rows // as many as the next block reads anew
 	}
+	p.NonTemporal = nonTemporal(p.images * p.rows * p.YCols * p.Pixel)
 	units, grain := p.images*blocks*slices, max(1, 8*blockFloats/(rows*p.YCols*width))
 	var sums []float64
 	size := simd.Padded(p.Pixel)

@@ -26,7 +26,8 @@ type Depthwise struct {
 	Sum, Square  []float64 // padded to whole vectors
 	Clamp
 
-	Ahead int // rows of X behind those that are read, which are prefetched with all their channels
+	NonTemporal int // as in RowCopy, of Y
+	Ahead       int // rows of X behind those that are read, which are prefetched with all their channels
 
 	// Of the assembly:
 	firstOutput, firstColumn   int // of a row: 0 or the one before, and the column of X that it meets first

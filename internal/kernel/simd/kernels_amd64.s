@@ -13920,7 +13920,7 @@ l484:
 
 // func depthwise3x3Stride1AVX512(d *Depthwise)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·depthwise3x3Stride1AVX512(SB), NOSPLIT, $40-8
+TEXT ·depthwise3x3Stride1AVX512(SB), NOSPLIT, $48-8
 	MOVQ d+0(FP), AX
 	MOVQ 152(AX), CX
 	SHLQ $0x02, CX
@@ -13939,17 +13939,26 @@ l485:
 	KMOVW   SI, K1
 	MOVQ    (AX), SI
 	ADDQ    BX, SI
+	MOVQ    160(AX), DI
+	SHLQ    $0x02, DI
+	ORQ     SI, DI
+	ORQ     CX, DI
+	ANDQ    $0x0000003f, DI
+	MOVQ    $0x00000001, R8
+	SUBQ    272(AX), R8
+	ORQ     R8, DI
+	MOVQ    DI, 40(SP)
 	MOVQ    72(AX), DI
 	MOVQ    DI, 8(SP)
 	MOVQ    104(AX), DI
 	MOVQ    DI, 16(SP)
-	MOVQ    280(AX), DI
+	MOVQ    288(AX), DI
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
 l486:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000003, R10
@@ -14181,206 +14190,410 @@ l490:
 	VMINPS       Z7, Z11, Z7
 
 l503:
-	MOVQ    216(AX), R9
-	TESTQ   R9, R9
-	JNZ     l504
-	MOVQ    SI, R10
-	TESTQ   DI, DI
-	JS      l506
-	LEAQ    8(DI), R9
-	CMPQ    R9, 80(AX)
-	JG      l506
-	VMOVUPS Z0, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z1, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z2, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z3, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z4, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z5, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z6, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z7, K1, (R10)
-	JMP     l507
-
-l506:
-	MOVQ    DI, R9
-	CMPQ    R9, 80(AX)
-	JAE     l508
-	VMOVUPS Z0, K1, (R10)
+	MOVQ     216(AX), R9
+	TESTQ    R9, R9
+	JNZ      l504
+	CMPQ     40(SP), $0x00
+	JNE      l507
+	MOVQ     SI, R10
+	TESTQ    DI, DI
+	JS       l508
+	LEAQ     8(DI), R9
+	CMPQ     R9, 80(AX)
+	JG       l508
+	VMOVNTPS Z0, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z1, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z2, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z3, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z4, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z5, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z6, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z7, (R10)
+	JMP      l509
 
 l508:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l509
-	VMOVUPS Z1, K1, (R10)
-
-l509:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l510
-	VMOVUPS Z2, K1, (R10)
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l510
+	VMOVNTPS Z0, (R10)
 
 l510:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l511
-	VMOVUPS Z3, K1, (R10)
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l511
+	VMOVNTPS Z1, (R10)
 
 l511:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l512
-	VMOVUPS Z4, K1, (R10)
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l512
+	VMOVNTPS Z2, (R10)
 
 l512:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l513
-	VMOVUPS Z5, K1, (R10)
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l513
+	VMOVNTPS Z3, (R10)
 
 l513:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l514
-	VMOVUPS Z6, K1, (R10)
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l514
+	VMOVNTPS Z4, (R10)
 
 l514:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l515
+	VMOVNTPS Z5, (R10)
+
+l515:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l516
+	VMOVNTPS Z6, (R10)
+
+l516:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l517
+	VMOVNTPS Z7, (R10)
+
+l517:
+l509:
+	JMP l506
+
+l507:
+	MOVQ    SI, R10
+	TESTQ   DI, DI
+	JS      l518
+	LEAQ    8(DI), R9
+	CMPQ    R9, 80(AX)
+	JG      l518
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z7, K1, (R10)
+	JMP     l519
+
+l518:
+	MOVQ    DI, R9
+	CMPQ    R9, 80(AX)
+	JAE     l520
+	VMOVUPS Z0, K1, (R10)
+
+l520:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l515
+	JAE     l521
+	VMOVUPS Z1, K1, (R10)
+
+l521:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l522
+	VMOVUPS Z2, K1, (R10)
+
+l522:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l523
+	VMOVUPS Z3, K1, (R10)
+
+l523:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l524
+	VMOVUPS Z4, K1, (R10)
+
+l524:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l525
+	VMOVUPS Z5, K1, (R10)
+
+l525:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l526
+	VMOVUPS Z6, K1, (R10)
+
+l526:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l527
 	VMOVUPS Z7, K1, (R10)
 
-l515:
-l507:
+l527:
+l519:
+l506:
 	JMP l505
 
 l504:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
+	CMPQ        40(SP), $0x00
+	JNE         l529
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l516
+	JS          l530
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l516
-	VMOVUPS     Z0, K1, (R10)
+	JG          l530
+	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
+	VMOVNTPS    Z1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
+	VMOVNTPS    Z2, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
+	VMOVNTPS    Z3, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
+	VMOVNTPS    Z4, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
+	VMOVNTPS    Z5, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
+	VMOVNTPS    Z6, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
+	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l517
+	JMP         l531
 
-l516:
+l530:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l518
+	JAE         l532
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l532:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l533
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l533:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l534
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l534:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l535
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l535:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l536
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l536:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l537
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l537:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l538
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l538:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l539
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l539:
+l531:
+	JMP l528
+
+l529:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l540
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l540
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l541
+
+l540:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l542
 	VMOVUPS     Z0, K1, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 
-l518:
+l542:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l519
+	JAE         l543
 	VMOVUPS     Z1, K1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 
-l519:
+l543:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l520
+	JAE         l544
 	VMOVUPS     Z2, K1, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 
-l520:
+l544:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l521
+	JAE         l545
 	VMOVUPS     Z3, K1, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 
-l521:
+l545:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l522
+	JAE         l546
 	VMOVUPS     Z4, K1, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 
-l522:
+l546:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l523
+	JAE         l547
 	VMOVUPS     Z5, K1, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 
-l523:
+l547:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l524
+	JAE         l548
 	VMOVUPS     Z6, K1, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 
-l524:
+l548:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l525
+	JAE         l549
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l525:
-l517:
+l549:
+l541:
+l528:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -14401,10 +14614,10 @@ l517:
 l505:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l526
-	ADDQ       $0x00000200, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l550
+	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -14416,12 +14629,12 @@ l505:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l526:
+l550:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
 	JLT   l487
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
@@ -14437,7 +14650,7 @@ l526:
 
 // func depthwise3x3Stride2AVX512(d *Depthwise)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·depthwise3x3Stride2AVX512(SB), NOSPLIT, $40-8
+TEXT ·depthwise3x3Stride2AVX512(SB), NOSPLIT, $48-8
 	MOVQ d+0(FP), AX
 	MOVQ 152(AX), CX
 	SHLQ $0x02, CX
@@ -14447,7 +14660,7 @@ TEXT ·depthwise3x3Stride2AVX512(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l527:
+l551:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -14456,24 +14669,33 @@ l527:
 	KMOVW   SI, K1
 	MOVQ    (AX), SI
 	ADDQ    BX, SI
+	MOVQ    160(AX), DI
+	SHLQ    $0x02, DI
+	ORQ     SI, DI
+	ORQ     CX, DI
+	ANDQ    $0x0000003f, DI
+	MOVQ    $0x00000001, R8
+	SUBQ    272(AX), R8
+	ORQ     R8, DI
+	MOVQ    DI, 40(SP)
 	MOVQ    72(AX), DI
 	MOVQ    DI, 8(SP)
 	MOVQ    104(AX), DI
 	MOVQ    DI, 16(SP)
-	MOVQ    280(AX), DI
+	MOVQ    288(AX), DI
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l528:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+l552:
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000003, R10
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l529:
+l553:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -14497,9 +14719,9 @@ l529:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l530:
+l554:
 	CMPQ        R10, 88(AX)
-	JAE         l531
+	JAE         l555
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -14508,10 +14730,10 @@ l530:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l533
+	JS          l557
 	LEAQ        17(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l533
+	JG          l557
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
 	ADDQ        CX, R15
@@ -14569,166 +14791,166 @@ l530:
 	ADDQ        CX, R15
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z10, Z7
-	JMP         l534
+	JMP         l558
 
-l533:
+l557:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l535
+	JAE         l559
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
 
-l535:
+l559:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l536
+	JAE         l560
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z0
 
-l536:
+l560:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l537
+	JAE         l561
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z0
 	VFMADD231PS Z11, Z8, Z1
 
-l537:
+l561:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l538
+	JAE         l562
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z1
 
-l538:
+l562:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l539
+	JAE         l563
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z1
 	VFMADD231PS Z11, Z8, Z2
 
-l539:
+l563:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l540
+	JAE         l564
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z2
 
-l540:
+l564:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l541
+	JAE         l565
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z2
 	VFMADD231PS Z11, Z8, Z3
 
-l541:
+l565:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l542
+	JAE         l566
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z3
 
-l542:
+l566:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l543
+	JAE         l567
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z3
 	VFMADD231PS Z11, Z8, Z4
 
-l543:
+l567:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l544
+	JAE         l568
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z4
 
-l544:
+l568:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l545
+	JAE         l569
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z4
 	VFMADD231PS Z11, Z8, Z5
 
-l545:
+l569:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l546
+	JAE         l570
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z5
 
-l546:
+l570:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l547
+	JAE         l571
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z5
 	VFMADD231PS Z11, Z8, Z6
 
-l547:
+l571:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l548
+	JAE         l572
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z6
 
-l548:
+l572:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l549
+	JAE         l573
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z6
 	VFMADD231PS Z11, Z8, Z7
 
-l549:
+l573:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l550
+	JAE         l574
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z9, Z7
 
-l550:
+l574:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l551
+	JAE         l575
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z10, Z7
 
-l551:
-l534:
-	JMP l532
+l575:
+l558:
+	JMP l556
 
-l531:
+l555:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l532:
+l556:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l530
+	JNZ          l554
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l552
+	JZ           l576
 	VMOVUPS.Z    (R9)(BX*1), K1, Z8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -14760,16 +14982,101 @@ l532:
 	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
 
-l552:
-	MOVQ    216(AX), R9
-	TESTQ   R9, R9
-	JNZ     l553
+l576:
+	MOVQ     216(AX), R9
+	TESTQ    R9, R9
+	JNZ      l577
+	CMPQ     40(SP), $0x00
+	JNE      l580
+	MOVQ     SI, R10
+	TESTQ    DI, DI
+	JS       l581
+	LEAQ     8(DI), R9
+	CMPQ     R9, 80(AX)
+	JG       l581
+	VMOVNTPS Z0, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z1, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z2, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z3, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z4, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z5, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z6, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z7, (R10)
+	JMP      l582
+
+l581:
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l583
+	VMOVNTPS Z0, (R10)
+
+l583:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l584
+	VMOVNTPS Z1, (R10)
+
+l584:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l585
+	VMOVNTPS Z2, (R10)
+
+l585:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l586
+	VMOVNTPS Z3, (R10)
+
+l586:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l587
+	VMOVNTPS Z4, (R10)
+
+l587:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l588
+	VMOVNTPS Z5, (R10)
+
+l588:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l589
+	VMOVNTPS Z6, (R10)
+
+l589:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l590
+	VMOVNTPS Z7, (R10)
+
+l590:
+l582:
+	JMP l579
+
+l580:
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l555
+	JS      l591
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l555
+	JG      l591
 	VMOVUPS Z0, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z1, K1, (R10)
@@ -14785,182 +15092,301 @@ l552:
 	VMOVUPS Z6, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z7, K1, (R10)
-	JMP     l556
+	JMP     l592
 
-l555:
+l591:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l557
+	JAE     l593
 	VMOVUPS Z0, K1, (R10)
 
-l557:
+l593:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l558
+	JAE     l594
 	VMOVUPS Z1, K1, (R10)
 
-l558:
+l594:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l559
+	JAE     l595
 	VMOVUPS Z2, K1, (R10)
 
-l559:
+l595:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l560
+	JAE     l596
 	VMOVUPS Z3, K1, (R10)
 
-l560:
+l596:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l561
+	JAE     l597
 	VMOVUPS Z4, K1, (R10)
 
-l561:
+l597:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l562
+	JAE     l598
 	VMOVUPS Z5, K1, (R10)
 
-l562:
+l598:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l563
+	JAE     l599
 	VMOVUPS Z6, K1, (R10)
 
-l563:
+l599:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l564
+	JAE     l600
 	VMOVUPS Z7, K1, (R10)
 
-l564:
-l556:
-	JMP l554
+l600:
+l592:
+l579:
+	JMP l578
 
-l553:
+l577:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
+	CMPQ        40(SP), $0x00
+	JNE         l602
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l565
+	JS          l603
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l565
-	VMOVUPS     Z0, K1, (R10)
+	JG          l603
+	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
+	VMOVNTPS    Z1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
+	VMOVNTPS    Z2, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
+	VMOVNTPS    Z3, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
+	VMOVNTPS    Z4, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
+	VMOVNTPS    Z5, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
+	VMOVNTPS    Z6, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
+	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l566
+	JMP         l604
 
-l565:
+l603:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l567
+	JAE         l605
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l605:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l606
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l606:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l607
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l607:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l608
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l608:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l609
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l609:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l610
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l610:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l611
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l611:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l612
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l612:
+l604:
+	JMP l601
+
+l602:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l613
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l613
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l614
+
+l613:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l615
 	VMOVUPS     Z0, K1, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 
-l567:
+l615:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l568
+	JAE         l616
 	VMOVUPS     Z1, K1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 
-l568:
+l616:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l569
+	JAE         l617
 	VMOVUPS     Z2, K1, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 
-l569:
+l617:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l570
+	JAE         l618
 	VMOVUPS     Z3, K1, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 
-l570:
+l618:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l571
+	JAE         l619
 	VMOVUPS     Z4, K1, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 
-l571:
+l619:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l572
+	JAE         l620
 	VMOVUPS     Z5, K1, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 
-l572:
+l620:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l573
+	JAE         l621
 	VMOVUPS     Z6, K1, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 
-l573:
+l621:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l574
+	JAE         l622
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l574:
-l566:
+l622:
+l614:
+l601:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -14978,13 +15404,13 @@ l566:
 	VADDPD        64(R9)(BX*2), Z0, Z0
 	VMOVUPD       Z0, 64(R9)(BX*2)
 
-l554:
+l578:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l575
-	ADDQ       $0x00000800, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l623
+	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -15020,28 +15446,28 @@ l554:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l575:
+l623:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l529
+	JLT   l553
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l528
+	JNZ   l552
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l527
+	JG    l551
 	VZEROUPPER
 	RET
 
 // func depthwise3x3TransposedAVX512(d *Depthwise)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·depthwise3x3TransposedAVX512(SB), NOSPLIT, $40-8
+TEXT ·depthwise3x3TransposedAVX512(SB), NOSPLIT, $48-8
 	MOVQ d+0(FP), AX
 	MOVQ 152(AX), CX
 	SHLQ $0x02, CX
@@ -15051,7 +15477,7 @@ TEXT ·depthwise3x3TransposedAVX512(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l576:
+l624:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -15060,17 +15486,26 @@ l576:
 	KMOVW   SI, K1
 	MOVQ    (AX), SI
 	ADDQ    BX, SI
+	MOVQ    160(AX), DI
+	SHLQ    $0x02, DI
+	ORQ     SI, DI
+	ORQ     CX, DI
+	ANDQ    $0x0000003f, DI
+	MOVQ    $0x00000001, R8
+	SUBQ    272(AX), R8
+	ORQ     R8, DI
+	MOVQ    DI, 40(SP)
 	MOVQ    72(AX), DI
 	MOVQ    DI, 8(SP)
 	MOVQ    104(AX), DI
 	MOVQ    DI, 16(SP)
-	MOVQ    280(AX), DI
+	MOVQ    288(AX), DI
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l577:
-	MOVQ   280(AX), DI
-	MOVQ   288(AX), R8
+l625:
+	MOVQ   288(AX), DI
+	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   16(SP), R11
@@ -15083,7 +15518,7 @@ l577:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l578:
+l626:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -15108,9 +15543,9 @@ l578:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l579:
+l627:
 	CMPQ        R10, 88(AX)
-	JAE         l580
+	JAE         l628
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -15119,10 +15554,10 @@ l579:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l582
+	JS          l630
 	LEAQ        5(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l582
+	JG          l630
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z0
 	ADDQ        CX, R15
@@ -15144,75 +15579,160 @@ l579:
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
-	JMP         l583
+	JMP         l631
 
-l582:
+l630:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l584
+	JAE         l632
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z0
 
-l584:
+l632:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l585
+	JAE         l633
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
 	VFMADD231PS Z11, Z9, Z1
 	VFMADD231PS Z11, Z10, Z2
 
-l585:
+l633:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l586
+	JAE         l634
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z2
 	VFMADD231PS Z11, Z9, Z3
 	VFMADD231PS Z11, Z10, Z4
 
-l586:
+l634:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l587
+	JAE         l635
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z4
 	VFMADD231PS Z11, Z9, Z5
 	VFMADD231PS Z11, Z10, Z6
 
-l587:
+l635:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l588
+	JAE         l636
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
 
-l588:
-l583:
-	JMP l581
+l636:
+l631:
+	JMP l629
 
-l580:
+l628:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l581:
-	ADDQ    DX, R11
-	LEAQ    (R11)(DX*2), R11
-	SUBQ    R13, R9
-	DECQ    R10
-	DECQ    R12
-	JNZ     l579
+l629:
+	ADDQ     DX, R11
+	LEAQ     (R11)(DX*2), R11
+	SUBQ     R13, R9
+	DECQ     R10
+	DECQ     R12
+	JNZ      l627
+	CMPQ     40(SP), $0x00
+	JNE      l638
+	MOVQ     SI, R10
+	TESTQ    DI, DI
+	JS       l639
+	LEAQ     8(DI), R9
+	CMPQ     R9, 80(AX)
+	JG       l639
+	VMOVNTPS Z0, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z1, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z2, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z3, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z4, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z5, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z6, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z7, (R10)
+	JMP      l640
+
+l639:
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l641
+	VMOVNTPS Z0, (R10)
+
+l641:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l642
+	VMOVNTPS Z1, (R10)
+
+l642:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l643
+	VMOVNTPS Z2, (R10)
+
+l643:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l644
+	VMOVNTPS Z3, (R10)
+
+l644:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l645
+	VMOVNTPS Z4, (R10)
+
+l645:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l646
+	VMOVNTPS Z5, (R10)
+
+l646:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l647
+	VMOVNTPS Z6, (R10)
+
+l647:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l648
+	VMOVNTPS Z7, (R10)
+
+l648:
+l640:
+	JMP l637
+
+l638:
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l589
+	JS      l649
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l589
+	JG      l649
 	VMOVUPS Z0, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z1, K1, (R10)
@@ -15228,92 +15748,93 @@ l581:
 	VMOVUPS Z6, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z7, K1, (R10)
-	JMP     l590
+	JMP     l650
 
-l589:
+l649:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l591
+	JAE     l651
 	VMOVUPS Z0, K1, (R10)
 
-l591:
+l651:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l592
+	JAE     l652
 	VMOVUPS Z1, K1, (R10)
 
-l592:
+l652:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l593
+	JAE     l653
 	VMOVUPS Z2, K1, (R10)
 
-l593:
+l653:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l594
+	JAE     l654
 	VMOVUPS Z3, K1, (R10)
 
-l594:
+l654:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l595
+	JAE     l655
 	VMOVUPS Z4, K1, (R10)
 
-l595:
+l655:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l596
+	JAE     l656
 	VMOVUPS Z5, K1, (R10)
 
-l596:
+l656:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l597
+	JAE     l657
 	VMOVUPS Z6, K1, (R10)
 
-l597:
+l657:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l598
+	JAE     l658
 	VMOVUPS Z7, K1, (R10)
 
-l598:
-l590:
+l658:
+l650:
+l637:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l599
-	ADDQ       $0x00000080, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l659
+	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l599:
+l659:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l578
+	JLT   l626
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l577
+	JNZ   l625
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l576
+	JG    l624
 	VZEROUPPER
 	RET
 
@@ -15329,7 +15850,7 @@ TEXT ·depthwise3x3Stride1GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l600:
+l660:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -15340,7 +15861,7 @@ l600:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l601:
+l661:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -15359,9 +15880,9 @@ l601:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l602:
+l662:
 	CMPQ  R8, 88(AX)
-	JAE   l604
+	JAE   l664
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -15372,7 +15893,7 @@ l602:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l603:
+l663:
 	VXORPS    Z12, Z12, Z12
 	VXORPS    Z13, Z13, Z13
 	VXORPS    Z14, Z14, Z14
@@ -15383,10 +15904,10 @@ l603:
 	VXORPS    Z19, Z19, Z19
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l606
+	JS        l666
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l606
+	JG        l666
 	VMOVUPS.Z (R14), K1, Z12
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z13
@@ -15402,71 +15923,71 @@ l603:
 	VMOVUPS.Z (R14), K1, Z18
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z19
-	JMP       l607
+	JMP       l667
 
-l606:
+l666:
 	MOVQ      R11, R13
 	CMPQ      R13, 80(AX)
-	JAE       l608
+	JAE       l668
 	VMOVUPS.Z (R14), K1, Z12
 
-l608:
+l668:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l609
+	JAE       l669
 	VMOVUPS.Z (R14), K1, Z13
 
-l609:
+l669:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l610
+	JAE       l670
 	VMOVUPS.Z (R14), K1, Z14
 
-l610:
+l670:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l611
+	JAE       l671
 	VMOVUPS.Z (R14), K1, Z15
 
-l611:
+l671:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l612
+	JAE       l672
 	VMOVUPS.Z (R14), K1, Z16
 
-l612:
+l672:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l613
+	JAE       l673
 	VMOVUPS.Z (R14), K1, Z17
 
-l613:
+l673:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l614
+	JAE       l674
 	VMOVUPS.Z (R14), K1, Z18
 
-l614:
+l674:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l615
+	JAE       l675
 	VMOVUPS.Z (R14), K1, Z19
 
-l615:
-l607:
+l675:
+l667:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l616
+	JS          l676
 	LEAQ        10(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l616
+	JG          l676
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z0
 	ADDQ        CX, R14
@@ -15510,146 +16031,146 @@ l607:
 	ADDQ        CX, R14
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z11
-	JMP         l617
+	JMP         l677
 
-l616:
+l676:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l618
+	JAE         l678
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z0
 
-l618:
+l678:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l619
+	JAE         l679
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z1
 	VFMADD231PS Z20, Z13, Z3
 
-l619:
+l679:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l620
+	JAE         l680
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z2
 	VFMADD231PS Z20, Z13, Z4
 	VFMADD231PS Z20, Z14, Z6
 
-l620:
+l680:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l621
+	JAE         l681
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z13, Z5
 	VFMADD231PS Z12, Z14, Z7
 	VFMADD231PS Z12, Z15, Z9
 
-l621:
+l681:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l622
+	JAE         l682
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z14, Z8
 	VFMADD231PS Z12, Z15, Z10
 	VFMADD231PS Z12, Z16, Z0
 
-l622:
+l682:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l623
+	JAE         l683
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z15, Z11
 	VFMADD231PS Z12, Z16, Z1
 	VFMADD231PS Z12, Z17, Z3
 
-l623:
+l683:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l624
+	JAE         l684
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z16, Z2
 	VFMADD231PS Z12, Z17, Z4
 	VFMADD231PS Z12, Z18, Z6
 
-l624:
+l684:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l625
+	JAE         l685
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z17, Z5
 	VFMADD231PS Z12, Z18, Z7
 	VFMADD231PS Z12, Z19, Z9
 
-l625:
+l685:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l626
+	JAE         l686
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z18, Z8
 	VFMADD231PS Z12, Z19, Z10
 
-l626:
+l686:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l627
+	JAE         l687
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z11
 
-l627:
-l617:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l628
-	ADDQ       $0x000000c0, 296(AX)
+l687:
+l677:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l688
+	ADDQ       $0x000000c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l628:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l629
-	ADDQ       $0x000000c0, 312(AX)
+l688:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l689
+	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l629:
+l689:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l603
+	JLT   l663
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l605
+	JMP   l665
 
-l604:
+l664:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l605:
+l665:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l602
+	JNZ       l662
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z9, Z0, Z0
@@ -15673,10 +16194,10 @@ l605:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x03
-	JNE       l601
+	JNE       l661
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l600
+	JG        l660
 	VZEROUPPER
 	RET
 
@@ -15692,7 +16213,7 @@ TEXT ·depthwise3x3Stride2GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l630:
+l690:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -15703,7 +16224,7 @@ l630:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l631:
+l691:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -15722,9 +16243,9 @@ l631:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l632:
+l692:
 	CMPQ  R8, 88(AX)
-	JAE   l634
+	JAE   l694
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -15735,7 +16256,7 @@ l632:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l633:
+l693:
 	VXORPS    Z12, Z12, Z12
 	VXORPS    Z13, Z13, Z13
 	VXORPS    Z14, Z14, Z14
@@ -15746,10 +16267,10 @@ l633:
 	VXORPS    Z19, Z19, Z19
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l636
+	JS        l696
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l636
+	JG        l696
 	VMOVUPS.Z (R14), K1, Z12
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z13
@@ -15765,71 +16286,71 @@ l633:
 	VMOVUPS.Z (R14), K1, Z18
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z19
-	JMP       l637
+	JMP       l697
 
-l636:
+l696:
 	MOVQ      R11, R13
 	CMPQ      R13, 80(AX)
-	JAE       l638
+	JAE       l698
 	VMOVUPS.Z (R14), K1, Z12
 
-l638:
+l698:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l639
+	JAE       l699
 	VMOVUPS.Z (R14), K1, Z13
 
-l639:
+l699:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l640
+	JAE       l700
 	VMOVUPS.Z (R14), K1, Z14
 
-l640:
+l700:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l641
+	JAE       l701
 	VMOVUPS.Z (R14), K1, Z15
 
-l641:
+l701:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l642
+	JAE       l702
 	VMOVUPS.Z (R14), K1, Z16
 
-l642:
+l702:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l643
+	JAE       l703
 	VMOVUPS.Z (R14), K1, Z17
 
-l643:
+l703:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l644
+	JAE       l704
 	VMOVUPS.Z (R14), K1, Z18
 
-l644:
+l704:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l645
+	JAE       l705
 	VMOVUPS.Z (R14), K1, Z19
 
-l645:
-l637:
+l705:
+l697:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l646
+	JS          l706
 	LEAQ        17(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l646
+	JG          l706
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z0
 	ADDQ        CX, R14
@@ -15887,156 +16408,156 @@ l637:
 	ADDQ        CX, R14
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z11
-	JMP         l647
+	JMP         l707
 
-l646:
+l706:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l648
+	JAE         l708
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z0
 
-l648:
+l708:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l649
+	JAE         l709
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z1
 
-l649:
+l709:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l650
+	JAE         l710
 	VMOVUPS.Z   (R14), K1, Z20
 	VFMADD231PS Z20, Z12, Z2
 	VFMADD231PS Z20, Z13, Z3
 
-l650:
+l710:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l651
+	JAE         l711
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z13, Z4
 
-l651:
+l711:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l652
+	JAE         l712
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z13, Z5
 	VFMADD231PS Z12, Z14, Z6
 
-l652:
+l712:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l653
+	JAE         l713
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z14, Z7
 
-l653:
+l713:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l654
+	JAE         l714
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z14, Z8
 	VFMADD231PS Z12, Z15, Z9
 
-l654:
+l714:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l655
+	JAE         l715
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z15, Z10
 
-l655:
+l715:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l656
+	JAE         l716
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z15, Z11
 	VFMADD231PS Z12, Z16, Z0
 
-l656:
+l716:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l657
+	JAE         l717
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z16, Z1
 
-l657:
+l717:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l658
+	JAE         l718
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z16, Z2
 	VFMADD231PS Z12, Z17, Z3
 
-l658:
+l718:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l659
+	JAE         l719
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z17, Z4
 
-l659:
+l719:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l660
+	JAE         l720
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z17, Z5
 	VFMADD231PS Z12, Z18, Z6
 
-l660:
+l720:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l661
+	JAE         l721
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z18, Z7
 
-l661:
+l721:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l662
+	JAE         l722
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z18, Z8
 	VFMADD231PS Z12, Z19, Z9
 
-l662:
+l722:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l663
+	JAE         l723
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z10
 
-l663:
+l723:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l664
+	JAE         l724
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z11
 
-l664:
-l647:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l665
-	ADDQ       $0x000002c0, 296(AX)
+l724:
+l707:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l725
+	ADDQ       $0x000002c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
@@ -16051,40 +16572,40 @@ l647:
 	PREFETCHT0 576(R13)
 	PREFETCHT0 640(R13)
 
-l665:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l666
-	ADDQ       $0x000000c0, 312(AX)
+l725:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l726
+	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l666:
+l726:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x10, R12
 	CMPQ  R11, 80(AX)
-	JLT   l633
+	JLT   l693
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l635
+	JMP   l695
 
-l634:
+l694:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l635:
+l695:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l632
+	JNZ       l692
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z9, Z0, Z0
@@ -16108,16 +16629,16 @@ l635:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x03
-	JNE       l631
+	JNE       l691
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l630
+	JG        l690
 	VZEROUPPER
 	RET
 
 // func depthwise5x5Stride1AVX512(d *Depthwise)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·depthwise5x5Stride1AVX512(SB), NOSPLIT, $40-8
+TEXT ·depthwise5x5Stride1AVX512(SB), NOSPLIT, $48-8
 	MOVQ d+0(FP), AX
 	MOVQ 152(AX), CX
 	SHLQ $0x02, CX
@@ -16127,7 +16648,7 @@ TEXT ·depthwise5x5Stride1AVX512(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l667:
+l727:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -16136,24 +16657,33 @@ l667:
 	KMOVW   SI, K1
 	MOVQ    (AX), SI
 	ADDQ    BX, SI
+	MOVQ    160(AX), DI
+	SHLQ    $0x02, DI
+	ORQ     SI, DI
+	ORQ     CX, DI
+	ANDQ    $0x0000003f, DI
+	MOVQ    $0x00000001, R8
+	SUBQ    272(AX), R8
+	ORQ     R8, DI
+	MOVQ    DI, 40(SP)
 	MOVQ    72(AX), DI
 	MOVQ    DI, 8(SP)
 	MOVQ    104(AX), DI
 	MOVQ    DI, 16(SP)
-	MOVQ    280(AX), DI
+	MOVQ    288(AX), DI
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l668:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+l728:
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000005, R10
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l669:
+l729:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -16177,9 +16707,9 @@ l669:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l670:
+l730:
 	CMPQ        R10, 88(AX)
-	JAE         l671
+	JAE         l731
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -16192,10 +16722,10 @@ l670:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l673
+	JS          l733
 	LEAQ        12(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l673
+	JG          l733
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 	ADDQ        CX, R15
@@ -16259,50 +16789,50 @@ l670:
 	ADDQ        CX, R15
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
-	JMP         l674
+	JMP         l734
 
-l673:
+l733:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l675
+	JAE         l735
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 
-l675:
+l735:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l676
+	JAE         l736
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z9, Z0
 	VFMADD231PS Z13, Z8, Z1
 
-l676:
+l736:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l677
+	JAE         l737
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z10, Z0
 	VFMADD231PS Z13, Z9, Z1
 	VFMADD231PS Z13, Z8, Z2
 
-l677:
+l737:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l678
+	JAE         l738
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z0
 	VFMADD231PS Z13, Z10, Z1
 	VFMADD231PS Z13, Z9, Z2
 	VFMADD231PS Z13, Z8, Z3
 
-l678:
+l738:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l679
+	JAE         l739
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z0
 	VFMADD231PS Z13, Z11, Z1
@@ -16310,11 +16840,11 @@ l678:
 	VFMADD231PS Z13, Z9, Z3
 	VFMADD231PS Z13, Z8, Z4
 
-l679:
+l739:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l680
+	JAE         l740
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z1
 	VFMADD231PS Z13, Z11, Z2
@@ -16322,11 +16852,11 @@ l679:
 	VFMADD231PS Z13, Z9, Z4
 	VFMADD231PS Z13, Z8, Z5
 
-l680:
+l740:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l681
+	JAE         l741
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z2
 	VFMADD231PS Z13, Z11, Z3
@@ -16334,11 +16864,11 @@ l680:
 	VFMADD231PS Z13, Z9, Z5
 	VFMADD231PS Z13, Z8, Z6
 
-l681:
+l741:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l682
+	JAE         l742
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z3
 	VFMADD231PS Z13, Z11, Z4
@@ -16346,60 +16876,60 @@ l681:
 	VFMADD231PS Z13, Z9, Z6
 	VFMADD231PS Z13, Z8, Z7
 
-l682:
+l742:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l683
+	JAE         l743
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z4
 	VFMADD231PS Z8, Z11, Z5
 	VFMADD231PS Z8, Z10, Z6
 	VFMADD231PS Z8, Z9, Z7
 
-l683:
+l743:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l684
+	JAE         l744
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z5
 	VFMADD231PS Z8, Z11, Z6
 	VFMADD231PS Z8, Z10, Z7
 
-l684:
+l744:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l685
+	JAE         l745
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z6
 	VFMADD231PS Z8, Z11, Z7
 
-l685:
+l745:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l686
+	JAE         l746
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
 
-l686:
-l674:
-	JMP l672
+l746:
+l734:
+	JMP l732
 
-l671:
+l731:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l672:
+l732:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l670
+	JNZ          l730
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l687
+	JZ           l747
 	VMOVUPS.Z    (R9)(BX*1), K1, Z8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -16431,16 +16961,101 @@ l672:
 	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
 
-l687:
-	MOVQ    216(AX), R9
-	TESTQ   R9, R9
-	JNZ     l688
+l747:
+	MOVQ     216(AX), R9
+	TESTQ    R9, R9
+	JNZ      l748
+	CMPQ     40(SP), $0x00
+	JNE      l751
+	MOVQ     SI, R10
+	TESTQ    DI, DI
+	JS       l752
+	LEAQ     8(DI), R9
+	CMPQ     R9, 80(AX)
+	JG       l752
+	VMOVNTPS Z0, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z1, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z2, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z3, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z4, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z5, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z6, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z7, (R10)
+	JMP      l753
+
+l752:
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l754
+	VMOVNTPS Z0, (R10)
+
+l754:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l755
+	VMOVNTPS Z1, (R10)
+
+l755:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l756
+	VMOVNTPS Z2, (R10)
+
+l756:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l757
+	VMOVNTPS Z3, (R10)
+
+l757:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l758
+	VMOVNTPS Z4, (R10)
+
+l758:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l759
+	VMOVNTPS Z5, (R10)
+
+l759:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l760
+	VMOVNTPS Z6, (R10)
+
+l760:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l761
+	VMOVNTPS Z7, (R10)
+
+l761:
+l753:
+	JMP l750
+
+l751:
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l690
+	JS      l762
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l690
+	JG      l762
 	VMOVUPS Z0, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z1, K1, (R10)
@@ -16456,182 +17071,301 @@ l687:
 	VMOVUPS Z6, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z7, K1, (R10)
-	JMP     l691
+	JMP     l763
 
-l690:
+l762:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l692
+	JAE     l764
 	VMOVUPS Z0, K1, (R10)
 
-l692:
+l764:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l693
+	JAE     l765
 	VMOVUPS Z1, K1, (R10)
 
-l693:
+l765:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l694
+	JAE     l766
 	VMOVUPS Z2, K1, (R10)
 
-l694:
+l766:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l695
+	JAE     l767
 	VMOVUPS Z3, K1, (R10)
 
-l695:
+l767:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l696
+	JAE     l768
 	VMOVUPS Z4, K1, (R10)
 
-l696:
+l768:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l697
+	JAE     l769
 	VMOVUPS Z5, K1, (R10)
 
-l697:
+l769:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l698
+	JAE     l770
 	VMOVUPS Z6, K1, (R10)
 
-l698:
+l770:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l699
+	JAE     l771
 	VMOVUPS Z7, K1, (R10)
 
-l699:
-l691:
-	JMP l689
+l771:
+l763:
+l750:
+	JMP l749
 
-l688:
+l748:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
+	CMPQ        40(SP), $0x00
+	JNE         l773
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l700
+	JS          l774
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l700
-	VMOVUPS     Z0, K1, (R10)
+	JG          l774
+	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
+	VMOVNTPS    Z1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
+	VMOVNTPS    Z2, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
+	VMOVNTPS    Z3, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
+	VMOVNTPS    Z4, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
+	VMOVNTPS    Z5, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
+	VMOVNTPS    Z6, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
+	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l701
+	JMP         l775
 
-l700:
+l774:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l702
+	JAE         l776
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l776:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l777
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l777:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l778
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l778:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l779
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l779:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l780
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l780:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l781
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l781:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l782
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l782:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l783
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l783:
+l775:
+	JMP l772
+
+l773:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l784
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l784
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l785
+
+l784:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l786
 	VMOVUPS     Z0, K1, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 
-l702:
+l786:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l703
+	JAE         l787
 	VMOVUPS     Z1, K1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 
-l703:
+l787:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l704
+	JAE         l788
 	VMOVUPS     Z2, K1, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 
-l704:
+l788:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l705
+	JAE         l789
 	VMOVUPS     Z3, K1, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 
-l705:
+l789:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l706
+	JAE         l790
 	VMOVUPS     Z4, K1, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 
-l706:
+l790:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l707
+	JAE         l791
 	VMOVUPS     Z5, K1, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 
-l707:
+l791:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l708
+	JAE         l792
 	VMOVUPS     Z6, K1, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 
-l708:
+l792:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l709
+	JAE         l793
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l709:
-l701:
+l793:
+l785:
+l772:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -16649,13 +17383,13 @@ l701:
 	VADDPD        64(R9)(BX*2), Z0, Z0
 	VMOVUPD       Z0, 64(R9)(BX*2)
 
-l689:
+l749:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l710
-	ADDQ       $0x00000200, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l794
+	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -16667,28 +17401,28 @@ l689:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l710:
+l794:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
-	JLT   l669
+	JLT   l729
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l668
+	JNZ   l728
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l667
+	JG    l727
 	VZEROUPPER
 	RET
 
 // func depthwise5x5Stride2AVX512(d *Depthwise)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·depthwise5x5Stride2AVX512(SB), NOSPLIT, $40-8
+TEXT ·depthwise5x5Stride2AVX512(SB), NOSPLIT, $48-8
 	MOVQ d+0(FP), AX
 	MOVQ 152(AX), CX
 	SHLQ $0x02, CX
@@ -16698,7 +17432,7 @@ TEXT ·depthwise5x5Stride2AVX512(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l711:
+l795:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -16707,24 +17441,33 @@ l711:
 	KMOVW   SI, K1
 	MOVQ    (AX), SI
 	ADDQ    BX, SI
+	MOVQ    160(AX), DI
+	SHLQ    $0x02, DI
+	ORQ     SI, DI
+	ORQ     CX, DI
+	ANDQ    $0x0000003f, DI
+	MOVQ    $0x00000001, R8
+	SUBQ    272(AX), R8
+	ORQ     R8, DI
+	MOVQ    DI, 40(SP)
 	MOVQ    72(AX), DI
 	MOVQ    DI, 8(SP)
 	MOVQ    104(AX), DI
 	MOVQ    DI, 16(SP)
-	MOVQ    280(AX), DI
+	MOVQ    288(AX), DI
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l712:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+l796:
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000005, R10
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l713:
+l797:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -16748,9 +17491,9 @@ l713:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l714:
+l798:
 	CMPQ        R10, 88(AX)
-	JAE         l715
+	JAE         l799
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -16763,10 +17506,10 @@ l714:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l717
+	JS          l801
 	LEAQ        19(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l717
+	JG          l801
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 	ADDQ        CX, R15
@@ -16844,196 +17587,196 @@ l714:
 	ADDQ        CX, R15
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
-	JMP         l718
+	JMP         l802
 
-l717:
+l801:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l719
+	JAE         l803
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 
-l719:
+l803:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l720
+	JAE         l804
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z9, Z0
 
-l720:
+l804:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l721
+	JAE         l805
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z10, Z0
 	VFMADD231PS Z13, Z8, Z1
 
-l721:
+l805:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l722
+	JAE         l806
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z0
 	VFMADD231PS Z13, Z9, Z1
 
-l722:
+l806:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l723
+	JAE         l807
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z0
 	VFMADD231PS Z13, Z10, Z1
 	VFMADD231PS Z13, Z8, Z2
 
-l723:
+l807:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l724
+	JAE         l808
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z1
 	VFMADD231PS Z13, Z9, Z2
 
-l724:
+l808:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l725
+	JAE         l809
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z1
 	VFMADD231PS Z13, Z10, Z2
 	VFMADD231PS Z13, Z8, Z3
 
-l725:
+l809:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l726
+	JAE         l810
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z2
 	VFMADD231PS Z13, Z9, Z3
 
-l726:
+l810:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l727
+	JAE         l811
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z2
 	VFMADD231PS Z13, Z10, Z3
 	VFMADD231PS Z13, Z8, Z4
 
-l727:
+l811:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l728
+	JAE         l812
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z3
 	VFMADD231PS Z13, Z9, Z4
 
-l728:
+l812:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l729
+	JAE         l813
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z3
 	VFMADD231PS Z13, Z10, Z4
 	VFMADD231PS Z13, Z8, Z5
 
-l729:
+l813:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l730
+	JAE         l814
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z4
 	VFMADD231PS Z13, Z9, Z5
 
-l730:
+l814:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l731
+	JAE         l815
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z4
 	VFMADD231PS Z13, Z10, Z5
 	VFMADD231PS Z13, Z8, Z6
 
-l731:
+l815:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l732
+	JAE         l816
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z5
 	VFMADD231PS Z13, Z9, Z6
 
-l732:
+l816:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l733
+	JAE         l817
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z5
 	VFMADD231PS Z13, Z10, Z6
 	VFMADD231PS Z13, Z8, Z7
 
-l733:
+l817:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l734
+	JAE         l818
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z11, Z6
 	VFMADD231PS Z8, Z9, Z7
 
-l734:
+l818:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l735
+	JAE         l819
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z6
 	VFMADD231PS Z8, Z10, Z7
 
-l735:
+l819:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l736
+	JAE         l820
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z11, Z7
 
-l736:
+l820:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l737
+	JAE         l821
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
 
-l737:
-l718:
-	JMP l716
+l821:
+l802:
+	JMP l800
 
-l715:
+l799:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l716:
+l800:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l714
+	JNZ          l798
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l738
+	JZ           l822
 	VMOVUPS.Z    (R9)(BX*1), K1, Z8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -17065,16 +17808,101 @@ l716:
 	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
 
-l738:
-	MOVQ    216(AX), R9
-	TESTQ   R9, R9
-	JNZ     l739
+l822:
+	MOVQ     216(AX), R9
+	TESTQ    R9, R9
+	JNZ      l823
+	CMPQ     40(SP), $0x00
+	JNE      l826
+	MOVQ     SI, R10
+	TESTQ    DI, DI
+	JS       l827
+	LEAQ     8(DI), R9
+	CMPQ     R9, 80(AX)
+	JG       l827
+	VMOVNTPS Z0, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z1, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z2, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z3, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z4, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z5, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z6, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z7, (R10)
+	JMP      l828
+
+l827:
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l829
+	VMOVNTPS Z0, (R10)
+
+l829:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l830
+	VMOVNTPS Z1, (R10)
+
+l830:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l831
+	VMOVNTPS Z2, (R10)
+
+l831:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l832
+	VMOVNTPS Z3, (R10)
+
+l832:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l833
+	VMOVNTPS Z4, (R10)
+
+l833:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l834
+	VMOVNTPS Z5, (R10)
+
+l834:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l835
+	VMOVNTPS Z6, (R10)
+
+l835:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l836
+	VMOVNTPS Z7, (R10)
+
+l836:
+l828:
+	JMP l825
+
+l826:
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l741
+	JS      l837
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l741
+	JG      l837
 	VMOVUPS Z0, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z1, K1, (R10)
@@ -17090,182 +17918,301 @@ l738:
 	VMOVUPS Z6, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z7, K1, (R10)
-	JMP     l742
+	JMP     l838
 
-l741:
+l837:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l743
+	JAE     l839
 	VMOVUPS Z0, K1, (R10)
 
-l743:
+l839:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l744
+	JAE     l840
 	VMOVUPS Z1, K1, (R10)
 
-l744:
+l840:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l745
+	JAE     l841
 	VMOVUPS Z2, K1, (R10)
 
-l745:
+l841:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l746
+	JAE     l842
 	VMOVUPS Z3, K1, (R10)
 
-l746:
+l842:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l747
+	JAE     l843
 	VMOVUPS Z4, K1, (R10)
 
-l747:
+l843:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l748
+	JAE     l844
 	VMOVUPS Z5, K1, (R10)
 
-l748:
+l844:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l749
+	JAE     l845
 	VMOVUPS Z6, K1, (R10)
 
-l749:
+l845:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l750
+	JAE     l846
 	VMOVUPS Z7, K1, (R10)
 
-l750:
-l742:
-	JMP l740
+l846:
+l838:
+l825:
+	JMP l824
 
-l739:
+l823:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
+	CMPQ        40(SP), $0x00
+	JNE         l848
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l751
+	JS          l849
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l751
-	VMOVUPS     Z0, K1, (R10)
+	JG          l849
+	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
+	VMOVNTPS    Z1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
+	VMOVNTPS    Z2, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
+	VMOVNTPS    Z3, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
+	VMOVNTPS    Z4, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
+	VMOVNTPS    Z5, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
+	VMOVNTPS    Z6, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
+	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l752
+	JMP         l850
 
-l751:
+l849:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l753
+	JAE         l851
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l851:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l852
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l852:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l853
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l853:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l854
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l854:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l855
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l855:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l856
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l856:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l857
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l857:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l858
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l858:
+l850:
+	JMP l847
+
+l848:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l859
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l859
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l860
+
+l859:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l861
 	VMOVUPS     Z0, K1, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
 
-l753:
+l861:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l754
+	JAE         l862
 	VMOVUPS     Z1, K1, (R10)
 	VADDPS      Z1, Z8, Z8
 	VFMADD231PS Z1, Z1, Z9
 
-l754:
+l862:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l755
+	JAE         l863
 	VMOVUPS     Z2, K1, (R10)
 	VADDPS      Z2, Z8, Z8
 	VFMADD231PS Z2, Z2, Z9
 
-l755:
+l863:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l756
+	JAE         l864
 	VMOVUPS     Z3, K1, (R10)
 	VADDPS      Z3, Z8, Z8
 	VFMADD231PS Z3, Z3, Z9
 
-l756:
+l864:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l757
+	JAE         l865
 	VMOVUPS     Z4, K1, (R10)
 	VADDPS      Z4, Z8, Z8
 	VFMADD231PS Z4, Z4, Z9
 
-l757:
+l865:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l758
+	JAE         l866
 	VMOVUPS     Z5, K1, (R10)
 	VADDPS      Z5, Z8, Z8
 	VFMADD231PS Z5, Z5, Z9
 
-l758:
+l866:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l759
+	JAE         l867
 	VMOVUPS     Z6, K1, (R10)
 	VADDPS      Z6, Z8, Z8
 	VFMADD231PS Z6, Z6, Z9
 
-l759:
+l867:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l760
+	JAE         l868
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l760:
-l752:
+l868:
+l860:
+l847:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -17283,13 +18230,13 @@ l752:
 	VADDPD        64(R9)(BX*2), Z0, Z0
 	VMOVUPD       Z0, 64(R9)(BX*2)
 
-l740:
+l824:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l761
-	ADDQ       $0x00000800, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l869
+	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -17325,28 +18272,28 @@ l740:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l761:
+l869:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l713
+	JLT   l797
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l712
+	JNZ   l796
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l711
+	JG    l795
 	VZEROUPPER
 	RET
 
 // func depthwise5x5TransposedAVX512(d *Depthwise)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·depthwise5x5TransposedAVX512(SB), NOSPLIT, $40-8
+TEXT ·depthwise5x5TransposedAVX512(SB), NOSPLIT, $48-8
 	MOVQ d+0(FP), AX
 	MOVQ 152(AX), CX
 	SHLQ $0x02, CX
@@ -17356,7 +18303,7 @@ TEXT ·depthwise5x5TransposedAVX512(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l762:
+l870:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -17365,17 +18312,26 @@ l762:
 	KMOVW   SI, K1
 	MOVQ    (AX), SI
 	ADDQ    BX, SI
+	MOVQ    160(AX), DI
+	SHLQ    $0x02, DI
+	ORQ     SI, DI
+	ORQ     CX, DI
+	ANDQ    $0x0000003f, DI
+	MOVQ    $0x00000001, R8
+	SUBQ    272(AX), R8
+	ORQ     R8, DI
+	MOVQ    DI, 40(SP)
 	MOVQ    72(AX), DI
 	MOVQ    DI, 8(SP)
 	MOVQ    104(AX), DI
 	MOVQ    DI, 16(SP)
-	MOVQ    280(AX), DI
+	MOVQ    288(AX), DI
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l763:
-	MOVQ   280(AX), DI
-	MOVQ   288(AX), R8
+l871:
+	MOVQ   288(AX), DI
+	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   16(SP), R11
@@ -17388,7 +18344,7 @@ l763:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l764:
+l872:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -17413,9 +18369,9 @@ l764:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l765:
+l873:
 	CMPQ        R10, 88(AX)
-	JAE         l766
+	JAE         l874
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -17428,10 +18384,10 @@ l765:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l768
+	JS          l876
 	LEAQ        6(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l768
+	JG          l876
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z0
 	ADDQ        CX, R15
@@ -17463,30 +18419,30 @@ l765:
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
-	JMP         l769
+	JMP         l877
 
-l768:
+l876:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l770
+	JAE         l878
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z0
 
-l770:
+l878:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l771
+	JAE         l879
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z10, Z0
 	VFMADD231PS Z13, Z11, Z1
 	VFMADD231PS Z13, Z12, Z2
 
-l771:
+l879:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l772
+	JAE         l880
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 	VFMADD231PS Z13, Z9, Z1
@@ -17494,11 +18450,11 @@ l771:
 	VFMADD231PS Z13, Z11, Z3
 	VFMADD231PS Z13, Z12, Z4
 
-l772:
+l880:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l773
+	JAE         l881
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z2
 	VFMADD231PS Z13, Z9, Z3
@@ -17506,47 +18462,132 @@ l772:
 	VFMADD231PS Z13, Z11, Z5
 	VFMADD231PS Z13, Z12, Z6
 
-l773:
+l881:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l774
+	JAE         l882
 	VMOVUPS.Z   (R15), K1, Z12
 	VFMADD231PS Z12, Z8, Z4
 	VFMADD231PS Z12, Z9, Z5
 	VFMADD231PS Z12, Z10, Z6
 	VFMADD231PS Z12, Z11, Z7
 
-l774:
+l882:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l775
+	JAE         l883
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
 
-l775:
-l769:
-	JMP l767
+l883:
+l877:
+	JMP l875
 
-l766:
+l874:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l767:
-	ADDQ    DX, R11
-	LEAQ    (R11)(DX*4), R11
-	SUBQ    R13, R9
-	DECQ    R10
-	DECQ    R12
-	JNZ     l765
+l875:
+	ADDQ     DX, R11
+	LEAQ     (R11)(DX*4), R11
+	SUBQ     R13, R9
+	DECQ     R10
+	DECQ     R12
+	JNZ      l873
+	CMPQ     40(SP), $0x00
+	JNE      l885
+	MOVQ     SI, R10
+	TESTQ    DI, DI
+	JS       l886
+	LEAQ     8(DI), R9
+	CMPQ     R9, 80(AX)
+	JG       l886
+	VMOVNTPS Z0, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z1, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z2, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z3, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z4, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z5, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z6, (R10)
+	ADDQ     CX, R10
+	VMOVNTPS Z7, (R10)
+	JMP      l887
+
+l886:
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l888
+	VMOVNTPS Z0, (R10)
+
+l888:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l889
+	VMOVNTPS Z1, (R10)
+
+l889:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l890
+	VMOVNTPS Z2, (R10)
+
+l890:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l891
+	VMOVNTPS Z3, (R10)
+
+l891:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l892
+	VMOVNTPS Z4, (R10)
+
+l892:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l893
+	VMOVNTPS Z5, (R10)
+
+l893:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l894
+	VMOVNTPS Z6, (R10)
+
+l894:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l895
+	VMOVNTPS Z7, (R10)
+
+l895:
+l887:
+	JMP l884
+
+l885:
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l776
+	JS      l896
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l776
+	JG      l896
 	VMOVUPS Z0, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z1, K1, (R10)
@@ -17562,92 +18603,93 @@ l767:
 	VMOVUPS Z6, K1, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Z7, K1, (R10)
-	JMP     l777
+	JMP     l897
 
-l776:
+l896:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l778
+	JAE     l898
 	VMOVUPS Z0, K1, (R10)
 
-l778:
+l898:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l779
+	JAE     l899
 	VMOVUPS Z1, K1, (R10)
 
-l779:
+l899:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l780
+	JAE     l900
 	VMOVUPS Z2, K1, (R10)
 
-l780:
+l900:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l781
+	JAE     l901
 	VMOVUPS Z3, K1, (R10)
 
-l781:
+l901:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l782
+	JAE     l902
 	VMOVUPS Z4, K1, (R10)
 
-l782:
+l902:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l783
+	JAE     l903
 	VMOVUPS Z5, K1, (R10)
 
-l783:
+l903:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l784
+	JAE     l904
 	VMOVUPS Z6, K1, (R10)
 
-l784:
+l904:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l785
+	JAE     l905
 	VMOVUPS Z7, K1, (R10)
 
-l785:
-l777:
+l905:
+l897:
+l884:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l786
-	ADDQ       $0x00000080, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l906
+	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l786:
+l906:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l764
+	JLT   l872
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l763
+	JNZ   l871
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l762
+	JG    l870
 	VZEROUPPER
 	RET
 
@@ -17663,7 +18705,7 @@ TEXT ·depthwise5x5Stride1GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l787:
+l907:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -17674,7 +18716,7 @@ l787:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l788:
+l908:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -17691,9 +18733,9 @@ l788:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l789:
+l909:
 	CMPQ  R8, 88(AX)
-	JAE   l791
+	JAE   l911
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -17704,7 +18746,7 @@ l789:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l790:
+l910:
 	VXORPS    Z10, Z10, Z10
 	VXORPS    Z11, Z11, Z11
 	VXORPS    Z12, Z12, Z12
@@ -17715,10 +18757,10 @@ l790:
 	VXORPS    Z17, Z17, Z17
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l793
+	JS        l913
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l793
+	JG        l913
 	VMOVUPS.Z (R14), K1, Z10
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z11
@@ -17734,71 +18776,71 @@ l790:
 	VMOVUPS.Z (R14), K1, Z16
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z17
-	JMP       l794
+	JMP       l914
 
-l793:
+l913:
 	MOVQ      R11, R13
 	CMPQ      R13, 80(AX)
-	JAE       l795
+	JAE       l915
 	VMOVUPS.Z (R14), K1, Z10
 
-l795:
+l915:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l796
+	JAE       l916
 	VMOVUPS.Z (R14), K1, Z11
 
-l796:
+l916:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l797
+	JAE       l917
 	VMOVUPS.Z (R14), K1, Z12
 
-l797:
+l917:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l798
+	JAE       l918
 	VMOVUPS.Z (R14), K1, Z13
 
-l798:
+l918:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l799
+	JAE       l919
 	VMOVUPS.Z (R14), K1, Z14
 
-l799:
+l919:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l800
+	JAE       l920
 	VMOVUPS.Z (R14), K1, Z15
 
-l800:
+l920:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l801
+	JAE       l921
 	VMOVUPS.Z (R14), K1, Z16
 
-l801:
+l921:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l802
+	JAE       l922
 	VMOVUPS.Z (R14), K1, Z17
 
-l802:
-l794:
+l922:
+l914:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l803
+	JS          l923
 	LEAQ        12(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l803
+	JG          l923
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z0
 	ADDQ        CX, R14
@@ -17862,50 +18904,50 @@ l794:
 	ADDQ        CX, R14
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z9
-	JMP         l804
+	JMP         l924
 
-l803:
+l923:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l805
+	JAE         l925
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z0
 
-l805:
+l925:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l806
+	JAE         l926
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z1
 	VFMADD231PS Z18, Z11, Z5
 
-l806:
+l926:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l807
+	JAE         l927
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z2
 	VFMADD231PS Z18, Z11, Z6
 	VFMADD231PS Z18, Z12, Z0
 
-l807:
+l927:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l808
+	JAE         l928
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z3
 	VFMADD231PS Z18, Z11, Z7
 	VFMADD231PS Z18, Z12, Z1
 	VFMADD231PS Z18, Z13, Z5
 
-l808:
+l928:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l809
+	JAE         l929
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z4
 	VFMADD231PS Z18, Z11, Z8
@@ -17913,11 +18955,11 @@ l808:
 	VFMADD231PS Z18, Z13, Z6
 	VFMADD231PS Z18, Z14, Z0
 
-l809:
+l929:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l810
+	JAE         l930
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z11, Z9
 	VFMADD231PS Z10, Z12, Z3
@@ -17925,11 +18967,11 @@ l809:
 	VFMADD231PS Z10, Z14, Z1
 	VFMADD231PS Z10, Z15, Z5
 
-l810:
+l930:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l811
+	JAE         l931
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z12, Z4
 	VFMADD231PS Z10, Z13, Z8
@@ -17937,11 +18979,11 @@ l810:
 	VFMADD231PS Z10, Z15, Z6
 	VFMADD231PS Z10, Z16, Z0
 
-l811:
+l931:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l812
+	JAE         l932
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z13, Z9
 	VFMADD231PS Z10, Z14, Z3
@@ -17949,87 +18991,87 @@ l811:
 	VFMADD231PS Z10, Z16, Z1
 	VFMADD231PS Z10, Z17, Z5
 
-l812:
+l932:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l813
+	JAE         l933
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z14, Z4
 	VFMADD231PS Z10, Z15, Z8
 	VFMADD231PS Z10, Z16, Z2
 	VFMADD231PS Z10, Z17, Z6
 
-l813:
+l933:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l814
+	JAE         l934
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z15, Z9
 	VFMADD231PS Z10, Z16, Z3
 	VFMADD231PS Z10, Z17, Z7
 
-l814:
+l934:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l815
+	JAE         l935
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z16, Z4
 	VFMADD231PS Z10, Z17, Z8
 
-l815:
+l935:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l816
+	JAE         l936
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z9
 
-l816:
-l804:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l817
-	ADDQ       $0x00000080, 296(AX)
+l936:
+l924:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l937
+	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 
-l817:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l818
-	ADDQ       $0x00000080, 312(AX)
+l937:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l938
+	ADDQ       $0x00000080, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 
-l818:
+l938:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l790
+	JLT   l910
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l792
+	JMP   l912
 
-l791:
+l911:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l792:
+l912:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l789
+	JNZ       l909
 	VADDPS    Z5, Z0, Z0
 	VMOVUPS.Z (SI), K1, Z5
 	VADDPS    Z5, Z0, Z0
@@ -18057,10 +19099,10 @@ l792:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x05
-	JNE       l788
+	JNE       l908
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l787
+	JG        l907
 	VZEROUPPER
 	RET
 
@@ -18076,7 +19118,7 @@ TEXT ·depthwise5x5Stride2GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l819:
+l939:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -18087,7 +19129,7 @@ l819:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l820:
+l940:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -18104,9 +19146,9 @@ l820:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l821:
+l941:
 	CMPQ  R8, 88(AX)
-	JAE   l823
+	JAE   l943
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -18117,7 +19159,7 @@ l821:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l822:
+l942:
 	VXORPS    Z10, Z10, Z10
 	VXORPS    Z11, Z11, Z11
 	VXORPS    Z12, Z12, Z12
@@ -18128,10 +19170,10 @@ l822:
 	VXORPS    Z17, Z17, Z17
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l825
+	JS        l945
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l825
+	JG        l945
 	VMOVUPS.Z (R14), K1, Z10
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z11
@@ -18147,71 +19189,71 @@ l822:
 	VMOVUPS.Z (R14), K1, Z16
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z17
-	JMP       l826
+	JMP       l946
 
-l825:
+l945:
 	MOVQ      R11, R13
 	CMPQ      R13, 80(AX)
-	JAE       l827
+	JAE       l947
 	VMOVUPS.Z (R14), K1, Z10
 
-l827:
+l947:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l828
+	JAE       l948
 	VMOVUPS.Z (R14), K1, Z11
 
-l828:
+l948:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l829
+	JAE       l949
 	VMOVUPS.Z (R14), K1, Z12
 
-l829:
+l949:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l830
+	JAE       l950
 	VMOVUPS.Z (R14), K1, Z13
 
-l830:
+l950:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l831
+	JAE       l951
 	VMOVUPS.Z (R14), K1, Z14
 
-l831:
+l951:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l832
+	JAE       l952
 	VMOVUPS.Z (R14), K1, Z15
 
-l832:
+l952:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l833
+	JAE       l953
 	VMOVUPS.Z (R14), K1, Z16
 
-l833:
+l953:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l834
+	JAE       l954
 	VMOVUPS.Z (R14), K1, Z17
 
-l834:
-l826:
+l954:
+l946:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l835
+	JS          l955
 	LEAQ        19(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l835
+	JG          l955
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z0
 	ADDQ        CX, R14
@@ -18289,186 +19331,186 @@ l826:
 	ADDQ        CX, R14
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z9
-	JMP         l836
+	JMP         l956
 
-l835:
+l955:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l837
+	JAE         l957
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z0
 
-l837:
+l957:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l838
+	JAE         l958
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z1
 
-l838:
+l958:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l839
+	JAE         l959
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z2
 	VFMADD231PS Z18, Z11, Z5
 
-l839:
+l959:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l840
+	JAE         l960
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z3
 	VFMADD231PS Z18, Z11, Z6
 
-l840:
+l960:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l841
+	JAE         l961
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z4
 	VFMADD231PS Z18, Z11, Z7
 	VFMADD231PS Z18, Z12, Z0
 
-l841:
+l961:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l842
+	JAE         l962
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z11, Z8
 	VFMADD231PS Z10, Z12, Z1
 
-l842:
+l962:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l843
+	JAE         l963
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z11, Z9
 	VFMADD231PS Z10, Z12, Z2
 	VFMADD231PS Z10, Z13, Z5
 
-l843:
+l963:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l844
+	JAE         l964
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z12, Z3
 	VFMADD231PS Z10, Z13, Z6
 
-l844:
+l964:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l845
+	JAE         l965
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z12, Z4
 	VFMADD231PS Z10, Z13, Z7
 	VFMADD231PS Z10, Z14, Z0
 
-l845:
+l965:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l846
+	JAE         l966
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z13, Z8
 	VFMADD231PS Z10, Z14, Z1
 
-l846:
+l966:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l847
+	JAE         l967
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z13, Z9
 	VFMADD231PS Z10, Z14, Z2
 	VFMADD231PS Z10, Z15, Z5
 
-l847:
+l967:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l848
+	JAE         l968
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z14, Z3
 	VFMADD231PS Z10, Z15, Z6
 
-l848:
+l968:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l849
+	JAE         l969
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z14, Z4
 	VFMADD231PS Z10, Z15, Z7
 	VFMADD231PS Z10, Z16, Z0
 
-l849:
+l969:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l850
+	JAE         l970
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z15, Z8
 	VFMADD231PS Z10, Z16, Z1
 
-l850:
+l970:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l851
+	JAE         l971
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z15, Z9
 	VFMADD231PS Z10, Z16, Z2
 	VFMADD231PS Z10, Z17, Z5
 
-l851:
+l971:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l852
+	JAE         l972
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z16, Z3
 	VFMADD231PS Z10, Z17, Z6
 
-l852:
+l972:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l853
+	JAE         l973
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z16, Z4
 	VFMADD231PS Z10, Z17, Z7
 
-l853:
+l973:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l854
+	JAE         l974
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z8
 
-l854:
+l974:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l855
+	JAE         l975
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z9
 
-l855:
-l836:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l856
-	ADDQ       $0x000001c0, 296(AX)
+l975:
+l956:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l976
+	ADDQ       $0x000001c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
@@ -18479,39 +19521,39 @@ l836:
 	PREFETCHT0 320(R13)
 	PREFETCHT0 384(R13)
 
-l856:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l857
-	ADDQ       $0x00000080, 312(AX)
+l976:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l977
+	ADDQ       $0x00000080, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 
-l857:
+l977:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x10, R12
 	CMPQ  R11, 80(AX)
-	JLT   l822
+	JLT   l942
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l824
+	JMP   l944
 
-l823:
+l943:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l824:
+l944:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l821
+	JNZ       l941
 	VADDPS    Z5, Z0, Z0
 	VMOVUPS.Z (SI), K1, Z5
 	VADDPS    Z5, Z0, Z0
@@ -18539,10 +19581,10 @@ l824:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x05
-	JNE       l820
+	JNE       l940
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l819
+	JG        l939
 	VZEROUPPER
 	RET
 
@@ -18558,27 +19600,27 @@ TEXT ·depthwise3x3Stride1AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l858:
+l978:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
 	MOVQ  DI, 8(SP)
 	MOVQ  104(AX), DI
 	MOVQ  DI, 16(SP)
-	MOVQ  280(AX), DI
+	MOVQ  288(AX), DI
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l859:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+l979:
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000003, R10
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l860:
+l980:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -18602,9 +19644,9 @@ l860:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l861:
+l981:
 	CMPQ        R10, 88(AX)
-	JAE         l862
+	JAE         l982
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -18613,10 +19655,10 @@ l861:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l864
+	JS          l984
 	LEAQ        10(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l864
+	JG          l984
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 	ADDQ        CX, R15
@@ -18660,117 +19702,117 @@ l861:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
-	JMP         l865
+	JMP         l985
 
-l864:
+l984:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l866
+	JAE         l986
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 
-l866:
+l986:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l867
+	JAE         l987
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y0
 	VFMADD231PS Y11, Y8, Y1
 
-l867:
+l987:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l868
+	JAE         l988
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y0
 	VFMADD231PS Y11, Y9, Y1
 	VFMADD231PS Y11, Y8, Y2
 
-l868:
+l988:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l869
+	JAE         l989
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y1
 	VFMADD231PS Y11, Y9, Y2
 	VFMADD231PS Y11, Y8, Y3
 
-l869:
+l989:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l870
+	JAE         l990
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y2
 	VFMADD231PS Y11, Y9, Y3
 	VFMADD231PS Y11, Y8, Y4
 
-l870:
+l990:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l871
+	JAE         l991
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y3
 	VFMADD231PS Y11, Y9, Y4
 	VFMADD231PS Y11, Y8, Y5
 
-l871:
+l991:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l872
+	JAE         l992
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y4
 	VFMADD231PS Y11, Y9, Y5
 	VFMADD231PS Y11, Y8, Y6
 
-l872:
+l992:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l873
+	JAE         l993
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y5
 	VFMADD231PS Y11, Y9, Y6
 	VFMADD231PS Y11, Y8, Y7
 
-l873:
+l993:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l874
+	JAE         l994
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y8, Y9, Y7
 
-l874:
+l994:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l875
+	JAE         l995
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
 
-l875:
-l865:
-	JMP l863
+l995:
+l985:
+	JMP l983
 
-l862:
+l982:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l863:
+l983:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l861
+	JNZ          l981
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l876
+	JZ           l996
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -18802,16 +19844,16 @@ l863:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l876:
+l996:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l877
+	JNZ     l997
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l879
+	JS      l1000
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l879
+	JG      l1000
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -18827,76 +19869,76 @@ l876:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l880
+	JMP     l1001
 
-l879:
+l1000:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l881
+	JAE     l1002
 	VMOVUPS Y0, (R10)
 
-l881:
+l1002:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l882
+	JAE     l1003
 	VMOVUPS Y1, (R10)
 
-l882:
+l1003:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l883
+	JAE     l1004
 	VMOVUPS Y2, (R10)
 
-l883:
+l1004:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l884
+	JAE     l1005
 	VMOVUPS Y3, (R10)
 
-l884:
+l1005:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l885
+	JAE     l1006
 	VMOVUPS Y4, (R10)
 
-l885:
+l1006:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l886
+	JAE     l1007
 	VMOVUPS Y5, (R10)
 
-l886:
+l1007:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l887
+	JAE     l1008
 	VMOVUPS Y6, (R10)
 
-l887:
+l1008:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l888
+	JAE     l1009
 	VMOVUPS Y7, (R10)
 
-l888:
-l880:
-	JMP l878
+l1009:
+l1001:
+	JMP l998
 
-l877:
+l997:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l889
+	JS          l1011
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l889
+	JG          l1011
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -18928,81 +19970,81 @@ l877:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l890
+	JMP         l1012
 
-l889:
+l1011:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l891
+	JAE         l1013
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l891:
+l1013:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l892
+	JAE         l1014
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l892:
+l1014:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l893
+	JAE         l1015
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l893:
+l1015:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l894
+	JAE         l1016
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l894:
+l1016:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l895
+	JAE         l1017
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l895:
+l1017:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l896
+	JAE         l1018
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l896:
+l1018:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l897
+	JAE         l1019
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l897:
+l1019:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l898
+	JAE         l1020
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l898:
-l890:
+l1020:
+l1012:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -19020,13 +20062,13 @@ l890:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l878:
+l998:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l899
-	ADDQ       $0x00000200, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l1021
+	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -19038,22 +20080,22 @@ l878:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l899:
+l1021:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
-	JLT   l860
+	JLT   l980
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l859
+	JNZ   l979
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l858
+	JG    l978
 	VZEROUPPER
 	RET
 
@@ -19069,27 +20111,27 @@ TEXT ·depthwise3x3Stride2AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l900:
+l1022:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
 	MOVQ  DI, 8(SP)
 	MOVQ  104(AX), DI
 	MOVQ  DI, 16(SP)
-	MOVQ  280(AX), DI
+	MOVQ  288(AX), DI
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l901:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+l1023:
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000003, R10
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l902:
+l1024:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19113,9 +20155,9 @@ l902:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l903:
+l1025:
 	CMPQ        R10, 88(AX)
-	JAE         l904
+	JAE         l1026
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -19124,10 +20166,10 @@ l903:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l906
+	JS          l1028
 	LEAQ        17(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l906
+	JG          l1028
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 	ADDQ        CX, R15
@@ -19185,166 +20227,166 @@ l903:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
-	JMP         l907
+	JMP         l1029
 
-l906:
+l1028:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l908
+	JAE         l1030
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 
-l908:
+l1030:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l909
+	JAE         l1031
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y0
 
-l909:
+l1031:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l910
+	JAE         l1032
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y0
 	VFMADD231PS Y11, Y8, Y1
 
-l910:
+l1032:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l911
+	JAE         l1033
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y1
 
-l911:
+l1033:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l912
+	JAE         l1034
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y1
 	VFMADD231PS Y11, Y8, Y2
 
-l912:
+l1034:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l913
+	JAE         l1035
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y2
 
-l913:
+l1035:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l914
+	JAE         l1036
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y2
 	VFMADD231PS Y11, Y8, Y3
 
-l914:
+l1036:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l915
+	JAE         l1037
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y3
 
-l915:
+l1037:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l916
+	JAE         l1038
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y3
 	VFMADD231PS Y11, Y8, Y4
 
-l916:
+l1038:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l917
+	JAE         l1039
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y4
 
-l917:
+l1039:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l918
+	JAE         l1040
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y4
 	VFMADD231PS Y11, Y8, Y5
 
-l918:
+l1040:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l919
+	JAE         l1041
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y5
 
-l919:
+l1041:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l920
+	JAE         l1042
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y5
 	VFMADD231PS Y11, Y8, Y6
 
-l920:
+l1042:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l921
+	JAE         l1043
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y6
 
-l921:
+l1043:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l922
+	JAE         l1044
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y6
 	VFMADD231PS Y11, Y8, Y7
 
-l922:
+l1044:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l923
+	JAE         l1045
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y9, Y7
 
-l923:
+l1045:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l924
+	JAE         l1046
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
 
-l924:
-l907:
-	JMP l905
+l1046:
+l1029:
+	JMP l1027
 
-l904:
+l1026:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l905:
+l1027:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l903
+	JNZ          l1025
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l925
+	JZ           l1047
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -19376,16 +20418,16 @@ l905:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l925:
+l1047:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l926
+	JNZ     l1048
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l928
+	JS      l1051
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l928
+	JG      l1051
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -19401,76 +20443,76 @@ l925:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l929
+	JMP     l1052
 
-l928:
+l1051:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l930
+	JAE     l1053
 	VMOVUPS Y0, (R10)
 
-l930:
+l1053:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l931
+	JAE     l1054
 	VMOVUPS Y1, (R10)
 
-l931:
+l1054:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l932
+	JAE     l1055
 	VMOVUPS Y2, (R10)
 
-l932:
+l1055:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l933
+	JAE     l1056
 	VMOVUPS Y3, (R10)
 
-l933:
+l1056:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l934
+	JAE     l1057
 	VMOVUPS Y4, (R10)
 
-l934:
+l1057:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l935
+	JAE     l1058
 	VMOVUPS Y5, (R10)
 
-l935:
+l1058:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l936
+	JAE     l1059
 	VMOVUPS Y6, (R10)
 
-l936:
+l1059:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l937
+	JAE     l1060
 	VMOVUPS Y7, (R10)
 
-l937:
-l929:
-	JMP l927
+l1060:
+l1052:
+	JMP l1049
 
-l926:
+l1048:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l938
+	JS          l1062
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l938
+	JG          l1062
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -19502,81 +20544,81 @@ l926:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l939
+	JMP         l1063
 
-l938:
+l1062:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l940
+	JAE         l1064
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l940:
+l1064:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l941
+	JAE         l1065
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l941:
+l1065:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l942
+	JAE         l1066
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l942:
+l1066:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l943
+	JAE         l1067
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l943:
+l1067:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l944
+	JAE         l1068
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l944:
+l1068:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l945
+	JAE         l1069
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l945:
+l1069:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l946
+	JAE         l1070
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l946:
+l1070:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l947
+	JAE         l1071
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l947:
-l939:
+l1071:
+l1063:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -19594,13 +20636,13 @@ l939:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l927:
+l1049:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l948
-	ADDQ       $0x00000800, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l1072
+	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -19636,22 +20678,22 @@ l927:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l948:
+l1072:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l902
+	JLT   l1024
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l901
+	JNZ   l1023
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l900
+	JG    l1022
 	VZEROUPPER
 	RET
 
@@ -19667,20 +20709,20 @@ TEXT ·depthwise3x3TransposedAVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l949:
+l1073:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
 	MOVQ  DI, 8(SP)
 	MOVQ  104(AX), DI
 	MOVQ  DI, 16(SP)
-	MOVQ  280(AX), DI
+	MOVQ  288(AX), DI
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l950:
-	MOVQ   280(AX), DI
-	MOVQ   288(AX), R8
+l1074:
+	MOVQ   288(AX), DI
+	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   16(SP), R11
@@ -19693,7 +20735,7 @@ l950:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l951:
+l1075:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19718,9 +20760,9 @@ l951:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l952:
+l1076:
 	CMPQ        R10, 88(AX)
-	JAE         l953
+	JAE         l1077
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -19729,10 +20771,10 @@ l952:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l955
+	JS          l1079
 	LEAQ        5(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l955
+	JG          l1079
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y0
 	ADDQ        CX, R15
@@ -19754,75 +20796,75 @@ l952:
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
-	JMP         l956
+	JMP         l1080
 
-l955:
+l1079:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l957
+	JAE         l1081
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y0
 
-l957:
+l1081:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l958
+	JAE         l1082
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 	VFMADD231PS Y11, Y9, Y1
 	VFMADD231PS Y11, Y10, Y2
 
-l958:
+l1082:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l959
+	JAE         l1083
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y2
 	VFMADD231PS Y11, Y9, Y3
 	VFMADD231PS Y11, Y10, Y4
 
-l959:
+l1083:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l960
+	JAE         l1084
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y4
 	VFMADD231PS Y11, Y9, Y5
 	VFMADD231PS Y11, Y10, Y6
 
-l960:
+l1084:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l961
+	JAE         l1085
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
 
-l961:
-l956:
-	JMP l954
+l1085:
+l1080:
+	JMP l1078
 
-l953:
+l1077:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l954:
+l1078:
 	ADDQ    DX, R11
 	LEAQ    (R11)(DX*2), R11
 	SUBQ    R13, R9
 	DECQ    R10
 	DECQ    R12
-	JNZ     l952
+	JNZ     l1076
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l962
+	JS      l1087
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l962
+	JG      l1087
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -19838,92 +20880,92 @@ l954:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l963
+	JMP     l1088
 
-l962:
+l1087:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l964
+	JAE     l1089
 	VMOVUPS Y0, (R10)
 
-l964:
+l1089:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l965
+	JAE     l1090
 	VMOVUPS Y1, (R10)
 
-l965:
+l1090:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l966
+	JAE     l1091
 	VMOVUPS Y2, (R10)
 
-l966:
+l1091:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l967
+	JAE     l1092
 	VMOVUPS Y3, (R10)
 
-l967:
+l1092:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l968
+	JAE     l1093
 	VMOVUPS Y4, (R10)
 
-l968:
+l1093:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l969
+	JAE     l1094
 	VMOVUPS Y5, (R10)
 
-l969:
+l1094:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l970
+	JAE     l1095
 	VMOVUPS Y6, (R10)
 
-l970:
+l1095:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l971
+	JAE     l1096
 	VMOVUPS Y7, (R10)
 
-l971:
-l963:
+l1096:
+l1088:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l972
-	ADDQ       $0x00000080, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l1097
+	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l972:
+l1097:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l951
+	JLT   l1075
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l950
+	JNZ   l1074
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l949
+	JG    l1073
 	VZEROUPPER
 	RET
 
@@ -19939,12 +20981,12 @@ TEXT ·depthwise3x3Stride1GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l973:
+l1098:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l974:
+l1099:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19957,9 +20999,9 @@ l974:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l975:
+l1100:
 	CMPQ  R8, 88(AX)
-	JAE   l977
+	JAE   l1102
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -19970,7 +21012,7 @@ l975:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l976:
+l1101:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
@@ -19981,10 +21023,10 @@ l976:
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l979
+	JS      l1104
 	LEAQ    8(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l979
+	JG      l1104
 	VMOVUPS (R14), Y6
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y7
@@ -20000,71 +21042,71 @@ l976:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l980
+	JMP     l1105
 
-l979:
+l1104:
 	MOVQ    R11, R13
 	CMPQ    R13, 80(AX)
-	JAE     l981
+	JAE     l1106
 	VMOVUPS (R14), Y6
 
-l981:
+l1106:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l982
+	JAE     l1107
 	VMOVUPS (R14), Y7
 
-l982:
+l1107:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l983
+	JAE     l1108
 	VMOVUPS (R14), Y8
 
-l983:
+l1108:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l984
+	JAE     l1109
 	VMOVUPS (R14), Y9
 
-l984:
+l1109:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l985
+	JAE     l1110
 	VMOVUPS (R14), Y10
 
-l985:
+l1110:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l986
+	JAE     l1111
 	VMOVUPS (R14), Y11
 
-l986:
+l1111:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l987
+	JAE     l1112
 	VMOVUPS (R14), Y12
 
-l987:
+l1112:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l988
+	JAE     l1113
 	VMOVUPS (R14), Y13
 
-l988:
-l980:
+l1113:
+l1105:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l989
+	JS          l1114
 	LEAQ        10(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l989
+	JG          l1114
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y0
 	ADDQ        CX, R14
@@ -20108,146 +21150,146 @@ l980:
 	ADDQ        CX, R14
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y5
-	JMP         l990
+	JMP         l1115
 
-l989:
+l1114:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l991
+	JAE         l1116
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y0
 
-l991:
+l1116:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l992
+	JAE         l1117
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y1
 	VFMADD231PS Y14, Y7, Y3
 
-l992:
+l1117:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l993
+	JAE         l1118
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y2
 	VFMADD231PS Y14, Y7, Y4
 	VFMADD231PS Y14, Y8, Y0
 
-l993:
+l1118:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l994
+	JAE         l1119
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y7, Y5
 	VFMADD231PS Y6, Y8, Y1
 	VFMADD231PS Y6, Y9, Y3
 
-l994:
+l1119:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l995
+	JAE         l1120
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y8, Y2
 	VFMADD231PS Y6, Y9, Y4
 	VFMADD231PS Y6, Y10, Y0
 
-l995:
+l1120:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l996
+	JAE         l1121
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y9, Y5
 	VFMADD231PS Y6, Y10, Y1
 	VFMADD231PS Y6, Y11, Y3
 
-l996:
+l1121:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l997
+	JAE         l1122
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y10, Y2
 	VFMADD231PS Y6, Y11, Y4
 	VFMADD231PS Y6, Y12, Y0
 
-l997:
+l1122:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l998
+	JAE         l1123
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y11, Y5
 	VFMADD231PS Y6, Y12, Y1
 	VFMADD231PS Y6, Y13, Y3
 
-l998:
+l1123:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l999
+	JAE         l1124
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y12, Y2
 	VFMADD231PS Y6, Y13, Y4
 
-l999:
+l1124:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1000
+	JAE         l1125
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y5
 
-l1000:
-l990:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l1001
-	ADDQ       $0x000000c0, 296(AX)
+l1125:
+l1115:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l1126
+	ADDQ       $0x000000c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l1001:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l1002
-	ADDQ       $0x000000c0, 312(AX)
+l1126:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l1127
+	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l1002:
+l1127:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l976
+	JLT   l1101
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l978
+	JMP   l1103
 
-l977:
+l1102:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l978:
+l1103:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l975
+	JNZ     l1100
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS (SI), Y3
 	VADDPS  Y3, Y0, Y0
@@ -20265,10 +21307,10 @@ l978:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x03
-	JNE     l974
+	JNE     l1099
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l973
+	JG      l1098
 	VZEROUPPER
 	RET
 
@@ -20284,12 +21326,12 @@ TEXT ·depthwise3x3Stride2GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1003:
+l1128:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l1004:
+l1129:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20302,9 +21344,9 @@ l1004:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l1005:
+l1130:
 	CMPQ  R8, 88(AX)
-	JAE   l1007
+	JAE   l1132
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -20315,7 +21357,7 @@ l1005:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l1006:
+l1131:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
@@ -20326,10 +21368,10 @@ l1006:
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l1009
+	JS      l1134
 	LEAQ    8(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l1009
+	JG      l1134
 	VMOVUPS (R14), Y6
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y7
@@ -20345,71 +21387,71 @@ l1006:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l1010
+	JMP     l1135
 
-l1009:
+l1134:
 	MOVQ    R11, R13
 	CMPQ    R13, 80(AX)
-	JAE     l1011
+	JAE     l1136
 	VMOVUPS (R14), Y6
 
-l1011:
+l1136:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1012
+	JAE     l1137
 	VMOVUPS (R14), Y7
 
-l1012:
+l1137:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1013
+	JAE     l1138
 	VMOVUPS (R14), Y8
 
-l1013:
+l1138:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1014
+	JAE     l1139
 	VMOVUPS (R14), Y9
 
-l1014:
+l1139:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1015
+	JAE     l1140
 	VMOVUPS (R14), Y10
 
-l1015:
+l1140:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1016
+	JAE     l1141
 	VMOVUPS (R14), Y11
 
-l1016:
+l1141:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1017
+	JAE     l1142
 	VMOVUPS (R14), Y12
 
-l1017:
+l1142:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1018
+	JAE     l1143
 	VMOVUPS (R14), Y13
 
-l1018:
-l1010:
+l1143:
+l1135:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l1019
+	JS          l1144
 	LEAQ        17(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l1019
+	JG          l1144
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y0
 	ADDQ        CX, R14
@@ -20467,156 +21509,156 @@ l1010:
 	ADDQ        CX, R14
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y5
-	JMP         l1020
+	JMP         l1145
 
-l1019:
+l1144:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l1021
+	JAE         l1146
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y0
 
-l1021:
+l1146:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1022
+	JAE         l1147
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y1
 
-l1022:
+l1147:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1023
+	JAE         l1148
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y6, Y2
 	VFMADD231PS Y14, Y7, Y3
 
-l1023:
+l1148:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1024
+	JAE         l1149
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y7, Y4
 
-l1024:
+l1149:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1025
+	JAE         l1150
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y7, Y5
 	VFMADD231PS Y6, Y8, Y0
 
-l1025:
+l1150:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1026
+	JAE         l1151
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y8, Y1
 
-l1026:
+l1151:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1027
+	JAE         l1152
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y8, Y2
 	VFMADD231PS Y6, Y9, Y3
 
-l1027:
+l1152:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1028
+	JAE         l1153
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y9, Y4
 
-l1028:
+l1153:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1029
+	JAE         l1154
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y9, Y5
 	VFMADD231PS Y6, Y10, Y0
 
-l1029:
+l1154:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1030
+	JAE         l1155
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y10, Y1
 
-l1030:
+l1155:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1031
+	JAE         l1156
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y10, Y2
 	VFMADD231PS Y6, Y11, Y3
 
-l1031:
+l1156:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1032
+	JAE         l1157
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y11, Y4
 
-l1032:
+l1157:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1033
+	JAE         l1158
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y11, Y5
 	VFMADD231PS Y6, Y12, Y0
 
-l1033:
+l1158:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1034
+	JAE         l1159
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y12, Y1
 
-l1034:
+l1159:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1035
+	JAE         l1160
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y12, Y2
 	VFMADD231PS Y6, Y13, Y3
 
-l1035:
+l1160:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1036
+	JAE         l1161
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y4
 
-l1036:
+l1161:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1037
+	JAE         l1162
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y5
 
-l1037:
-l1020:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l1038
-	ADDQ       $0x000002c0, 296(AX)
+l1162:
+l1145:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l1163
+	ADDQ       $0x000002c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
@@ -20631,40 +21673,40 @@ l1020:
 	PREFETCHT0 576(R13)
 	PREFETCHT0 640(R13)
 
-l1038:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l1039
-	ADDQ       $0x000000c0, 312(AX)
+l1163:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l1164
+	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l1039:
+l1164:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x10, R12
 	CMPQ  R11, 80(AX)
-	JLT   l1006
+	JLT   l1131
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l1008
+	JMP   l1133
 
-l1007:
+l1132:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l1008:
+l1133:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l1005
+	JNZ     l1130
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS (SI), Y3
 	VADDPS  Y3, Y0, Y0
@@ -20682,10 +21724,10 @@ l1008:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x03
-	JNE     l1004
+	JNE     l1129
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l1003
+	JG      l1128
 	VZEROUPPER
 	RET
 
@@ -20701,27 +21743,27 @@ TEXT ·depthwise5x5Stride1AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1040:
+l1165:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
 	MOVQ  DI, 8(SP)
 	MOVQ  104(AX), DI
 	MOVQ  DI, 16(SP)
-	MOVQ  280(AX), DI
+	MOVQ  288(AX), DI
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1041:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+l1166:
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000005, R10
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l1042:
+l1167:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20745,9 +21787,9 @@ l1042:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1043:
+l1168:
 	CMPQ        R10, 88(AX)
-	JAE         l1044
+	JAE         l1169
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -20760,10 +21802,10 @@ l1043:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1046
+	JS          l1171
 	LEAQ        12(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1046
+	JG          l1171
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 	ADDQ        CX, R15
@@ -20827,50 +21869,50 @@ l1043:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
-	JMP         l1047
+	JMP         l1172
 
-l1046:
+l1171:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l1048
+	JAE         l1173
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 
-l1048:
+l1173:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1049
+	JAE         l1174
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y9, Y0
 	VFMADD231PS Y13, Y8, Y1
 
-l1049:
+l1174:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1050
+	JAE         l1175
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y10, Y0
 	VFMADD231PS Y13, Y9, Y1
 	VFMADD231PS Y13, Y8, Y2
 
-l1050:
+l1175:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1051
+	JAE         l1176
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y0
 	VFMADD231PS Y13, Y10, Y1
 	VFMADD231PS Y13, Y9, Y2
 	VFMADD231PS Y13, Y8, Y3
 
-l1051:
+l1176:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1052
+	JAE         l1177
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y0
 	VFMADD231PS Y13, Y11, Y1
@@ -20878,11 +21920,11 @@ l1051:
 	VFMADD231PS Y13, Y9, Y3
 	VFMADD231PS Y13, Y8, Y4
 
-l1052:
+l1177:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1053
+	JAE         l1178
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y1
 	VFMADD231PS Y13, Y11, Y2
@@ -20890,11 +21932,11 @@ l1052:
 	VFMADD231PS Y13, Y9, Y4
 	VFMADD231PS Y13, Y8, Y5
 
-l1053:
+l1178:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1054
+	JAE         l1179
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y2
 	VFMADD231PS Y13, Y11, Y3
@@ -20902,11 +21944,11 @@ l1053:
 	VFMADD231PS Y13, Y9, Y5
 	VFMADD231PS Y13, Y8, Y6
 
-l1054:
+l1179:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1055
+	JAE         l1180
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y3
 	VFMADD231PS Y13, Y11, Y4
@@ -20914,60 +21956,60 @@ l1054:
 	VFMADD231PS Y13, Y9, Y6
 	VFMADD231PS Y13, Y8, Y7
 
-l1055:
+l1180:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1056
+	JAE         l1181
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y4
 	VFMADD231PS Y8, Y11, Y5
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y8, Y9, Y7
 
-l1056:
+l1181:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1057
+	JAE         l1182
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y5
 	VFMADD231PS Y8, Y11, Y6
 	VFMADD231PS Y8, Y10, Y7
 
-l1057:
+l1182:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1058
+	JAE         l1183
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y6
 	VFMADD231PS Y8, Y11, Y7
 
-l1058:
+l1183:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1059
+	JAE         l1184
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
 
-l1059:
-l1047:
-	JMP l1045
+l1184:
+l1172:
+	JMP l1170
 
-l1044:
+l1169:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l1045:
+l1170:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l1043
+	JNZ          l1168
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l1060
+	JZ           l1185
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -20999,16 +22041,16 @@ l1045:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l1060:
+l1185:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l1061
+	JNZ     l1186
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1063
+	JS      l1189
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1063
+	JG      l1189
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -21024,76 +22066,76 @@ l1060:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1064
+	JMP     l1190
 
-l1063:
+l1189:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1065
+	JAE     l1191
 	VMOVUPS Y0, (R10)
 
-l1065:
+l1191:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1066
+	JAE     l1192
 	VMOVUPS Y1, (R10)
 
-l1066:
+l1192:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1067
+	JAE     l1193
 	VMOVUPS Y2, (R10)
 
-l1067:
+l1193:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1068
+	JAE     l1194
 	VMOVUPS Y3, (R10)
 
-l1068:
+l1194:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1069
+	JAE     l1195
 	VMOVUPS Y4, (R10)
 
-l1069:
+l1195:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1070
+	JAE     l1196
 	VMOVUPS Y5, (R10)
 
-l1070:
+l1196:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1071
+	JAE     l1197
 	VMOVUPS Y6, (R10)
 
-l1071:
+l1197:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1072
+	JAE     l1198
 	VMOVUPS Y7, (R10)
 
-l1072:
-l1064:
-	JMP l1062
+l1198:
+l1190:
+	JMP l1187
 
-l1061:
+l1186:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l1073
+	JS          l1200
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l1073
+	JG          l1200
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -21125,81 +22167,81 @@ l1061:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l1074
+	JMP         l1201
 
-l1073:
+l1200:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l1075
+	JAE         l1202
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l1075:
+l1202:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1076
+	JAE         l1203
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l1076:
+l1203:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1077
+	JAE         l1204
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l1077:
+l1204:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1078
+	JAE         l1205
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l1078:
+l1205:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1079
+	JAE         l1206
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l1079:
+l1206:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1080
+	JAE         l1207
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l1080:
+l1207:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1081
+	JAE         l1208
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l1081:
+l1208:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1082
+	JAE         l1209
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l1082:
-l1074:
+l1209:
+l1201:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -21217,13 +22259,13 @@ l1074:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l1062:
+l1187:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l1083
-	ADDQ       $0x00000200, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l1210
+	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -21235,22 +22277,22 @@ l1062:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l1083:
+l1210:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1042
+	JLT   l1167
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1041
+	JNZ   l1166
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1040
+	JG    l1165
 	VZEROUPPER
 	RET
 
@@ -21266,27 +22308,27 @@ TEXT ·depthwise5x5Stride2AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1084:
+l1211:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
 	MOVQ  DI, 8(SP)
 	MOVQ  104(AX), DI
 	MOVQ  DI, 16(SP)
-	MOVQ  280(AX), DI
+	MOVQ  288(AX), DI
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1085:
-	MOVQ 280(AX), DI
-	MOVQ 288(AX), R8
+l1212:
+	MOVQ 288(AX), DI
+	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
 	SHLQ $0x02, R9
 	MOVQ $0x00000005, R10
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l1086:
+l1213:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21310,9 +22352,9 @@ l1086:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1087:
+l1214:
 	CMPQ        R10, 88(AX)
-	JAE         l1088
+	JAE         l1215
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -21325,10 +22367,10 @@ l1087:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1090
+	JS          l1217
 	LEAQ        19(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1090
+	JG          l1217
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 	ADDQ        CX, R15
@@ -21406,196 +22448,196 @@ l1087:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
-	JMP         l1091
+	JMP         l1218
 
-l1090:
+l1217:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l1092
+	JAE         l1219
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 
-l1092:
+l1219:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1093
+	JAE         l1220
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y9, Y0
 
-l1093:
+l1220:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1094
+	JAE         l1221
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y10, Y0
 	VFMADD231PS Y13, Y8, Y1
 
-l1094:
+l1221:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1095
+	JAE         l1222
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y0
 	VFMADD231PS Y13, Y9, Y1
 
-l1095:
+l1222:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1096
+	JAE         l1223
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y0
 	VFMADD231PS Y13, Y10, Y1
 	VFMADD231PS Y13, Y8, Y2
 
-l1096:
+l1223:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1097
+	JAE         l1224
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y1
 	VFMADD231PS Y13, Y9, Y2
 
-l1097:
+l1224:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1098
+	JAE         l1225
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y1
 	VFMADD231PS Y13, Y10, Y2
 	VFMADD231PS Y13, Y8, Y3
 
-l1098:
+l1225:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1099
+	JAE         l1226
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y2
 	VFMADD231PS Y13, Y9, Y3
 
-l1099:
+l1226:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1100
+	JAE         l1227
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y2
 	VFMADD231PS Y13, Y10, Y3
 	VFMADD231PS Y13, Y8, Y4
 
-l1100:
+l1227:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1101
+	JAE         l1228
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y3
 	VFMADD231PS Y13, Y9, Y4
 
-l1101:
+l1228:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1102
+	JAE         l1229
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y3
 	VFMADD231PS Y13, Y10, Y4
 	VFMADD231PS Y13, Y8, Y5
 
-l1102:
+l1229:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1103
+	JAE         l1230
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y4
 	VFMADD231PS Y13, Y9, Y5
 
-l1103:
+l1230:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1104
+	JAE         l1231
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y4
 	VFMADD231PS Y13, Y10, Y5
 	VFMADD231PS Y13, Y8, Y6
 
-l1104:
+l1231:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1105
+	JAE         l1232
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y5
 	VFMADD231PS Y13, Y9, Y6
 
-l1105:
+l1232:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1106
+	JAE         l1233
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y5
 	VFMADD231PS Y13, Y10, Y6
 	VFMADD231PS Y13, Y8, Y7
 
-l1106:
+l1233:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1107
+	JAE         l1234
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y11, Y6
 	VFMADD231PS Y8, Y9, Y7
 
-l1107:
+l1234:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1108
+	JAE         l1235
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y6
 	VFMADD231PS Y8, Y10, Y7
 
-l1108:
+l1235:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1109
+	JAE         l1236
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y11, Y7
 
-l1109:
+l1236:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1110
+	JAE         l1237
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
 
-l1110:
-l1091:
-	JMP l1089
+l1237:
+l1218:
+	JMP l1216
 
-l1088:
+l1215:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l1089:
+l1216:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l1087
+	JNZ          l1214
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l1111
+	JZ           l1238
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -21627,16 +22669,16 @@ l1089:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l1111:
+l1238:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l1112
+	JNZ     l1239
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1114
+	JS      l1242
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1114
+	JG      l1242
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -21652,76 +22694,76 @@ l1111:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1115
+	JMP     l1243
 
-l1114:
+l1242:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1116
+	JAE     l1244
 	VMOVUPS Y0, (R10)
 
-l1116:
+l1244:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1117
+	JAE     l1245
 	VMOVUPS Y1, (R10)
 
-l1117:
+l1245:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1118
+	JAE     l1246
 	VMOVUPS Y2, (R10)
 
-l1118:
+l1246:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1119
+	JAE     l1247
 	VMOVUPS Y3, (R10)
 
-l1119:
+l1247:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1120
+	JAE     l1248
 	VMOVUPS Y4, (R10)
 
-l1120:
+l1248:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1121
+	JAE     l1249
 	VMOVUPS Y5, (R10)
 
-l1121:
+l1249:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1122
+	JAE     l1250
 	VMOVUPS Y6, (R10)
 
-l1122:
+l1250:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1123
+	JAE     l1251
 	VMOVUPS Y7, (R10)
 
-l1123:
-l1115:
-	JMP l1113
+l1251:
+l1243:
+	JMP l1240
 
-l1112:
+l1239:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l1124
+	JS          l1253
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l1124
+	JG          l1253
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -21753,81 +22795,81 @@ l1112:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l1125
+	JMP         l1254
 
-l1124:
+l1253:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l1126
+	JAE         l1255
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l1126:
+l1255:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1127
+	JAE         l1256
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l1127:
+l1256:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1128
+	JAE         l1257
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l1128:
+l1257:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1129
+	JAE         l1258
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l1129:
+l1258:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1130
+	JAE         l1259
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l1130:
+l1259:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1131
+	JAE         l1260
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l1131:
+l1260:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1132
+	JAE         l1261
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l1132:
+l1261:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1133
+	JAE         l1262
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l1133:
-l1125:
+l1262:
+l1254:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -21845,13 +22887,13 @@ l1125:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l1113:
+l1240:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l1134
-	ADDQ       $0x00000800, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l1263
+	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -21887,22 +22929,22 @@ l1113:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l1134:
+l1263:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1086
+	JLT   l1213
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1085
+	JNZ   l1212
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1084
+	JG    l1211
 	VZEROUPPER
 	RET
 
@@ -21918,20 +22960,20 @@ TEXT ·depthwise5x5TransposedAVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1135:
+l1264:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
 	MOVQ  DI, 8(SP)
 	MOVQ  104(AX), DI
 	MOVQ  DI, 16(SP)
-	MOVQ  280(AX), DI
+	MOVQ  288(AX), DI
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1136:
-	MOVQ   280(AX), DI
-	MOVQ   288(AX), R8
+l1265:
+	MOVQ   288(AX), DI
+	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   16(SP), R11
@@ -21944,7 +22986,7 @@ l1136:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l1137:
+l1266:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21969,9 +23011,9 @@ l1137:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1138:
+l1267:
 	CMPQ        R10, 88(AX)
-	JAE         l1139
+	JAE         l1268
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -21984,10 +23026,10 @@ l1138:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1141
+	JS          l1270
 	LEAQ        6(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1141
+	JG          l1270
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y0
 	ADDQ        CX, R15
@@ -22019,30 +23061,30 @@ l1138:
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
-	JMP         l1142
+	JMP         l1271
 
-l1141:
+l1270:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l1143
+	JAE         l1272
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y0
 
-l1143:
+l1272:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1144
+	JAE         l1273
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y10, Y0
 	VFMADD231PS Y13, Y11, Y1
 	VFMADD231PS Y13, Y12, Y2
 
-l1144:
+l1273:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1145
+	JAE         l1274
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 	VFMADD231PS Y13, Y9, Y1
@@ -22050,11 +23092,11 @@ l1144:
 	VFMADD231PS Y13, Y11, Y3
 	VFMADD231PS Y13, Y12, Y4
 
-l1145:
+l1274:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1146
+	JAE         l1275
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y2
 	VFMADD231PS Y13, Y9, Y3
@@ -22062,47 +23104,47 @@ l1145:
 	VFMADD231PS Y13, Y11, Y5
 	VFMADD231PS Y13, Y12, Y6
 
-l1146:
+l1275:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1147
+	JAE         l1276
 	VMOVUPS     (R15), Y12
 	VFMADD231PS Y12, Y8, Y4
 	VFMADD231PS Y12, Y9, Y5
 	VFMADD231PS Y12, Y10, Y6
 	VFMADD231PS Y12, Y11, Y7
 
-l1147:
+l1276:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1148
+	JAE         l1277
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
 
-l1148:
-l1142:
-	JMP l1140
+l1277:
+l1271:
+	JMP l1269
 
-l1139:
+l1268:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l1140:
+l1269:
 	ADDQ    DX, R11
 	LEAQ    (R11)(DX*4), R11
 	SUBQ    R13, R9
 	DECQ    R10
 	DECQ    R12
-	JNZ     l1138
+	JNZ     l1267
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1149
+	JS      l1279
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1149
+	JG      l1279
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -22118,92 +23160,92 @@ l1140:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1150
+	JMP     l1280
 
-l1149:
+l1279:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1151
+	JAE     l1281
 	VMOVUPS Y0, (R10)
 
-l1151:
+l1281:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1152
+	JAE     l1282
 	VMOVUPS Y1, (R10)
 
-l1152:
+l1282:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1153
+	JAE     l1283
 	VMOVUPS Y2, (R10)
 
-l1153:
+l1283:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1154
+	JAE     l1284
 	VMOVUPS Y3, (R10)
 
-l1154:
+l1284:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1155
+	JAE     l1285
 	VMOVUPS Y4, (R10)
 
-l1155:
+l1285:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1156
+	JAE     l1286
 	VMOVUPS Y5, (R10)
 
-l1156:
+l1286:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1157
+	JAE     l1287
 	VMOVUPS Y6, (R10)
 
-l1157:
+l1287:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1158
+	JAE     l1288
 	VMOVUPS Y7, (R10)
 
-l1158:
-l1150:
+l1288:
+l1280:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
-	MOVQ       296(AX), R9
-	CMPQ       R9, 304(AX)
-	JGE        l1159
-	ADDQ       $0x00000080, 296(AX)
+	MOVQ       304(AX), R9
+	CMPQ       R9, 312(AX)
+	JGE        l1289
+	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l1159:
+l1289:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1137
+	JLT   l1266
 	MOVQ  80(AX), R8
-	ADDQ  280(AX), R8
+	ADDQ  288(AX), R8
 	SUBQ  DI, R8
 	IMULQ CX, R8
 	ADDQ  R8, SI
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1136
+	JNZ   l1265
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1135
+	JG    l1264
 	VZEROUPPER
 	RET
 
@@ -22219,12 +23261,12 @@ TEXT ·depthwise5x5Stride1GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1160:
+l1290:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l1161:
+l1291:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -22241,9 +23283,9 @@ l1161:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l1162:
+l1292:
 	CMPQ  R8, 88(AX)
-	JAE   l1164
+	JAE   l1294
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -22254,17 +23296,17 @@ l1162:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l1163:
+l1293:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l1166
+	JS      l1296
 	LEAQ    4(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l1166
+	JG      l1296
 	VMOVUPS (R14), Y10
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y11
@@ -22272,43 +23314,43 @@ l1163:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l1167
+	JMP     l1297
 
-l1166:
+l1296:
 	MOVQ    R11, R13
 	CMPQ    R13, 80(AX)
-	JAE     l1168
+	JAE     l1298
 	VMOVUPS (R14), Y10
 
-l1168:
+l1298:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1169
+	JAE     l1299
 	VMOVUPS (R14), Y11
 
-l1169:
+l1299:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1170
+	JAE     l1300
 	VMOVUPS (R14), Y12
 
-l1170:
+l1300:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1171
+	JAE     l1301
 	VMOVUPS (R14), Y13
 
-l1171:
-l1167:
+l1301:
+l1297:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l1172
+	JS          l1302
 	LEAQ        8(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l1172
+	JG          l1302
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y0
 	ADDQ        CX, R14
@@ -22344,124 +23386,124 @@ l1167:
 	ADDQ        CX, R14
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y9
-	JMP         l1173
+	JMP         l1303
 
-l1172:
+l1302:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l1174
+	JAE         l1304
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y0
 
-l1174:
+l1304:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1175
+	JAE         l1305
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y1
 	VFMADD231PS Y14, Y11, Y5
 
-l1175:
+l1305:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1176
+	JAE         l1306
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y2
 	VFMADD231PS Y14, Y11, Y6
 	VFMADD231PS Y14, Y12, Y0
 
-l1176:
+l1306:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1177
+	JAE         l1307
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y3
 	VFMADD231PS Y14, Y11, Y7
 	VFMADD231PS Y14, Y12, Y1
 	VFMADD231PS Y14, Y13, Y5
 
-l1177:
+l1307:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1178
+	JAE         l1308
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y4
 	VFMADD231PS Y14, Y11, Y8
 	VFMADD231PS Y14, Y12, Y2
 	VFMADD231PS Y14, Y13, Y6
 
-l1178:
+l1308:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1179
+	JAE         l1309
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y11, Y9
 	VFMADD231PS Y10, Y12, Y3
 	VFMADD231PS Y10, Y13, Y7
 
-l1179:
+l1309:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1180
+	JAE         l1310
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y12, Y4
 	VFMADD231PS Y10, Y13, Y8
 
-l1180:
+l1310:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1181
+	JAE         l1311
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y9
 
-l1181:
-l1173:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l1182
-	ADDQ       $0x00000040, 296(AX)
+l1311:
+l1303:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l1312
+	ADDQ       $0x00000040, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 
-l1182:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l1183
-	ADDQ       $0x00000040, 312(AX)
+l1312:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l1313
+	ADDQ       $0x00000040, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 
-l1183:
+l1313:
 	LEAQ  (R10)(CX*4), R10
 	LEAQ  (DI)(CX*4), DI
 	ADDQ  $0x04, R11
 	ADDQ  $0x04, R12
 	CMPQ  R11, 80(AX)
-	JLT   l1163
+	JLT   l1293
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l1165
+	JMP   l1295
 
-l1164:
+l1294:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l1165:
+l1295:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l1162
+	JNZ     l1292
 	VADDPS  Y5, Y0, Y0
 	VMOVUPS (SI), Y5
 	VADDPS  Y5, Y0, Y0
@@ -22489,10 +23531,10 @@ l1165:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x05
-	JNE     l1161
+	JNE     l1291
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l1160
+	JG      l1290
 	VZEROUPPER
 	RET
 
@@ -22508,12 +23550,12 @@ TEXT ·depthwise5x5Stride2GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1184:
+l1314:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l1185:
+l1315:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -22530,9 +23572,9 @@ l1185:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l1186:
+l1316:
 	CMPQ  R8, 88(AX)
-	JAE   l1188
+	JAE   l1318
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -22543,17 +23585,17 @@ l1186:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l1187:
+l1317:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l1190
+	JS      l1320
 	LEAQ    4(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l1190
+	JG      l1320
 	VMOVUPS (R14), Y10
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y11
@@ -22561,43 +23603,43 @@ l1187:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l1191
+	JMP     l1321
 
-l1190:
+l1320:
 	MOVQ    R11, R13
 	CMPQ    R13, 80(AX)
-	JAE     l1192
+	JAE     l1322
 	VMOVUPS (R14), Y10
 
-l1192:
+l1322:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1193
+	JAE     l1323
 	VMOVUPS (R14), Y11
 
-l1193:
+l1323:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1194
+	JAE     l1324
 	VMOVUPS (R14), Y12
 
-l1194:
+l1324:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1195
+	JAE     l1325
 	VMOVUPS (R14), Y13
 
-l1195:
-l1191:
+l1325:
+l1321:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l1196
+	JS          l1326
 	LEAQ        11(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l1196
+	JG          l1326
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y0
 	ADDQ        CX, R14
@@ -22639,110 +23681,110 @@ l1191:
 	ADDQ        CX, R14
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y9
-	JMP         l1197
+	JMP         l1327
 
-l1196:
+l1326:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l1198
+	JAE         l1328
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y0
 
-l1198:
+l1328:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1199
+	JAE         l1329
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y1
 
-l1199:
+l1329:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1200
+	JAE         l1330
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y2
 	VFMADD231PS Y14, Y11, Y5
 
-l1200:
+l1330:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1201
+	JAE         l1331
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y3
 	VFMADD231PS Y14, Y11, Y6
 
-l1201:
+l1331:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1202
+	JAE         l1332
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y4
 	VFMADD231PS Y14, Y11, Y7
 	VFMADD231PS Y14, Y12, Y0
 
-l1202:
+l1332:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1203
+	JAE         l1333
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y11, Y8
 	VFMADD231PS Y10, Y12, Y1
 
-l1203:
+l1333:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1204
+	JAE         l1334
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y11, Y9
 	VFMADD231PS Y10, Y12, Y2
 	VFMADD231PS Y10, Y13, Y5
 
-l1204:
+l1334:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1205
+	JAE         l1335
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y12, Y3
 	VFMADD231PS Y10, Y13, Y6
 
-l1205:
+l1335:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1206
+	JAE         l1336
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y12, Y4
 	VFMADD231PS Y10, Y13, Y7
 
-l1206:
+l1336:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1207
+	JAE         l1337
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y8
 
-l1207:
+l1337:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1208
+	JAE         l1338
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y9
 
-l1208:
-l1197:
-	MOVQ       296(AX), R13
-	CMPQ       R13, 304(AX)
-	JGE        l1209
-	ADDQ       $0x00000100, 296(AX)
+l1338:
+l1327:
+	MOVQ       304(AX), R13
+	CMPQ       R13, 312(AX)
+	JGE        l1339
+	ADDQ       $0x00000100, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
@@ -22750,37 +23792,37 @@ l1197:
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
 
-l1209:
-	MOVQ       312(AX), R13
-	CMPQ       R13, 320(AX)
-	JGE        l1210
-	ADDQ       $0x00000040, 312(AX)
+l1339:
+	MOVQ       320(AX), R13
+	CMPQ       R13, 328(AX)
+	JGE        l1340
+	ADDQ       $0x00000040, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 
-l1210:
+l1340:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*4), DI
 	ADDQ  $0x04, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l1187
+	JLT   l1317
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l1189
+	JMP   l1319
 
-l1188:
+l1318:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l1189:
+l1319:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l1186
+	JNZ     l1316
 	VADDPS  Y5, Y0, Y0
 	VMOVUPS (SI), Y5
 	VADDPS  Y5, Y0, Y0
@@ -22808,10 +23850,10 @@ l1189:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x05
-	JNE     l1185
+	JNE     l1315
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l1184
+	JG      l1314
 	VZEROUPPER
 	RET
 
@@ -22830,43 +23872,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l1211
+	JZ    l1341
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l1211
+	JNZ   l1341
 
-l1212:
+l1342:
 	XORQ AX, AX
 
-l1213:
+l1343:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l1213
+	JNE      l1343
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l1212
+	JNZ      l1342
 	VZEROUPPER
 	RET
 
-l1211:
-l1214:
+l1341:
+l1344:
 	XORQ AX, AX
 
-l1215:
+l1345:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l1215
+	JNE     l1345
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l1214
+	JNZ     l1344
 	VZEROUPPER
 	RET
 
@@ -22880,17 +23922,17 @@ TEXT ·prefetchRowsSSE(SB), NOSPLIT, $0-48
 	SHLQ $0x02, DX
 	SHLQ $0x02, BX
 
-l1216:
+l1346:
 	XORQ SI, SI
 
-l1217:
+l1347:
 	PREFETCHT0 (AX)(SI*1)
 	ADDQ       $0x40, SI
 	CMPQ       SI, BX
-	JLT        l1217
+	JLT        l1347
 	ADDQ       DX, AX
 	DECQ       CX
-	JNZ        l1216
+	JNZ        l1346
 	RET
 
 // func transposeAVX2(t Transposition)
@@ -22910,12 +23952,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_Cols+72(FP), R14
 
-l1218:
+l1348:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_Rows+64(FP), R15
 
-l1219:
+l1349:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -22959,11 +24001,11 @@ l1219:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l1219
+	JNZ        l1349
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l1218
+	JNZ        l1348
 	VZEROUPPER
 	RET
 
@@ -23018,7 +24060,7 @@ TEXT ·onTheFlyMultiplyAVX512(SB), NOSPLIT, $0-8
 	ADDQ         DI, R10
 	MOVQ         $0x00000002, R11
 
-l1220:
+l1350:
 	MOVQ 136(AX), R12
 	MOVQ R12, R13
 	ADDQ (CX), R12
@@ -23026,7 +24068,7 @@ l1220:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R14
 
-l1221:
+l1351:
 	VMOVUPS          (R8), Z26
 	VMOVUPS          Z26, (BX)
 	VMOVUPS          (R9), Z27
@@ -23092,9 +24134,9 @@ l1221:
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R14
-	JNZ              l1221
+	JNZ              l1351
 	DECQ             R11
-	JNZ              l1220
+	JNZ              l1350
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      24(BX), Z2, Z2
@@ -23175,7 +24217,7 @@ l1221:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1222:
+l1352:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -23183,7 +24225,7 @@ l1222:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1223:
+l1353:
 	VMOVUPS          6528(BX), Z26
 	VADDPS           (BX), Z26, Z26
 	VSUBPS           3264(BX), Z26, Z26
@@ -23231,9 +24273,9 @@ l1223:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1223
+	JNZ              l1353
 	DECQ             SI
-	JNZ              l1222
+	JNZ              l1352
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      48(BX), Z2, Z2
@@ -23314,7 +24356,7 @@ l1223:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1224:
+l1354:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -23322,7 +24364,7 @@ l1224:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1225:
+l1355:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -23373,9 +24415,9 @@ l1225:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1225
+	JNZ              l1355
 	DECQ             SI
-	JNZ              l1224
+	JNZ              l1354
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      72(BX), Z2, Z2
@@ -23456,7 +24498,7 @@ l1225:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1226:
+l1356:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -23464,7 +24506,7 @@ l1226:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1227:
+l1357:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -23515,9 +24557,9 @@ l1227:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1227
+	JNZ              l1357
 	DECQ             SI
-	JNZ              l1226
+	JNZ              l1356
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      96(BX), Z2, Z2
@@ -23598,7 +24640,7 @@ l1227:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1228:
+l1358:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -23606,7 +24648,7 @@ l1228:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1229:
+l1359:
 	VMOVUPS          (BX), Z26
 	VMOVUPS          1088(BX), Z27
 	VMOVUPS          2176(BX), Z28
@@ -23648,9 +24690,9 @@ l1229:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1229
+	JNZ              l1359
 	DECQ             SI
-	JNZ              l1228
+	JNZ              l1358
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      (BX), Z2, Z2
@@ -23731,7 +24773,7 @@ l1229:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1230:
+l1360:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -23739,7 +24781,7 @@ l1230:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1231:
+l1361:
 	VMOVUPS          6528(BX), Z26
 	VMOVUPS          7616(BX), Z27
 	VMOVUPS          8704(BX), Z28
@@ -23781,9 +24823,9 @@ l1231:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1231
+	JNZ              l1361
 	DECQ             SI
-	JNZ              l1230
+	JNZ              l1360
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), AX
 	VMULPS.BCST      120(AX), Z2, Z2
@@ -23849,7 +24891,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ORQ         DX, CX
 	ORQ         BX, CX
 	TESTQ       $0x0000003f, CX
-	JNZ         l1232
+	JNZ         l1362
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -23913,7 +24955,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l1233:
+l1363:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -23959,7 +25001,7 @@ l1233:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1233
+	JNZ              l1363
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -24023,7 +25065,7 @@ l1233:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1234:
+l1364:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24069,7 +25111,7 @@ l1234:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1234
+	JNZ              l1364
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -24133,7 +25175,7 @@ l1234:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1235:
+l1365:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24191,7 +25233,7 @@ l1235:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1235
+	JNZ              l1365
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -24255,7 +25297,7 @@ l1235:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1236:
+l1366:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24317,7 +25359,7 @@ l1236:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1236
+	JNZ              l1366
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -24381,7 +25423,7 @@ l1236:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1237:
+l1367:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24446,7 +25488,7 @@ l1237:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1237
+	JNZ              l1367
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -24510,7 +25552,7 @@ l1237:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l1238:
+l1368:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24575,11 +25617,11 @@ l1238:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l1238
+	JNZ              l1368
 	VZEROUPPER
 	RET
 
-l1232:
+l1362:
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -24643,7 +25685,7 @@ l1232:
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l1239:
+l1369:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24689,7 +25731,7 @@ l1239:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1239
+	JNZ              l1369
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -24753,7 +25795,7 @@ l1239:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1240:
+l1370:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24799,7 +25841,7 @@ l1240:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1240
+	JNZ              l1370
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -24863,7 +25905,7 @@ l1240:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1241:
+l1371:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -24921,7 +25963,7 @@ l1241:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1241
+	JNZ              l1371
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -24985,7 +26027,7 @@ l1241:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1242:
+l1372:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25047,7 +26089,7 @@ l1242:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1242
+	JNZ              l1372
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -25111,7 +26153,7 @@ l1242:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1243:
+l1373:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25176,7 +26218,7 @@ l1243:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1243
+	JNZ              l1373
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -25240,7 +26282,7 @@ l1243:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l1244:
+l1374:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25305,7 +26347,7 @@ l1244:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l1244
+	JNZ              l1374
 	VZEROUPPER
 	RET
 
@@ -25322,10 +26364,10 @@ TEXT ·onTheFlyTransposeAVX512(SB), NOSPLIT, $0-8
 	ADDQ $0x00002200, DX
 	MOVQ $0x00000009, SI
 
-l1245:
+l1375:
 	MOVQ $0x00000001, DI
 
-l1246:
+l1376:
 	LEAQ       (BX)(BX*2), R8
 	LEAQ       (BX)(BX*4), R9
 	LEAQ       (R8)(BX*4), R10
@@ -25432,12 +26474,12 @@ l1246:
 	ADDQ       $0x40, CX
 	ADDQ       $0x00000400, DX
 	DECQ       DI
-	JNZ        l1246
+	JNZ        l1376
 	ADDQ       AX, CX
 	SUBQ       $0x40, CX
 	SUBQ       $0x00000840, DX
 	DECQ       SI
-	JNZ        l1245
+	JNZ        l1375
 	VZEROUPPER
 	RET
 
@@ -25461,7 +26503,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l1247:
+l1377:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -25490,7 +26532,7 @@ l1247:
 	VMOVUPS    Z9, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l1247
+	JB         l1377
 	VZEROUPPER
 	RET
 
@@ -25506,7 +26548,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l1248:
+l1378:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Z3
@@ -25518,7 +26560,7 @@ l1248:
 	VMOVUPS    Z3, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l1248
+	JB         l1378
 	VZEROUPPER
 	RET
 
@@ -25536,7 +26578,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l1249:
+l1379:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -25552,7 +26594,7 @@ l1249:
 	VMOVUPS    Z4, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l1249
+	JB         l1379
 	VZEROUPPER
 	RET
 
@@ -25567,7 +26609,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l1250:
+l1380:
 	PREFETCHT0    2048(DX)(CX*4)
 	PREFETCHT0    2112(DX)(CX*4)
 	VCVTPS2PD     (DX)(CX*4), Z4
@@ -25580,7 +26622,7 @@ l1250:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l1250
+	JB            l1380
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -25614,7 +26656,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l1251:
+l1381:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -25643,7 +26685,7 @@ l1251:
 	VMOVUPS    Y9, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l1251
+	JB         l1381
 	VZEROUPPER
 	RET
 
@@ -25659,7 +26701,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l1252:
+l1382:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Y3
@@ -25671,7 +26713,7 @@ l1252:
 	VMOVUPS    Y3, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l1252
+	JB         l1382
 	VZEROUPPER
 	RET
 
@@ -25689,7 +26731,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l1253:
+l1383:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -25705,7 +26747,7 @@ l1253:
 	VMOVUPS    Y4, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l1253
+	JB         l1383
 	VZEROUPPER
 	RET
 
@@ -25724,7 +26766,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l1254:
+l1384:
 	PREFETCHT0   2048(DX)(CX*4)
 	PREFETCHT0   2112(DX)(CX*4)
 	VCVTPS2PD    (DX)(CX*4), Y8
@@ -25745,7 +26787,7 @@ l1254:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l1254
+	JB           l1384
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

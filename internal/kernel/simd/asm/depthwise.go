@@ -186,6 +186,7 @@ type depthwiseSums struct {
 	sums       []reg.VecVirtual
 
 	row               Mem // of X, at work: that of the first tap
+	cached            Mem // unless whole lines are written by non-temporal stores, not 0; AVX-512 has it
 	firstTap, tapRows Mem // bytes before the first tap that meets it, and how many rows of taps do
 }
 
@@ -204,6 +205,10 @@ func (d *depthwiseSums) write(s vectors, name, doc string) {
 		y, p, q := d.vectorOf("Y"), GP64(), GP64() // at work: outputs from p on, columns from q on
 		row, block, rows := label(), label(), AllocLocal(8)
 		d.row, d.firstTap, d.tapRows = AllocLocal(8), AllocLocal(8), AllocLocal(8)
+		if s.floats == 16 {
+			d.cached = AllocLocal(8)
+			d.findCached(y)
+		}
 		MOVQ(d.value("Rows"), rows)
 		MOVQ(d.value("Row"), d.row)
 		d.addPixels(y, d.value("firstOutput"))
@@ -226,6 +231,19 @@ func (d *depthwiseSums) write(s vectors, name, doc string) {
 		DECQ(rows)
 		JNZ(LabelRef(row))
 	})
+}
+
+// findCached sets cached.
+func (d *depthwiseSums) findCached(y reg.GPVirtual) {
+	bits, temporal := d.value("Channels"), GP64()
+	SHLQ(Imm(2), bits)
+	ORQ(y, bits)
+	ORQ(d.pixel, bits)
+	ANDQ(U32(63), bits)
+	MOVQ(U32(1), temporal)
+	SUBQ(d.field("NonTemporal"), temporal)
+	ORQ(temporal, bits)
+	MOVQ(bits, d.cached)
 }
 
 // beginRow sets firstTap and tapRows.
@@ -295,10 +313,23 @@ func (d *depthwiseSums) sum(q reg.GPVirtual) {
 // row, from p on, and steps y and p to the next block.
 func (d *depthwiseSums) finish(y, p reg.GPVirtual) {
 	store := func(then func(v reg.VecVirtual)) {
-		d.pixels(y, p, d.outputs, "YCols", func(i int, at Mem) {
-			d.store(d.sums[i], at)
-			then(d.sums[i])
-		})
+		end := label()
+		write := func(store func(v reg.VecVirtual, to Mem)) {
+			d.pixels(y, p, d.outputs, "YCols", func(i int, at Mem) {
+				store(d.sums[i], at)
+				then(d.sums[i])
+			})
+		}
+		if d.cached != (Mem{}) {
+			cached := label()
+			CMPQ(d.cached, Imm(0))
+			JNE(LabelRef(cached))
+			write(func(v reg.VecVirtual, to Mem) { VMOVNTPS(v, to) })
+			JMP(LabelRef(end))
+			Label(cached)
+		}
+		write(d.store)
+		Label(end)
 	}
 	nothing := func(reg.VecVirtual) {}
 	if d.transposed {
