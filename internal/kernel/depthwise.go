@@ -52,17 +52,19 @@ func (e *Engine) DepthwiseGradWeights(s DepthwiseShape, dw, x, dy []float32) {
 	p := s.conv(dy, x, dw)
 	p.op = simd.DepthwiseGradWeights
 	rows := p.blockRows()
-	e.sumPartial(p.W, s.N*s.H*s.W*s.C, s.N*p.rows, vectors(s.C), func(id int, dw []float32, lo, hi, from, to int) {
+	// Workers that split the channels read no more than those that split the rows.
+	input := s.N * s.H * s.W * s.C / e.pool.Threads()
+	e.sumPartial(p.W, input, s.N*p.rows, vectors(s.C), func(id int, dw []float32, lo, hi, from, to int) {
 		p := p
 		p.W = dw
 		from, to = from*simd.MaxVector, min(to*simd.MaxVector, s.C)
 		for at := from; at < len(dw); at += s.C {
 			clear(dw[at:][:to-from])
 		}
+		if to-from == s.C {
+			p.Ahead = rows * s.Stride
+		}
 		for lo < hi {
-			if to-from == s.C {
-				p.Ahead = rows * s.Stride
-			}
 			end := min(lo+rows, hi, (lo/p.rows+1)*p.rows) // within an image
 			p.run(e, id, lo, end, from, to)
 			lo = end
@@ -107,7 +109,7 @@ func (e *Engine) depthwise(p depthwisePass, m *Moments) {
 	width = (width + slices - 1) / slices * simd.MaxVector
 	slices = (p.Pixel + width - 1) / width
 	if slices == 1 {
-		p.Ahead = rows * p.XRows / p.rows // as many as the next block reads anew
+		p.Ahead = max(1, rows*p.XRows/p.rows) // as many as the next block reads anew
 	}
 	p.NonTemporal = nonTemporal(p.images * p.rows * p.YCols * p.Pixel)
 	units, grain := p.images*blocks*slices, max(1, 8*blockFloats/(rows*p.YCols*width))
