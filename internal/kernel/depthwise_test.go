@@ -133,6 +133,46 @@ func TestDepthwiseTails(t *testing.T) {
 	}
 }
 
+// Results that are too large for the caches are written in another way: they are those of
+// one image after the other, to the last bit.
+func TestDepthwisePastTheCaches(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	for stride := 1; stride <= 2; stride++ {
+		s := kernel.DepthwiseShape{N: 2, H: 64, W: 66, C: 128, Kernel: 3, Stride: stride, Pad: 1}
+		size := s.H * s.W * s.C
+		x, w := slices.Repeat(random(rng, 997), 2*size/997+1), random(rng, 9*s.C)
+		scale, shift := random(rng, s.C), random(rng, s.C)
+		for _, e := range engines(t) {
+			if e.Kernel() == "generic" {
+				continue // has one way only
+			}
+			for _, pass := range []struct {
+				name  string
+				x, y  int // sizes, of an image
+				apply func(s kernel.DepthwiseShape, y, x []float32)
+			}{
+				{"y", size, size / stride / stride, func(s kernel.DepthwiseShape, y, x []float32) { e.Depthwise(s, y, x, w) }},
+				{"normed y", size, size / stride / stride, func(s kernel.DepthwiseShape, y, x []float32) { e.DepthwiseNorm(s, y, x, w, scale, shift, kernel.ReLU6) }},
+				{"y with moments", size, size / stride / stride, func(s kernel.DepthwiseShape, y, x []float32) { e.DepthwiseMoments(s, y, x, w, new(kernel.Moments)) }},
+				{"dx", size / stride / stride, size, func(s kernel.DepthwiseShape, dx, dy []float32) { e.DepthwiseGradInput(s, dx, dy, w) }},
+			} {
+				got, want := result(2*pass.y), result(2*pass.y)
+				pass.apply(s, got, x)
+				one := s
+				one.N = 1
+				for n := range 2 {
+					pass.apply(one, want[n*pass.y:][:pass.y], x[n*pass.x:])
+				}
+				name := fmt.Sprintf("%s, stride %d, %s/%d", pass.name, stride, e.Kernel(), e.Threads())
+				if !slices.Equal(got, want) {
+					t.Errorf("%s: two images differ from one and one", name)
+				}
+				checkGuard(t, name, got)
+			}
+		}
+	}
+}
+
 func FuzzDepthwise(f *testing.F) {
 	f.Add(uint8(0), uint8(4), uint8(16), uint8(32), false, false, uint8(1), uint64(1))
 	f.Add(uint8(2), uint8(0), uint8(0), uint8(2), true, true, uint8(2), uint64(2))
