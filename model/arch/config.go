@@ -31,7 +31,7 @@ type Config struct {
 	// The head is drawn where the file's has another number of classes, and all but
 	// the encoder where the file has no more. ImageNet is a word for such a file.
 	Init string `yaml:"init"`
-	// Freeze lists parts that are not trained, such as encoder, encoder.0 or head:
+	// Freeze lists parts that are not trained, such as encoder, encoder.layer1 or head:
 	// nothing in them changes, for their batch norms keep their running statistics
 	// and normalise by them in training too.
 	Freeze []string `yaml:"freeze"`
