@@ -82,14 +82,14 @@ func BenchmarkUpConv(b *testing.B) {
 	}
 }
 
-// The head of segmentation_models.pytorch's Unet, in groups of pixels and one by one.
+// The head of segmentation_models.pytorch's Unet.
 func BenchmarkHead(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	s := kernel.ConvShape{N: 8, H: 128, W: 128, In: 16, Out: 4, Kernel: 3, Stride: 1, Pad: 1}
 	pixels := s.N * s.H * s.W
 	x, y, w := random(rng, pixels*s.In), random(rng, pixels*s.Out), random(rng, 9*s.In*s.Out)
 	flop := 2 * float64(pixels) * 9 * float64(s.In) * float64(s.Out)
-	for name, choose := range map[string]func(*kernel.Engine){"group": func(*kernel.Engine) {}, "direct": kernel.Direct} {
+	for name, choose := range map[string]func(*kernel.Engine){"narrow": func(*kernel.Engine) {}, "direct": kernel.Direct} {
 		benchmarkKernels(b, "forward/"+name, flop, 0, func(e *kernel.Engine) { choose(e); e.Conv(s, y, whole(x, s.In), w, nil) })
 		benchmarkKernels(b, "gradWeights/"+name, flop, 0, func(e *kernel.Engine) { choose(e); e.ConvGradWeights(s, w, whole(x, s.In), y) })
 	}

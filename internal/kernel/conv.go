@@ -91,7 +91,7 @@ func (e *Engine) ConvGradWeights(s ConvShape, dw []float32, x []Channels, dy []f
 	case winograd:
 		e.gradWeightsWinograd(s, dw, x, dy)
 	case narrow:
-		e.gradWeightsNarrow(s, dw, x, dy, e.group(s))
+		e.gradWeightsNarrow(s, dw, x, dy)
 	default:
 		e.gradWeightsDirect(s, dw, x, dy)
 	}

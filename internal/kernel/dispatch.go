@@ -15,10 +15,9 @@ import "github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 //	Winograd     8 channels (plain Go: 16) or more,         a quarter of the multiplications
 //	             multiples of 8, at least 4 tiles, and
 //	             tiles at least 3/8 inside the image
-//	             any size, stride 1:
-//	narrow       at most NRNarrow/2 output channels (AVX-   pixels side by side fill the vectors that so few
-//	             512: 8, AVX2: 4), 4 times as many input    channels leave empty
-//	             channels
+//	             any kernel but 1x1:
+//	narrow       at most NRNarrow/2 output channels (AVX-   panels of so few channels would be mostly empty:
+//	             512: 8, AVX2: 4); the output of stride 1   pixels, or input channels, fill them instead
 //	direct       otherwise: few channels, tiny images,      transforms would cost more than they save, or there
 //	             1x1, 5x5, 7x7, stride 2                    are none
 //
@@ -52,7 +51,7 @@ func (e *Engine) choose(s ConvShape, y, x []Channels, p pass) algorithm {
 	case e.prefersBFloat16(s, y, x):
 		return inBFloat16
 	case !e.prefersWinograd(s):
-		if e.forced == automatic && len(y) == 1 && e.group(s) > 1 {
+		if e.prefersNarrow(s, y, p) {
 			return narrow
 		}
 		return direct
@@ -77,7 +76,7 @@ func (e *Engine) convolve(s ConvShape, y, x []Channels, bias []float32, ep epilo
 	case winograd:
 		e.convWinograd(s, y, x, bias, ep, w)
 	case narrow:
-		e.convNarrow(s, y, x, bias, ep, w, e.group(s))
+		e.convNarrow(s, y, x, bias, ep, w)
 	default:
 		e.convDirect(s, y, x, bias, ep, w)
 	}
@@ -105,6 +104,12 @@ func (e *Engine) prefersBFloat16(s ConvShape, y, x []Channels) bool {
 // gradients, is faster, where that is so for at most so many groups of four tiles.
 func (e *Engine) prefersOnTheFly(s ConvShape, groups int) bool {
 	return e.isa.OnTheFly != nil && s.tileGroups() <= groups && s.In%simd.OnTheFlyK == 0 && s.Out%simd.OnTheFlyNR == 0
+}
+
+// prefersNarrow reports whether to go by output channels is faster. The output of a 1x1
+// convolution or by strides gains nothing.
+func (e *Engine) prefersNarrow(s ConvShape, y []Channels, p pass) bool {
+	return e.forced == automatic && len(y) == 1 && e.isNarrow(s.Out) && s.Kernel > 1 && (s.Stride == 1 || p == gradWeights)
 }
 
 // prefersWinograd reports whether Winograd's algorithm, in either way, is faster than

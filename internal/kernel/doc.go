@@ -39,8 +39,8 @@
 //	micro-tile         MR x NR results, whose sums stay in registers
 //	panel              NR columns of a right operand, packed one row after the other
 //	packing            copying an operand into panels
+//	plane              one channel of rows of pixels: pixels side by side
 //	block, slice       what is worked on at once, to stay in a cache; a slice is some of the channels
-//	group of pixels    neighbours whose few output channels fill a panel together (narrow.go)
 //	tap                one of the Kernel x Kernel places of a convolution's weights
 //	tile               4x4 outputs of Winograd's algorithm, from 6x6 inputs; group: four of them
 //	frequency          one of the 36 elements of a transformed tile

@@ -31,5 +31,9 @@ func OnTheFlyIn(e *Engine, s ConvShape) (output, gradient bool) {
 // Sums are those of the rows, and of their squares.
 func Sums(m *Moments) (sum, square []float64) { return m.sum, m.square }
 
-// Group is the number of pixels that an engine convolves together.
-func Group(e *Engine, s ConvShape) int { return e.group(s) }
+// NarrowIn reports whether an engine computes the output, and the gradient of the weights,
+// by output channels.
+func NarrowIn(e *Engine, s ConvShape) (output, gradient bool) {
+	x, y := []Channels{{Count: s.In}}, []Channels{{Count: s.Out}}
+	return e.choose(s, y, x, forward) == narrow, e.choose(s, y, x, gradWeights) == narrow
+}

@@ -5,61 +5,62 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
-// A convolution with so few output channels that they fill half a vector or less, as the
-// head of a net has, computes the results of some neighbouring pixels, a group, as one
-// row of a matrix product: a row of Out*group results is as long as a panel, and what it
-// is made of are Kernel+group-1 pixels. The weights of a group are those of a pixel,
-// once for each pixel, one pixel further each time, with zeros elsewhere:
-//
-//	b[i, p, c, q*Out+o] = w[i, p-q, c, o] where 0 <= p-q < Kernel, else 0
-//
-// for p < Kernel+group-1, q < group. With 3x3 weights and four pixels this is half
-// of the multiplications with zeros that one pixel at a time would take.
+// A convolution with few output channels, as the head of a net has, would leave most of
+// each panel empty. So it is done the other way around: the output channels are the rows of
+// a matrix product, and pixels or input channels side by side fill the panels, which are
+// read in place. The sums are those of the direct convolution, in the same order.
 
-// group is the number of pixels that convolve together: 1 where that gains nothing.
-func (e *Engine) group(s ConvShape) int {
-	if s.Kernel == 1 || s.Stride > 1 || s.In < 4*s.Out {
-		return 1
-	}
-	g := e.isa.NRNarrow / s.Out
-	for g > 1 && s.W%g != 0 {
-		g--
-	}
-	return max(g, 1)
-}
+// isNarrow reports whether channels fill at most half of the narrowest panel.
+func (e *Engine) isNarrow(channels int) bool { return 2*channels <= e.isa.NRNarrow }
 
-// convNarrow computes what convolve does, a group of g pixels at a time.
-func (e *Engine) convNarrow(s ConvShape, y, x []Channels, bias []float32, ep epilogue, w weights, g int) {
+// convNarrow computes what convolve does, by planes: rows of one channel, padded.
+func (e *Engine) convNarrow(s ConvShape, y, x []Channels, bias []float32, ep epilogue, w weights) {
 	a := s.forward()
 	if w.transposed != nil {
 		a = s.backward()
 	}
-	in, out := e.join(x, a.n*a.h*a.w), y[0].Values[:s.outPixels()*s.Out]
-	n, k := g*s.Out, (s.Kernel+g-1)*s.In
-	b := e.packGroup(s, a, w, g)
-	biases := e.zeroRow(n)
-	if bias != nil {
-		biases = memory.Grow(&e.shared.bias, n)
-		for q := range g {
-			copy(biases[q*s.Out:], bias[:s.Out])
+	k := s.Kernel * s.In // of a row of taps
+	taps := memory.Grow(&e.shared.weights, s.Kernel*k*s.Out)
+	for i, tap := range a.order {
+		w.pack(taps[i*s.In*s.Out:], tap, 0, s.In, 0, s.Out, s.Out)
+	}
+	biases := memory.Grow(&e.shared.bias, s.Out*e.isa.NR)
+	for i := range biases {
+		if biases[i] = 0; bias != nil {
+			biases[i] = bias[i/e.isa.NR]
 		}
 	}
-	rows, wide := a.bandRows(), a.wide()
+	wide, rows := a.wide()/s.In, a.bandRows()
 	finish, end := e.rowEpilogue(s, ep, e.pool.StealPieces(a.n*a.rows, rows))
 	defer end()
 	e.pool.Steal(a.n*a.rows, rows, func(id, piece, lo, hi int) {
 		own := &e.workers[id]
 		t := &own.args.gemm
-		*t = simd.GEMM{CStride: n, AStride: g * s.In, AStep: 1, AJump: wide, KOuter: s.Kernel, K: k}
-		e.isa.SetPanel(t, b, s.Kernel*k, n, 0)
+		*t = simd.GEMM{
+			CStride: simd.PixelBlock, AStride: 1, AStep: s.Out, AJump: s.In * s.Out,
+			BStep: wide, BJump: 1, KOuter: s.Kernel, K: s.In,
+		}
+		channels := memory.Grow(own.direct.panel, s.Out*simd.PixelBlock)
 		for lo < hi {
 			end := min(lo+rows, hi)
-			band, top := padFloats(a, own.direct.rows, in, lo, end)
+			band, top := e.padPlanes(a, own.direct.rows, x, lo, end)
 			for r := lo; r < end; r++ {
-				row := out[r*a.cols*s.Out:][:a.cols*s.Out]
-				t.StartFrom(biases, 0)
-				t.A, t.C = band[(a.firstRow(r)-top)*wide:], row
-				e.isa.Multiply(t, a.cols/g)
+				row := y[0].Values[r*a.cols*s.Out:][:a.cols*s.Out]
+				for first := 0; first < a.cols; first += simd.PixelBlock {
+					pixels := min(simd.PixelBlock, a.cols-first)
+					for i := range s.Kernel {
+						for p := range e.isa.Panels(pixels) {
+							at, cols, nr := e.isa.Panel(pixels, p)
+							t.N, t.NR = cols, nr
+							t.A, t.B = taps[i*k*s.Out:], band[(a.firstRow(r)+i-top)*a.wide()+first+at:]
+							if t.Accumulate(channels[at:], false); i == 0 {
+								t.Init, t.InitStride = biases, e.isa.NR
+							}
+							e.isa.Multiply(t, s.Out)
+						}
+					}
+					e.isa.Pixels.ToPixels(row[first*s.Out:][:pixels*s.Out], channels, s.Out)
+				}
 				finish(id, piece, row)
 			}
 			lo = end
@@ -67,75 +68,71 @@ func (e *Engine) convNarrow(s ConvShape, y, x []Channels, bias []float32, ep epi
 	})
 }
 
-// packGroup packs the weights of a group of g pixels into one panel.
-func (e *Engine) packGroup(s ConvShape, a taps, w weights, g int) []float32 {
-	_, _, nr := e.isa.Panel(g*s.Out, 0)
-	across := s.Kernel + g - 1
-	b := memory.Grow(&e.shared.weights, s.Kernel*across*s.In*nr)
-	clear(b)
-	one := memory.Grow(e.workers[0].direct.panel, s.In*nr) // of one tap
-	for i, tap := range a.order {
-		w.pack(one, tap, 0, s.In, 0, s.Out, nr)
-		for q := range g {
-			at := (i/s.Kernel*across + i%s.Kernel + q) * s.In
-			for c := range s.In {
-				copy(b[(at+c)*nr+q*s.Out:][:s.Out], one[c*nr:])
-			}
+// padPlanes is padRows of x with each row by the channel, (channels, wide), and with room
+// to read a panel beyond.
+func (e *Engine) padPlanes(a taps, buf *[]float32, x []Channels, lo, hi int) (band []float32, top int) {
+	row, high := a.wide(), a.high()
+	wide := row / a.channels
+	top = a.firstRow(lo)
+	end := a.firstRow(hi-1) + a.before + a.step + a.after
+	band = memory.Grow(buf, (end-top)*row+e.isa.NR)
+	for v := top; v < end; v++ {
+		dst := band[(v-top)*row:][:row]
+		n, h := v/high, v%high-a.before
+		if h < 0 || h >= a.h {
+			clear(dst)
+			continue
+		}
+		for c := range a.channels {
+			clear(dst[c*wide:][:a.before])
+			clear(dst[(c+1)*wide-a.after:][:a.after])
+		}
+		dst = dst[a.before:]
+		for _, c := range x {
+			e.isa.Transpose(simd.Transposition{
+				Dst: dst, DstStride: wide, Rows: c.Count,
+				Src: c.Values[(n*a.h+h)*a.w*c.Count:], SrcStride: c.Count, Cols: a.w,
+			})
+			dst = dst[min(c.Count*wide, len(dst)):]
 		}
 	}
-	return b
+	return band, top
 }
 
-// gradWeightsNarrow computes what ConvGradWeights does, a group of g pixels at a time: the
-// gradient of the weights of a group first, as if all of them were free, and of those
-// the sums of what is the same weight.
-func (e *Engine) gradWeightsNarrow(s ConvShape, dw []float32, channels []Channels, dy []float32, g int) {
+// gradWeightsNarrow computes what ConvGradWeights does.
+func (e *Engine) gradWeightsNarrow(s ConvShape, dw []float32, channels []Channels, dy []float32) {
 	x := e.join(channels, s.inPixels())
 	a := s.forward()
-	n, across := g*s.Out, s.Kernel+g-1
-	wide, row := a.wide(), a.cols*s.Out
+	wide, k := a.wide(), s.Kernel*s.In // floats of a row of taps
 	rows := a.rowsIn(bandFloats)
 	chunk := max(1, sumPixels/a.cols)
-	_, _, nr := e.isa.Panel(n, 0)
-	free := memory.Grow(&e.shared.weights, s.Kernel*across*s.In*n) // (Kernel, across, In, n)
-	e.sumPartial(free, len(x), a.n*a.rows, 1, func(id int, dw []float32, lo, hi, _, _ int) {
+	transposed := memory.Grow(&e.shared.weights, len(dw)) // (Out, Kernel, Kernel, In)
+	e.sumPartial(transposed, len(x), a.n*a.rows, 1, func(id int, dw []float32, lo, hi, _, _ int) {
 		own := &e.workers[id]
 		t := &own.args.gemm
-		*t = simd.GEMM{CStride: n, AStride: 1, AStep: g * s.In, AJump: wide, N: n, NR: nr}
+		*t = simd.GEMM{
+			CStride: s.Kernel * k, AStride: 1, AStep: s.Out, AJump: a.cols * s.Out,
+			BStep: a.step * s.In, BJump: a.step * wide, K: a.cols,
+		}
 		fresh := true
 		for lo < hi {
 			end := min(lo+rows, hi, (lo/a.rows+1)*a.rows) // a band stays within its image
-			band, _ := padFloats(a, own.direct.rows, x, lo, end)
+			band, _ := padRows(a, own.direct.rows, e.isa.NR, lo, end, func(dst []float32, r int) { copy(dst, x[r*a.w*s.In:]) })
 			for r := lo; r < end; r += chunk {
-				count := min(chunk, end-r)
-				t.KOuter, t.K = count, a.cols/g
-				panel := dy[r*row:] // is packed as it stands
-				if nr != n {
-					panel = memory.Grow(own.direct.panel, count*t.K*nr)
-					e.isa.PackPanel(panel, nr, n, count*t.K, dy[r*row:], n, 1)
-				}
+				t.KOuter = min(chunk, end-r)
 				for i := range s.Kernel {
-					t.B = panel
-					t.A = band[(r-lo+i)*wide:]
-					t.Accumulate(dw[i*across*s.In*n:], fresh)
-					e.isa.Multiply(t, across*s.In)
+					for p := range e.isa.Panels(k) {
+						first, cols, nr := e.isa.Panel(k, p)
+						t.N, t.NR = cols, nr
+						t.A, t.B = dy[r*a.cols*s.Out:], band[((r-lo)*a.step+i)*wide+first:]
+						t.Accumulate(dw[i*k+first:], fresh)
+						e.isa.Multiply(t, s.Out)
+					}
 				}
 				fresh = false
 			}
 			lo = end
 		}
 	})
-	for i := range s.Kernel {
-		for j := range s.Kernel {
-			for c := range s.In {
-				to := dw[((i*s.Kernel+j)*s.In+c)*s.Out:][:s.Out]
-				clear(to)
-				for q := range g {
-					for o, v := range free[((i*across+j+q)*s.In+c)*n+q*s.Out:][:s.Out] {
-						to[o] += v
-					}
-				}
-			}
-		}
-	}
+	e.isa.Transpose(simd.Transposition{Dst: dw, DstStride: s.Out, Rows: s.Kernel * k, Src: transposed, SrcStride: s.Kernel * k, Cols: s.Out})
 }

@@ -4,16 +4,18 @@ package simd
 // micro-kernel computes micro-tiles of MR x N results with all sums in registers:
 //
 //	C[m*CStride+n] = Init[m*InitStride+n] + sum over j < KOuter, k < K of
-//	                 A[m*AStride + j*AJump + k*AStep] * B[(j*K+k)*NR + n]
+//	                 A[m*AStride + j*AJump + k*AStep] * B[j*BJump + k*BStep + n]
 //
 // for m < MR, n < N <= NR. Init is a bias (InitStride 0), zeros, or C itself. B is a
-// packed panel (PackPanel); A is read in place. Strides are in floats. The assembly
-// reads this struct by its field names.
+// packed panel (PackPanel) if BStep is 0; like A it can be read in place, where it must
+// have NR columns even if N are fewer. Strides are in floats. The assembly reads this
+// struct by its field names.
 type GEMM struct {
 	C, Init, A, B       []float32
 	CStride, InitStride int // between rows
 	AStride, AStep      int // between rows, and between neighbours along k
 	AJump               int // from one K to the next
+	BStep, BJump        int // as in A
 	KOuter, K           int // what is summed over: KOuter times K
 	MR, N, NR           int
 
@@ -21,6 +23,7 @@ type GEMM struct {
 	// C, Init and A it is, in bytes.
 	tiles                     int
 	cBytes, initBytes, aBytes int
+	bStep, bBack              int // BStep, and from the end of one K to the next, of what B is
 
 	// So many cache lines are prefetched for each j, from prefetchBytes on: see Prefetch.
 	prefetch                     []float32
@@ -49,7 +52,12 @@ func (t *GEMM) Accumulate(c []float32, fresh bool) {
 // N, NR and B; Init, A and C begin at their first elements and are moved on.
 func (s *InstructionSet) Multiply(t *GEMM, m int) {
 	c, i, a := t.C, t.Init, t.A
-	t.B = t.B[:t.KOuter*t.K*t.NR]
+	bJump := t.BJump
+	if t.bStep = t.BStep; t.bStep == 0 {
+		t.bStep, bJump = t.NR, t.K*t.NR
+	}
+	t.bBack = bJump - t.K*t.bStep
+	t.B = t.B[:(t.KOuter-1)*bJump+(t.K-1)*t.bStep+t.NR]
 	for m > 0 {
 		t.MR, t.tiles = s.tiles(m)
 		rows := t.MR * t.tiles
@@ -89,7 +97,7 @@ func (t *GEMM) Prefetch(s *InstructionSet, x []float32, m int) {
 	if t.prefetchLines, t.prefetchBytes = 0, 0; s.prefetch == nil || len(x) == 0 || t.KOuter > 1 || t.K%prefetchEvery != 0 {
 		return
 	}
-	t.KOuter, t.K, t.AJump = t.K/prefetchEvery, prefetchEvery, prefetchEvery*t.AStep
+	t.KOuter, t.K, t.AJump, t.BJump = t.K/prefetchEvery, prefetchEvery, prefetchEvery*t.AStep, prefetchEvery*t.BStep
 	times := t.KOuter * ((m + s.MR - 1) / s.MR)
 	const line = 16
 	t.prefetch, t.prefetchLines = x, (len(x)/line+times-1)/times
@@ -109,18 +117,19 @@ func gemmGeneric(t *GEMM) {
 		for m := range t.MR {
 			var sum [4]float32
 			copy(sum[:], i[m*t.InitStride:m*t.InitStride+t.N])
-			b := t.B
+			bAt := 0
 			for j := range t.KOuter {
 				at := m*t.AStride + j*t.AJump
 				for range t.K {
-					a := a[at]
+					a, b := a[at], t.B[bAt:]
 					sum[0] += a * b[0]
 					sum[1] += a * b[1]
 					sum[2] += a * b[2]
 					sum[3] += a * b[3]
 					at += t.AStep
-					b = b[4:]
+					bAt += t.bStep
 				}
+				bAt += t.bBack
 			}
 			copy(c[m*t.CStride:m*t.CStride+t.N], sum[:])
 		}
@@ -134,13 +143,13 @@ func gemm2x4(t *GEMM, c, i, a []float32) {
 	i0, i1 := i[:4], i[t.InitStride:t.InitStride+4]
 	s00, s01, s02, s03 := i0[0], i0[1], i0[2], i0[3]
 	s10, s11, s12, s13 := i1[0], i1[1], i1[2], i1[3]
-	b, step := t.B, t.AStep
+	b, step, bStep := t.B, t.AStep, t.bStep
 	for j := range t.KOuter {
 		a0 := a[j*t.AJump:]
 		a1 := a0[t.AStride:]
-		bj := b[j*t.K*4:][:t.K*4]
+		bj := b[j*(t.K*bStep+t.bBack):][:(t.K-1)*bStep+4]
 		at := 0
-		for k := 0; k < len(bj); k += 4 {
+		for k := 0; k < len(bj); k += bStep {
 			x0, x1 := a0[at], a1[at]
 			v := bj[k]
 			s00 += x0 * v

@@ -171,20 +171,21 @@ func gemm(name string, mr, nr int, s gemmVectors) {
 		})
 	})
 
-	b, aStride, aStep, back, kInner, kOuter := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
+	b, bStep, aStride, aStep, back, kOuter := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
 	Load(g.Field("B").Base(), b)
 	Load(g.Field("AStride"), aStride)
 	Load(g.Field("AStep"), aStep)
 	Load(g.Field("AJump"), back)
-	Load(g.Field("K"), kInner)
 	Load(g.Field("KOuter"), kOuter)
+	Load(g.Field("bStep"), bStep)
+	SHLQ(Imm(2), bStep)
 	SHLQ(Imm(2), aStride)
 	SHLQ(Imm(2), aStep)
 	SHLQ(Imm(2), back)
 	{ // from the end of one k to the beginning of the next
 		walked := GP64()
 		MOVQ(aStep, walked)
-		IMULQ(kInner, walked)
+		IMULQ(field("K"), walked)
 		SUBQ(walked, back)
 	}
 	a := []reg.GPVirtual{GP64()} // every third row
@@ -214,7 +215,7 @@ func gemm(name string, mr, nr int, s gemmVectors) {
 	DECQ(k)
 	JNZ(LabelRef(line))
 	Label(prefetched)
-	MOVQ(kInner, k)
+	Load(g.Field("K"), k)
 	Label(inner)
 	right := make([]reg.VecVirtual, count)
 	for v := range right {
@@ -236,7 +237,7 @@ func gemm(name string, mr, nr int, s gemmVectors) {
 			VFMADD231PS(right[v], left, sum)
 		}
 	}
-	ADDQ(Imm(uint64(nr*4)), b)
+	ADDQ(bStep, b)
 	for _, p := range a {
 		ADDQ(aStep, p)
 	}
@@ -245,6 +246,9 @@ func gemm(name string, mr, nr int, s gemmVectors) {
 	for _, p := range a {
 		ADDQ(back, p)
 	}
+	bBack := GP64()
+	Load(g.Field("bBack"), bBack)
+	LEAQ(Mem{Base: b, Index: bBack, Scale: 4}, b)
 	DECQ(kOuter)
 	JNZ(LabelRef(outer))
 
