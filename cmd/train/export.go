@@ -29,7 +29,8 @@ with the net, which needs only PyTorch, and unet.safetensors beside it has its
 weights: net = unet.load() takes (N,3,H,W) in 0..1, or as data.normalize has it, and
 gives logits. onnx: a model for ONNX Runtime, which takes image, float32 (N,H,W,3) in
 the same range, and gives probabilities (N,H,W,classes) and mask (N,H,W), for any N
-and any H and W that are multiples of 2^model.depth.`,
+and any H and W that are multiples of 2^model.depth, of 32 with the encoder of another
+net.`,
 		Example: p.named(`  PROGRAM export --checkpoint best.safetensors --out unet.safetensors
   PROGRAM export --checkpoint best.safetensors --format pytorch --out unet.py
   PROGRAM export --checkpoint best.safetensors --format onnx --out unet.onnx`),
