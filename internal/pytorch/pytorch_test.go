@@ -18,19 +18,28 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
-// python finds an interpreter that has torch, and skips the test where there is none.
-func python(t *testing.T) string {
-	t.Helper()
+// find finds an interpreter that has a module.
+func find(module string) (interpreter string, ok bool) {
 	for _, name := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(name, "-c", "import torch").Run() == nil {
-			return name
+		if exec.Command(name, "-c", "import importlib.util, sys; sys.exit(not importlib.util.find_spec(sys.argv[1]))", module).Run() == nil {
+			return name, true
 		}
 	}
-	t.Skip("no python3 with torch")
-	return ""
+	return "", false
 }
 
-// variants are nets of each depth, norm and up, one that drops out and one with frozen parts.
+// python does so, and skips the test where there is none.
+func python(t *testing.T, module string) string {
+	t.Helper()
+	interpreter, ok := find(module)
+	if !ok {
+		t.Skipf("no python3 with %s", module)
+	}
+	return interpreter
+}
+
+// variants are nets of each depth, norm and up, one that drops out and one with frozen
+// parts, and such with the encoders of others (see also TestEncodersAgainstPyTorch).
 func variants() []model.Config {
 	var all []model.Config
 	for depth := range 5 {
@@ -40,17 +49,25 @@ func variants() []model.Config {
 			}
 		}
 	}
+	for _, name := range []string{arch.EfficientNetLite1, arch.EfficientNetLite2} {
+		dropout := encoder(name)
+		dropout.Dropout = 0.25
+		all = append(all, dropout)
+	}
+	frozen := encoder(arch.EfficientNetLite0)
+	frozen.Freeze = []string{"encoder", "decoder.blocks.1"}
 	return append(all,
 		model.Config{BaseChannels: 3, Depth: 2, Norm: "batch", Up: "nearest", Dropout: 0.25},
-		model.Config{BaseChannels: 3, Depth: 2, Norm: "batch", Up: "transpose", Freeze: []string{"encoder.1", "up.0", "decoder.1"}})
+		model.Config{BaseChannels: 3, Depth: 2, Norm: "batch", Up: "transpose", Freeze: []string{"encoder.1", "up.0", "decoder.1"}},
+		frozen)
 }
 
 const classes = 3
 
 // The module with the weights of a net gives the logits that the net gives, and a
-// training step the loss and the gradients, for every way to make a UNet.
+// training step the loss and the gradients, for every way to make a net.
 func TestModuleComputesWhatTheNetComputes(t *testing.T) {
-	interpreter := python(t)
+	interpreter := python(t, "torch")
 	args := []string{filepath.Join("testdata", "parity.py")}
 	for i, cfg := range variants() {
 		folder := t.TempDir()
@@ -97,14 +114,19 @@ func write(t *testing.T, folder string, cfg model.Config, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights := &checkpoint.Checkpoint{}
+	stored := &checkpoint.Checkpoint{}
 	for _, q := range p.All() {
-		for i := range q.Value {
-			q.Value[i] += float32(0.2*rng.Float64() - 0.1)
+		if q.Deviation == 0 || cfg.Plain() { // more would blow up in a deep net
+			for i := range q.Value {
+				q.Value[i] += float32(0.2*rng.Float64() - 0.1)
+			}
 		}
-		weights.Tensors = append(weights.Tensors, checkpoint.Tensor{Name: q.Name, Shape: q.TorchShape(), Data: q.ToTorch(q.Value)})
+		stored.Tensors = append(stored.Tensors, checkpoint.Tensor{Name: q.Name, Shape: q.TorchShape(), Data: q.ToTorch(q.Value)})
 	}
-	n, h, w := 2, 2<<cfg.Depth, 3<<cfg.Depth
+	n, h, w := 2, 2*p.Multiple(), 3*p.Multiple()
+	if !cfg.Plain() {
+		h, w = p.Multiple(), p.Multiple()
+	}
 	image, target := make([]float32, n*h*w*3), make([]float32, n*h*w*classes)
 	for i := range image {
 		image[i] = rng.Float32()
@@ -120,12 +142,13 @@ func write(t *testing.T, folder string, cfg model.Config, seed uint64) {
 		expected.Tensors = append(expected.Tensors, checkpoint.Tensor{Name: name, Shape: shape, Data: append([]float32(nil), values...)})
 	}
 	add("image", image, n, h, w, 3)
-	logits, _ := compute(t, p, image, target, n, h, w, false)
+	weights := []float32{1, 5, 50}
+	logits, _ := compute(t, p, image, target, weights, n, h, w, false)
 	add("logits", logits, n, h, w, classes)
 	if cfg.Dropout == 0 {
-		_, value := compute(t, p, image, target, n, h, w, true)
+		_, value := compute(t, p, image, target, weights, n, h, w, true)
 		add("target", target, n, h, w, classes)
-		add("weights", []float32{1, 5, 50}, classes)
+		add("weights", weights, classes)
 		add("loss", []float32{value}, 1)
 		for _, q := range p.All() {
 			if q.Trained() {
@@ -141,15 +164,16 @@ func write(t *testing.T, folder string, cfg model.Config, seed uint64) {
 	if err := os.WriteFile(filepath.Join(folder, "unet.py"), module, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]*checkpoint.Checkpoint{"unet": weights, "expected": expected} {
+	for name, c := range map[string]*checkpoint.Checkpoint{"unet": stored, "expected": expected} {
 		if err := checkpoint.Write(filepath.Join(folder, name+".safetensors"), c); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// compute runs the net once; a training one leaves gradients in the parameters.
-func compute(t *testing.T, p *model.Parameters, image, target []float32, n, h, w int, training bool) (logits []float32, value float32) {
+// compute runs the net once; weights are those of the classes. A training one leaves
+// gradients in the parameters, and updates running statistics.
+func compute(t *testing.T, p *model.Parameters, image, target, weights []float32, n, h, w int, training bool) (logits []float32, value float32) {
 	t.Helper()
 	engine, err := kernel.NewEngine(1, "auto")
 	if err != nil {
@@ -160,7 +184,11 @@ func compute(t *testing.T, p *model.Parameters, image, target []float32, n, h, w
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, _, err := loss.New(loss.DefaultConfig(), []float64{1, 5, 50}).Nodes(g, net.Logits, g.Input("target", target, n, h, w, classes), training)
+	byClass := make([]float64, len(weights))
+	for c, weight := range weights {
+		byClass[c] = float64(weight)
+	}
+	l, _, err := loss.New(loss.DefaultConfig(), byClass).Nodes(g, net.Logits, g.Input("target", target, n, h, w, p.Classes), training)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,12 +204,15 @@ func compute(t *testing.T, p *model.Parameters, image, target []float32, n, h, w
 	if err := machine.Run(); err != nil {
 		t.Fatal(err)
 	}
+	if training {
+		net.UpdateStatistics()
+	}
 	return op.Values(net.Logits), op.Values(l)[0]
 }
 
 // The constants are what Python reads of them, whatever a class is called.
 func TestConstants(t *testing.T) {
-	interpreter := python(t)
+	interpreter := python(t, "torch")
 	net, err := arch.Describe(arch.Config{BaseChannels: 2, Depth: 3, Norm: "none", Up: "nearest"}, 3, 6)
 	if err != nil {
 		t.Fatal(err)
