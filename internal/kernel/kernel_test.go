@@ -423,6 +423,9 @@ func TestConvNarrow(t *testing.T) {
 		{kernel.ConvShape{N: 1, H: 30, W: 70, In: 90, Out: 3, Kernel: 3, Stride: 1, Pad: 0}, []string{"avx512", "avx2"}}, // several bands
 		{kernel.ConvShape{N: 2, H: 4, W: 10, In: 3, Out: 2, Kernel: 7, Stride: 2, Pad: 3}, []string{"avx512", "avx2", "generic"}},
 		{kernel.ConvShape{N: 5, H: 1, W: 1, In: 16, Out: 4, Kernel: 3, Stride: 1, Pad: 1}, []string{"avx512", "avx2"}},
+		{kernel.ConvShape{N: 1, H: 16, W: 16, In: 2, Out: 2, Kernel: 3, Stride: 1, Pad: 1}, []string{"avx512", "avx2", "generic"}}, // steps of B shorter than a panel
+		{kernel.ConvShape{N: 2, H: 5, W: 7, In: 3, Out: 2, Kernel: 3, Stride: 1, Pad: 1}, []string{"avx512", "avx2", "generic"}},
+		{kernel.ConvShape{N: 2, H: 5, W: 7, In: 1, Out: 2, Kernel: 3, Stride: 1, Pad: 1}, []string{"avx512", "avx2", "generic"}},
 		{kernel.ConvShape{N: 5, H: 4, W: 4, In: 40, Out: 9, Kernel: 3, Stride: 1, Pad: 1}, nil},
 	} {
 		s := tt.s

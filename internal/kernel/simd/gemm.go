@@ -149,7 +149,7 @@ func gemm2x4(t *GEMM, c, i, a []float32) {
 		a1 := a0[t.AStride:]
 		bj := b[j*(t.K*bStep+t.bBack):][:(t.K-1)*bStep+4]
 		at := 0
-		for k := 0; k < len(bj); k += bStep {
+		for k := 0; k+3 < len(bj); k += bStep {
 			x0, x1 := a0[at], a1[at]
 			v := bj[k]
 			s00 += x0 * v
