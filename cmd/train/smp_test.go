@@ -34,7 +34,7 @@ torch.save(net.state_dict(), "made.pth")
 save_file(net.state_dict(), "made.safetensors")
 `)
 	for _, path := range []string{"made.pth", "made.safetensors"} {
-		o := command(t, tiny("--set", "model.encoder=efficientnet_lite0", "--set", "model.init="+path, "--out", path+".run", "--set", "data.size=[64,64]",
+		o := command(t, tiny("--set", "model.encoder=efficientnet_lite0", "--set", "model.decoder_channels=[256,128,64,32,16]", "--set", "model.init="+path, "--out", path+".run", "--set", "data.size=[64,64]",
 			"--epochs", "1", "--set", "model.freeze=[encoder, decoder]", "--set", "optimizer.lr=1e-30", "--set", "optimizer.weight_decay=0")...)
 		if o.code != 0 || !strings.HasPrefix(o.stderr, "starting from the weights of "+path+"\ndata ") {
 			t.Fatalf("exit code %d\n%s", o.code, o.stderr)

@@ -18,7 +18,7 @@ import (
 // encoder is a net with that encoder.
 func encoder(name string) model.Config {
 	cfg := arch.DefaultConfig()
-	cfg.Encoder = name
+	cfg.Encoder, cfg.DecoderChannels = name, [...]int{256, 128, 64, 32, 16}
 	return cfg
 }
 

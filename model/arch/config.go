@@ -14,7 +14,8 @@ type Config struct {
 	// Empty: unet. BaseChannels, Depth, Norm and Up belong to unet alone.
 	Encoder string `yaml:"encoder" enum:"unet,efficientnet_lite0,efficientnet_lite1,efficientnet_lite2,mobilenetv2_100,resnet18,resnet34"`
 	// DecoderChannels are those of the blocks of the decoder behind another encoder
-	// than unet, the deepest first, 1 to 1024 each.
+	// than unet, the deepest first, 1 to 1024 each. The default has about
+	// a third of the multiplications of segmentation_models.pytorch's 256, 128, 64, 32, 16.
 	DecoderChannels [decoderBlocks]int `yaml:"decoder_channels" range:"[1,1024]"`
 	// BaseChannels is the number of channels at full resolution, >= 1; each level down doubles it.
 	BaseChannels int `yaml:"base_channels" range:"[1,1024]"`
@@ -63,7 +64,7 @@ func (c Config) Plain() bool { return c.Encoder == "" || c.Encoder == PlainUNet 
 // DefaultConfig is the UNet of base 32 and depth 4: 7,763,140 parameters for 3 channels and 4 classes.
 func DefaultConfig() Config {
 	return Config{
-		Encoder: PlainUNet, DecoderChannels: [decoderBlocks]int{256, 128, 64, 32, 16},
+		Encoder: PlainUNet, DecoderChannels: [decoderBlocks]int{128, 64, 32, 16, 16},
 		BaseChannels: 32, Depth: 4, Norm: "batch", Up: "transpose",
 	}
 }

@@ -201,7 +201,7 @@ func TestTensorsOfEncoders(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := arch.DefaultConfig()
-		c.Encoder = encoder
+		c.Encoder, c.DecoderChannels = encoder, [5]int{256, 128, 64, 32, 16}
 		var got strings.Builder
 		for _, q := range describe(t, c, 3, 4).Tensors() {
 			fmt.Fprintf(&got, "%s %v\n", q.Name, q.TorchShape())

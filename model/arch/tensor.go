@@ -78,7 +78,7 @@ func (t Tensor) eachTorch(visit func(torch, ours int)) {
 
 // Tensors are all tensors of the net in the order of PyTorch's state_dict. Weights
 // are drawn with deviation gain/sqrt(fan in) (He et al. 2015), gain sqrt(2) where
-// a ReLU or ReLU6 follows and 1 elsewhere; biases begin at 0, batch norm as the identity.
+// a ReLU or ReLU6 follows and 1 elsewhere, unless the layer has its own; biases begin at 0, batch norm as the identity.
 func (n Net) Tensors() []Tensor {
 	var all []Tensor
 	for _, module := range n.modules() {
@@ -106,7 +106,10 @@ func (l Layer) tensors() []Tensor {
 		weight.Shape, weight.Torch = []int{l.In, l.Kernel, l.Kernel, l.Out}, []int{0, 3, 1, 2}
 	}
 	gain := 1.
-	if l.Activation.Function != "" {
+	switch {
+	case l.Gain > 0:
+		gain = l.Gain
+	case l.Activation.Function != "":
 		gain = math.Sqrt2
 	}
 	weight.Deviation = gain / math.Sqrt(float64(fanIn))

@@ -93,7 +93,7 @@ def main():
     p.add_argument("program", nargs="?")
     p.add_argument("--encoder", default="unet", help="as model.encoder")
     p.add_argument("--base", type=int, default=32, help="base channels of unet")
-    p.add_argument("--decoder", type=json.loads, default=[256, 128, 64, 32, 16], help="as model.decoder_channels")
+    p.add_argument("--decoder", type=json.loads, default=[128, 64, 32, 16, 16], help="as model.decoder_channels")
     p.add_argument("--freeze", action="store_true", help="with a frozen encoder")
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--steps", type=int, default=8)
