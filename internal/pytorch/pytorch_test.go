@@ -2,6 +2,7 @@ package pytorch_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -119,6 +120,11 @@ func write(t *testing.T, folder string, cfg model.Config, seed uint64) {
 		if q.Deviation == 0 || cfg.Plain() { // more would blow up in a deep net
 			for i := range q.Value {
 				q.Value[i] += float32(0.2*rng.Float64() - 0.1)
+			}
+		}
+		if strings.HasPrefix(q.Name, "decoder.blocks.") && q.Deviation > 0 {
+			for i := range q.Value { // as Kaiming draws them: by norms of random statistics they would fade away
+				q.Value[i] *= math.Sqrt2 * 1.7320508
 			}
 		}
 		stored.Tensors = append(stored.Tensors, checkpoint.Tensor{Name: q.Name, Shape: q.TorchShape(), Data: q.ToTorch(q.Value)})

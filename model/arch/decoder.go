@@ -83,6 +83,6 @@ func unetOf(c Config, f features, classes int) Net {
 			in = out
 		}
 	}
-	f.add(Layer{Kind: Conv, Name: "segmentation_head.0", Part: "segmentation_head", Inputs: []string{x}, In: in, Out: classes, Scale: 1, Kernel: 3, Stride: 1, Pad: 1, Bias: true, Gain: decoderGain})
+	f.add(Layer{Kind: Conv, Name: "segmentation_head.0", Part: "segmentation_head", Inputs: []string{x}, In: in, Out: classes, Scale: 1, Kernel: 3, Stride: 1, Pad: 1, Bias: true})
 	return Net{Channels: f.layers[0].In, Classes: classes, Layers: f.layers, Shallower: "or model.freeze [encoder], whose batch norms keep their statistics"}
 }
