@@ -173,15 +173,15 @@ func (e *Engine) gradWeightsDirect(s ConvShape, dw []float32, channels []Channel
 			for r := lo; r < end; r += chunk {
 				count := min(chunk, end-r)
 				t.KOuter, t.K = count, a.cols
-				panel := memory.Grow(own.direct.panel, count*a.cols*e.isa.NR)
 				for p := panelLo; p < panelHi; p++ {
 					first, cols, nr := e.isa.Panel(s.Out, p)
-					if nr == s.Out {
-						panel = dy[r*out:] // is packed as it stands
-					} else {
-						e.isa.PackPanel(panel, nr, cols, count*a.cols, dy[r*out+first:], s.Out, 1)
+					panel := dy[r*out+first:]
+					t.N, t.NR, t.BStep, t.BJump = cols, nr, s.Out, out
+					if last := (count*a.cols-1)*s.Out + nr; last > len(panel) { // cannot be read in place
+						packed := memory.Grow(own.direct.panel, count*a.cols*nr)
+						e.isa.PackPanel(packed, nr, cols, count*a.cols, panel, s.Out, 1)
+						panel, t.BStep = packed, 0
 					}
-					t.N, t.NR = cols, nr
 					for kh := range s.Kernel {
 						t.B = panel
 						t.A = band[((r-lo)*a.step+kh)*wide:]

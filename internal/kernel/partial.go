@@ -58,23 +58,20 @@ func (e *Engine) sumOverPixels(s pixelSums, dw, x, dy []float32) {
 	e.sumPartial(dw[:s.in*row], s.pixels*s.in, s.pixels, s.halves*panels, func(id int, dw []float32, lo, hi, panelLo, panelHi int) {
 		own := &e.workers[id]
 		t := &own.args.gemm
-		*t = simd.GEMM{CStride: row, AStride: 1, AStep: s.in}
 		fresh := true
 		for lo < hi {
 			end := min(lo+sumPixels, hi)
-			panel := memory.Grow(own.direct.panel, (end-lo)*e.isa.NR)
 			for p := panelLo; p < panelHi; p++ {
 				half := p / panels
 				first, cols, nr := e.isa.Panel(s.out, p%panels)
-				for from := lo; from < end; { // one row of dy at a time
-					r, at := from/s.row, from%s.row
-					count := min(s.row-at, end-from)
-					e.isa.PackPanel(panel[(from-lo)*nr:], nr, cols, count,
-						dy[((r*s.halves+half)*s.row+at)*s.stride+first:], s.stride, 1)
-					from += count
+				*t = simd.GEMM{CStride: row, AStride: 1, AStep: s.in, KOuter: 1, K: end - lo, N: cols, NR: nr}
+				t.A = x[lo*s.in:]
+				if s.halves == 1 && (end-1)*s.stride+first+nr <= len(dy) {
+					t.B, t.BStep = dy[lo*s.stride+first:], s.stride // in place
+				} else {
+					t.B = memory.Grow(own.direct.panel, (end-lo)*nr)
+					s.pack(e, t.B, dy, lo, end, half, first, cols, nr)
 				}
-				t.B, t.N, t.NR = panel, cols, nr
-				t.A, t.KOuter, t.K = x[lo*s.in:], 1, end-lo
 				t.Accumulate(dw[half*s.out+first:], fresh)
 				t.Prefetch(e.isa, s.cut(x, dy, end, min(end+sumPixels, hi), p-panelLo, panelHi-panelLo), s.in)
 				e.isa.Multiply(t, s.in)
@@ -83,6 +80,17 @@ func (e *Engine) sumOverPixels(s pixelSums, dw, x, dy []float32) {
 			lo = end
 		}
 	})
+}
+
+// pack fills a panel with pixels lo..hi of dy.
+func (s pixelSums) pack(e *Engine, panel, dy []float32, lo, hi, half, first, cols, nr int) {
+	for lo < hi { // one row of dy at a time
+		r, at := lo/s.row, lo%s.row
+		count := min(s.row-at, hi-lo)
+		e.isa.PackPanel(panel, nr, cols, count, dy[((r*s.halves+half)*s.row+at)*s.stride+first:], s.stride, 1)
+		panel = panel[count*nr:]
+		lo += count
+	}
 }
 
 // cut is piece n of so many that the pixels lo..hi of x and dy are cut into: the first
