@@ -9,12 +9,8 @@ import (
 // MaxPool is a 2x2 max pool of stride 2; the first of equal maxima gets the
 // gradient. x: (N, H, W, C), H and W even. Result: (N, H/2, W/2, C).
 func (g *Graph) MaxPool(name string, x *G.Node) *G.Node {
-	n, h, w, c := g.shape4(name, x)
+	n, h, w, c := g.evenShape(name, x)
 	if g.err != nil {
-		return nil
-	}
-	if h%2 != 0 || w%2 != 0 {
-		g.Fail(fmt.Errorf("op: %s: input is %d x %d pixels, want both even", name, h, w))
 		return nil
 	}
 	p := &pool{}
@@ -54,12 +50,8 @@ func (g *Graph) MaxPool(name string, x *G.Node) *G.Node {
 // never the largest: PyTorch's max_pool2d(x, 3, 2, 1). The first of equal maxima gets
 // the gradient. x: (N, H, W, C), H and W even. Result: (N, H/2, W/2, C).
 func (g *Graph) MaxPool3(name string, x *G.Node) *G.Node {
-	n, h, w, c := g.shape4(name, x)
+	n, h, w, c := g.evenShape(name, x)
 	if g.err != nil {
-		return nil
-	}
-	if h%2 != 0 || w%2 != 0 {
-		g.Fail(fmt.Errorf("op: %s: input is %d x %d pixels, want both even", name, h, w))
 		return nil
 	}
 	which := make([]uint8, n*h/2*w/2*c) // where in its window each maximum was
@@ -75,6 +67,15 @@ func (g *Graph) MaxPool3(name string, x *G.Node) *G.Node {
 			}}, dy, y)}
 		},
 	}, x)
+}
+
+// evenShape is the shape of a node that must be (N, H, W, C) with even H and W.
+func (g *Graph) evenShape(name string, x *G.Node) (n, h, w, c int) {
+	n, h, w, c = g.shape4(name, x)
+	if g.err == nil && (h%2 != 0 || w%2 != 0) {
+		g.Fail(fmt.Errorf("op: %s: input is %d x %d pixels, want both even", name, h, w))
+	}
+	return n, h, w, c
 }
 
 // pool is a max pool whose gradient may add to its own that of a skip
