@@ -135,8 +135,12 @@ func (u *UNet) conv(l arch.Layer, x []*G.Node) *G.Node {
 	weight, act := u.node(l.Name+".weight"), activation(l)
 	if l.Norm == nil {
 		y := g.Conv(l.Name, x, weight, u.node(l.Name+".bias"), l.Stride, l.Pad)
-		if act == kernel.ReLU {
+		switch act {
+		case kernel.None:
+		case kernel.ReLU:
 			y = g.ReLU(l.Activation.Name, y)
+		default:
+			g.Fail(fmt.Errorf("%s: no op for %s without a norm", l.Name, l.Activation.Function))
 		}
 		return y
 	}
