@@ -19,11 +19,13 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 )
 
 func (p *program) evaluate() *cobra.Command {
-	var path, split, dir, pictures string
+	var checkpoints []string
+	var split, dir, pictures string
 	var how inference
 	var asJSON bool
 	var settings overrides
@@ -34,8 +36,9 @@ func (p *program) evaluate() *cobra.Command {
 		Long: `Measure a checkpoint on a split: IoU, Dice, precision and recall of each class,
 from one confusion matrix over all images. Net, data and loss are those of the
 configuration in the checkpoint. Images are measured at data.size as in training;
-with --tile, at their own size, as predict --tile segments them. With --tile or
---tta there is no loss.`,
+with --tile, at their own size, as predict --tile segments them. The probabilities of
+several checkpoints, whose nets may differ, are averaged; data are those of the first.
+With --tile, --tta or several checkpoints there is no loss.`,
 		Example: p.named("  PROGRAM evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,10 +48,10 @@ with --tile, at their own size, as predict --tile segments them. With --tile or
 			if split != "train" && split != "val" && split != "test" {
 				return usagef("--split %s: want val, train or test", split)
 			}
-			return p.runEvaluate(cmd.Context(), path, split, dir, pictures, settings, how, asJSON, replace)
+			return p.runEvaluate(cmd.Context(), checkpoints, split, dir, pictures, settings, how, asJSON, replace)
 		},
 	}
-	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
+	registerCheckpoints(cmd, &checkpoints)
 	cmd.Flags().StringVar(&split, "split", "val", "what to measure on: `val|train|test`")
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy, or the names of the training data")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
@@ -59,12 +62,20 @@ with --tile, at their own size, as predict --tile segments them. With --tile or
 	return cmd
 }
 
-func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures string, settings overrides, how inference, asJSON bool, replace outputs) error {
-	saved, err := settings.read(path)
+func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, dir, pictures string, settings overrides, how inference, asJSON bool, replace outputs) error {
+	all, err := settings.read(checkpoints)
 	if err != nil {
 		return err
 	}
+	if err := all.Agree(how.tile); err != nil {
+		return err
+	}
+	predictions := how.tile || how.tta || len(all) > 1 // are measured, and not what training measures
+	saved, path := all[0], strings.Join(checkpoints, ", ")
 	cfg := saved.Config
+	if dir == "" && split == "val" {
+		p.warnSeen(all)
+	}
 	if dir != "" {
 		if split != "train" && sameFolder(dir, cfg.Data.Train) {
 			wayOut := ""
@@ -91,11 +102,11 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 		for i := range paths {
 			paths[i] = pictureOf(pictures, set.Name(i))
 		}
-		if err := replace.check("--pictures", append(cfg.Data.Inputs(), inputsOf(saved)...), paths...); err != nil {
+		if err := replace.check("--pictures", append(cfg.Data.Inputs(), inputsOf(all...)...), paths...); err != nil {
 			return err
 		}
 	}
-	whole := how.tile || how.tta || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
+	whole := predictions || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
 	var counts data.Counts
 	show := func(name string, s data.Sample, predicted []uint8) error {
 		if whole {
@@ -114,8 +125,8 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 	progress := console.Progress("evaluating", "images")
 	var confusion *metric.Confusion
 	value := math.NaN()
-	if how.tile || how.tta {
-		confusion, err = saved.EvaluatePredictions(ctx, set, how.tile, how.tta, progress, show)
+	if predictions {
+		confusion, err = all.EvaluatePredictions(ctx, set, how.tile, how.tta, progress, show)
 	} else {
 		confusion, value, err = saved.Evaluate(ctx, set, progress, show)
 	}
@@ -137,11 +148,21 @@ func (p *program) runEvaluate(ctx context.Context, path, split, dir, pictures st
 		of = dir
 	}
 	fmt.Fprintf(p.stdout, "%s, %d images of %s", path, set.Len(), of)
-	if !how.tile && !how.tta {
+	if !predictions {
 		fmt.Fprintf(p.stdout, ", loss %s", report.LossText(value))
 	}
 	fmt.Fprintln(p.stdout)
 	return r.Table(p.stdout)
+}
+
+// warnSeen tells of checkpoints that were trained on another part of the data than
+// the first, whose validation set they may have seen.
+func (p *program) warnSeen(all run.Ensemble) {
+	for _, saved := range all[1:] {
+		if saved.Config.Data.Val == "" && saved.DataFingerprint() != all[0].DataFingerprint() {
+			p.console(false).Warn("warning: %s was trained on other images than %s, perhaps on some of the latter's validation set; --data or --split test measures on images that none has seen", saved.Path, all[0].Path)
+		}
+	}
 }
 
 // pictureOf is the path of a sample's picture; a name in a sub-folder keeps it.

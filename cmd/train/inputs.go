@@ -137,20 +137,24 @@ func (o *overrides) register(cmd *cobra.Command, keys ...string) {
 // keysAnnotation marks a --set flag with the keys that it takes.
 const keysAnnotation = "keys"
 
-// read reads a checkpoint and overrides its configuration.
-func (o overrides) read(path string) (*run.Saved, error) {
-	saved, err := run.Read(path)
-	if err != nil {
-		return nil, err
-	}
+// read reads checkpoints and overrides their configurations.
+func (o overrides) read(paths []string) (run.Ensemble, error) {
 	for _, pair := range o.set {
 		key, _, _ := strings.Cut(pair, "=")
 		if key = strings.TrimSpace(key); !slices.Contains(o.keys, key) {
 			return nil, usagef("--set %s: want one of %s; the rest is as the checkpoint was trained", pair, strings.Join(o.keys, ", "))
 		}
 	}
-	if saved.Config, err = config.Override(saved.Config, o.set); err != nil {
-		return nil, usage(err)
+	var all run.Ensemble
+	for _, path := range paths {
+		saved, err := run.Read(path)
+		if err != nil {
+			return nil, err
+		}
+		if saved.Config, err = config.Override(saved.Config, o.set); err != nil {
+			return nil, usage(err)
+		}
+		all = append(all, saved)
 	}
-	return saved, nil
+	return all, nil
 }

@@ -192,13 +192,22 @@ func required(cmd *cobra.Command, names ...string) error {
 		}
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		value := f.Value.String()
-		switch {
-		case f.Value.Type() != "string":
-		case value == "" && !slices.Contains(names, f.Name):
-			missing(f)
-		case cmd.HasParent() && strings.HasPrefix(value, "~/"): // in training, the configuration tells
-			errs = append(errs, fmt.Errorf("--%s %s: want a path without ~, which stands for the home folder only where a shell has replaced it; ./%[2]s for a folder of that name", f.Name, value))
+		var values []string
+		switch v := f.Value.(type) {
+		case pflag.SliceValue:
+			values = v.GetSlice()
+		default:
+			if v.Type() == "string" && (v.String() != "" || !slices.Contains(names, f.Name)) {
+				values = []string{v.String()}
+			}
+		}
+		for _, value := range values {
+			switch {
+			case value == "":
+				missing(f)
+			case cmd.HasParent() && strings.HasPrefix(value, "~/"): // in training, the configuration tells
+				errs = append(errs, fmt.Errorf("--%s %s: want a path without ~, which stands for the home folder only where a shell has replaced it; ./%[2]s for a folder of that name", f.Name, value))
+			}
 		}
 	})
 	return usage(errors.Join(errs...))

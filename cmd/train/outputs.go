@@ -52,7 +52,11 @@ func (o outputs) check(flag string, inputs []string, paths ...string) error {
 	return nil
 }
 
-// inputsOf are a checkpoint and the data set that it was trained on.
-func inputsOf(saved *run.Saved) []string {
-	return append(saved.Config.Data.Inputs(), saved.Path)
+// inputsOf are checkpoints and the data sets that they were trained on.
+func inputsOf(all ...*run.Saved) (paths []string) {
+	for _, saved := range all {
+		paths = append(paths, saved.Config.Data.Inputs()...)
+		paths = append(paths, saved.Path)
+	}
+	return paths
 }

@@ -18,8 +18,8 @@ import (
 )
 
 func (p *program) predict() *cobra.Command {
-	var path, out string
-	var given []string
+	var out string
+	var checkpoints, given []string
 	var recursive bool
 	var settings overrides
 	var how inference
@@ -33,10 +33,12 @@ For each NAME, NAME.png in the out folder is an 8-bit paletted mask of class ind
 at the image's own size; with --recursive it is in the same sub-folder as the image.
 What is left out of a folder is named. The image is resized to data.size and its
 probabilities back; with --tile, and always for a net that was trained on patches,
-the image keeps its resolution.`,
+the image keeps its resolution. The probabilities of several checkpoints, whose nets
+may differ, are averaged.`,
 		Example: p.named(`  PROGRAM predict --checkpoint best.safetensors --input photos --out masks --overlay
   PROGRAM predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta
-  PROGRAM predict --checkpoint best.safetensors --out masks --recursive photos more/*.jpg`),
+  PROGRAM predict --checkpoint best.safetensors --out masks --recursive photos more/*.jpg
+  PROGRAM predict --checkpoint a.safetensors --checkpoint b.safetensors --input photos --out masks`),
 		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args { // --input photos/*.jpg, which a shell expands
@@ -47,10 +49,10 @@ the image keeps its resolution.`,
 			if err := required(cmd, "checkpoint", "input", "out"); err != nil {
 				return err
 			}
-			return p.runPredict(cmd.Context(), path, given, recursive, out, settings, how, o, replace)
+			return p.runPredict(cmd.Context(), checkpoints, given, recursive, out, settings, how, o, replace)
 		},
 	}
-	cmd.Flags().StringVar(&path, "checkpoint", "", "checkpoint `FILE`")
+	registerCheckpoints(cmd, &checkpoints)
 	cmd.Flags().StringArrayVar(&given, "input", nil, "image `FILE`, pattern or folder of images; may be repeated")
 	cmd.Flags().BoolVar(&recursive, "recursive", false, "look into the folders below those given, too")
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the masks")
@@ -60,6 +62,11 @@ the image keeps its resolution.`,
 	settings.register(cmd, "data.max_pixels", "data.palette", "train.batch_size")
 	replace.register(cmd)
 	return cmd
+}
+
+// registerCheckpoints adds the flag for one checkpoint or several.
+func registerCheckpoints(cmd *cobra.Command, paths *[]string) {
+	cmd.Flags().StringArrayVar(paths, "checkpoint", nil, "checkpoint `FILE`; may be repeated: their probabilities are averaged")
 }
 
 // inference is how a net is applied to an image.
@@ -73,9 +80,12 @@ func (i *inference) register(cmd *cobra.Command) {
 // prediction is what is written for an image besides its mask.
 type prediction struct{ overlay, probabilities bool }
 
-func (p *program) runPredict(ctx context.Context, path string, given []string, recursive bool, out string, settings overrides, how inference, o prediction, replace outputs) error {
-	saved, err := settings.read(path)
+func (p *program) runPredict(ctx context.Context, checkpoints, given []string, recursive bool, out string, settings overrides, how inference, o prediction, replace outputs) error {
+	saved, err := settings.read(checkpoints)
 	if err != nil {
+		return err
+	}
+	if err := saved.Agree(how.tile); err != nil {
 		return err
 	}
 	console := p.console(false)
@@ -87,7 +97,7 @@ func (p *program) runPredict(ctx context.Context, path string, given []string, r
 	if err != nil {
 		return err
 	}
-	if err := replace.check("--out", slices.Concat(readWith(inputs), inputsOf(saved)), paths...); err != nil {
+	if err := replace.check("--out", slices.Concat(readWith(inputs), inputsOf(saved...)), paths...); err != nil {
 		return err
 	}
 	for _, folder := range foldersOf(paths) {
@@ -100,8 +110,8 @@ func (p *program) runPredict(ctx context.Context, path string, given []string, r
 		return err
 	}
 	progress := console.Progress("predicting", "images")
-	images := saved.ImageFormat()
-	palette := data.Colors(saved.Config.Data)
+	images := saved[0].ImageFormat()
+	palette := data.Colors(saved[0].Config.Data)
 	var remarks imagefile.Remarks
 	var errs []error // an image that cannot be read does not stop the others
 	read, written := 0, 0

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
-	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
@@ -40,39 +39,4 @@ func (s *Saved) Evaluate(ctx context.Context, set *data.Split, progress func(don
 		}
 		return nil
 	})
-}
-
-// EvaluatePredictions measures what Predictor makes of the images of a split: in
-// tiles at their own size, or at the split's.
-func (s *Saved) EvaluatePredictions(ctx context.Context, set *data.Split, tiled, flips bool, progress func(done, total int), show Show) (*metric.Confusion, error) {
-	net, err := s.Predictor(tiled, flips)
-	if err != nil {
-		return nil, err
-	}
-	confusion := metric.NewConfusion(net.Classes)
-	load := set.Load
-	if net.Tiled {
-		load = set.LoadOwn
-	}
-	for i := range set.Len() {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		sample, err := load(i)
-		if err != nil {
-			return nil, err
-		}
-		predicted, err := net.Segment(ctx, imagefile.Image{Pix: sample.Image, H: sample.H, W: sample.W}, nil)
-		if err != nil {
-			return nil, err
-		}
-		if err := confusion.Add(sample.Mask, predicted); err != nil {
-			return nil, err
-		}
-		if err := show(set.Name(i), sample, predicted); err != nil {
-			return nil, err
-		}
-		progress(i+1, set.Len())
-	}
-	return confusion, nil
 }

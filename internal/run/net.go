@@ -94,10 +94,13 @@ func (s *Saved) Parameters() (*model.Parameters, error) {
 	return params, nil
 }
 
-// Net is the net and an engine that uses all cores and the best instruction set
-// there is, in float32: those of the configuration belong to the machine that trained.
+// ownEngine uses all cores and the best instruction set there is, in float32: what
+// a checkpoint's configuration says belongs to the machine that trained.
+func ownEngine() (*kernel.Engine, error) { return kernel.NewEngine(0, "auto") }
+
+// Net is the net and an engine of this machine.
 func (s *Saved) Net() (*kernel.Engine, *model.Parameters, error) {
-	engine, err := kernel.NewEngine(0, "auto")
+	engine, err := ownEngine()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,13 +117,9 @@ func (s *Saved) ClassWeights() ([]float64, error) {
 	return weights, nil
 }
 
-// Predictor brings images of any size to the net as its configuration says:
-// resized to data.size, or in tiles of that size if it was trained on patches, for
-// then it knows no other resolution, or if tiled asks for it. With flips (test-time
-// augmentation) it averages over the image and its mirror image, and both upside
-// down if training flipped vertically or turned.
-func (s *Saved) Predictor(tiled, flips bool) (predict.Net, error) {
-	engine, params, err := s.Net()
+// predictor is the checkpoint's part of an Ensemble's Predictor.
+func (s *Saved) predictor(engine *kernel.Engine, tiled, flips bool) (predict.Net, error) {
+	params, err := s.Parameters()
 	if err != nil {
 		return predict.Net{}, err
 	}
