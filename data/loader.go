@@ -16,6 +16,7 @@ type Batch struct {
 	Targets    []float32 // (N,H,W,C) one-hot; a void pixel is all zero
 	N, H, W, C int
 	Names      []string // of the N samples' images; those of a grid of patches are NAME-yY-xX
+	Index      []int    // of the N samples' images in the split
 	First      int      // position of the first sample in the epoch's order
 }
 
@@ -211,6 +212,7 @@ func (l *Loader) newPending() *pending {
 			Targets: make([]float32, n*h*w*c),
 			H:       h, W: w, C: c,
 			Names: make([]string, n),
+			Index: make([]int, n),
 		},
 		masks: make([]uint8, n*h*w),
 		errs:  make([]error, n),
@@ -224,7 +226,7 @@ func (p *pending) resize(first, n int) {
 	b.N, b.First = n, first
 	b.Images = b.Images[:n*b.H*b.W*3]
 	b.Targets = b.Targets[:n*b.H*b.W*b.C]
-	b.Names = b.Names[:n]
+	b.Names, b.Index = b.Names[:n], b.Index[:n]
 	p.missing.Store(int32(n))
 }
 
@@ -275,7 +277,7 @@ func (l *Loader) fill(p place, epoch int) error {
 	pixels := b.H * b.W
 	out := Sample{Image: b.Images[p.slot*pixels*3:][:pixels*3], Mask: p.batch.masks[p.slot*pixels:][:pixels], H: b.H, W: b.W}
 	l.write(out, image, epoch, p.sample)
-	b.Names[p.slot] = l.name(p.sample)
+	b.Names[p.slot], b.Index[p.slot] = l.name(p.sample), l.image(p.sample)
 	oneHot(b.Targets[p.slot*pixels*b.C:][:pixels*b.C], out.Mask, b.C)
 	return nil
 }

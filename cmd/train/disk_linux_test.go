@@ -177,6 +177,7 @@ func TestReadOnlyFolder(t *testing.T) {
 		for _, args := range [][]string{
 			{"predict", "--checkpoint", best, "--input", "set/images", "--out", dir},
 			{"evaluate", "--checkpoint", best, "--pictures", dir},
+			{"evaluate", "--checkpoint", best, "--per-image", dir + "/images.csv"},
 			{"augment", "--config", "tiny.yaml", "--out", dir},
 			{"export", "--checkpoint", best, "--format", "onnx", "--out", dir + "/net.onnx"},
 			tiny("--out", dir),

@@ -25,7 +25,7 @@ import (
 
 func (p *program) evaluate() *cobra.Command {
 	var checkpoints []string
-	var split, dir, pictures string
+	var split, dir, pictures, perImage string
 	var how inference
 	var asJSON bool
 	var settings overrides
@@ -38,7 +38,13 @@ from one confusion matrix over all images. Net, data and loss are those of the
 configuration in the checkpoint. Images are measured at data.size as in training;
 with --tile, at their own size, as predict --tile segments them. The probabilities of
 several checkpoints, whose nets may differ, are averaged; data are those of the first.
-With --tile, --tta or several checkpoints there is no loss.`,
+With --tile, --tta or several checkpoints there is no loss.
+
+--per-image writes a line for each image, in the order of the split, so that the
+files of two checkpoints can be compared line by line: name, labelled pixels, mIoU,
+and IoU and Dice of each class. A cell is empty where the image has no pixel of the
+class and none is predicted, and such classes are left out of the image's mIoU. Of
+an image that is measured in patches, the pixels of all patches count together.`,
 		Example: p.named("  PROGRAM evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,13 +54,14 @@ With --tile, --tta or several checkpoints there is no loss.`,
 			if split != "train" && split != "val" && split != "test" {
 				return usagef("--split %s: want val, train or test", split)
 			}
-			return p.runEvaluate(cmd.Context(), checkpoints, split, dir, pictures, settings, how, asJSON, replace)
+			return p.runEvaluate(cmd.Context(), checkpoints, split, dir, pictures, perImage, settings, how, asJSON, replace)
 		},
 	}
 	registerCheckpoints(cmd, &checkpoints)
 	cmd.Flags().StringVar(&split, "split", "val", "what to measure on: `val|train|test`")
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy, or the names of the training data")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
+	cmd.Flags().StringVar(&perImage, "per-image", "", "CSV `FILE` for a line per image: mIoU, and IoU and Dice of each class")
 	how.register(cmd)
 	settings.register(cmd, "data.max_pixels", "data.palette", "data.mask_values", "data.ignore_index", "data.images", "data.masks", "data.image_suffix", "data.mask_suffix", "data.cache", "train.batch_size")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -62,7 +69,7 @@ With --tile, --tta or several checkpoints there is no loss.`,
 	return cmd
 }
 
-func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, dir, pictures string, settings overrides, how inference, asJSON bool, replace outputs) error {
+func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, dir, pictures, perImage string, settings overrides, how inference, asJSON bool, replace outputs) error {
 	all, err := settings.read(checkpoints)
 	if err != nil {
 		return err
@@ -106,14 +113,20 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 			return err
 		}
 	}
+	if perImage != "" {
+		if err := replace.check("--per-image", append(cfg.Data.Inputs(), inputsOf(all...)...), perImage); err != nil {
+			return err
+		}
+	}
 	whole := predictions || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
 	var counts data.Counts
-	show := func(name string, s data.Sample, predicted []uint8) error {
+	images := metric.NewImages(len(cfg.Data.Classes))
+	show := func(image int, name string, s data.Sample, predicted []uint8) error {
 		if whole {
 			counts.Add(set.Count(counts.Images, s))
 		}
-		if pictures == "" {
-			return nil
+		if err := images.Add(image, set.Name(image), s.Mask, predicted); err != nil || pictures == "" {
+			return err
 		}
 		path := pictureOf(pictures, name)
 		if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
@@ -136,6 +149,11 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 	}
 	if whole {
 		p.warnVoid(cfg, set, split, counts)
+	}
+	if perImage != "" {
+		if err := report.WriteScores(perImage, cfg.Data.Classes, images.Scores()); err != nil {
+			return err
+		}
 	}
 	r := confusion.Report(cfg.Data.Classes)
 	r.Checkpoint, r.Split, r.Images = path, split, set.Len()

@@ -3,6 +3,7 @@ package metric_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -232,5 +233,35 @@ func BenchmarkAdd(b *testing.B) {
 		if err := c.Add(truth, predicted); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Parts of an image count together; an image without a label has no figure.
+func TestImages(t *testing.T) {
+	images := metric.NewImages(3)
+	for _, part := range []struct {
+		position         int
+		name             string
+		truth, predicted []uint8
+	}{
+		{4, "a", []uint8{0, 0, 1, 255}, []uint8{0, 1, 1, 2}},
+		{4, "a", []uint8{0, 1}, []uint8{0, 1}},
+		{5, "b", []uint8{255, 255}, []uint8{0, 0}},
+		{6, "c", []uint8{2}, []uint8{0}},
+	} {
+		if err := images.Add(part.position, part.name, part.truth, part.predicted); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []metric.Score{ // by hand
+		{Name: "a", Pixels: 5, MeanIoU: 2. / 3, IoU: []float64{2. / 3, 2. / 3, nan}, Dice: []float64{4. / 5, 4. / 5, nan}},
+		{Name: "b", MeanIoU: nan, IoU: []float64{nan, nan, nan}, Dice: []float64{nan, nan, nan}},
+		{Name: "c", Pixels: 1, IoU: []float64{0, nan, 0}, Dice: []float64{0, nan, 0}},
+	}
+	if got := images.Scores(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if err := images.Add(7, "d", []uint8{3}, []uint8{0}); err == nil {
+		t.Error("a class that does not exist is counted")
 	}
 }

@@ -88,7 +88,7 @@ func (e Ensemble) EvaluatePredictions(ctx context.Context, set *data.Split, tile
 		if err := confusion.Add(sample.Mask, predicted); err != nil {
 			return nil, err
 		}
-		if err := show(set.Name(i), sample, predicted); err != nil {
+		if err := show(i, set.Name(i), sample, predicted); err != nil {
 			return nil, err
 		}
 		progress(i+1, set.Len())

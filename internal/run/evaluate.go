@@ -9,9 +9,10 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
 )
 
-// Show is given each sample of a split that is evaluated, with its name and the
-// predicted mask (H,W); they are valid within the call. An error ends the evaluation.
-type Show func(name string, s data.Sample, predicted []uint8) error
+// Show is given each sample of a split that is evaluated, with the position of its
+// image in the split, its name and the predicted mask (H,W); they are valid within the
+// call. An error ends the evaluation.
+type Show func(image int, name string, s data.Sample, predicted []uint8) error
 
 // Evaluate measures the net, and its loss, on a split in batches at data.size, as
 // training does.
@@ -33,7 +34,7 @@ func (s *Saved) Evaluate(ctx context.Context, set *data.Split, progress func(don
 		pixels := batch.H * batch.W
 		for i, name := range batch.Names {
 			sample := data.Sample{Image: batch.Images[i*pixels*3:][:pixels*3], Mask: truth[i*pixels:][:pixels], H: batch.H, W: batch.W}
-			if err := show(name, sample, predicted[i*pixels:][:pixels]); err != nil {
+			if err := show(batch.Index[i], name, sample, predicted[i*pixels:][:pixels]); err != nil {
 				return err
 			}
 		}
