@@ -13,9 +13,12 @@ import (
 type Config struct {
 	Source      string          `yaml:"source" enum:"synthetic,folder,npy"`
 	Train       string          `yaml:"train"`                                   // folder: has images/ and masks/; npy: has images.npy and masks.npy. A * in it stands for ImageFolder and MaskFolder: city/*/train
-	Val         string          `yaml:"val"`                                     // as Train; empty: val_fraction of Train is split off
+	Val         string          `yaml:"val"`                                     // as Train; empty: a part of Train is split off
 	Test        string          `yaml:"test"`                                    // as Train; may be empty
 	ValFraction float64         `yaml:"val_fraction" range:"(0,1)"`              // of the images
+	Folds       int             `yaml:"folds" range:"[0,)"`                      // 0: ValFraction holds. k >= 2, for cross-validation: the images of Train are divided into k parts by seed, and one of them is the validation set
+	Fold        int             `yaml:"fold" range:"[0,)"`                       // the part that is the validation set, 0..Folds-1
+	Group       string          `yaml:"group"`                                   // a regular expression for the images' names, whose first submatch, or else its match, is an image's group: ^([^_]*)_. Train is divided between groups only; empty: between images
 	ImageFolder string          `yaml:"images"`                                  // folder or array of the images; empty: Train, Val and Test themselves
 	MaskFolder  string          `yaml:"masks"`                                   // as ImageFolder
 	ImageSuffix string          `yaml:"image_suffix"`                            // the end of image files' names, before the extension, that mask files do not have: _leftImg8bit
@@ -102,6 +105,7 @@ func (c Config) Validate() error {
 	if !(c.ValFraction > 0 && c.ValFraction < 1) {
 		bad("data.val_fraction = %v, want > 0 and < 1", c.ValFraction)
 	}
+	errs = append(errs, c.validateFolds()...)
 	if c.MaxPixels < 1 {
 		bad("data.max_pixels = %d, want >= 1", c.MaxPixels)
 	}

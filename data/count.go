@@ -185,7 +185,9 @@ func HasLabel(ctx context.Context, s *Split) (bool, error) {
 // which no pixel has a label, so that nothing can be measured on it.
 func (c Config) Unlabelled(split string, images int) error {
 	wayOut := "set data." + split + " to images with labels"
-	if split == "val" && c.Val == "" {
+	if split == "val" && c.Folds > 0 {
+		wayOut = "set data.folds to fewer, or add images with labels to data.train"
+	} else if split == "val" && c.Val == "" {
 		wayOut = "raise data.val_fraction, or set data.val to images with labels"
 	} else if split == "val" {
 		wayOut += ", or set data.val empty and data.val_fraction to the share of the training set to measure on"

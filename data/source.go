@@ -1,16 +1,15 @@
 package data
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -54,9 +53,9 @@ type Split struct {
 	cached    []atomic.Pointer[Sample] // nil: no cache
 }
 
-// Open lists the samples of a split: train, val or test. Without data.val,
-// val_fraction of the training samples, drawn by seed and at least one, are the
-// validation split and the others the training split. Everything that is wrong
+// Open lists the samples of a split: train, val or test. Without data.val, a part of
+// the training samples, drawn by seed, is the validation split and the others are the
+// training split: val_fraction of them, or the one of data.folds parts. Everything that is wrong
 // with the list of files is reported at once.
 func Open(cfg Config, seed uint64, split string) (*Split, error) {
 	s, problems := List(cfg, seed, split)
@@ -84,14 +83,15 @@ func List(cfg Config, seed uint64, split string) (s *Split, problems []error) {
 	if err != nil {
 		return nil, []error{err}
 	}
+	divided := split != "test" && (cfg.Folds > 0 || cfg.Source != "synthetic" && cfg.Val == "")
 	s = &Split{kind: cfg.Source, h: cfg.Size[0], w: cfg.Size[1], own: cfg.Patches > 0, classes: len(cfg.Classes), normalize: cfg.imageFormat().Normalize}
 	switch cfg.Source {
 	case "synthetic":
-		n := cfg.Synthetic.Val
-		if split == "train" {
-			n = cfg.Synthetic.Train
+		from, n := split, cfg.Synthetic.Val
+		if split == "train" || divided {
+			from, n = "train", cfg.Synthetic.Train
 		}
-		src := newSynthetic(cfg.Size, n, seed, split)
+		src := newSynthetic(cfg.Size, n, seed, from)
 		src.normalize = s.normalize
 		s.src = src
 	case "folder":
@@ -111,15 +111,15 @@ func List(cfg Config, seed uint64, split string) (s *Split, problems []error) {
 	for i := range s.index {
 		s.index[i] = i
 	}
-	if cfg.Source != "synthetic" && cfg.Val == "" && split != "test" {
-		val, train, err := divide(len(s.index), cfg.ValFraction, seed)
+	if divided {
+		val, train, err := cfg.divide(s.src, seed)
 		switch {
 		case err == nil && split == "val":
 			s.index = val
 		case err == nil:
 			s.index = train
 		case len(problems) == 0: // otherwise mending those gives more images
-			problems = append(problems, fmt.Errorf("data: %s: %w", dir, err))
+			problems = append(problems, fmt.Errorf("data: %s: %w", cmp.Or(dir, cfg.Source), err))
 		}
 	}
 	return s, problems
@@ -186,20 +186,6 @@ func (c Config) Inputs() []string {
 		}
 	}
 	return paths
-}
-
-// divide draws round(n*fraction) of n samples for validation, at least one, and
-// leaves at least one for training. Both lists are ascending.
-func divide(n int, fraction float64, seed uint64) (val, train []int, err error) {
-	if n < 2 {
-		return nil, nil, fmt.Errorf("has %d image, too few to split off validation images: set data.val, or add images", n)
-	}
-	order := random(seed, forValidation).Perm(n)
-	k := min(max(int(math.Round(float64(n)*fraction)), 1), n-1)
-	val, train = order[:k:k], order[k:]
-	slices.Sort(val)
-	slices.Sort(train)
-	return val, train, nil
 }
 
 // bytesPerPixel is the memory of an image with its mask.

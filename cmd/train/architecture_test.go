@@ -47,7 +47,7 @@ var arrows = []struct{ from, to string }{
 	{"loss/scheme", ""},
 	{"internal/checkpoint", "internal/durable internal/float16"},
 	{"internal/hub", "internal/durable"},
-	{"data", "internal/imagefile internal/durable internal/visit"},
+	{"data", "internal/imagefile internal/durable internal/visit internal/abridge"},
 	{"internal/imagefile", "internal/float16 internal/durable internal/abridge"},
 	{"internal/imagefile/filetest", ""}, // makes files for tests
 	{"internal/visit", ""},
