@@ -99,6 +99,9 @@ type variation struct {
 	blur, noise          float64 // standard deviations
 
 	elasticSeed, noiseSeed uint64
+
+	centred bool // the part is not at place, but around
+	centre  int  // this pixel of the sample
 }
 
 // draw takes the same number of values from r whatever is switched on, so that

@@ -25,6 +25,7 @@ type Config struct {
 	MaskSuffix  string          `yaml:"mask_suffix"`                             // the same of masks: _mask
 	Size        [2]int          `yaml:"size" range:"[1,)"`                       // height, width
 	Patches     int             `yaml:"patches" range:"[0,)"`                    // 0: images are resized to Size. n >= 1: they keep their own size, and in each epoch n random patches of Size are cut from every training image
+	RarePatches float64         `yaml:"rare_patches" range:"[0,1]"`              // share of the random patches around a pixel of a less frequent class: of the classes in the image but for the most frequent one, each is as likely, and so is each pixel of it
 	Normalize   string          `yaml:"normalize" enum:"none,percentile,zscore"` // what is done with the values of each image: none; percentile: the 0.5th to the 99.5th percentile become 0..1; zscore: mean 0, standard deviation 1
 	Classes     []string        `yaml:"classes"`                                 // names, in class order; 2 to 255
 	Palette     [][3]int        `yaml:"palette" range:"[0,255]"`                 // empty: mask files hold class indices. Else they are read by colour: one [r, g, b] per class, and perhaps one more for ignored pixels
@@ -116,6 +117,11 @@ func (c Config) Validate() error {
 	}
 	if c.Patches < 0 {
 		bad("data.patches = %d, want >= 0", c.Patches)
+	}
+	if !(c.RarePatches >= 0 && c.RarePatches <= 1) {
+		bad("data.rare_patches = %v, want 0..1", c.RarePatches)
+	} else if c.RarePatches > 0 && c.Patches == 0 {
+		bad("data.rare_patches = %v, want 0, or data.patches >= 1: whole images are not cut into patches", c.RarePatches)
 	}
 	names := c.Classes
 	if n := len(names); n < 2 || n > imagefile.MaxClasses {

@@ -73,6 +73,8 @@ func TestValidate(t *testing.T) {
 		{"blur", func(c *data.Config) { c.Augment.Blur = 11 }, `data.augment.blur = 11, want 0..10`},
 		{"noise", func(c *data.Config) { c.Augment.Noise = 2 }, `data.augment.noise = 2, want 0..1`},
 		{"patches", func(c *data.Config) { c.Patches = -1 }, `data.patches = -1, want >= 0`},
+		{"rare patches", func(c *data.Config) { c.Patches, c.RarePatches = 1, 1.1 }, `data.rare_patches = 1.1, want 0..1`},
+		{"rare patches of whole images", func(c *data.Config) { c.RarePatches = 0.3 }, `data.rare_patches = 0.3, want 0, or data.patches >= 1: whole images are not cut into patches`},
 		{"too many classes", func(c *data.Config) { c.Source, c.Train, c.Classes = "folder", "x", make([]string, 256) }, `data.classes has 256 names, want 2..255`},
 		{"very many classes", func(c *data.Config) { c.Source, c.Train, c.Classes = "folder", "x", make([]string, 100_000) }, `data.classes has 100000 names, want 2..255`},
 		{"all at once", func(c *data.Config) { c.Cache, c.Augment.Contrast, c.MaxPixels = "", 2, 0 }, "data.max_pixels = 0, want >= 1\ndata.cache = \"\", want auto, ram or off\ndata.augment.contrast = 2, want 0..1"},

@@ -26,8 +26,11 @@ type LoaderConfig struct {
 	Workers   int // samples decoded at once; 0: one per core
 	Shuffle   bool
 	Patches   int // random patches per image and epoch; 0: whole images, or, where they keep their own size, the grid of patches that covers each
-	Augment   AugmentConfig
-	Seed      uint64
+	// RarePatches is the share, in [0,1], of the random patches that are drawn around a
+	// pixel of a less frequent class, as Config.RarePatches says.
+	RarePatches float64
+	Augment     AugmentConfig
+	Seed        uint64
 }
 
 // Loader delivers a split in batches. It is safe for concurrent use.
@@ -82,8 +85,12 @@ func (l *Loader) write(out, image Sample, epoch, i int) {
 		l.grid[i].cut(out, image)
 		return
 	}
-	random := random(l.cfg.Seed, forAugment, uint64(epoch), uint64(i))
-	l.cfg.Augment.draw(random).apply(out, image.padded(out.H, out.W))
+	image = image.padded(out.H, out.W)
+	v := l.cfg.Augment.draw(random(l.cfg.Seed, forAugment, uint64(epoch), uint64(i)))
+	if r := random(l.cfg.Seed, forRare, uint64(epoch), uint64(i)); r.Float64() < l.cfg.RarePatches {
+		v.centre, v.centred = rarePixel(image.Mask, r)
+	}
+	v.apply(out, image)
 }
 
 func (l *Loader) name(i int) string {

@@ -29,6 +29,22 @@ func (v variation) view(s Sample) view {
 
 func (o view) at(x, y int) int { return o.origin + x*o.right + y*o.down }
 
+// seen is where the view of a sample has a pixel of it.
+func (v variation) seen(s Sample, pixel int) (x, y int) {
+	x, y = pixel%s.W, pixel/s.W
+	w, h := s.W, s.H
+	if v.mirror {
+		x = w - 1 - x
+	}
+	if v.flip {
+		y = h - 1 - y
+	}
+	for range v.turns {
+		x, y, w, h = y, w-1-x, h, w
+	}
+	return x, y
+}
+
 // move writes the moved sample to out, which is not larger. The part that fills
 // it is share times its size: of a larger sample a patch.
 func (v variation) move(out, s Sample) {
@@ -36,8 +52,11 @@ func (v variation) move(out, s Sample) {
 	w, h := v.share*float64(out.W), v.share*float64(out.H)
 	x0, y0 := corner(v.place[0], float64(o.w)-w), corner(v.place[1], float64(o.h)-h)
 	dx, dy := math.Round(v.shift[0]*float64(out.W)), math.Round(v.shift[1]*float64(out.H))
+	if v.centred {
+		x0, y0 = v.around(out, o, w, h, dx, dy)
+	}
 	if v.angle == 0 && v.scale == 1 && v.share == 1 && v.elastic == 0 {
-		o.copyTo(out, int(x0-dx), int(y0-dy))
+		o.copyTo(out, int(math.Floor(x0-dx)), int(math.Floor(y0-dy)))
 		return
 	}
 	v.resample(out, o, x0+(w-1)/2, y0+(h-1)/2, dx, dy)
@@ -45,6 +64,34 @@ func (v variation) move(out, s Sample) {
 
 // corner is the whole pixel at which a part begins that leaves room on an axis.
 func corner(place, room float64) float64 { return math.Floor(place * (math.Floor(room) + 1)) }
+
+// around is the corner of the part, of w x h pixels, that brings the pixel centre to
+// the middle of out. Where it would go beyond the sample's edges it is moved back, but
+// not so far that scale, turn and shift would carry the pixel out of out; to this
+// there are as many pixels left as deformation moves it (three standard deviations).
+func (v variation) around(out Sample, o view, w, h, dx, dy float64) (x0, y0 float64) {
+	sin, cos := math.Sincos(v.angle)
+	zoom := v.scale / v.share
+	px, py := v.seen(o.Sample, v.centre)
+	// By resample, with d from the shifted middle back to the middle.
+	x0 = float64(px) + (float64(cos*dx)+float64(sin*dy))/zoom - (w-1)/2
+	y0 = float64(py) + (float64(cos*dy)-float64(sin*dx))/zoom - (h-1)/2
+	back := [2]float64{
+		x0 - min(max(x0, 0), math.Floor(float64(o.w)-w)),
+		y0 - min(max(y0, 0), math.Floor(float64(o.h)-h)),
+	}
+	off := [2]float64{ // of the pixel from the middle of out
+		zoom * math.Abs(float64(cos*back[0])-float64(sin*back[1])),
+		zoom * math.Abs(float64(sin*back[0])+float64(cos*back[1])),
+	}
+	all := 1.0 // the share of the way back that may be gone
+	for i, n := range [2]int{out.W, out.H} {
+		if room := max(float64(n-1)/2-1-float64(3*v.elastic), 0); off[i] > room {
+			all = min(all, room/off[i])
+		}
+	}
+	return x0 - float64(all*back[0]), y0 - float64(all*back[1])
+}
 
 // copyTo writes the part of the view that begins at (x0, y0), pixel by pixel.
 func (o view) copyTo(out Sample, x0, y0 int) {

@@ -59,6 +59,17 @@ func TestNPYEqualsFolder(t *testing.T) {
 			}
 		}
 	}
+	patches := data.LoaderConfig{BatchSize: 2, Patches: 4, RarePatches: 0.5, Augment: data.AugmentConfig{Crop: 0.5}, Seed: 7}
+	want, _ := collect(t, data.NewLoader(synthetic, patches), 1, 0)
+	for name, s := range map[string]*data.Split{"folder": folder, "npy": arrays} {
+		got, _ := collect(t, data.NewLoader(s, patches), 1, 0)
+		for i := range got {
+			got[i].name = want[i].name // arrays have none
+		}
+		if err := same(got, want); err != nil {
+			t.Errorf("%s: patches: %v", name, err)
+		}
+	}
 	if folder.Name(2) != "train-000002" || folder.Name(2) != synthetic.Name(2) {
 		t.Errorf("names %q and %q, want train-000002", folder.Name(2), synthetic.Name(2))
 	}

@@ -1,6 +1,10 @@
 package data
 
-import "github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+import (
+	"math/rand/v2"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+)
 
 // patch is a part of an image, of the size that the net sees, in a grid that
 // covers the image. A row or column of the grid that would go beyond the edge is
@@ -60,4 +64,43 @@ func within(i, part, n int) int {
 		return (n - part) / 2
 	}
 	return min(i, n-part)
+}
+
+// rarePixel draws one of the classes in a mask, the most frequent one left out, each
+// with the same probability, and then one of its pixels. ok is false if there is no
+// second class.
+func rarePixel(mask []uint8, r *rand.Rand) (pixel int, ok bool) {
+	var counts [Void + 1]int
+	for _, c := range mask {
+		counts[c]++
+	}
+	counts[Void] = 0
+	frequent := 0
+	for c, n := range counts {
+		if n > counts[frequent] {
+			frequent = c
+		}
+	}
+	counts[frequent] = 0
+	var classes []uint8
+	for c, n := range counts {
+		if n > 0 {
+			classes = append(classes, uint8(c))
+		}
+	}
+	if classes == nil {
+		return 0, false
+	}
+	class := classes[r.IntN(len(classes))]
+	nth := r.IntN(counts[class])
+	for i, c := range mask {
+		if c != class {
+			continue
+		}
+		if nth == 0 {
+			return i, true
+		}
+		nth--
+	}
+	panic("unreachable: nth is less than the number of pixels")
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"image/color"
+	"math"
 	"slices"
 	"testing"
 
@@ -189,5 +191,129 @@ func TestSample(t *testing.T) {
 		if !slices.Equal(got.Image, want.image) {
 			t.Errorf("sample %d differs", i)
 		}
+	}
+}
+
+// spots is a data set of one image of h x w pixels of class 0, a last row of void, and
+// 3x3 pixels of other classes, in whose middle the image is white.
+func spots(t *testing.T, h, w int, middles map[image.Point]uint8) *data.Split {
+	t.Helper()
+	img, mask := filetest.RGB(h, w), filetest.Grey(h, w)
+	for x := range w {
+		mask.SetGray(x, h-1, color.Gray{Y: 255})
+	}
+	for p, class := range middles {
+		img.Set(p.X, p.Y, color.White)
+		for i := range 9 {
+			if q := p.Add(image.Pt(i%3-1, i/3-1)); q.In(mask.Rect) {
+				mask.SetGray(q.X, q.Y, color.Gray{Y: class})
+			}
+		}
+	}
+	return single(t, img, mask, patchConfig(16, 16))
+}
+
+// middle are the pixels in the middle of a patch of 16x16.
+var middle = []int{7*16 + 7, 7*16 + 8, 8*16 + 7, 8*16 + 8}
+
+// A rare patch shows the class for which it was cut, however it is moved, and in its
+// middle where the image reaches far enough.
+func TestRarePatchShowsItsClass(t *testing.T) {
+	anyway := data.AugmentConfig{FlipHorizontal: 0.5, FlipVertical: 0.5, Turn90: 0.7}
+	with := func(change func(*data.AugmentConfig)) data.AugmentConfig {
+		a := anyway
+		change(&a)
+		return a
+	}
+	for _, tt := range []struct {
+		name string
+		a    data.AugmentConfig
+	}{
+		{"nothing", data.AugmentConfig{}},
+		{"flips and turns", anyway},
+		{"crop", with(func(a *data.AugmentConfig) { a.Crop = 0.6 })},
+		{"scale", with(func(a *data.AugmentConfig) { a.Scale = [2]float64{0.7, 4} })},
+		{"rotate", with(func(a *data.AugmentConfig) { a.Rotate = 180 })},
+		{"shift", with(func(a *data.AugmentConfig) { a.Shift = 1 })},
+		{"elastic", with(func(a *data.AugmentConfig) { a.Elastic = 1 })},
+		{"all", with(func(a *data.AugmentConfig) {
+			a.Crop, a.Scale, a.Rotate, a.Shift, a.Elastic = 0.3, [2]float64{0.7, 2}, 180, 0.7, 1
+		})},
+	} {
+		for _, at := range []image.Point{{35, 22}, {0, 0}, {59, 38}, {1, 20}, {58, 3}} {
+			t.Run(fmt.Sprintf("%s/%v", tt.name, at), func(t *testing.T) {
+				s := spots(t, 40, 60, map[image.Point]uint8{at: 1})
+				loader := data.NewLoader(s, data.LoaderConfig{BatchSize: 3, Patches: 3, RarePatches: 1, Augment: tt.a, Seed: 5})
+				for epoch := range 30 {
+					for i := range loader.Len() {
+						smp, err := loader.Sample(epoch, i)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if !slices.Contains(smp.Mask, 1) {
+							t.Fatalf("epoch %d, patch %d does not show the class", epoch, i)
+						}
+						inside := at == image.Pt(35, 22) && tt.a.Shift == 0 && tt.a.Elastic == 0
+						if inside && !slices.ContainsFunc(middle, func(p int) bool { return smp.Mask[p] == 1 }) {
+							t.Fatalf("epoch %d, patch %d does not have the class in its middle", epoch, i)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// Among the rare patches each class but the most frequent one is as likely, however
+// many pixels it has, and only the share that was asked for is rare.
+func TestShareOfRarePatches(t *testing.T) {
+	s := spots(t, 400, 400, map[image.Point]uint8{{50, 50}: 2, {350, 60}: 3, {200, 60}: 3, {60, 330}: 3, {350, 350}: 3})
+	for _, share := range []float64{0, 0.3, 1} {
+		loader := data.NewLoader(s, data.LoaderConfig{BatchSize: 100, Patches: 2000, RarePatches: share, Seed: 5})
+		all, _ := collect(t, loader, 0, 0)
+		count := map[int]float64{}
+		for _, o := range all {
+			for _, p := range middle {
+				if class := slices.Index(o.target[p*4:][:4], 1); class > 0 {
+					count[class]++
+					break
+				}
+			}
+		}
+		for _, class := range []int{2, 3} {
+			if got, want := count[class]/2000, share/2; math.Abs(got-want) > 0.04 {
+				t.Errorf("share %v: %.3f of the patches have class %d in their middle, want %.3f", share, got, class, want)
+			}
+		}
+	}
+}
+
+// Without a second class, rare patches are random ones.
+func TestRarePatchesOfOneClass(t *testing.T) {
+	s := spots(t, 40, 60, nil)
+	cfg := data.LoaderConfig{BatchSize: 4, Patches: 7, Augment: everything, Seed: 5}
+	want, _ := collect(t, data.NewLoader(s, cfg), 0, 0)
+	cfg.RarePatches = 1
+	got, _ := collect(t, data.NewLoader(s, cfg), 0, 0)
+	if err := same(got, want); err != nil {
+		t.Error(err)
+	}
+}
+
+// Rare patches depend on (seed, epoch, sample) only.
+func TestRarePatchesAreReproducible(t *testing.T) {
+	s := numbered(t, patchConfig(8, 8), [2]int{20, 11}, [2]int{8, 8}, [2]int{4, 30})
+	cfg := data.LoaderConfig{BatchSize: 4, Shuffle: true, Patches: 3, RarePatches: 0.5, Augment: everything, Seed: 9}
+	whole, _ := collect(t, data.NewLoader(s, cfg), 1, 0)
+	for _, from := range []int{0, 2, 5} {
+		cfg.BatchSize, cfg.Workers = 1+from, 1+from
+		got, _ := collect(t, data.NewLoader(s, cfg), 1, from)
+		if err := same(got, whole[from:]); err != nil {
+			t.Errorf("from %d: %v", from, err)
+		}
+	}
+	cfg.RarePatches = 0
+	if got, _ := collect(t, data.NewLoader(s, cfg), 1, 0); same(got, whole) == nil {
+		t.Error("no patch is rare")
 	}
 }

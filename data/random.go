@@ -8,6 +8,7 @@ const (
 	forAugment
 	forValidation
 	forSynthetic
+	forRare
 )
 
 // random is the stream that belongs to a key. The words are mixed by the

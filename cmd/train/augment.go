@@ -57,7 +57,7 @@ func (p *program) runAugment(ctx context.Context, cfg config.Config, out string,
 	if err != nil {
 		return err
 	}
-	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: 1, Patches: cfg.Data.Patches, Augment: cfg.Data.Augment, Seed: cfg.Seed})
+	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: 1, Patches: cfg.Data.Patches, RarePatches: cfg.Data.RarePatches, Augment: cfg.Data.Augment, Seed: cfg.Seed})
 	count = min(count, set.Len())
 	var rows []report.Augmented
 	for k := range count {

@@ -120,7 +120,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	}
 	setup := train.Setup{
 		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
-		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, Augment: cfg.Data.Augment,
+		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, RarePatches: cfg.Data.RarePatches, Augment: cfg.Data.Augment,
 		Now: t.Now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
 		Folder:     folder,
 		Recorder:   t.recorders(out, cfg),

@@ -25,15 +25,16 @@ type Recorder interface{ Record(event.Event) error }
 
 // Setup is everything that a run depends on.
 type Setup struct {
-	Seed       uint64
-	Epochs     int // passes over the training set, >= 1
-	BatchSize  int // images per step, >= 1; the last batch of an epoch may be smaller
-	EarlyStop  int // epochs without a better validation that end the run; 0: never
-	Optimizer  solver.Config
-	Schedule   solver.ScheduleConfig
-	Checkpoint checkpoint.Config
-	Patches    int // per training image and epoch, as data.Config.Patches
-	Augment    data.AugmentConfig
+	Seed        uint64
+	Epochs      int // passes over the training set, >= 1
+	BatchSize   int // images per step, >= 1; the last batch of an epoch may be smaller
+	EarlyStop   int // epochs without a better validation that end the run; 0: never
+	Optimizer   solver.Config
+	Schedule    solver.ScheduleConfig
+	Checkpoint  checkpoint.Config
+	Patches     int     // per training image and epoch, as data.Config.Patches
+	RarePatches float64 // share of them, as data.Config.RarePatches
+	Augment     data.AugmentConfig
 
 	Engine     *kernel.Engine
 	Params     *model.Parameters // the net with its first weights, which the run changes
@@ -122,7 +123,7 @@ func newRun(s Setup) (*run, error) {
 		Setup:     s,
 		graphs:    &Graphs{Engine: s.Engine, Params: s.Params, Loss: s.Loss, Seed: s.Seed},
 		steps:     map[int]*Step{},
-		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.BatchSize, Shuffle: true, Patches: s.Patches, Augment: s.Augment, Seed: s.Seed}),
+		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.BatchSize, Shuffle: true, Patches: s.Patches, RarePatches: s.RarePatches, Augment: s.Augment, Seed: s.Seed}),
 		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.BatchSize}),
 		at:        checkpoint.Position{BestIoU: math.NaN(), BestEpoch: -1},
 	}
