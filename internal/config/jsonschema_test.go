@@ -97,7 +97,7 @@ func TestJSONSchema(t *testing.T) {
 var (
 	// between are keys whose values Validate also checks against each other, which a schema cannot.
 	between = []string{"data.train", "data.val", "data.test", "data.source", "data.classes", "data.size", "data.max_pixels", "data.ignore_index",
-		"data.palette", "data.mask_values", "data.folds", "data.fold", "data.augment.scale", "model.depth", "loss.class_weights"}
+		"data.palette", "data.mask_values", "data.rare_patches", "data.folds", "data.fold", "data.augment.scale", "model.depth", "loss.class_weights"}
 	// texts are keys for which the program takes a number or true as the text that it is.
 	texts = []string{"out", "data.train", "data.val", "data.test", "data.images", "data.masks", "data.image_suffix", "data.mask_suffix", "data.group", "data.classes", "model.init", "model.freeze"}
 )
