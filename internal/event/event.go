@@ -63,16 +63,19 @@ type Evaluated struct {
 	TrainLoss       float64           // mean over the epoch's images, without the batches that have no loss; NaN if none has
 	ValLoss         float64           // NaN if no pixel has a label and a weight
 	Confusion       *metric.Confusion // of the validation split
-	Samples         []Sample          // at most 6 of the validation split, the same in every epoch
+	Samples         []Sample          // at most 6 of the validation split, from the worst to the best of this epoch
 	Best            bool              // no earlier validation had so high a mean IoU
 	Ending          string            // why this epoch is the last: "epochs" or "early_stop"; "" if it is not
 	ImagesPerSecond float64           // while training, without the validation; NaN if nothing was left to train on
 	Duration        time.Duration     // of the epoch, with its validation
 }
 
-// Sample is a validation image and what the net makes of it.
+// Sample is a validation image, or the patch of it with the most wrong pixels, and what
+// the net makes of it.
 type Sample struct {
 	Name             string
+	Rank             string          // of the image in the split by its mean IoU: "worst", "lower median", "best", ...
+	MeanIoU          float64         // of the image
 	Image            imagefile.Image // (H,W,3) in 0..1
 	Truth, Predicted []uint8         // (H,W) class indices; Truth is 255 where a pixel has no label
 }

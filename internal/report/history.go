@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 )
 
@@ -24,9 +25,10 @@ type history struct {
 	start   *start   // nil: log.jsonl does not have it
 	resumes []start  // those of the log after which the rows were trained, in order
 	last    *evaluation
-	skipped int   // lines of the log that cannot be read
-	fault   error // of the first of them
-	best    int   // row with the greatest mIoU, the first of equals; -1: none has one
+	before  map[int]*evaluation // those of the log by epoch, without Confusion
+	skipped int                 // lines of the log that cannot be read
+	fault   error               // of the first of them
+	best    int                 // row with the greatest mIoU, the first of equals; -1: none has one
 }
 
 // row is an epoch in metrics.csv.
@@ -69,7 +71,9 @@ type evaluation struct {
 	Classes   []metric.ClassReport `json:"classes"`
 	Confusion [][]int64            `json:"confusion"` // rows: truth
 	Samples   []string             `json:"samples"`   // names
-	Ending    string               `json:"ending"`    // why it was the last
+	Ranks     []string             `json:"sample_ranks"`
+	IoU       []metric.Number      `json:"sample_miou"`
+	Ending    string               `json:"ending"` // why it was the last
 }
 
 // readHistory reads metrics.csv and log.jsonl of a run folder. What the log lacks
@@ -80,7 +84,7 @@ func readHistory(dir string, classes []string) (*history, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &history{columns: table.header(), best: -1}
+	h := &history{columns: table.header(), before: map[int]*evaluation{}, best: -1}
 	for _, c := range cells {
 		r := row{cells: c, values: make([]float64, len(c))}
 		for i, cell := range c {
@@ -167,9 +171,15 @@ func (h *history) readEvent(line []byte, classes int) error {
 		if err := json.Unmarshal(line, &v); err != nil {
 			return err
 		}
-		if v.Data.Epoch == h.rows[len(h.rows)-1].epoch() && v.Data.fits(classes) {
-			h.last = &v.Data
+		if !v.Data.fits(classes) {
+			return nil
 		}
+		if v.Data.Epoch == h.rows[len(h.rows)-1].epoch() {
+			last := v.Data
+			h.last = &last
+		}
+		v.Data.Confusion = nil
+		h.before[v.Data.Epoch] = &v.Data
 	}
 	return nil
 }
@@ -191,4 +201,14 @@ func (h *history) column(i int) []float64 {
 		values[k] = r.values[i]
 	}
 	return values
+}
+
+// caption names a sample with its place in the split and its mean IoU, as far as the
+// log has them.
+func (e *evaluation) caption(i int) string {
+	s := event.Sample{Name: e.Samples[i], MeanIoU: math.NaN()}
+	if len(e.Ranks) == len(e.Samples) && len(e.IoU) == len(e.Samples) {
+		s.Rank, s.MeanIoU = e.Ranks[i], float64(e.IoU[i])
+	}
+	return caption(s)
 }

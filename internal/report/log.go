@@ -48,14 +48,14 @@ func (l *Log) Record(e event.Event) error {
 			"grad_norm": metric.Number(e.GradNorm), "images_per_second": metric.Number(e.ImagesPerSecond),
 		}
 	case event.Evaluated:
-		names := make([]string, len(e.Samples))
+		names, ranks, scores := make([]string, len(e.Samples)), make([]string, len(e.Samples)), make([]metric.Number, len(e.Samples))
 		for i, s := range e.Samples {
-			names[i] = s.Name
+			names[i], ranks[i], scores[i] = s.Name, s.Rank, metric.Number(s.MeanIoU)
 		}
 		epoch := map[string]any{
 			"epoch": e.Epoch + 1, "step": e.Step, "lr": metric.Number(e.LR), "train_loss": metric.Number(e.TrainLoss),
 			"val_loss": metric.Number(e.ValLoss), "val_miou": metric.Number(e.Confusion.MeanIoU()), "best": e.Best,
-			"classes": e.Confusion.Report(l.Classes).Classes, "confusion": e.Confusion.Matrix(), "samples": names, "seconds": metric.Number(e.Duration.Seconds()),
+			"classes": e.Confusion.Report(l.Classes).Classes, "confusion": e.Confusion.Matrix(), "samples": names, "sample_ranks": ranks, "sample_miou": scores, "seconds": metric.Number(e.Duration.Seconds()),
 		}
 		if e.Ending != "" {
 			epoch["ending"] = e.Ending

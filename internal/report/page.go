@@ -15,6 +15,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -224,26 +225,30 @@ func (p *Pages) addSamples(view *page, h *history) error {
 	}
 	view.Layers = []layer{{"truth", "truth"}, {"prediction", fmt.Sprintf("prediction, epoch %d", h.last.Epoch)}, {"error", fmt.Sprintf("error, epoch %d", h.last.Epoch)}}
 	var best draws
+	var bestSamples []string
 	if h.best >= 0 && h.rows[h.best].epoch() != h.last.Epoch {
 		epoch := h.rows[h.best].epoch()
-		if best, err = p.readSheet(sheet, epoch, len(h.last.Samples)); err != nil {
-			return err
+		if e := h.before[epoch]; e != nil && slices.ContainsFunc(e.Samples, func(name string) bool { return slices.Contains(h.last.Samples, name) }) {
+			bestSamples = e.Samples
+			if best, err = p.readSheet(sheet, epoch, len(bestSamples)); err != nil {
+				return err
+			}
 		}
 		if best != nil {
 			view.Layers = append(view.Layers, layer{"best", fmt.Sprintf("prediction, best epoch %d", epoch)})
 		}
 	}
 	for row, name := range h.last.Samples {
-		cut := func(img draws, column int) template.URL {
+		cut := func(img draws, row, column int) template.URL {
 			var b bytes.Buffer
 			encoder.Encode(&b, img.SubImage(sheet.cell(row, column))) // in memory, of a size > 0
 			return dataURI("image/png", b.Bytes())
 		}
-		s := sampleView{Name: name, Image: cut(img, imageColumn), Layers: []layerView{
-			{"truth", cut(img, truthColumn)}, {"prediction", cut(img, predictionColumn)}, {"error", cut(img, errorColumn)},
+		s := sampleView{Name: h.last.caption(row), Image: cut(img, row, imageColumn), Layers: []layerView{
+			{"truth", cut(img, row, truthColumn)}, {"prediction", cut(img, row, predictionColumn)}, {"error", cut(img, row, errorColumn)},
 		}}
-		if best != nil {
-			s.Layers = append(s.Layers, layerView{"best", cut(best, predictionColumn)})
+		if at := slices.Index(bestSamples, name); best != nil && at >= 0 {
+			s.Layers = append(s.Layers, layerView{"best", cut(best, at, predictionColumn)})
 		}
 		view.Samples = append(view.Samples, s)
 	}

@@ -44,7 +44,8 @@ func sampled(t testing.TB, epoch, wrong int) event.Evaluated {
 	}
 	for i := range 2 {
 		s := event.Sample{
-			Name:  fmt.Sprintf("val-%d <i>", i),
+			Name: fmt.Sprintf("val-%d <i>", i),
+			Rank: []string{"worst", "best"}[i], MeanIoU: float64(1+i) / 4,
 			Image: imagefile.Image{Pix: make([]float32, h*w*3), H: h, W: w},
 			Truth: make([]uint8, h*w), Predicted: make([]uint8, h*w),
 		}
@@ -106,7 +107,12 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	recorders, pages := runFolder(dir)
-	record(t, recorders, started, sampled(t, 0, 1), sampled(t, 1, 2), event.Ended{}) // epoch 1 is the best
+	first := sampled(t, 0, 1) // the best; the other order of its samples is not that of the page
+	for p := range first.Samples[1].Predicted {
+		first.Samples[1].Predicted[p] = 1
+	}
+	slices.Reverse(first.Samples)
+	record(t, recorders, started, first, sampled(t, 1, 2), event.Ended{})
 	for _, name := range pictureFiles {
 		img := readPNG(t, []byte(readFile(t, filepath.Join(dir, name))))
 		if b := img.Bounds(); b.Dx() < 400 || b.Dy() < 200 {
@@ -168,7 +174,9 @@ func TestPages(t *testing.T) {
 			if b := img.Bounds(); b.Dx() != 128 || b.Dy() != 64 {
 				t.Errorf("picture %d is %v, want 128x64: 16 times the sample", i, b)
 			}
-			same(t, img, 0, 0, upper[i%5])
+			if i != 9 {
+				same(t, img, 0, 0, upper[i%5])
+			}
 			if i%5 == 1 || i%5 == 3 {
 				same(t, img, 7, 0, grey) // no label
 			}
@@ -176,6 +184,12 @@ func TestPages(t *testing.T) {
 		same(t, images[1], 0, 3, pagePalette[1]) // truth, lower half
 		same(t, images[2], 1, 0, pagePalette[2]) // prediction of the last epoch: two columns wrong
 		same(t, images[4], 1, 0, pagePalette[0]) // of the best: one
+		same(t, images[9], 1, 0, pagePalette[1]) // of the best, where it is the first
+		for _, caption := range []string{"worst, mean IoU 0.250: val-0 &lt;i&gt;", "best, mean IoU 0.500: val-1 &lt;i&gt;"} {
+			if !strings.Contains(page, "<figcaption>"+caption+"</figcaption>") {
+				t.Errorf("the page lacks the caption %s", caption)
+			}
+		}
 		same(t, images[0], 4, 0, color.NRGBA{128, 0, 0, 255})
 		same(t, images[5], 4, 0, color.NRGBA{0, 128, 0, 255})
 	})

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"fmt"
 	"image"
 	"image/color"
+	"math"
 
 	"golang.org/x/image/draw"
 	"gonum.org/v1/plot/vg"
@@ -91,7 +93,7 @@ func (s sheet) frame(title string, columns, captions, classes []string, palette 
 func (s sheet) picture(title string, samples []event.Sample, classes []string, palette color.Palette) image.Image {
 	var names []string
 	for _, sample := range samples {
-		names = append(names, sample.Name)
+		names = append(names, caption(sample))
 	}
 	out := s.frame(title, []string{"image", "truth", "prediction", "error (white)"}, names, classes, palette)
 	for row, sample := range samples {
@@ -101,6 +103,18 @@ func (s sheet) picture(title string, samples []event.Sample, classes []string, p
 		}
 	}
 	return out
+}
+
+// caption is the name of a sample with its place in the split and its mean IoU.
+func caption(s event.Sample) string {
+	text := s.Name
+	if !math.IsNaN(s.MeanIoU) {
+		text = fmt.Sprintf("mean IoU %.3f: %s", s.MeanIoU, text)
+	}
+	if s.Rank != "" {
+		text = s.Rank + ", " + text
+	}
+	return text
 }
 
 // pictures are the columns of a sample at the sheet's size.

@@ -74,7 +74,11 @@ func (t *TensorBoard) Record(e event.Event) error {
 			if err := t.png.Encode(&b, picture); err != nil {
 				return fmt.Errorf("report: sample %s: %w", sample.Name, err)
 			}
-			s.image("samples/"+sample.Name, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
+			tag := sample.Rank // the images change from epoch to epoch, their places do not
+			if tag == "" {
+				tag = sample.Name
+			}
+			s.image("samples/"+tag, picture.Rect.Dy(), picture.Rect.Dx(), b.Bytes())
 		}
 		return t.write(e.Step, s)
 	case event.Saving:

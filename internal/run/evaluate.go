@@ -28,9 +28,8 @@ func (s *Saved) Evaluate(ctx context.Context, set *data.Split, progress func(don
 	cfg := s.Config
 	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
 	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: cfg.Train.BatchSize})
-	return train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, predicted []uint8) error {
+	return train.NewEvaluator(graphs).Run(ctx, loader, func(batch *data.Batch, truth, predicted []uint8) error {
 		progress(batch.First+batch.N, loader.Len())
-		truth := train.Labels(nil, batch.Targets, batch.C)
 		pixels := batch.H * batch.W
 		for i, name := range batch.Names {
 			sample := data.Sample{Image: batch.Images[i*pixels*3:][:pixels*3], Mask: truth[i*pixels:][:pixels], H: batch.H, W: batch.W}

@@ -24,9 +24,9 @@ func NewEvaluator(graphs *Graphs) *Evaluator {
 // Run passes all batches of the loader through the net in evaluation mode. The
 // confusion matrix and the loss are of the whole split: each image counts once,
 // whatever the batch size. The loss is NaN if no batch has one. seen, which may be
-// nil, is shown each batch with the predicted class of each pixel (N, H, W); both
-// are overwritten by the next one.
-func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batch *data.Batch, predicted []uint8) error) (*metric.Confusion, float64, error) {
+// nil, is shown each batch with the true class of each pixel, or data.Void, and the
+// predicted one (N, H, W); all are overwritten by the next batch.
+func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batch *data.Batch, truth, predicted []uint8) error) (*metric.Confusion, float64, error) {
 	confusion := metric.NewConfusion(e.graphs.Params.Classes)
 	var total []float64
 	defined := false
@@ -50,7 +50,7 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 			total[i] += float64(s)
 		}
 		defined = defined || e.graphs.Loss.Defined(batch.Targets)
-		truth = Labels(truth[:0], batch.Targets, batch.C)
+		truth = labels(truth[:0], batch.Targets, batch.C)
 		predicted = predict.Argmax(predicted[:0], logits, batch.C)
 		if err := confusion.Add(truth, predicted); err != nil {
 			return nil, 0, err
@@ -58,7 +58,7 @@ func (e *Evaluator) Run(ctx context.Context, loader *data.Loader, seen func(batc
 		if seen == nil {
 			continue
 		}
-		if err := seen(batch, predicted); err != nil {
+		if err := seen(batch, truth, predicted); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -80,9 +80,9 @@ func (e *Evaluator) graph(s Shape) (*Evaluation, error) {
 	return e.built[s.N], nil
 }
 
-// Labels appends to dst the class of each pixel of a one-hot target, data.Void
+// labels appends to dst the class of each pixel of a one-hot target, data.Void
 // where it is all zero. targets: (..., classes).
-func Labels(dst []uint8, targets []float32, classes int) []uint8 {
+func labels(dst []uint8, targets []float32, classes int) []uint8 {
 	for i := 0; i < len(targets); i += classes {
 		class := slices.Index(targets[i:i+classes], 1)
 		if class < 0 {

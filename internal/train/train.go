@@ -191,8 +191,12 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	trained := r.Now().Sub(start)
 
-	sampler := newSampler(r.valLoader.Len())
+	sampler := newSampler(r.Val, r.Params.Classes)
 	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader, sampler.see)
+	if err != nil {
+		return err
+	}
+	samples, err := r.samples(sampler)
 	if err != nil {
 		return err
 	}
@@ -211,7 +215,7 @@ func (r *run) epoch(ctx context.Context) error {
 	// Before save: a resumed run writes the row of an unsaved epoch again, but not one that is missing.
 	if err := r.Recorder.Record(event.Evaluated{
 		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: r.at.Step, LR: r.learningRate(),
-		TrainLoss: r.at.LossSum / float64(r.at.LossImages), ValLoss: valLoss, Confusion: confusion, Samples: sampler.samples, Best: best, Ending: string(done.Ending(r.Epochs, r.EarlyStop)),
+		TrainLoss: r.at.LossSum / float64(r.at.LossImages), ValLoss: valLoss, Confusion: confusion, Samples: samples, Best: best, Ending: string(done.Ending(r.Epochs, r.EarlyStop)),
 		ImagesPerSecond: speed, Duration: r.Now().Sub(start),
 	}); err != nil {
 		return err
