@@ -216,7 +216,7 @@ func TestGradient(t *testing.T) {
 	for i, cfg := range append(variants(), frozenVariants()...) {
 		t.Run(name(cfg), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 2))
-			p := parameters(t, cfg, 3, 3, uint64(i))
+			p := parameters(t, cfg, 3, 3, uint64(i+300))
 			shake(p, rng)
 			s := size{2, 8, 8}
 			n := newNet(t, p, s, true)

@@ -50,9 +50,13 @@ func NewParameters(cfg Config, channels, classes int, rng *rand.Rand) (*Paramete
 			q.Grad = p.memory.Floats(t.Size())
 		}
 		for i := range q.Value {
-			q.Value[i] = t.Value
-			if t.Deviation > 0 {
+			switch {
+			case t.Deviation > 0:
 				q.Value[i] = float32(t.Deviation * rng.NormFloat64())
+			case t.Bound > 0:
+				q.Value[i] = float32(t.Bound * (2*rng.Float64() - 1))
+			default:
+				q.Value[i] = t.Value
 			}
 		}
 		p.list = append(p.list, q)

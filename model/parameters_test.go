@@ -314,8 +314,19 @@ func TestTransfer(t *testing.T) {
 }
 
 func TestInitialisation(t *testing.T) {
-	cfg := config(16, 2, "batch", "transpose")
+	inverted := config(16, 2, "batch", "transpose")
+	inverted.Encoder, inverted.DecoderChannels = "efficientnet_lite0", [5]int{8, 8, 8, 8, 8}
+	for name, cfg := range map[string]model.Config{
+		"batch": config(16, 2, "batch", "transpose"), "none": config(16, 2, "none", "transpose"),
+		"nearest": config(16, 2, "batch", "nearest"), "efficientnet_lite0": inverted,
+	} {
+		t.Run(name, func(t *testing.T) { testInitialisation(t, cfg) })
+	}
+}
+
+func testInitialisation(t *testing.T, cfg model.Config) {
 	a, b, c := parameters(t, cfg, 3, 4, 1), parameters(t, cfg, 3, 4, 1), parameters(t, cfg, 3, 4, 2)
+	bound := 0. // of the layer's weights and its bias
 	for i, q := range a.All() {
 		if !slices.Equal(q.Value, b.All()[i].Value) {
 			t.Errorf("%s: one seed, two values", q.Name)
@@ -326,27 +337,40 @@ func TestInitialisation(t *testing.T) {
 		if q.Trained() != !strings.Contains(q.Name, "running") {
 			t.Errorf("%s: trained is %v", q.Name, q.Trained())
 		}
+		variance, largest := 0., 0.
+		for _, v := range q.Value {
+			variance += float64(v) * float64(v) / float64(len(q.Value))
+			largest = max(largest, math.Abs(float64(v)))
+		}
+		torch := q.TorchShape()
 		switch {
-		case len(q.Shape) == 4:
-			// He et al.: deviation sqrt(2 / fan in) before a ReLU, sqrt(1 / fan in) elsewhere
-			variance := 0.0
-			for _, v := range q.Value {
-				variance += float64(v) * float64(v) / float64(len(q.Value))
+		case len(torch) == 4:
+			// PyTorch counts a convolution's fan in over all axes but the first.
+			bound = 1 / math.Sqrt(float64(torch[1]*torch[2]*torch[3]))
+			want := bound * bound / 3
+			if cfg.Norm == "none" { // He et al.: 2 / fan in before a ReLU, 1 / fan in elsewhere
+				want, bound = 2/float64(torch[1]*torch[2]*torch[3]), math.Inf(1)
+				if strings.HasPrefix(q.Name, "up") {
+					want = 1 / float64(torch[0])
+				} else if q.Name == "head.weight" {
+					want /= 2
+				}
 			}
-			want := 2 / float64(q.Shape[0]*q.Shape[1]*q.Shape[2])
-			if strings.HasPrefix(q.Name, "up") {
-				want = 1 / float64(q.Shape[0])
-			} else if q.Name == "head.weight" {
-				want = 1. / 16
+			if largest > bound*(1+1e-6) {
+				t.Errorf("%s: a weight is %g, want at most %g", q.Name, largest, bound)
 			}
-			// The variance of n normal numbers deviates by sqrt(2/n) of itself.
+			// The variance of n normal numbers deviates by sqrt(2/n) of itself, of uniform ones by less.
 			if d := math.Sqrt(2 / float64(len(q.Value))); math.Abs(variance-want) > 4*d*want {
 				t.Errorf("%s: variance is %g, want %g", q.Name, variance, want)
+			}
+		case strings.HasSuffix(q.Name, "bias") && cfg.Norm != "none" && bound > 0: // of a convolution: norms come right behind one without
+			if largest > bound*(1+1e-6) || largest < bound/100 {
+				t.Errorf("%s: the largest is %g, want about %g", q.Name, largest, bound)
 			}
 		default:
 			want := float32(0)
 			if strings.HasSuffix(q.Name, "running_var") || strings.HasSuffix(q.Name, "weight") {
-				want = 1
+				want, bound = 1, 0
 			}
 			for _, v := range q.Value {
 				if v != want {

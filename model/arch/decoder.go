@@ -49,11 +49,6 @@ func (f *features) standardize(channels int, mean, deviation [3]float32) string 
 	return f.add(l)
 }
 
-// decoderGain is that of PyTorch's own drawing. Behind a norm the scale of weights
-// changes nothing but how far a step of the optimizer turns them, and the decoder has
-// more to learn than an encoder that has seen a million pictures.
-const decoderGain = 0.5773502691896258 // 1/sqrt(3)
-
 // unetOf is the Unet of segmentation_models.pytorch 0.6.0 (Iakubovskii 2019), with its
 // names, behind an encoder.
 //
@@ -78,7 +73,7 @@ func unetOf(c Config, f features, classes int) Net {
 		for _, conv := range []string{part + ".conv1", part + ".conv2"} {
 			x = f.add(Layer{
 				Kind: Conv, Name: conv + ".0", Part: part, Inputs: []string{x}, In: in, Out: out, Scale: scale, Kernel: 3, Stride: 1, Pad: 1,
-				Norm: &Norm{conv + ".1", 1e-5}, Activation: Activation{ReLU, conv + ".2"}, Gain: decoderGain,
+				Norm: &Norm{conv + ".1", 1e-5}, Activation: Activation{ReLU, conv + ".2"},
 			})
 			in = out
 		}

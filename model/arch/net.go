@@ -62,9 +62,6 @@ type Layer struct {
 	Norm *Norm
 	// Activation comes last.
 	Activation Activation
-	// Gain is the deviation of the first weights, times the square root of their fan
-	// in; 0: that of He et al. for the activation (see Net.Tensors).
-	Gain float64
 	// Probability is that of dropping a value, [0, 1).
 	Probability float64
 	// Mean and Deviation are those of each channel, for Standardize.

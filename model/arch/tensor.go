@@ -1,6 +1,9 @@
 package arch
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Tensor describes a parameter or a running statistic of a net.
 type Tensor struct {
@@ -17,9 +20,10 @@ type Tensor struct {
 	// Frozen is set in frozen parts.
 	Frozen bool
 	// Deviation is that of the normal distribution from which the first values are
-	// drawn; where it is 0 they all are Value.
-	Deviation float64
-	Value     float32
+	// drawn, Bound the largest of a uniform one, the smallest being -Bound. Where both
+	// are 0 the first values all are Value.
+	Deviation, Bound float64
+	Value            float32
 }
 
 // Size is the number of values.
@@ -76,20 +80,27 @@ func (t Tensor) eachTorch(visit func(torch, ours int)) {
 	walk(0, 0)
 }
 
-// Tensors are all tensors of the net in the order of PyTorch's state_dict. Weights
-// are drawn with deviation gain/sqrt(fan in) (He et al. 2015), gain sqrt(2) where
-// a ReLU or ReLU6 follows and 1 elsewhere, unless the layer has its own; biases begin at 0, batch norm as the identity.
+// Tensors are all tensors of the net in the order of PyTorch's state_dict, with the
+// drawing of their first values. In a net with norms, which make up for any scale,
+// weights and biases are drawn as PyTorch's convolutions draw them: uniform within
+// 1/sqrt(fan in), where a transposed convolution's fan in is counted over the channels
+// of its result. It ends better than larger weights, which turn slower under the same
+// learning rate. Without norms the scale must come from the weights: deviation
+// gain/sqrt(fan in) (He et al. 2015), gain sqrt(2) where a ReLU follows and 1 elsewhere,
+// and biases begin at 0. Batch norm begins as the identity.
 func (n Net) Tensors() []Tensor {
+	normed := slices.ContainsFunc(n.Layers, func(l Layer) bool { return l.Norm != nil })
 	var all []Tensor
 	for _, module := range n.modules() {
 		for _, l := range module {
-			all = append(all, l.tensors()...)
+			all = append(all, l.tensors(normed)...)
 		}
 	}
 	return all
 }
 
-func (l Layer) tensors() []Tensor {
+// tensors are those of a layer; normed says whether the net has norms.
+func (l Layer) tensors(normed bool) []Tensor {
 	vector := func(name string, value float32, statistic bool) Tensor {
 		return Tensor{Name: name, Shape: []int{l.Out}, Torch: []int{0}, Statistic: statistic, Frozen: l.Frozen, Value: value}
 	}
@@ -105,18 +116,24 @@ func (l Layer) tensors() []Tensor {
 	case UpConv: // one pixel of the input reaches a pixel of the result
 		weight.Shape, weight.Torch = []int{l.In, l.Kernel, l.Kernel, l.Out}, []int{0, 3, 1, 2}
 	}
-	gain := 1.
-	switch {
-	case l.Gain > 0:
-		gain = l.Gain
-	case l.Activation.Function != "":
-		gain = math.Sqrt2
+	bias := vector(l.Name+".bias", 0, false)
+	if normed {
+		if l.Kind == UpConv {
+			fanIn = l.Out * l.Kernel * l.Kernel
+		}
+		weight.Bound = 1 / math.Sqrt(float64(fanIn))
+		bias.Bound = weight.Bound
+	} else {
+		gain := 1.
+		if l.Activation.Function != "" {
+			gain = math.Sqrt2
+		}
+		weight.Deviation = gain / math.Sqrt(float64(fanIn))
 	}
-	weight.Deviation = gain / math.Sqrt(float64(fanIn))
 
 	all := []Tensor{weight}
 	if l.Bias {
-		all = append(all, vector(l.Name+".bias", 0, false))
+		all = append(all, bias)
 	}
 	if l.Norm != nil {
 		all = append(all,
