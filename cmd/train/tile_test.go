@@ -142,7 +142,7 @@ train: {epochs: 3, batch_size: 4}
 // A mirrored image has the mirrored mask with --tta, and not without.
 func TestTileAndFlip(t *testing.T) {
 	inFolder(t)
-	must(t, tiny("--quiet")...)
+	must(t, tiny("--quiet", "--epochs", "30", "--set", "optimizer.lr=0.01")...)
 	best := "run/checkpoints/best.safetensors"
 	write(t, "in/a.png", "")
 	write(t, "in/b.png", "")
