@@ -78,7 +78,7 @@ func flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}
-	case f.Value.Type() == "string" && value != "string":
+	case f.Value.Type() == "string" && strings.Contains(value, "|"):
 		return cobra.FixedCompletions(strings.Split(value, "|"), cobra.ShellCompDirectiveNoFileComp)
 	}
 	return cobra.NoFileCompletions

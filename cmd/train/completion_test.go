@@ -23,6 +23,7 @@ func TestComplete(t *testing.T) {
 		{"--epochs ", ":4"},
 		{"evaluate --checkpoint ", "safetensors :8"},
 		{"evaluate --split ", "val train test :4"},
+		{"crossval --group ", ":4"},
 		{"evaluate --data ", ":16"},
 		{"evaluate ", ":4"},
 		{"predict --input ", ":0"},

@@ -39,6 +39,19 @@ func OpenFolder(dir string) (*Folder, error) {
 	if err := refuseForeign(dir); err != nil {
 		return nil, err
 	}
+	f, err := lockFolder(dir, lockName)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.removeStale(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// lockFolder makes the folder if there is none, and locks it by a file of that name.
+func lockFolder(dir, lockName string) (*Folder, error) {
 	if err := durable.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("out: %w", err)
 	}
@@ -48,10 +61,6 @@ func OpenFolder(dir string) (*Folder, error) {
 		return nil, fmt.Errorf("out: lock: %w", err)
 	case !locked:
 		return nil, fmt.Errorf("another run is training in %s: wait for it to end, or choose another folder with --out", dir)
-	}
-	if err := f.removeStale(); err != nil {
-		f.Close()
-		return nil, err
 	}
 	return f, nil
 }

@@ -1,0 +1,212 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
+	"github.com/unet-gorgonia/unet-gorgonia/loss"
+)
+
+// Crossval is the result of a cross-validation, as crossval.json has it.
+type Crossval struct {
+	Images int    `json:"images"`
+	Seed   uint64 `json:"seed"`
+	Group  string `json:"group"` // data.group
+	Folds  []Fold `json:"folds"`
+	metric.FoldsReport
+}
+
+// Fold is one training of a cross-validation.
+type Fold struct {
+	Checkpoint  string `json:"checkpoint"` // in the folder of the cross-validation
+	Epochs      int    `json:"epochs"`
+	TrainImages int    `json:"train_images"`
+	ValImages   int    `json:"val_images"`
+}
+
+// Files in the folder of a cross-validation, beside fold0, fold1 and so on.
+const (
+	crossvalLock    = "crossval.lock"
+	crossvalJSON    = "crossval.json"
+	crossvalCSV     = "crossval.csv"
+	imagesCSV       = "images.csv"
+	predictionsName = "predictions"
+)
+
+// fold is one training of a cross-validation that is to be run.
+type fold struct {
+	Training
+	train, val *data.Split
+}
+
+// Crossval trains a net on each of data.folds folds, in the run folders fold0, fold1
+// and so on of the configuration's, and has each predict the images that it has not
+// seen, at their own sizes, after its last epoch: the best one would be chosen by
+// these very images. Resume is not read: trainings that were begun go on, and what
+// has ended is left as it is. The results are written beside the run folders:
+// crossval.json, crossval.csv, images.csv and predictions/.
+func (t Training) Crossval(ctx context.Context) (result Crossval, err error) {
+	cfg := t.Config
+	if err := (durable.Outputs{Inputs: cfg.Data.Inputs(), Force: true}).Check(filepath.Join(cfg.Out, crossvalLock)); err != nil {
+		return result, Usage(fmt.Errorf("out: %w", err))
+	}
+	if err := refuseOutputs(cfg.Out, crossvalLock, crossvalJSON, crossvalCSV, imagesCSV, predictionsName); err != nil {
+		return result, err
+	}
+	folds := make([]fold, cfg.Data.Folds)
+	for i := range folds {
+		if folds[i], err = t.fold(i); err != nil {
+			return result, err
+		}
+	}
+	if err := checkFolds(ctx, folds); err != nil {
+		return result, err
+	}
+	out, err := lockFolder(cfg.Out, crossvalLock)
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	for i, f := range folds {
+		if err := f.goOn(ctx, fmt.Sprintf("fold%d (%d of %d)", i, i+1, len(folds))); err != nil {
+			return result, err
+		}
+	}
+	return t.score(ctx, folds)
+}
+
+// fold is the training of a fold, and its data.
+func (t Training) fold(i int) (f fold, err error) {
+	f.Training = t
+	f.Config.Data.Fold = i
+	f.Config.Out = filepath.Join(t.Config.Out, fmt.Sprintf("fold%d", i))
+	console := *t.Console // one that has shown nothing yet
+	f.Console = &console
+	cfg := f.Config.Data
+	cfg.Cache = "off" // each image is read once
+	if f.train, err = data.Open(cfg, f.Config.Seed, "train"); err != nil {
+		return f, err
+	}
+	if f.val, err = data.Open(cfg, f.Config.Seed, "val"); err != nil {
+		return f, err
+	}
+	return f, f.checkSame(f.train, f.val)
+}
+
+// checkFolds reports, before any is trained, folds without a label to measure on, and
+// those whose other folds lack a class. Each mask is read once.
+func checkFolds(ctx context.Context, folds []fold) error {
+	cfg := folds[0].Config
+	counts := make([]data.Counts, len(folds))
+	images := 0
+	for _, f := range folds {
+		images += f.val.Len()
+	}
+	seen := 0
+	progress := folds[0].Console.Progress("counting classes of all folds", "images")
+	defer folds[0].Console.Close()
+	var errs []error
+	for i, f := range folds {
+		var err error
+		if counts[i], err = data.CountClasses(ctx, f.val, cfg.Threads, func(done, _ int) { progress(seen+done, images) }); err != nil {
+			return err
+		}
+		seen += f.val.Len()
+		if counts[i].Labelled() == 0 {
+			errs = append(errs, fmt.Errorf("fold%d: %w", i, cfg.Data.Unlabelled("val", f.val.Len())))
+		}
+	}
+	for i := range folds {
+		pixels, imagePixels := make([]int64, len(cfg.Data.Classes)), make([]int64, len(cfg.Data.Classes))
+		for k, c := range counts {
+			for class := range pixels {
+				if k != i {
+					pixels[class] += c.Pixels[class]
+					imagePixels[class] += c.ImagePixels[class]
+				}
+			}
+		}
+		if _, err := loss.Weights(cfg.Loss, pixels, imagePixels, cfg.Data.Classes); err != nil {
+			errs = append(errs, fmt.Errorf("fold%d trains on the others: %w", i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// score has the net of each fold predict the images of the fold, and writes what comes of it.
+func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err error) {
+	cfg := t.Config
+	result = Crossval{Seed: cfg.Seed, Group: cfg.Data.Group}
+	palette := data.Colors(cfg.Data)
+	var confusions []*metric.Confusion
+	var scores [][]metric.Score
+	for i, f := range folds {
+		path, _, err := f.ended()
+		if err != nil {
+			return result, err
+		}
+		saved, err := Read(path)
+		if err != nil {
+			return result, err
+		}
+		at, err := saved.Position()
+		if err != nil {
+			return result, fmt.Errorf("%s: %w", path, err)
+		}
+		net, err := Ensemble{saved}.Predictor(false, false)
+		if err != nil {
+			return result, err
+		}
+		confusion, images := metric.NewConfusion(net.Classes), metric.NewImages(net.Classes)
+		progress := f.Console.Progress(fmt.Sprintf("predicting fold%d", i), "images")
+		for k := range f.val.Len() {
+			if ctx.Err() != nil {
+				return result, context.Cause(ctx)
+			}
+			sample, err := f.val.LoadOwn(k)
+			if err != nil {
+				return result, err
+			}
+			mask, err := net.Segment(ctx, imagefile.Image{Pix: sample.Image, H: sample.H, W: sample.W}, nil)
+			if err != nil {
+				return result, err
+			}
+			if err := errors.Join(confusion.Add(sample.Mask, mask), images.Add(k, f.val.Name(k), sample.Mask, mask)); err != nil {
+				return result, err
+			}
+			file := filepath.Join(cfg.Out, predictionsName, filepath.FromSlash(f.val.Name(k))+".png")
+			if err := durable.MakeFolder(filepath.Dir(file)); err != nil {
+				return result, err
+			}
+			if err := imagefile.WriteMask(file, mask, sample.H, sample.W, palette); err != nil {
+				return result, err
+			}
+			progress(k+1, f.val.Len())
+		}
+		f.Console.Close()
+		confusions, scores = append(confusions, confusion), append(scores, images.Scores())
+		result.Images += f.val.Len()
+		relative, err := filepath.Rel(cfg.Out, path)
+		if err != nil {
+			return result, err
+		}
+		result.Folds = append(result.Folds, Fold{filepath.ToSlash(relative), at.Epoch, f.train.Len(), f.val.Len()})
+	}
+	result.FoldsReport = metric.Folds(confusions, cfg.Data.Classes)
+	text, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return result, err
+	}
+	return result, errors.Join(
+		report.WriteFoldScores(filepath.Join(cfg.Out, imagesCSV), cfg.Data.Classes, scores),
+		report.WriteFolds(filepath.Join(cfg.Out, crossvalCSV), result.FoldsReport),
+		durable.WriteFile(filepath.Join(cfg.Out, crossvalJSON), append(text, '\n')))
+}
