@@ -65,6 +65,19 @@ func NewParameters(cfg Config, channels, classes int, rng *rand.Rand) (*Paramete
 	return p, nil
 }
 
+// Copy is a net of the same values in memory of its own, without gradients: it can be
+// evaluated, not trained.
+func (p *Parameters) Copy() *Parameters {
+	c := &Parameters{Config: p.Config, Net: p.Net, byName: map[string]*Parameter{}}
+	for _, q := range p.list {
+		r := &Parameter{Tensor: q.Tensor, Value: c.memory.Floats(len(q.Value))}
+		copy(r.Value, q.Value)
+		c.list = append(c.list, r)
+		c.byName[q.Name] = r
+	}
+	return c
+}
+
 // All are the tensors in the order of PyTorch's state_dict.
 func (p *Parameters) All() []*Parameter { return p.list }
 

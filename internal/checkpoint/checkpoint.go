@@ -56,6 +56,15 @@ func (c *Checkpoint) Lookup(name string) (shape []int, values []float32, ok bool
 	return t.Shape, t.Data, ok
 }
 
+// LookupTrained is Lookup of the tensor that the optimizer works on, where that of the
+// net is an average.
+func (c *Checkpoint) LookupTrained(name string) (shape []int, values []float32, ok bool) {
+	if shape, values, ok = c.Lookup(TrainedPrefix + name); ok {
+		return shape, values, ok
+	}
+	return c.Lookup(name)
+}
+
 // Config says when checkpoints are saved and how many are kept.
 type Config struct {
 	// EverySteps is the number of steps between two checkpoints; 0 saves at

@@ -17,6 +17,10 @@ const Format = "unet-gorgonia/1"
 // and no part of the net: optimizer.exp_avg.head.weight.
 const OptimizerPrefix = "optimizer."
 
+// TrainedPrefix begins the names of the weights and running statistics that the
+// optimizer works on, where those of the net are averages of them.
+const TrainedPrefix = OptimizerPrefix + "weights."
+
 // Run is what the metadata of a run's checkpoint say. Metadata writes it; the
 // methods of Checkpoint read it back, each only what it is asked for, so that a net
 // can be used whose run cannot be resumed.

@@ -11,6 +11,9 @@ type Train struct {
 	Epochs int `yaml:"epochs" range:"[1,)"`
 	// BatchSize is the number of images per step, >= 1; the last batch of an epoch may be smaller.
 	BatchSize int `yaml:"batch_size" range:"[1,)"`
+	// EMA is the decay of exponential moving averages of the weights, in [0, 1): validation, checkpoints
+	// and predictions then use the averages; 0 turns them off.
+	EMA float64 `yaml:"ema" range:"[0,1)"`
 	// EarlyStop ends the run after this many epochs without a better validation mIoU; 0 turns it off.
 	EarlyStop int `yaml:"early_stop" range:"[0,)"`
 }
@@ -23,6 +26,9 @@ func (c Train) Validate() error {
 	}
 	if c.BatchSize < 1 {
 		errs = append(errs, fmt.Errorf("train.batch_size = %d, want >= 1", c.BatchSize))
+	}
+	if !(c.EMA >= 0 && c.EMA < 1) {
+		errs = append(errs, fmt.Errorf("train.ema = %v, want in [0, 1) (0: no averages)", c.EMA))
 	}
 	if c.EarlyStop < 0 {
 		errs = append(errs, fmt.Errorf("train.early_stop = %d, want >= 0", c.EarlyStop))

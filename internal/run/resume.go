@@ -100,7 +100,7 @@ func (t Training) resume(path string) (*resumed, error) {
 	if errs != nil {
 		return nil, Usage(errors.Join(errs...))
 	}
-	if !saved.HasOptimizerState() && cfg.Optimizer.KeepsAverages() {
+	if !saved.HasOptimizerState() && (cfg.Optimizer.KeepsAverages() || old.Train.EMA > 0) {
 		return nil, Usage(fmt.Errorf("%s was exported without the optimizer's state: resume from a checkpoint of the run folder, or start anew with model.init=%s", path, path))
 	}
 	return r, nil

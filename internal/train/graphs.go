@@ -31,6 +31,9 @@ type Graphs struct {
 	Loss   Loss
 	Seed   uint64 // of dropout
 
+	// Averages are the weights and statistics that evaluation reads; nil: those of Params.
+	Averages *model.Parameters
+
 	memory op.Memory
 }
 
@@ -97,10 +100,18 @@ func (s *Step) FirstNonFinite() (string, error) { return s.graph.FirstNonFinite(
 // UpdateStatistics moves batch norm's running statistics towards those of the last Run.
 func (s *Step) UpdateStatistics() { s.net.UpdateStatistics() }
 
+// shown is the net that evaluation reads.
+func (gs *Graphs) shown() *model.Parameters {
+	if gs.Averages != nil {
+		return gs.Averages
+	}
+	return gs.Params
+}
+
 // NewEvaluation builds and compiles the evaluation graph for batches of a shape.
 func (gs *Graphs) NewEvaluation(s Shape) (*Evaluation, error) {
 	b, image, target := gs.newBatch(s)
-	net, err := model.New(b.graph, image, gs.Params, false, gs.Seed)
+	net, err := model.New(b.graph, image, gs.shown(), false, gs.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,11 @@ func (r *run) memory() int64 {
 	for _, p := range r.graphs.Params.All() {
 		live += 4 * int64(copies*len(p.Value)+len(p.Grad))
 	}
+	if r.graphs.Averages != nil {
+		for _, p := range r.graphs.Averages.All() {
+			live += 4 * int64(copies*len(p.Value))
+		}
+	}
 	for _, t := range r.solver.State().Tensors {
 		live += 4 * int64(copies*len(t))
 	}

@@ -24,8 +24,15 @@ func (r *run) capture() *checkpoint.Checkpoint {
 	add := func(name string, p *model.Parameter, values []float32) {
 		c.Tensors = append(c.Tensors, checkpoint.Tensor{Name: name, Shape: p.TorchShape(), Data: p.ToTorch(values)})
 	}
-	for _, p := range r.graphs.Params.All() {
+	for _, p := range r.graphs.shown().All() {
 		add(p.Name, p, p.Value)
+	}
+	if r.graphs.Averages != nil {
+		for _, p := range r.Params.All() {
+			if !p.Frozen {
+				add(checkpoint.TrainedPrefix+p.Name, p, p.Value)
+			}
+		}
 	}
 	state := r.solver.State()
 	for _, name := range slices.Sorted(maps.Keys(state.Tensors)) {
@@ -44,7 +51,10 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 	if r.at, err = c.Position(); err != nil {
 		return err
 	}
-	if err := LoadWeights(r.graphs.Params, c); err != nil {
+	if err := LoadWeights(r.graphs.shown(), c); err != nil {
+		return err
+	}
+	if err := r.Params.Load(c.LookupTrained); err != nil {
 		return err
 	}
 	if n := r.loader.Len(); r.at.Sample > n || r.at.Sample < 0 {
@@ -54,7 +64,7 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 	state := solver.State{Step: r.at.Step, Tensors: map[string][]float32{}}
 	for _, t := range c.Tensors {
 		name, ok := strings.CutPrefix(t.Name, checkpoint.OptimizerPrefix)
-		if !ok {
+		if !ok || strings.HasPrefix(t.Name, checkpoint.TrainedPrefix) {
 			continue
 		}
 		_, parameter, _ := strings.Cut(name, ".")

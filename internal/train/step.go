@@ -31,6 +31,9 @@ func (r *run) step(batch *data.Batch) error {
 		return fmt.Errorf("step %d (epoch %d): %w; a lower optimizer.lr may keep it finite", number, r.at.Epoch+1, err)
 	}
 	graph.UpdateStatistics()
+	if r.graphs.Averages != nil {
+		follow(r.Engine, r.graphs.Averages, r.Params, r.EMA, number)
+	}
 
 	r.at.Step = number
 	r.at.Sample = batch.First + batch.N

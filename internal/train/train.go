@@ -26,9 +26,10 @@ type Recorder interface{ Record(event.Event) error }
 // Setup is everything that a run depends on.
 type Setup struct {
 	Seed        uint64
-	Epochs      int // passes over the training set, >= 1
-	BatchSize   int // images per step, >= 1; the last batch of an epoch may be smaller
-	EarlyStop   int // epochs without a better validation that end the run; 0: never
+	Epochs      int     // passes over the training set, >= 1
+	BatchSize   int     // images per step, >= 1; the last batch of an epoch may be smaller
+	EarlyStop   int     // epochs without a better validation that end the run; 0: never
+	EMA         float64 // decay of the averages of the weights that are evaluated and saved, [0, 1); 0: none, the weights themselves are
 	Optimizer   solver.Config
 	Schedule    solver.ScheduleConfig
 	Checkpoint  checkpoint.Config
@@ -131,6 +132,9 @@ func newRun(s Setup) (*run, error) {
 	var err error
 	if r.solver, err = solver.New(s.Optimizer, Trained(s.Params), s.Engine); err != nil {
 		return nil, err
+	}
+	if s.EMA > 0 {
+		r.graphs.Averages = s.Params.Copy()
 	}
 	if s.Resume != nil {
 		if err := r.restore(s.Resume); err != nil {

@@ -112,6 +112,7 @@ func TestResumedRunEndsWithTheSameBits(t *testing.T) {
 			s.Optimizer.Name, s.Optimizer.LR = "sgd", 0.05
 		},
 		"adamw":        func(*Setup, *model.Config) {},
+		"averages":     func(s *Setup, net *model.Config) { s.EMA, net.Freeze = 0.9, []string{"encoder.1"} },
 		"frozen parts": func(_ *Setup, net *model.Config) { net.Freeze = []string{"encoder.1", "up"} },
 	}
 	for name, choose := range variants {
