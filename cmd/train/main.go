@@ -1,7 +1,7 @@
 // Command train trains a UNet for semantic segmentation, and measures, uses and
 // exports what it has learnt; see its --help.
 //
-// Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted
+// Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 doctor found a fault, 130 interrupted
 // (training saves a checkpoint first), 141 nobody reads the results (training is
 // done and saved).
 package main
@@ -107,6 +107,7 @@ func (p *program) getenv(name string) string {
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitUnhealthy   = 3   // doctor found a fault
 	exitInterrupted = 130 // as shells report a program that SIGINT ended
 	exitUnread      = 141 // as shells report one that SIGPIPE ended
 )
@@ -132,6 +133,9 @@ func execute(ctx context.Context, args []string, p *program) (code int) {
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if errors.Is(err, errUnhealthy) { // which stdout tells
+		return exitUnhealthy
 	}
 	if errors.Is(err, syscall.EPIPE) { // of stdout: no other file of ours is a pipe
 		return exitUnread

@@ -19,6 +19,24 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
+// initialise gives the net its first weights, if model.init has others than those drawn.
+func (t Training) initialise(ctx context.Context, params *model.Parameters) (err error) {
+	path := t.Config.Model.Init
+	if path == "" {
+		return nil
+	}
+	if path == arch.ImageNet {
+		if path, err = t.imageNet(ctx); err != nil {
+			return err
+		}
+	}
+	err = initialise(params, path, t.Config.Data, t.Console)
+	if err != nil && t.Config.Model.Init == arch.ImageNet {
+		err = fmt.Errorf("%w; if it is removed, it is fetched again", err)
+	}
+	return err
+}
+
 // imageNet is the file of the encoder's weights in the cache of the Hugging Face hub,
 // fetched if it is not there yet.
 func (t Training) imageNet(ctx context.Context) (path string, err error) {

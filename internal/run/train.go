@@ -17,7 +17,6 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
-	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
 // Training is a training run that is to be started.
@@ -92,19 +91,8 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 			resumed.sayEnded(ending, console)
 			return train.Result{Epoch: resumed.at.Epoch - 1, BestIoU: resumed.at.BestIoU, BestEpoch: resumed.at.BestEpoch, Ending: ending}, nil
 		}
-	} else if cfg.Model.Init != "" {
-		path := cfg.Model.Init
-		if path == arch.ImageNet {
-			if path, err = t.imageNet(ctx); err != nil {
-				return result, err
-			}
-		}
-		if err := initialise(params, path, cfg.Data, console); err != nil {
-			if cfg.Model.Init == arch.ImageNet {
-				err = fmt.Errorf("%w; if it is removed, it is fetched again", err)
-			}
-			return result, err
-		}
+	} else if err := t.initialise(ctx, params); err != nil {
+		return result, err
 	}
 	console.Classes = cfg.Data.Classes
 	counts, weights, err := ClassWeights(ctx, cfg, trainSet, console)

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+)
+
+// shapes lays 20 images of the built-in set in files, with a configuration.
+func shapes(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := data.WriteSynthetic("set", [2]int{32, 32}, 20, 42); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "c.yaml", `
+threads: 1
+data: {source: folder, train: set, size: [32, 32]}
+model: {base_channels: 4, depth: 1}
+train: {batch_size: 4}
+`)
+}
+
+// each changes the pictures of a folder, paletted or in true colours.
+func each(t *testing.T, dir string, change func(img image.Image)) {
+	t.Helper()
+	for _, path := range files(t, dir) {
+		img, err := png.Decode(strings.NewReader(read(t, path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(img)
+		write(t, path, string(pngFile(img)))
+	}
+}
+
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(dir + "/*.png")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: %v, %v", dir, paths, err)
+	}
+	return paths
+}
+
+// flood gives every pixel one value.
+func flood(value uint8) func(img image.Image) {
+	return func(img image.Image) {
+		switch img := img.(type) {
+		case *image.Paletted:
+			for i := range img.Pix {
+				img.Pix[i] = value
+			}
+		case *image.RGBA:
+			for i := range img.Pix {
+				img.Pix[i] = value | map[bool]uint8{true: 255}[i%4 == 3]
+			}
+		default:
+			panic(fmt.Sprintf("%T", img))
+		}
+	}
+}
+
+// What is wrong with a set-up is named, each by the rule that knows it and no other,
+// with the key to change; a set-up that is sound has no fault.
+func TestDoctor(t *testing.T) {
+	plain := []string{"model.norm=none", "optimizer.weight_decay=0", "optimizer.momentum=0", "schedule.name=constant", "schedule.warmup_epochs=0"}
+	sgd := slices.Concat(plain, []string{"optimizer.name=sgd", "optimizer.lr=0.01"})
+	published := slices.Concat(sgd, []string{"loss.kind=weighted_cce_probabilities", "loss.class_weights=per_batch", "loss.reduction=mean"})
+	swap := func(t *testing.T) {
+		paths := files(t, "set/masks")
+		first := read(t, paths[0])
+		for i, path := range paths[1:] {
+			write(t, paths[i], read(t, path))
+		}
+		write(t, paths[len(paths)-1], first)
+	}
+	for i, tc := range []struct {
+		name   string
+		make   func(t *testing.T)
+		set    []string
+		faults string // names and changes
+		text   string // among the findings
+	}{
+		{name: "sound"},
+		{name: "sound, without batch norm", set: slices.Concat(plain, []string{"optimizer.name=adam"})},
+		{name: "sound, plain SGD", set: sgd},
+		{name: "masks of 0 and 255, read as indices", set: []string{"data.classes=[ground, shape]"},
+			make: func(t *testing.T) {
+				for _, path := range files(t, "set/masks") {
+					img, err := png.Decode(strings.NewReader(read(t, path)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					grey := image.NewGray(img.Bounds())
+					for i, v := range img.(*image.Paletted).Pix {
+						grey.Pix[i] = min(v, 1) * 255
+					}
+					write(t, path, string(pngFile(grey)))
+				}
+			},
+			faults: "bad_data", text: "set data.mask_values: [0, 255]"},
+		{name: "a rate a hundred times too large", set: slices.Concat(plain, []string{"optimizer.name=adam", "optimizer.lr=0.1"}), faults: "large_rate optimizer.lr=0.001"},
+		{name: "a rate of SGD a thousand times too large", set: slices.Concat(sgd, []string{"optimizer.lr=10"}), faults: "large_rate optimizer.lr=0.01"},
+		{name: "a rate a hundred times too small", set: []string{"optimizer.lr=0.00001"}, faults: "small_rate optimizer.lr=0.01"},
+		{name: "a rate of SGD a hundred times too small", set: slices.Concat(sgd, []string{"optimizer.lr=0.0001"}), faults: "small_rate optimizer.lr=0.01"},
+		{name: "masks of other images", make: swap, faults: "foreign_masks", text: "masks seem to belong to other images"},
+		{name: "images of one value", make: func(t *testing.T) { each(t, "set/images", flood(90)) }, faults: "constant_images"},
+		{name: "one image under many names", make: func(t *testing.T) {
+			paths := files(t, "set/images")
+			for _, path := range paths[1:] {
+				write(t, path, read(t, paths[0]))
+			}
+		}, faults: "same_images, foreign_masks"},
+		{name: "nothing but void", make: func(t *testing.T) {
+			for _, path := range files(t, "set/masks") {
+				grey := image.NewGray(image.Rect(0, 0, 32, 32))
+				for i := range grey.Pix {
+					grey.Pix[i] = 255
+				}
+				write(t, path, string(pngFile(grey)))
+			}
+		}, faults: "bad_data, bad_data", text: "no labelled pixel"},
+		{name: "weights by prediction", set: []string{"loss.weight_by=prediction"}, faults: "prediction_weights loss.weight_by=target"},
+		{name: "the weights as they were published", set: published, faults: "vanishing_weights optimizer.lr=10.24 loss.class_weights=dataset",
+			text: "loss and gradient are 1024 times too small"},
+		{name: "the same, the rate times the pixels of an image", set: slices.Concat(published, []string{"optimizer.lr=10.24"})},
+		{name: "the same with Adam", set: slices.Concat(published, []string{"optimizer.name=adam", "optimizer.lr=0.001"})},
+		{name: "a rare class that weighs no more", set: []string{"loss.class_weights=none"}, faults: "rare_classes loss.class_weights=dataset loss.class_weights=enet", text: "triangle (0.46 % of the pixels"},
+		{name: "red for blue", make: func(t *testing.T) {
+			each(t, "set/images", func(img image.Image) {
+				pix := img.(*image.RGBA).Pix
+				for i := 0; i < len(pix); i += 4 {
+					pix[i], pix[i+2] = pix[i+2], pix[i]
+				}
+			})
+		}, text: "whether red and blue are exchanged"},
+	} {
+		if testing.Short() && i%5 != 0 {
+			continue
+		}
+		t.Run(tc.name, func(t *testing.T) {
+			shapes(t)
+			if tc.make != nil {
+				tc.make(t)
+			}
+			args := []string{"doctor", "--config", "c.yaml"}
+			for _, s := range tc.set {
+				args = append(args, "--set", s)
+			}
+			o := command(t, append(args, "--json")...)
+			code := 0
+			if tc.faults != "" {
+				code = exitUnhealthy
+			}
+			var d diagnosis
+			decode(t, o.stdout, &d)
+			if o.code != code || d.Healthy != (code == 0) || o.stderr != "" || !strings.Contains(o.stdout, tc.text) {
+				t.Errorf("exit code %d, want %d\n%s%swant %s", o.code, code, o.stderr, o.stdout, tc.text)
+			}
+			var faults []string
+			for _, f := range d.Findings {
+				if !f.Fault {
+					continue
+				}
+				words := []string{f.Name}
+				for _, c := range f.Changes {
+					words = append(words, c.Key+"="+c.Value)
+				}
+				faults = append(faults, strings.Join(words, " "))
+			}
+			if got := strings.Join(faults, ", "); got != tc.faults {
+				t.Errorf("faults: %s\nwant %s\n%s", got, tc.faults, o.stdout)
+			}
+			if entries, err := os.ReadDir("."); err != nil || len(entries) != 2 {
+				t.Errorf("%v, %v: want set and c.yaml alone", entries, err)
+			}
+		})
+	}
+}
