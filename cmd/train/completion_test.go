@@ -24,6 +24,8 @@ func TestComplete(t *testing.T) {
 		{"evaluate --checkpoint ", "safetensors :8"},
 		{"evaluate --split ", "val train test :4"},
 		{"crossval --group ", ":4"},
+		{"runs ", ":16"},
+		{"sweep --set model.norm=", "model.norm=batch model.norm=none :4"},
 		{"evaluate --data ", ":16"},
 		{"evaluate ", ":4"},
 		{"predict --input ", ":0"},

@@ -268,11 +268,10 @@ func TestCrossvalMistakes(t *testing.T) {
 		{"folder of a run", 2, crossval("--out", "alone"), []string{"train: out: alone holds checkpoints already, of something else: choose another folder with --out"}},
 		{"folder with other files", 2, crossval("--out", "theirs"), []string{"train: out: theirs holds images.csv already, of something else: choose another folder with --out"}},
 		{"other keys", 2, crossval("--out", "done", "--set", "optimizer.lr=0.1"), []string{
-			"train: done/fold0 was trained with other keys: optimizer.lr 0.001 -> 0.1",
+			"train: done/fold0 was begun with another configuration: optimizer.lr 0.001 -> 0.1",
 			"train: choose another folder with --out to start anew"}},
 		{"other folds", 2, crossval("--out", "done", "--folds", "3"), []string{
-			"train: done/fold0 was trained with other keys: data.folds 2 -> 3",
-			"train: done/fold0 was trained on other images, by name or file size",
+			"train: done/fold0 was begun with another configuration: data.folds 2 -> 3",
 			"train: choose another folder with --out to start anew"}},
 		{"among the data", 2, crossval("--out", "set/images"), []string{"train: out: set/images/crossval.lock would be read as part of the data set: choose another folder"}},
 	} {
@@ -289,7 +288,7 @@ func TestCrossvalMistakes(t *testing.T) {
 			write(t, "set/"+sub+"/z.png", read(t, "set/"+sub+"/train-000000.png"))
 		}
 		o := command(t, crossval("--out", "done")...)
-		if o.code != 2 || !strings.HasPrefix(o.stderr, "train: done/fold0 was trained on other images, by name or file size\n") {
+		if o.code != 2 || !strings.HasPrefix(o.stderr, "train: done/fold0 was begun with other images, by name or file size\n") {
 			t.Errorf("exit code %d\n%s", o.code, o.stderr)
 		}
 	})

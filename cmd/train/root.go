@@ -71,7 +71,7 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 		}
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	cmd.AddCommand(p.init(), p.check(), p.doctor(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.crossval(), p.report(), p.inspect(), p.export(),
+	cmd.AddCommand(p.init(), p.check(), p.doctor(), p.weights(), p.augment(), p.evaluate(), p.predict(), p.crossval(), p.sweep(), p.runs(), p.report(), p.inspect(), p.export(),
 		p.importCommand(), p.synth(), p.bench(), p.schema(), p.completion(), p.version())
 	for _, c := range append(cmd.Commands(), cmd) {
 		complete(c)

@@ -57,3 +57,27 @@ func text(v reflect.Value) string {
 	}
 	return strings.TrimSpace(string(b))
 }
+
+// Differing are the keys whose values are not the same in all of the configurations,
+// sorted, and values[i][k] is that of key k in configuration i, in YAML.
+func Differing(all []Config) (keys []string, values [][]string) {
+	s := newSchema()
+	values = make([][]string, len(all))
+	for _, key := range s.keys() {
+		if !s[key].leaf {
+			continue
+		}
+		var column []string
+		for _, c := range all {
+			column = append(column, text(s.field(c, key)))
+		}
+		if len(slices.Compact(slices.Clone(column))) < 2 {
+			continue
+		}
+		keys = append(keys, key)
+		for i, value := range column {
+			values[i] = append(values[i], value)
+		}
+	}
+	return keys, values
+}

@@ -88,8 +88,7 @@ func (t Training) fold(i int) (f fold, err error) {
 	f.Training = t
 	f.Config.Data.Fold = i
 	f.Config.Out = filepath.Join(t.Config.Out, fmt.Sprintf("fold%d", i))
-	console := *t.Console // one that has shown nothing yet
-	f.Console = &console
+	f.Console = fresh(t.Console)
 	cfg := f.Config.Data
 	cfg.Cache = "off" // each image is read once
 	if f.train, err = data.Open(cfg, f.Config.Seed, "train"); err != nil {
@@ -98,7 +97,7 @@ func (t Training) fold(i int) (f fold, err error) {
 	if f.val, err = data.Open(cfg, f.Config.Seed, "val"); err != nil {
 		return f, err
 	}
-	return f, f.checkSame(f.train, f.val)
+	return f, f.checkSame()
 }
 
 // checkFolds reports, before any is trained, folds without a label to measure on, and
@@ -149,17 +148,13 @@ func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err
 	var confusions []*metric.Confusion
 	var scores [][]metric.Score
 	for i, f := range folds {
-		path, _, err := f.ended()
-		if err != nil {
-			return result, err
-		}
-		saved, err := Read(path)
+		saved, err := f.last()
 		if err != nil {
 			return result, err
 		}
 		at, err := saved.Position()
 		if err != nil {
-			return result, fmt.Errorf("%s: %w", path, err)
+			return result, fmt.Errorf("%s: %w", saved.Path, err)
 		}
 		net, err := Ensemble{saved}.Predictor(false, false)
 		if err != nil {
@@ -194,7 +189,7 @@ func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err
 		f.Console.Close()
 		confusions, scores = append(confusions, confusion), append(scores, images.Scores())
 		result.Images += f.val.Len()
-		relative, err := filepath.Rel(cfg.Out, path)
+		relative, err := filepath.Rel(cfg.Out, saved.Path)
 		if err != nil {
 			return result, err
 		}
