@@ -187,6 +187,47 @@ func TestCrossval(t *testing.T) {
 	}
 }
 
+// Every kind of data can be cross-validated: each image is predicted at its own size.
+func TestCrossvalSources(t *testing.T) {
+	inFolder(t)
+	folderOf(t, "set", image.Pt(16, 16), image.Pt(50, 37), image.Pt(9, 40), image.Pt(20, 20))
+	for _, dir := range []string{"images", "masks"} {
+		for i := range 2 { // in a sub-folder
+			from := fmt.Sprintf("set/%s/%d.png", dir, i)
+			write(t, fmt.Sprintf("set/%s/sub/%d.png", dir, i), read(t, from))
+			succeed(t, os.Remove(from))
+		}
+	}
+	arrays(t, "arrays", 4, 20)
+	folder := map[string]image.Point{"sub/0": image.Pt(16, 16), "sub/1": image.Pt(50, 37), "2": image.Pt(9, 40), "3": image.Pt(20, 20)}
+	for _, tc := range []struct {
+		name, data string
+		want       map[string]image.Point
+	}{
+		{"synthetic", "{size: [16, 16], synthetic: {train: 3}}", map[string]image.Point{"train-000000": image.Pt(16, 16), "train-000001": image.Pt(16, 16), "train-000002": image.Pt(16, 16)}},
+		{"folder", "{size: [16, 16], source: folder, train: set, classes: [black, white]}", folder},
+		{"patches", "{size: [16, 16], source: folder, train: set, classes: [black, white], patches: 2}", folder},
+		{"npy", "{size: [8, 8], source: npy, train: arrays, val: arrays, classes: [black, white]}", map[string]image.Point{"000000": image.Pt(8, 8), "000001": image.Pt(8, 8), "000002": image.Pt(8, 8), "000003": image.Pt(8, 8)}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			write(t, tc.name+".yaml", "out: of-"+tc.name+"\ndata: "+tc.data+"\nthreads: 1\nmodel: {base_channels: 2, depth: 1}\nloss: {allow_absent_classes: true}\ntrain: {epochs: 1, batch_size: 2}\nreport: {pictures: false}\n")
+			o := command(t, "crossval", "--config", tc.name+".yaml", "--folds", "2")
+			if note := "data.val = arrays takes no part: the folds divide data.train\n"; o.code != 0 || strings.Contains(o.stderr, note) != (tc.name == "npy") {
+				t.Fatalf("exit code %d\n%s", o.code, o.stderr)
+			}
+			scores := table(t, "of-"+tc.name+"/images.csv")
+			if len(scores) != len(tc.want) {
+				t.Errorf("%d images have a score, want %d", len(scores), len(tc.want))
+			}
+			for name, size := range tc.want {
+				if mask := indices(t, "of-"+tc.name+"/predictions/"+name+".png"); mask.Rect.Size() != size || scores[name]["pixels"] != fmt.Sprint(size.X*size.Y) {
+					t.Errorf("%s: a mask of %v, scores %v, want %v", name, mask.Rect.Size(), scores[name], size)
+				}
+			}
+		})
+	}
+}
+
 // A cross-validation that is stopped at every epoch and goes on each time ends with the
 // same bits as one that never was; and what has ended stays as it is.
 func TestCrossvalGoesOn(t *testing.T) {
@@ -235,6 +276,9 @@ func TestCrossvalGoesOn(t *testing.T) {
 	}
 	same()
 	before := contents(t, "run")
+	for _, path := range []string{"run/.images.csv1", "run/predictions/.train-000000.png22"} { // of a kill
+		write(t, path, "half")
+	}
 	must(t, args("run")...)
 	if paths := changed(before, contents(t, "run")); len(paths) > 0 {
 		t.Errorf("run again, %v changed", paths)

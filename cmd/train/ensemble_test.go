@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"image"
 	"math"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ func TestEnsemble(t *testing.T) {
 	for i, flags := range [][]string{{"--set", "model.norm=none"}, {"--set", "model.base_channels=3", "--set", "train.batch_size=2"}, {"--set", "seed=7", "--set", "data.augment.flip_vertical=0.5"}} {
 		must(t, tiny(append(flags, "--quiet", "--epochs", "1", "--out", fmt.Sprint(i))...)...)
 	}
-	must(t, "synth", "--out", "set", "--count", "1")
+	folderOf(t, "set", image.Pt(24, 20))
 	predicted := func(out string, nets string, flags ...string) []float32 {
 		t.Helper()
 		args := []string{"predict", "--input", "set/images", "--out", out, "--probabilities", "--force"}
@@ -35,7 +36,7 @@ func TestEnsemble(t *testing.T) {
 			args = append(args, "--checkpoint", string(net)+"/checkpoints/last.safetensors")
 		}
 		must(t, append(args, flags...)...)
-		return probabilities(t, out+"/train-000000.npy")
+		return probabilities(t, out+"/0.npy")
 	}
 	for _, flags := range [][]string{{}, {"--tile"}, {"--tta"}} {
 		a, b, c := predicted("a", "0", flags...), predicted("b", "1", flags...), predicted("c", "2", flags...)
@@ -55,7 +56,7 @@ func TestEnsemble(t *testing.T) {
 		if slices.Equal(a, b) || slices.Equal(b, c) || slices.Equal(got, predicted("all", "01", flags...)) {
 			t.Errorf("%v: nets are alike, so this test shows nothing", flags)
 		}
-		if !slices.Equal(predicted("twice", "00", flags...), a) || read(t, "twice/train-000000.png") != read(t, "a/train-000000.png") {
+		if !slices.Equal(predicted("twice", "00", flags...), a) || read(t, "twice/0.png") != read(t, "a/0.png") {
 			t.Errorf("%v: a net averaged with itself is another", flags)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
@@ -45,6 +46,7 @@ const (
 type fold struct {
 	Training
 	train, val *data.Split
+	begun      bool
 }
 
 // Crossval trains a net on each of data.folds folds, in the run folders fold0, fold1
@@ -67,8 +69,10 @@ func (t Training) Crossval(ctx context.Context) (result Crossval, err error) {
 			return result, err
 		}
 	}
-	if err := checkFolds(ctx, folds); err != nil {
-		return result, err
+	if slices.ContainsFunc(folds, func(f fold) bool { return !f.begun }) {
+		if err := checkFolds(ctx, folds); err != nil {
+			return result, err
+		}
 	}
 	out, err := lockFolder(cfg.Out, crossvalLock)
 	if err != nil {
@@ -97,7 +101,12 @@ func (t Training) fold(i int) (f fold, err error) {
 	if f.val, err = data.Open(cfg, f.Config.Seed, "val"); err != nil {
 		return f, err
 	}
-	return f, f.checkSame()
+	saved, err := f.last()
+	if err != nil {
+		return f, err
+	}
+	f.begun = saved != nil
+	return f, f.checkSame(saved)
 }
 
 // checkFolds reports, before any is trained, folds without a label to measure on, and
@@ -140,11 +149,38 @@ func checkFolds(ctx context.Context, folds []fold) error {
 	return errors.Join(errs...)
 }
 
+// prediction is the file of an image's predicted mask.
+func (t Training) prediction(name string) string {
+	return filepath.Join(t.Config.Out, predictionsName, filepath.FromSlash(name)+".png")
+}
+
+// removeHalfWritten removes what a cross-validation that was killed left of its results.
+func (t Training) removeHalfWritten(folds []fold) error {
+	ours := map[string][]string{t.Config.Out: {crossvalJSON, crossvalCSV, imagesCSV}} // by folder
+	for _, f := range folds {
+		for k := range f.val.Len() {
+			path := t.prediction(f.val.Name(k))
+			ours[filepath.Dir(path)] = append(ours[filepath.Dir(path)], filepath.Base(path))
+		}
+	}
+	for dir, names := range ours {
+		slices.Sort(names)
+		err := durable.RemoveStale(dir, func(name string) bool { _, ok := slices.BinarySearch(names, name); return ok })
+		if err != nil {
+			return fmt.Errorf("out: %w", err)
+		}
+	}
+	return nil
+}
+
 // score has the net of each fold predict the images of the fold, and writes what comes of it.
 func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err error) {
 	cfg := t.Config
 	result = Crossval{Seed: cfg.Seed, Group: cfg.Data.Group}
 	palette := data.Colors(cfg.Data)
+	if err := t.removeHalfWritten(folds); err != nil {
+		return result, err
+	}
 	var confusions []*metric.Confusion
 	var scores [][]metric.Score
 	for i, f := range folds {
@@ -177,7 +213,7 @@ func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err
 			if err := errors.Join(confusion.Add(sample.Mask, mask), images.Add(k, f.val.Name(k), sample.Mask, mask)); err != nil {
 				return result, err
 			}
-			file := filepath.Join(cfg.Out, predictionsName, filepath.FromSlash(f.val.Name(k))+".png")
+			file := t.prediction(f.val.Name(k))
 			if err := durable.MakeFolder(filepath.Dir(file)); err != nil {
 				return result, err
 			}

@@ -37,12 +37,11 @@ func (t Training) last() (*Saved, error) {
 	return Read(path)
 }
 
-// checkSame refuses to go on with a run that was begun with another configuration, or
-// on other images: runs that are to be compared must differ in nothing else.
-func (t Training) checkSame() error {
-	saved, err := t.last()
-	if err != nil || saved == nil {
-		return err
+// checkSame refuses to go on from a checkpoint, which may be nil, of another
+// configuration or other images: what has ended already would not fit the rest.
+func (t Training) checkSame(saved *Saved) error {
+	if saved == nil {
+		return nil
 	}
 	cfg := t.Config
 	cfg.Out = saved.Config.Out // the folder may have been moved

@@ -23,7 +23,11 @@ func Sweep(ctx context.Context, dir string, runs []Training) (err error) {
 		if err := (durable.Outputs{Inputs: t.Config.Data.Inputs(), Force: true}).Check(filepath.Join(dir, sweepLock)); err != nil {
 			return Usage(fmt.Errorf("out: %w", err))
 		}
-		if err := t.checkSame(); err != nil {
+		saved, err := t.last()
+		if err != nil {
+			return err
+		}
+		if err := t.checkSame(saved); err != nil {
 			return err
 		}
 	}
