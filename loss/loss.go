@@ -73,6 +73,24 @@ func (l *Loss) Defined(targets []float32) bool {
 	return false
 }
 
+// Weight is what a batch of that many images, with these sums, counts in the mean of
+// the losses of several batches: the denominator of the loss, with which the mean is
+// the loss of all batches together. That holds for weights by target, and not of
+// per_batch. Soft Dice is no mean over pixels: with a share of it a batch counts by its
+// images, or, if none of its pixels has a label, not at all.
+func (l *Loss) Weight(sums []float32, images int) float64 {
+	s := layout(len(l.weights))
+	if l.cfg.Dice == 0 {
+		return float64(sums[s.denominator()])
+	}
+	for c := range l.weights {
+		if sums[s.labelled(c)] > 0 {
+			return float64(images)
+		}
+	}
+	return 0
+}
+
 // combine computes the loss from the sums, and its derivative by each of them.
 func (l *Loss) combine(sums []float64) (value float64, grad []float64) {
 	s := layout(len(l.weights))

@@ -548,3 +548,52 @@ func TestNodesErrors(t *testing.T) {
 		})
 	}
 }
+
+// The mean of the losses of batches by their weights is the loss of the batch that
+// holds them, and so is the gradient where the weights of pixels do not depend on the
+// logits; with Dice a batch counts by its images, and one without a label not at all.
+func TestMeanOfBatches(t *testing.T) {
+	weights := []float64{0.5, 2, 7}
+	a, b := random(1, 2, 3, 2, 3), random(2, 1, 3, 2, 3)
+	joint := batch{3, 3, 2, 3, slices.Concat(a.logits, b.logits), slices.Concat(a.target, b.target)}
+	empty := batch{2, 3, 2, 3, a.logits, make([]float32, len(a.target))}
+	for _, cfg := range configs() {
+		if cfg.FocalGamma != 0 || cfg.Dice == 1 || cfg.ClassWeights.Scheme == "per_batch" {
+			continue
+		}
+		weight := func(b batch, r result) float64 {
+			sums := make([]float32, len(r.sums))
+			for i, v := range r.sums {
+				sums[i] = float32(v)
+			}
+			return loss.New(cfg, weights).Weight(sums, b.n)
+		}
+		ra, rb, whole := compute(t, cfg, weights, a, true), compute(t, cfg, weights, b, true), compute(t, cfg, weights, joint, true)
+		wa, wb := weight(a, ra), weight(b, rb)
+		if none := weight(empty, compute(t, cfg, weights, empty, true)); none != 0 && cfg.Reduction != "sum_per_image" {
+			t.Errorf("%s: a batch without a label counts %v", name(cfg), none)
+		}
+		if cfg.Dice > 0 {
+			if wa != 2 || wb != 1 {
+				t.Errorf("%s: batches of 2 and 1 images count %v and %v", name(cfg), wa, wb)
+			}
+			continue
+		}
+		if mean := (wa*ra.value + wb*rb.value) / (wa + wb); math.Abs(mean-whole.value) > 1e-6*math.Abs(whole.value) {
+			t.Errorf("%s: mean %.9g, want %.9g", name(cfg), mean, whole.value)
+		}
+		if cfg.WeightBy != "target" {
+			continue
+		}
+		var grad []float64
+		for _, part := range []struct {
+			weight float64
+			result
+		}{{wa, ra}, {wb, rb}} {
+			for _, g := range part.grad {
+				grad = append(grad, float64(g)*part.weight/(wa+wb))
+			}
+		}
+		checkGrad(t, name(cfg), whole.grad, grad, 1e-6)
+	}
+}

@@ -63,7 +63,7 @@ func Default() Config {
 		Loss:       scheme.DefaultConfig(),
 		Optimizer:  solver.DefaultConfig(),
 		Schedule:   solver.DefaultScheduleConfig(),
-		Train:      Train{Epochs: 10, BatchSize: 8},
+		Train:      Train{Epochs: 10, BatchSize: 8, Accumulate: 1},
 		Checkpoint: checkpoint.DefaultConfig(),
 		Report:     Report{Pictures: true},
 	}

@@ -163,7 +163,7 @@ func TestErrors(t *testing.T) {
 		{name: "list for text", file: "out: [a]\n",
 			want: []string{`FILE:1: out = ["a"], want text`}},
 		{name: "value for a section", file: "train: 3\n",
-			want: []string{"FILE:1: train = 3, want a section with the keys batch_size, early_stop, ema, epochs"}},
+			want: []string{"FILE:1: train = 3, want a section with the keys accumulate, batch_size, early_stop, ema, epochs"}},
 		{name: "section for a value", file: "seed: {a: 1}\n",
 			want: []string{"FILE:1: seed = a mapping, want an integer >= 0"}},
 		{name: "list for the whole", file: "- 1\n",

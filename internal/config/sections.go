@@ -9,8 +9,10 @@ import (
 type Train struct {
 	// Epochs is the number of passes over the training set, >= 1.
 	Epochs int `yaml:"epochs" range:"[1,)"`
-	// BatchSize is the number of images per step, >= 1; the last batch of an epoch may be smaller.
+	// BatchSize is the number of images per batch, >= 1; the last batch of an epoch may be smaller.
 	BatchSize int `yaml:"batch_size" range:"[1,)"`
+	// Accumulate is the number of batches per step, >= 1; the last step of an epoch may have fewer.
+	Accumulate int `yaml:"accumulate" range:"[1,)"`
 	// EMA is the decay of exponential moving averages of the weights, in [0, 1): validation, checkpoints
 	// and predictions then use the averages; 0 turns them off.
 	EMA float64 `yaml:"ema" range:"[0,1)"`
@@ -26,6 +28,9 @@ func (c Train) Validate() error {
 	}
 	if c.BatchSize < 1 {
 		errs = append(errs, fmt.Errorf("train.batch_size = %d, want >= 1", c.BatchSize))
+	}
+	if c.Accumulate < 1 {
+		errs = append(errs, fmt.Errorf("train.accumulate = %d, want >= 1", c.Accumulate))
 	}
 	if !(c.EMA >= 0 && c.EMA < 1) {
 		errs = append(errs, fmt.Errorf("train.ema = %v, want in [0, 1) (0: no averages)", c.EMA))

@@ -28,7 +28,7 @@ type Started struct {
 	StepsPerEpoch int
 	TrainImages   int
 	ValImages     int
-	ValBatches    int       // of a validation
+	ValSteps      int       // of a validation, with as many images each
 	Height, Width int       // pixels of what the net sees: images, or patches of them
 	Patches       int       // per training image and epoch; 0: the net sees whole images
 	ClassCounts   []int64   // labelled pixels of the training set, per class
@@ -39,16 +39,16 @@ type Started struct {
 	Memory        int64     // bytes that the run will need, an estimate
 	Epoch         int       // the epoch that the run begins or goes on in, from 0
 	Step          int64     // steps done before
-	Batch         int       // batches of that epoch done before
+	Batch         int       // steps of that epoch done before
 	Changes       []string  // of configuration and data since the checkpoint that the run goes on from
 }
 
 // Stepped follows an update of the weights.
 type Stepped struct {
 	Epoch, Epochs   int     // Epoch from 0
-	Batch, Batches  int     // of the epoch; Batch from 1
+	Batch, Batches  int     // of the epoch, those of one update as one; Batch from 1
 	Step            int64   // of the run, from 1
-	Images          int     // of the batch
+	Images          int     // of the batches of the update
 	Loss            float64 // before the update; NaN if no pixel has a label and a weight
 	LR              float64
 	GradNorm        float64 // before clipping

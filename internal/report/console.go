@@ -190,7 +190,7 @@ func (c *Console) left(e event.Stepped) string {
 func (c *Console) times(e event.Stepped) (epoch, run time.Duration) {
 	validation := c.validation
 	if validation == 0 {
-		validation = c.pace.left(c.started.ValBatches) / 3
+		validation = c.pace.left(c.started.ValSteps) / 3
 	}
 	epoch = c.pace.left(e.Batches) + validation
 	return epoch, c.pace.left(e.Batches-e.Batch) + validation + time.Duration(e.Epochs-1-e.Epoch)*epoch

@@ -44,7 +44,7 @@ func onTerminal(width int) func(p *played) {
 func (p *played) run(t *testing.T) {
 	t.Helper()
 	record(t, p, event.Started{
-		Epochs: 2, StepsPerEpoch: 10, TrainImages: 38, ValImages: 8, ValBatches: 2, Height: 32, Width: 64,
+		Epochs: 2, StepsPerEpoch: 10, TrainImages: 38, ValImages: 8, ValSteps: 2, Height: 32, Width: 64,
 		ClassCounts: []int64{600, 399, 1}, ClassWeights: []float64{1.0 / 0.6, 1 / 0.399, 1000}, Net: "unet, base 32, depth 4", Parameters: 7_763_140, Memory: 600 << 20,
 	})
 	for epoch := range 2 {

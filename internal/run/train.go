@@ -107,7 +107,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		console.Warn("warning: %s", warning)
 	}
 	setup := train.Setup{
-		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, EMA: cfg.Train.EMA, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
+		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, Accumulate: cfg.Train.Accumulate, EMA: cfg.Train.EMA, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
 		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, RarePatches: cfg.Data.RarePatches, Augment: cfg.Data.Augment,
 		Now: t.Now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
 		Folder:     folder,

@@ -16,6 +16,9 @@ type Loss interface {
 	// Defined reports whether a batch with these targets (..., C) has a loss: a pixel
 	// with a label and a weight. If not, its value is 0 and so is its gradient.
 	Defined(targets []float32) bool
+	// Weight is what a batch of that many images, with these sums, counts in the mean of
+	// the losses of several batches.
+	Weight(sums []float32, images int) float64
 	// Value is the loss of all batches whose sums were added up.
 	Value(sums []float64) float64
 }
@@ -40,7 +43,8 @@ type Graphs struct {
 // Step is the graph of a training step: forward and backward, without the update.
 type Step struct {
 	batch
-	net *model.UNet
+	net  *model.UNet
+	sums *G.Node
 }
 
 // Evaluation is the graph of a forward pass in evaluation mode.
@@ -65,16 +69,18 @@ func (gs *Graphs) NewStep(s Shape) (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.loss, _, err = gs.Loss.Nodes(b.graph, net.Logits, target, true); err != nil {
+	loss, sums, err := gs.Loss.Nodes(b.graph, net.Logits, target, true)
+	if err != nil {
 		return nil, err
 	}
+	b.loss = loss
 	if err := net.Differentiate(b.loss); err != nil {
 		return nil, err
 	}
-	if b.machine, err = b.graph.Compile(b.loss); err != nil {
+	if b.machine, err = b.graph.Compile(b.loss, sums); err != nil {
 		return nil, err
 	}
-	return &Step{b, net}, nil
+	return &Step{b, net, sums}, nil
 }
 
 // Run computes the loss of a batch and leaves its gradient in the parameters'
@@ -88,6 +94,9 @@ func (s *Step) Run(images, targets []float32, step int64) (loss float64, err err
 	}
 	return float64(op.Values(s.loss)[0]), nil
 }
+
+// Sums are those that the loss of the last Run is a function of.
+func (s *Step) Sums() []float32 { return op.Values(s.sums) }
 
 // Profile is the time of each op over the runs since the last Profile, the slowest
 // first.

@@ -44,6 +44,9 @@ func (r *run) memory() int64 {
 	const copies = 2 // one is on the way to the disk
 	for _, p := range r.graphs.Params.All() {
 		live += 4 * int64(copies*len(p.Value)+len(p.Grad))
+		if r.Accumulate > 1 {
+			live += 4 * int64(len(p.Grad))
+		}
 	}
 	if r.graphs.Averages != nil {
 		for _, p := range r.graphs.Averages.All() {

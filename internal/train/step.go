@@ -9,44 +9,58 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 )
 
-// step is one update: forward and backward, check finite, clip, update, record.
-func (r *run) step(batch *data.Batch) error {
+// step takes in a batch: forward and backward, check finite, add. With the last batch
+// of an update it makes that: clip, update, record; updated is true then.
+func (r *run) step(batch *data.Batch) (updated bool, err error) {
 	start := r.Now()
 	graph, err := r.graph(Shape{batch.N, batch.H, batch.W})
 	if err != nil {
-		return err
+		return false, err
 	}
-	number := r.at.Step + 1
-	loss, err := graph.Run(batch.Images, batch.Targets, number)
+	number, u := r.at.Step+1, &r.update
+	if u.batches == 0 {
+		u.begin(r.Params)
+	}
+	const batches = 1 << 32 // apart in dropout's draws, of one update
+	loss, err := graph.Run(batch.Images, batch.Targets, number+batches*int64(u.batches))
 	if err != nil {
-		return fmt.Errorf("step %d: %w", number, err)
+		return false, fmt.Errorf("step %d: %w", number, err)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		where, err := graph.FirstNonFinite()
-		return errors.Join(fmt.Errorf("step %d (epoch %d): the loss is %v, first seen in %s; a lower optimizer.lr or optimizer.clip_norm may keep it finite", number, r.at.Epoch+1, loss, where), err)
+		return false, errors.Join(fmt.Errorf("step %d (epoch %d): the loss is %v, first seen in %s; a lower optimizer.lr or optimizer.clip_norm may keep it finite", number, r.at.Epoch+1, loss, where), err)
+	}
+	graph.UpdateStatistics()
+	last := u.batches+1 >= r.Accumulate || batch.First+batch.N == r.loader.Len()
+	u.add(r.Engine, r.trained, loss, r.Loss.Weight(graph.Sums(), batch.N), last)
+	u.images += batch.N
+	u.defined = u.defined || r.Loss.Defined(batch.Targets)
+	if !last {
+		u.spent += r.Now().Sub(start)
+		return false, nil
 	}
 	lr := r.learningRate()
 	norm, err := r.solver.Step(lr) // clips
 	if err != nil {
-		return fmt.Errorf("step %d (epoch %d): %w; a lower optimizer.lr may keep it finite", number, r.at.Epoch+1, err)
+		return false, fmt.Errorf("step %d (epoch %d): %w; a lower optimizer.lr may keep it finite", number, r.at.Epoch+1, err)
 	}
-	graph.UpdateStatistics()
 	if r.graphs.Averages != nil {
 		follow(r.Engine, r.graphs.Averages, r.Params, r.EMA, number)
 	}
 
 	r.at.Step = number
 	r.at.Sample = batch.First + batch.N
-	if r.Loss.Defined(batch.Targets) {
-		r.at.LossSum += loss * float64(batch.N)
-		r.at.LossImages += batch.N
-	} else {
-		loss = math.NaN() // for those who watch
+	loss = math.NaN() // for those who watch
+	if u.defined {
+		loss = u.loss
+		r.at.LossSum += loss * float64(u.images)
+		r.at.LossImages += u.images
 	}
-	return r.Recorder.Record(event.Stepped{
+	u.batches = 0
+	return true, r.Recorder.Record(event.Stepped{
 		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: number,
-		Batch: r.batchesIn(r.at.Sample), Batches: r.batchesIn(r.loader.Len()),
-		Images: batch.N, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(batch.N) / r.Now().Sub(start).Seconds(),
+		Batch: r.stepsIn(r.at.Sample), Batches: r.stepsIn(r.loader.Len()),
+		Images: u.images, Loss: loss, LR: lr, GradNorm: norm, ImagesPerSecond: float64(u.images) / (u.spent + r.Now().Sub(start)).Seconds(),
 	})
 }
 

@@ -27,8 +27,9 @@ type Recorder interface{ Record(event.Event) error }
 type Setup struct {
 	Seed        uint64
 	Epochs      int     // passes over the training set, >= 1
-	BatchSize   int     // images per step, >= 1; the last batch of an epoch may be smaller
+	BatchSize   int     // images per batch, >= 1; the last batch of an epoch may be smaller
 	EarlyStop   int     // epochs without a better validation that end the run; 0: never
+	Accumulate  int     // batches per update; 0: 1. The last update of an epoch may have fewer
 	EMA         float64 // decay of the averages of the weights that are evaluated and saved, [0, 1); 0: none, the weights themselves are
 	Optimizer   solver.Config
 	Schedule    solver.ScheduleConfig
@@ -74,6 +75,9 @@ type run struct {
 	loader    *data.Loader
 	valLoader *data.Loader
 
+	trained []solver.Param
+	update  update // under way
+
 	at      checkpoint.Position
 	result  Result
 	unsaved []snapshot // what the next save has to write first
@@ -88,7 +92,8 @@ type snapshot struct {
 }
 
 // Run trains until the last epoch, an early stop, an error or the end of ctx.
-// At the end of ctx it finishes the step, saves and returns ErrInterrupted. A
+// At the end of ctx it finishes the batch, saves where the last update left the run, and
+// returns ErrInterrupted. A
 // checkpoint that cannot be written does not end the run; if it is the last one, it
 // is the run's error.
 func Run(ctx context.Context, s Setup) (Result, error) {
@@ -101,11 +106,11 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	}
 	height, width := s.Train.Size()
 	if err := r.Recorder.Record(event.Started{
-		Epochs: s.Epochs, StepsPerEpoch: r.batchesIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
-		ValBatches: r.batchesIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
+		Epochs: s.Epochs, StepsPerEpoch: r.stepsIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
+		ValSteps: r.stepsIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.TrainCounts.Pixels, ClassWeights: s.ClassWeights,
 		Net: s.Params.Config.Summary(), Parameters: s.Params.Count(), Frozen: s.Params.Frozen(), Memory: r.memory(),
-		Epoch: r.at.Epoch, Step: r.at.Step, Batch: r.batchesIn(r.at.Sample), Changes: s.Changes,
+		Epoch: r.at.Epoch, Step: r.at.Step, Batch: r.stepsIn(r.at.Sample), Changes: s.Changes,
 	}); err != nil {
 		return r.result, err
 	}
@@ -126,11 +131,12 @@ func newRun(s Setup) (*run, error) {
 		steps:     map[int]*Step{},
 		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.BatchSize, Shuffle: true, Patches: s.Patches, RarePatches: s.RarePatches, Augment: s.Augment, Seed: s.Seed}),
 		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.BatchSize}),
+		trained:   Trained(s.Params),
 		at:        checkpoint.Position{BestIoU: math.NaN(), BestEpoch: -1},
 	}
 	r.evaluator = NewEvaluator(r.graphs)
 	var err error
-	if r.solver, err = solver.New(s.Optimizer, Trained(s.Params), s.Engine); err != nil {
+	if r.solver, err = solver.New(s.Optimizer, r.trained, s.Engine); err != nil {
 		return nil, err
 	}
 	if s.EMA > 0 {
@@ -160,6 +166,7 @@ func (r *run) epochs(ctx context.Context) error {
 	for r.at.Ending(r.Epochs, r.EarlyStop) == "" {
 		err := r.epoch(ctx)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			r.update.undo(r.Params)
 			if err := r.save(false); err != nil || r.saveErr != nil {
 				return err
 			}
@@ -181,10 +188,11 @@ func (r *run) epoch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.step(batch); err != nil {
+		updated, err := r.step(batch)
+		if err != nil {
 			return err
 		}
-		if every := int64(r.Checkpoint.EverySteps); every > 0 && r.at.Step%every == 0 && r.at.Sample < r.loader.Len() {
+		if every := int64(r.Checkpoint.EverySteps); updated && every > 0 && r.at.Step%every == 0 && r.at.Sample < r.loader.Len() {
 			if err := r.save(false); err != nil {
 				return err
 			}
@@ -266,4 +274,11 @@ func (r *run) save(best bool) error {
 // batchesIn is the number of batches of that many images.
 func (r *run) batchesIn(images int) int {
 	return (images + r.BatchSize - 1) / r.BatchSize
+}
+
+// stepsIn is the number of updates that so many images of an epoch make.
+func (r *run) stepsIn(images int) int {
+	batches := r.batchesIn(images)
+	k := max(min(r.Accumulate, batches), 1)
+	return (batches + k - 1) / k
 }

@@ -111,8 +111,10 @@ func TestResumedRunEndsWithTheSameBits(t *testing.T) {
 		"sgd": func(s *Setup, _ *model.Config) {
 			s.Optimizer.Name, s.Optimizer.LR = "sgd", 0.05
 		},
-		"adamw":        func(*Setup, *model.Config) {},
-		"averages":     func(s *Setup, net *model.Config) { s.EMA, net.Freeze = 0.9, []string{"encoder.1"} },
+		"adamw": func(*Setup, *model.Config) {},
+		"averages over updates of two batches": func(s *Setup, net *model.Config) {
+			s.EMA, s.BatchSize, s.Accumulate, net.Freeze = 0.9, 2, 2, []string{"encoder.1"}
+		},
 		"frozen parts": func(_ *Setup, net *model.Config) { net.Freeze = []string{"encoder.1", "up"} },
 	}
 	for name, choose := range variants {
