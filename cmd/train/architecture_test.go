@@ -19,7 +19,7 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/run internal/hub internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey internal/doctor"},
+	{"cmd/train", "internal/run internal/hub internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey internal/doctor internal/abridge"},
 	{"internal/run", "internal/event internal/doctor internal/solver internal/durable internal/hub internal/pretrained model/arch internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint internal/abridge"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/survey", "internal/config model/arch data loss/scheme internal/imagefile internal/visit internal/abridge"},

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/doctor"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/hub"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
@@ -101,6 +101,9 @@ func (p *program) runDoctor(ctx context.Context, training run.Training, steps in
 // writeDiagnosis prints figures, findings, and how many there are.
 func writeDiagnosis(w io.Writer, f doctor.Figures, findings []doctor.Finding) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if f.Weights != nil {
+		fmt.Fprintf(t, "classes\t%s; void %.1f %%\n", shareOf(f.Config.Data.Classes, f.Pixels, f.Weights), 100*float64(f.Void)/float64(f.Void+total(f.Pixels)))
+	}
 	if im := f.Images; im != nil {
 		fmt.Fprintf(t, "images\t%d looked at: values %.3g to %.3g, mean %.2g, deviation %.2g within an image, %.2g of a pixel from image to image\n", im.Number, im.Least, im.Largest, im.Mean, im.Deviation, im.Between)
 	}
@@ -108,15 +111,15 @@ func writeDiagnosis(w io.Writer, f doctor.Figures, findings []doctor.Finding) er
 		fmt.Fprintf(t, "masks\t%d images have %.2f times their mean contrast at the edges of their own masks, %.2f at those of others; p = %.2g\n", e.Number, e.Own, e.Other, e.P)
 	}
 	for _, x := range f.Trials {
-		fmt.Fprintf(t, "lr %.4g\t%d steps on one batch: loss %.4g to %.4g, gradient %.2g, a step changes the weights by %.2g of themselves\n",
-			x.Factor*f.Config.Optimizer.LR, len(x.Losses)-1, x.Losses[0], x.Losses[len(x.Losses)-1], x.GradNorm, x.Update)
+		fmt.Fprintf(t, "lr %.4g\t%s on one batch: loss %.4g to %.4g, gradient %.2g, a step changes the weights by %.2g of themselves\n",
+			x.Factor*f.Config.Optimizer.LR, plural(len(x.Losses)-1, "step"), x.Losses[0], x.Losses[len(x.Losses)-1], x.GradNorm, x.Update)
 	}
 	if len(f.Trials) > 0 && f.Trials[0].Predicted != nil {
 		var all []string
 		for c, name := range f.Config.Data.Classes {
-			all = append(all, fmt.Sprintf("%s %.1f %% of %.1f %%", name, 100*f.Trials[0].Predicted[c], 100*f.Trials[0].Truth[c]))
+			all = append(all, fmt.Sprintf("%s %.1f %% (%.1f %%)", name, 100*f.Trials[0].Predicted[c], 100*f.Trials[0].Truth[c]))
 		}
-		fmt.Fprintf(t, "predicted\tafter these steps, of the batch's pixels: %s\n", strings.Join(all, ", "))
+		fmt.Fprintf(t, "predicted\tof the batch after the steps with lr %.4g (in truth): %s\n", f.Config.Optimizer.LR, abridge.Join(all, ", ", mostClasses))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -140,6 +143,25 @@ func writeDiagnosis(w io.Writer, f doctor.Figures, findings []doctor.Finding) er
 	}
 	_, err := fmt.Fprintln(w, verdict)
 	return err
+}
+
+// mostClasses bounds the classes in a line.
+const mostClasses = 12
+
+// shareOf lists classes with their shares of the pixels and their weights.
+func shareOf(classes []string, pixels []int64, weights []float64) string {
+	var all []string
+	for c, name := range classes {
+		all = append(all, fmt.Sprintf("%s %.2f %% (weight %.4g)", name, 100*float64(pixels[c])/float64(total(pixels)), weights[c]))
+	}
+	return abridge.Join(all, ", ", mostClasses)
+}
+
+func total(pixels []int64) (n int64) {
+	for _, p := range pixels {
+		n += p
+	}
+	return n
 }
 
 func plural(n int, what string) string {

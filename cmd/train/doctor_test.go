@@ -185,3 +185,53 @@ func TestDoctor(t *testing.T) {
 		})
 	}
 }
+
+// A run says while it happens what it suffers from, and why; that it is over, too.
+func TestRunSaysWhatIsWrong(t *testing.T) {
+	inFolder(t)
+	args := tiny("--epochs", "5", "--set", "data.synthetic.train=40", "--set", "train.batch_size=1", "--set", "model.norm=none",
+		"--set", "schedule.name=constant", "--set", "schedule.warmup_epochs=0")
+	published := append(args, "--set", "optimizer.name=sgd", "--set", "optimizer.momentum=0", "--set", "loss.kind=weighted_cce_probabilities", "--set", "loss.class_weights=per_batch", "--set", "loss.reduction=mean")
+	const why = "loss.class_weights: per_batch are the right weights divided by the 256 pixels of an image"
+	const mend = "try optimizer.lr: 2.56, or loss.class_weights: dataset"
+
+	o := command(t, append(published, "--set", "optimizer.lr=0.01", "--set", "report.pictures=true", "--epochs", "3", "--quiet")...)
+	if o.code != 0 || strings.Count(o.stderr, "warning: epoch 3: the validation loss does not move: ") != 1 ||
+		strings.Count(o.stderr, "warning: epoch 3: "+why) != 1 || !strings.Contains(o.stderr, mend) {
+		t.Errorf("exit code %d\n%s", o.code, o.stderr)
+	}
+	page := read(t, "run/report.html")
+	if !strings.Contains(page, "<li>after epoch 3: "+why) || strings.Count(page, "<li>after epoch 3: the validation loss does not move") != 1 {
+		t.Errorf("the page does not say it\n%s", page)
+	}
+	if lines := logged(t, "noticed"); len(lines) < 2 || lines[0]["name"] != "still_loss" || lines[0]["epoch"] != 3.0 || lines[0]["step"] != 120.0 || lines[0]["over"] != false {
+		t.Errorf("log.jsonl: %v", lines)
+	}
+
+	// Resumed with another rate, it moves: what it suffered from is told no more.
+	o = command(t, append(published, "--set", "optimizer.lr=10", "--epochs", "4", "--resume", "auto")...)
+	if o.code != 0 || strings.Contains(o.stderr, "does not move") {
+		t.Errorf("resumed: exit code %d\n%s", o.code, o.stderr)
+	}
+
+	o = command(t, append(args, "--out", "sound", "--epochs", "3", "--set", "model.norm=batch", "--set", "model.base_channels=4", "--set", "optimizer.lr=0.01")...)
+	if o.code != 0 || strings.Contains(o.stderr, "warning") {
+		t.Errorf("a sound run: exit code %d\n%s", o.code, o.stderr)
+	}
+}
+
+// logged are the data of the events of a kind in the log of the run.
+func logged(t *testing.T, kind string) (all []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(read(t, "run/log.jsonl")) {
+		var v struct {
+			Event string
+			Data  map[string]any
+		}
+		decode(t, line, &v)
+		if v.Event == kind {
+			all = append(all, v.Data)
+		}
+	}
+	return all
+}

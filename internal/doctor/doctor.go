@@ -69,6 +69,7 @@ type Finding struct {
 	Name    string   `json:"name"`              // of the rule, for programs
 	Fault   bool     `json:"fault"`             // training will not give what is wanted; else a note
 	Text    string   `json:"text"`              // what is wrong, with figures
+	Classes []string `json:"classes,omitempty"` // that it is about; none: it is not about some
 	Changes []Change `json:"changes,omitempty"` // each mends it alone; the best first
 }
 
@@ -135,7 +136,12 @@ func Watch(f Figures) []Finding {
 	if all == nil {
 		return nil
 	}
-	return append(all, apply(f, causes)...)
+	why := apply(f, causes)
+	if why == nil {
+		last := &all[len(all)-1]
+		last.Text += "; what a run measures does not say why: the doctor command looks further"
+	}
+	return append(all, why...)
 }
 
 // Faults is how many findings are faults.
@@ -167,6 +173,9 @@ func try(keysAndValues ...string) (changes []Change) {
 // number is one with few digits, as a configuration has it.
 func number(x float64) string { return fmt.Sprintf("%.4g", x) }
 
+// short is a number with two digits, to be read only.
+func short(x float64) string { return fmt.Sprintf("%.2g", x) }
+
 // percent is a share with two digits or more.
 func percent(x float64) string {
 	if x >= 0.1 {
@@ -184,13 +193,20 @@ func sum[T int64 | float64](values []T) (total T) {
 	return total
 }
 
-// names lists the classes for which which holds, each with what is said of it.
-func (f Figures) names(which func(class int) bool, about func(class int) string) string {
+// classes are those for which which holds: their names, and a list of them, each with
+// what is said about it.
+func (f Figures) classes(which func(class int) bool, about func(class int) string) (names []string, list string) {
 	var all []string
 	for c, name := range f.Config.Data.Classes {
 		if which(c) {
-			all = append(all, name+about(c))
+			names, all = append(names, name), append(all, name+" ("+about(c)+")")
 		}
 	}
-	return join(all)
+	return names, join(all)
+}
+
+// of says which classes a finding is about.
+func of(classes []string, findings []Finding) []Finding {
+	findings[0].Classes = classes
+	return findings
 }

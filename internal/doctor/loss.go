@@ -27,17 +27,17 @@ func rareClasses(f Figures) []Finding {
 	}
 	total := sum(part)
 	rare := func(c int) bool { return part[c] > 0 && part[c] < least*total }
-	list := f.names(rare, func(c int) string {
-		return fmt.Sprintf(" (%s of the pixels, %s of the loss)", percent(float64(f.Pixels[c])/float64(sum(f.Pixels))), percent(part[c]/total))
+	classes, list := f.classes(rare, func(c int) string {
+		return fmt.Sprintf("%s of the pixels, %s of the loss", percent(float64(f.Pixels[c])/float64(sum(f.Pixels))), percent(part[c]/total))
 	})
-	if list == "" {
+	if classes == nil {
 		return nil
 	}
 	changes := try("loss.class_weights", "dataset", "loss.class_weights", "enet")
 	if f.Config.Loss.Dice > 0 {
-		return note("rare_classes", changes, "with loss.class_weights: %s, leaving out a rare class costs little but for loss.dice, so it may never be predicted: %s", f.Config.Loss.ClassWeights, list)
+		return of(classes, note("rare_classes", changes, "with loss.class_weights: %s, leaving out a rare class costs little but for loss.dice, so it may never be predicted: %s", f.Config.Loss.ClassWeights, list))
 	}
-	return fault("rare_classes", changes, "with loss.class_weights: %s, leaving out a rare class costs next to nothing, so it may never be predicted: %s", f.Config.Loss.ClassWeights, list)
+	return of(classes, fault("rare_classes", changes, "with loss.class_weights: %s, leaving out a rare class costs next to nothing, so it may never be predicted: %s", f.Config.Loss.ClassWeights, list))
 }
 
 // wideWeights finds classes whose few pixels outweigh all others.
@@ -56,9 +56,9 @@ func wideWeights(f Figures) []Finding {
 	if largest <= most*least {
 		return nil
 	}
-	heavy := f.names(func(c int) bool { return f.Weights[c] > most*least }, func(c int) string { return fmt.Sprintf(" (%s)", number(f.Weights[c])) })
-	return note("wide_weights", try("loss.class_weights", "enet", "loss.class_weights", "median_frequency"),
-		"class weights go from %s to %s: %s will be predicted far too often, and a few pixels with a wrong label steer the net", number(least), number(largest), heavy)
+	classes, list := f.classes(func(c int) bool { return f.Weights[c] > most*least }, func(c int) string { return number(f.Weights[c]) })
+	return of(classes, note("wide_weights", try("loss.class_weights", "enet", "loss.class_weights", "median_frequency"),
+		"class weights go from %s to %s: what has such a weight will be predicted far too often, and a few pixels with a wrong label steer the net: %s", number(least), number(largest), list))
 }
 
 // smallest is the size of a step against the weights below which, in float32 and in
@@ -88,7 +88,7 @@ func vanishingWeights(f Figures) []Finding {
 	pixels := f.Config.Data.Size[0] * f.Config.Data.Size[1]
 	return fault("vanishing_weights", try("optimizer.lr", number(o.LR*float64(pixels)), "loss.class_weights", "dataset"),
 		"loss.class_weights: per_batch are the right weights divided by the %d pixels of an image, and reduction: mean divides by the pixels once more: loss and gradient are %d times too small, a step of sgd changes the weights by %s of themselves, and the net stays as it was drawn",
-		pixels, pixels, number(update))
+		pixels, pixels, short(update))
 }
 
 // smallUpdates finds a run whose steps change nothing.
@@ -100,7 +100,7 @@ func smallUpdates(f Figures) []Finding {
 	const usual = 1e-3
 	factor := math.Pow(10, math.Floor(math.Log10(usual/max(update, 1e-12))))
 	return fault("small_updates", try("optimizer.lr", number(factor*f.Config.Optimizer.LR)),
-		"a step changes the weights by %s of themselves, and 0.001 is usual: optimizer.lr is too small", number(update))
+		"a step changes the weights by %s of themselves, and 0.001 is usual: optimizer.lr is too small", short(update))
 }
 
 // risenLoss finds a run that has left where it began for the worse.
@@ -110,5 +110,5 @@ func risenLoss(f Figures) []Finding {
 		return nil
 	}
 	return fault("risen_loss", try("optimizer.lr", number(f.Config.Optimizer.LR/100), "optimizer.clip_norm", "1"),
-		"the training loss is %s times that of the first step: optimizer.lr is too large", number(f.Epochs[n-1].TrainLoss/f.FirstLoss))
+		"the training loss is %s times that of the first step: optimizer.lr is too large", short(f.Epochs[n-1].TrainLoss/f.FirstLoss))
 }

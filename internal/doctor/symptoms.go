@@ -20,7 +20,7 @@ func (f Figures) recent() []Epoch {
 
 // stillLoss finds a validation loss that stays where it was after the first epoch.
 func stillLoss(f Figures) []Finding {
-	const least = 0.01
+	const least = 0.002 // of the loss
 	recent := f.recent()
 	if recent == nil || f.FirstLoss == 0 {
 		return nil
@@ -60,7 +60,8 @@ func collapsed(f Figures) []Finding {
 			return nil
 		}
 	}
-	return fault("one_class", nil, "every pixel is called one class: %s, for %d epochs; it has %s of the validation pixels", f.Config.Data.Classes[class], patience, percent(float64(last.Truth[class])/float64(sum(last.Truth))))
+	name := f.Config.Data.Classes[class]
+	return of([]string{name}, fault("one_class", nil, "every pixel has been called %s for %d epochs; %s of the validation pixels are", name, patience, percent(float64(last.Truth[class])/float64(sum(last.Truth)))))
 }
 
 // neverPredicted finds classes that are there and are not predicted.
@@ -70,18 +71,16 @@ func neverPredicted(f Figures) []Finding {
 		return nil
 	}
 	last := recent[patience-1]
-	list := f.names(func(c int) bool {
+	classes, list := f.classes(func(c int) bool {
 		for _, e := range recent {
 			if e.Truth[c] == 0 || e.Predicted[c] > 0 {
 				return false
 			}
 		}
 		return true
-	}, func(c int) string {
-		return " (" + percent(float64(last.Truth[c])/float64(sum(last.Truth))) + " of the validation pixels)"
-	})
-	if list == "" {
+	}, func(c int) string { return percent(float64(last.Truth[c]) / float64(sum(last.Truth))) })
+	if classes == nil {
 		return nil
 	}
-	return fault("never_predicted", nil, "not a pixel was predicted for %d epochs as %s", patience, list)
+	return of(classes, fault("never_predicted", nil, "not a pixel has been predicted for %d epochs of classes that the validation images have: %s", patience, list))
 }

@@ -1,7 +1,7 @@
 // Package event is what a training run tells those who watch it: a Started,
-// then a Stepped per step, an Evaluated per epoch, a Saving and a Saved or an
-// Unwritten per checkpoint, and an Ended. Package train sends them, package report
-// shows them.
+// then a Stepped per step, a Noticed per finding, an Evaluated per epoch, a Saving and
+// a Saved or an Unwritten per checkpoint, and an Ended. Package train sends them, but
+// for Noticed, which package run adds; package report shows them.
 package event
 
 import (
@@ -16,6 +16,7 @@ type Event interface{ event() }
 
 func (Started) event()   {}
 func (Stepped) event()   {}
+func (Noticed) event()   {}
 func (Evaluated) event() {}
 func (Saving) event()    {}
 func (Saved) event()     {}
@@ -53,6 +54,16 @@ type Stepped struct {
 	LR              float64
 	GradNorm        float64 // before clipping
 	ImagesPerSecond float64
+}
+
+// Noticed says that something is wrong with the run, or no longer is. It comes before
+// the Evaluated of the epoch that shows it.
+type Noticed struct {
+	Epoch int // from 0
+	Step  int64
+	Name  string // of the finding; see package doctor
+	Text  string // in one line, with what to change
+	Over  bool   // what was told by this name no longer holds
 }
 
 // Evaluated follows the validation at an epoch's end.

@@ -41,10 +41,15 @@ func (c *Console) Record(e event.Event) error {
 	if e, ok := e.(event.Unwritten); ok {
 		return c.Warn("training goes on, but %v", e.Err)
 	}
+	if e, ok := e.(event.Noticed); ok && !e.Over {
+		return c.Warn("warning: epoch %d: %s", e.Epoch+1, e.Text)
+	}
 	if c.Quiet {
 		return nil
 	}
 	switch e := e.(type) {
+	case event.Noticed:
+		return c.Note("epoch %d: no longer so: %s", e.Epoch+1, e.Text)
 	case event.Started:
 		return c.start(e)
 	case event.Stepped:

@@ -20,15 +20,16 @@ import (
 
 // history is what the files of a run folder tell of its training.
 type history struct {
-	columns []string // of metrics.csv
-	rows    []row    // of metrics.csv, one per epoch
-	start   *start   // nil: log.jsonl does not have it
-	resumes []start  // those of the log after which the rows were trained, in order
-	last    *evaluation
-	before  map[int]*evaluation // those of the log by epoch, without Confusion
-	skipped int                 // lines of the log that cannot be read
-	fault   error               // of the first of them
-	best    int                 // row with the greatest mIoU, the first of equals; -1: none has one
+	columns  []string  // of metrics.csv
+	rows     []row     // of metrics.csv, one per epoch
+	start    *start    // nil: log.jsonl does not have it
+	findings []finding // of the log, those that are not over
+	resumes  []start   // those of the log after which the rows were trained, in order
+	last     *evaluation
+	before   map[int]*evaluation // those of the log by epoch, without Confusion
+	skipped  int                 // lines of the log that cannot be read
+	fault    error               // of the first of them
+	best     int                 // row with the greatest mIoU, the first of equals; -1: none has one
 }
 
 // row is an epoch in metrics.csv.
@@ -63,6 +64,23 @@ type start struct {
 	Parameters   int       `json:"parameters"`
 	ClassCounts  []int64   `json:"class_counts"`
 	ClassWeights []float64 `json:"class_weights"`
+}
+
+// finding is what the log says is wrong with the run.
+type finding struct {
+	Epoch int    `json:"epoch"` // from 1
+	Step  int64  `json:"step"`
+	Name  string `json:"name"`
+	Text  string `json:"text"`
+	Over  bool   `json:"over"`
+}
+
+// notice takes in a finding: it replaces the one of its name.
+func (h *history) notice(f finding) {
+	h.findings = slices.DeleteFunc(h.findings, func(g finding) bool { return g.Name == f.Name })
+	if !f.Over {
+		h.findings = append(h.findings, f)
+	}
 }
 
 // evaluation is what only the log says of an epoch.
@@ -159,6 +177,7 @@ func (h *history) readEvent(line []byte, classes int) error {
 		}
 		h.start = nil
 		// Resumed from further back, a run goes through those steps again.
+		h.findings = slices.DeleteFunc(h.findings, func(f finding) bool { return f.Step > v.Data.Step })
 		h.resumes = slices.DeleteFunc(h.resumes, func(r start) bool { return r.Step >= v.Data.Step })
 		if v.Data.Step > 0 {
 			h.resumes = append(h.resumes, v.Data)
@@ -166,6 +185,12 @@ func (h *history) readEvent(line []byte, classes int) error {
 		if len(v.Data.ClassCounts) == classes && len(v.Data.ClassWeights) == classes {
 			h.start = &v.Data
 		}
+	case bytes.Contains(line, []byte(`"event":"noticed"`)):
+		var v struct{ Data finding }
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
+		}
+		h.notice(v.Data)
 	case bytes.Contains(line, []byte(`"event":"epoch"`)):
 		var v struct{ Data evaluation }
 		if err := json.Unmarshal(line, &v); err != nil {

@@ -29,6 +29,7 @@ var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 type page struct {
 	Title     string
 	Done      string // epochs, and why no more
+	Findings  []finding
 	Resumed   []resume
 	Facts     []fact
 	Curves    []chart
@@ -88,6 +89,7 @@ const mostBars = 40
 func (p *Pages) writePage(h *history) error {
 	view := page{
 		Title:     filepath.Base(absolute(p.Dir)),
+		Findings:  h.findings,
 		Facts:     h.facts(),
 		Classes:   p.classRows(h),
 		Columns:   h.columns,

@@ -114,6 +114,7 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 		Recorder:   t.recorders(out, cfg),
 		ConfigYAML: cfg.YAML(), TrainCounts: counts, ValCounts: valCounts, ClassWeights: weights,
 	}
+	setup.Recorder = newWatcher(setup, cfg)
 	if resumed != nil {
 		setup.Resume = resumed.saved.Checkpoint
 		setup.Changes = append(resumed.changes, resumed.compareData(setup, console)...)
