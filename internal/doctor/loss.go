@@ -87,7 +87,7 @@ func vanishingWeights(f Figures) []Finding {
 	}
 	pixels := f.Config.Data.Size[0] * f.Config.Data.Size[1]
 	return fault("vanishing_weights", try("optimizer.lr", number(o.LR*float64(pixels)), "loss.class_weights", "dataset"),
-		"loss.class_weights: per_batch are the right weights divided by the %d pixels of an image, and reduction: mean divides by the pixels once more: loss and gradient are %d times too small, a step of sgd changes the weights by %s of themselves, and the net stays as it was drawn",
+		"loss.class_weights: per_batch gives the right weights divided by the %d pixels of an image, so with loss.reduction: mean the gradient is %d times too small: a step of sgd changes the weights by %s of themselves, and the net stays as it was drawn",
 		pixels, pixels, short(update))
 }
 
