@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -24,7 +25,8 @@ func (p *program) runs() *cobra.Command {
 		Short: "List runs: what differs in their configurations, and their best figures",
 		Long: `List the run folders below DIR: those keys of their configurations that are not the
 same in all of them, the best mIoU of a validation and its epoch, the mIoU after the last
-epoch, and whether the run is training, has ended, or was stopped.`,
+epoch, and whether the run is training, has ended, or was stopped. Below are the mean and
+the standard deviation over runs that have ended and differ in seed or data.fold only.`,
 		Example: p.named(`  PROGRAM runs runs
   PROGRAM runs runs/a runs/b --csv`),
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -115,16 +117,16 @@ func csvOf(w io.Writer, all []run.Listed) error {
 	c.Write(append(append([]string{"run"}, keys...), figures...))
 	for i, r := range all {
 		row := append([]string{r.Dir}, values[i]...)
-		c.Write(append(row, sixDigits(r.BestIoU, ""), strconv.Itoa(r.BestEpoch), sixDigits(r.LastIoU, ""), strconv.Itoa(r.Epochs), r.State))
+		c.Write(append(row, sixDigits(r.BestIoU), strconv.Itoa(r.BestEpoch), sixDigits(r.LastIoU), strconv.Itoa(r.Epochs), r.State))
 	}
 	c.Flush()
 	return c.Error()
 }
 
-// sixDigits is a figure; undefined stands for one that is undefined.
-func sixDigits(x float64, undefined string) string {
+// sixDigits is a figure as CSV has it: an undefined one is empty.
+func sixDigits(x float64) string {
 	if math.IsNaN(x) {
-		return undefined
+		return ""
 	}
 	return strconv.FormatFloat(x, 'g', 6, 64)
 }
@@ -140,23 +142,91 @@ func runsTable(w io.Writer, all []run.Listed) error {
 	for i, r := range all {
 		cells := []string{filepath.ToSlash(r.Dir)}
 		for _, value := range values[i] {
-			if runes := []rune(value); len(runes) > longest {
-				value = string(runes[:longest-1]) + "…"
-			}
-			cells = append(cells, value)
+			cells = append(cells, abridged(value))
 		}
-		best, epoch, last := "–", "–", "–"
+		epoch := "–"
 		if r.BestEpoch > 0 {
-			best, epoch = fmt.Sprintf("%.4f", r.BestIoU), fmt.Sprintf("%d of %d", r.BestEpoch, r.Epochs)
-		}
-		if !math.IsNaN(r.LastIoU) {
-			last = fmt.Sprintf("%.4f", r.LastIoU)
+			epoch = fmt.Sprintf("%d of %d", r.BestEpoch, r.Epochs)
 		}
 		state := r.State
 		if r.Epochs < r.Config.Train.Epochs {
 			state += fmt.Sprintf(" (%d of %d epochs)", r.Epochs, r.Config.Train.Epochs)
 		}
-		fmt.Fprintln(t, strings.Join(append(cells, best, epoch, last, state), "\t"))
+		fmt.Fprintln(t, strings.Join(append(cells, fourDecimals(r.BestIoU), epoch, fourDecimals(r.LastIoU), state), "\t"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return meansTable(w, all, keys, values)
+}
+
+// repeated are the keys of which several values make one experiment several times.
+var repeated = []string{"seed", "data.fold"}
+
+// meansTable has a line for each set of runs that have ended and differ in seed or
+// fold only, if there is one: mean and standard deviation of their figures.
+func meansTable(w io.Writer, all []run.Listed, keys []string, values [][]string) error {
+	type experiment struct {
+		values     []string // of the other keys
+		best, last []float64
+	}
+	var experiments []*experiment
+	byValues := map[string]*experiment{}
+	for i, r := range all {
+		if r.State != "ended" && r.State != "early stop" {
+			continue
+		}
+		var others []string
+		for k, key := range keys {
+			if !slices.Contains(repeated, key) {
+				others = append(others, values[i][k])
+			}
+		}
+		text := strings.Join(others, "\n")
+		if byValues[text] == nil {
+			byValues[text] = &experiment{values: others}
+			experiments = append(experiments, byValues[text])
+		}
+		e := byValues[text]
+		e.best, e.last = append(e.best, r.BestIoU), append(e.last, r.LastIoU)
+	}
+	if !slices.ContainsFunc(experiments, func(e *experiment) bool { return len(e.best) > 1 }) {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	header := []string{"\nruns"}
+	for _, key := range keys {
+		if !slices.Contains(repeated, key) {
+			header = append(header, key)
+		}
+	}
+	fmt.Fprintln(t, strings.Join(append(header, "best mIoU, mean and std", "last mIoU, mean and std"), "\t"))
+	for _, e := range experiments {
+		cells := []string{strconv.Itoa(len(e.best))}
+		for _, value := range e.values {
+			cells = append(cells, abridged(value))
+		}
+		for _, figures := range [][]float64{e.best, e.last} {
+			mean, std := metric.MeanStd(figures)
+			cells = append(cells, fourDecimals(mean)+"  "+fourDecimals(std))
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
 	return t.Flush()
+}
+
+// abridged is a value as a table shows it.
+func abridged(value string) string {
+	if runes := []rune(value); len(runes) > longest {
+		return string(runes[:longest-1]) + "…"
+	}
+	return value
+}
+
+// fourDecimals is a figure as a table shows it.
+func fourDecimals(x float64) string {
+	if math.IsNaN(x) {
+		return "–"
+	}
+	return fmt.Sprintf("%.4f", x)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,14 +144,31 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// A run that fails does not keep the others of a sweep from being trained.
-func TestSweepWithAFailure(t *testing.T) {
+// Runs that fail do not keep the others of a sweep from being trained, nor do they count
+// in the means over those that differ in seed only.
+func TestSweepWithFailures(t *testing.T) {
 	inFolder(t)
-	o := command(t, "sweep", "--config", "tiny.yaml", "--set", "optimizer.name=sgd", "--set", "optimizer.lr=1e30,0.001", "--quiet")
-	if o.code != 1 || !strings.HasSuffix(o.stderr, "train: 1 of 2 runs failed: lr=1e30\n") || !strings.Contains(o.stderr, "lr=1e30 (1 of 2): ") {
+	o := command(t, "sweep", "--config", "tiny.yaml", "--set", "optimizer.name=sgd", "--set", "optimizer.lr=1e30,0.001", "--set", "seed=1,2,3", "--quiet")
+	if o.code != 1 || !strings.HasSuffix(o.stderr, "train: 3 of 6 runs failed: lr=1e30,seed=1; lr=1e30,seed=2; lr=1e30,seed=3\n") || !strings.Contains(o.stderr, "lr=1e30,seed=2 (2 of 6): ") {
 		t.Errorf("exit code %d\n%s", o.code, o.stderr)
 	}
-	if lines := strings.Split(o.stdout, "\n"); len(lines) != 4 || !strings.HasSuffix(lines[1], "ended") || !strings.Contains(lines[2], "stopped (0 of 2 epochs)") {
-		t.Errorf("got\n%s", o.stdout)
+	lines := strings.Split(o.stdout, "\n")
+	if len(lines) != 11 || !strings.HasSuffix(lines[1], "ended") || !strings.HasSuffix(lines[6], "stopped (0 of 2 epochs)") {
+		t.Fatalf("got\n%s", o.stdout)
+	}
+	var list []struct {
+		LastIoU float64 `json:"last_miou"`
+		State   string
+	}
+	decode(t, must(t, "runs", "run", "--json"), &list)
+	var mean, square float64
+	for _, r := range list[:3] {
+		mean += r.LastIoU / 3
+	}
+	for _, r := range list[:3] {
+		square += (r.LastIoU - mean) * (r.LastIoU - mean) / 2
+	}
+	if want := fmt.Sprintf("  %.4f  %.4f", mean, math.Sqrt(square)); !strings.HasPrefix(lines[9], "3     0.001 ") || !strings.HasSuffix(lines[9], want) {
+		t.Errorf("the means are %q, want 3 runs, 0.001 and%s at the end", lines[9], want)
 	}
 }

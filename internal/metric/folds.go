@@ -39,25 +39,13 @@ func Folds(folds []*Confusion, names []string) FoldsReport {
 	}
 	spread := func(of func(c *Confusion) float64) Spread {
 		s := Spread{All: Number(of(all))}
-		var sum, squares, n float64
+		var values []float64
 		for _, f := range folds {
-			x := of(f)
-			s.Folds = append(s.Folds, Number(x))
-			if !math.IsNaN(x) {
-				sum += x
-				n++
-			}
+			values = append(values, of(f))
+			s.Folds = append(s.Folds, Number(of(f)))
 		}
-		mean := sum / n // 0/0 is NaN
-		for _, x := range s.Folds {
-			if d := float64(x) - mean; !math.IsNaN(d) {
-				squares += d * d
-			}
-		}
-		s.Mean, s.Std = Number(mean), Number(math.NaN())
-		if n > 1 {
-			s.Std = Number(math.Sqrt(squares / (n - 1)))
-		}
+		mean, std := MeanStd(values)
+		s.Mean, s.Std = Number(mean), Number(std)
 		return s
 	}
 	r := FoldsReport{MeanIoU: spread((*Confusion).MeanIoU)}
@@ -65,6 +53,28 @@ func Folds(folds []*Confusion, names []string) FoldsReport {
 		r.Classes = append(r.Classes, ClassFolds{name, spread(func(c *Confusion) float64 { return c.IoU(class) })})
 	}
 	return r
+}
+
+// MeanStd is the mean of those values that are not NaN, and their sample standard
+// deviation; NaN of none, and the deviation of fewer than two.
+func MeanStd(values []float64) (mean, std float64) {
+	var sum, squares, n float64
+	for _, x := range values {
+		if !math.IsNaN(x) {
+			sum += x
+			n++
+		}
+	}
+	mean = sum / n // 0/0 is NaN
+	for _, x := range values {
+		if d := x - mean; !math.IsNaN(d) {
+			squares += d * d
+		}
+	}
+	if n < 2 {
+		return mean, math.NaN()
+	}
+	return mean, math.Sqrt(squares / (n - 1))
 }
 
 // Rows are the name and the figures of each class and of their mean.

@@ -49,9 +49,9 @@ type fold struct {
 	begun      bool
 }
 
-// Crossval trains a net on each of data.folds folds, in the run folders fold0, fold1
-// and so on of the configuration's, and has each predict the images that it has not
-// seen, at their own sizes, after its last epoch: the best one would be chosen by
+// Crossval trains a net for each of data.folds folds on the images of the others, in
+// the folders fold0, fold1 and so on of the run folder, and has it predict those of the
+// fold, at their own sizes, after its last epoch: the best one would be chosen by
 // these very images. Resume is not read: trainings that were begun go on, and what
 // has ended is left as it is. The results are written beside the run folders:
 // crossval.json, crossval.csv, images.csv and predictions/.
@@ -173,6 +173,36 @@ func (t Training) removeHalfWritten(folds []fold) error {
 	return nil
 }
 
+// predict has the fold's last checkpoint, which it returns, predict each image of the
+// fold at its own size.
+func (f fold) predict(ctx context.Context, see func(i int, sample data.Sample, mask []uint8) error) (*Saved, error) {
+	saved, err := f.last()
+	if err != nil {
+		return nil, err
+	}
+	net, err := Ensemble{saved}.Predictor(false, false)
+	if err != nil {
+		return nil, err
+	}
+	for i := range f.val.Len() {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		sample, err := f.val.LoadOwn(i)
+		if err != nil {
+			return nil, err
+		}
+		mask, err := net.Segment(ctx, imagefile.Image{Pix: sample.Image, H: sample.H, W: sample.W}, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := see(i, sample, mask); err != nil {
+			return nil, err
+		}
+	}
+	return saved, nil
+}
+
 // score has the net of each fold predict the images of the fold, and writes what comes of it.
 func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err error) {
 	cfg := t.Config
@@ -184,7 +214,20 @@ func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err
 	var confusions []*metric.Confusion
 	var scores [][]metric.Score
 	for i, f := range folds {
-		saved, err := f.last()
+		confusion, images := metric.NewConfusion(len(cfg.Data.Classes)), metric.NewImages(len(cfg.Data.Classes))
+		progress := f.Console.Progress(fmt.Sprintf("predicting fold%d", i), "images")
+		saved, err := f.predict(ctx, func(k int, sample data.Sample, mask []uint8) error {
+			progress(k+1, f.val.Len())
+			name := f.val.Name(k)
+			if err := errors.Join(confusion.Add(sample.Mask, mask), images.Add(k, name, sample.Mask, mask)); err != nil {
+				return err
+			}
+			if err := durable.MakeFolder(filepath.Dir(t.prediction(name))); err != nil {
+				return err
+			}
+			return imagefile.WriteMask(t.prediction(name), mask, sample.H, sample.W, palette)
+		})
+		f.Console.Close()
 		if err != nil {
 			return result, err
 		}
@@ -192,44 +235,13 @@ func (t Training) score(ctx context.Context, folds []fold) (result Crossval, err
 		if err != nil {
 			return result, fmt.Errorf("%s: %w", saved.Path, err)
 		}
-		net, err := Ensemble{saved}.Predictor(false, false)
+		path, err := filepath.Rel(cfg.Out, saved.Path)
 		if err != nil {
 			return result, err
 		}
-		confusion, images := metric.NewConfusion(net.Classes), metric.NewImages(net.Classes)
-		progress := f.Console.Progress(fmt.Sprintf("predicting fold%d", i), "images")
-		for k := range f.val.Len() {
-			if ctx.Err() != nil {
-				return result, context.Cause(ctx)
-			}
-			sample, err := f.val.LoadOwn(k)
-			if err != nil {
-				return result, err
-			}
-			mask, err := net.Segment(ctx, imagefile.Image{Pix: sample.Image, H: sample.H, W: sample.W}, nil)
-			if err != nil {
-				return result, err
-			}
-			if err := errors.Join(confusion.Add(sample.Mask, mask), images.Add(k, f.val.Name(k), sample.Mask, mask)); err != nil {
-				return result, err
-			}
-			file := t.prediction(f.val.Name(k))
-			if err := durable.MakeFolder(filepath.Dir(file)); err != nil {
-				return result, err
-			}
-			if err := imagefile.WriteMask(file, mask, sample.H, sample.W, palette); err != nil {
-				return result, err
-			}
-			progress(k+1, f.val.Len())
-		}
-		f.Console.Close()
-		confusions, scores = append(confusions, confusion), append(scores, images.Scores())
 		result.Images += f.val.Len()
-		relative, err := filepath.Rel(cfg.Out, saved.Path)
-		if err != nil {
-			return result, err
-		}
-		result.Folds = append(result.Folds, Fold{filepath.ToSlash(relative), at.Epoch, f.train.Len(), f.val.Len()})
+		result.Folds = append(result.Folds, Fold{filepath.ToSlash(path), at.Epoch, f.train.Len(), f.val.Len()})
+		confusions, scores = append(confusions, confusion), append(scores, images.Scores())
 	}
 	result.FoldsReport = metric.Folds(confusions, cfg.Data.Classes)
 	text, err := json.MarshalIndent(result, "", "  ")
