@@ -6,7 +6,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/abridge"
 )
@@ -39,17 +38,17 @@ func (c Config) divide(src source, seed uint64) (val, train []int, err error) {
 		return nil, nil, err
 	}
 	if n := len(groups); n < max(c.Folds, 2) {
-		what := "image"
+		noun, by := "image", ""
 		if c.Group != "" {
-			what = "group by data.group"
+			noun, by = "group", " by data.group"
 		}
 		if n != 1 {
-			what = strings.Replace(what, what[:5], what[:5]+"s", 1)
+			noun += "s"
 		}
 		if c.Folds > 0 {
-			return nil, nil, fmt.Errorf("has %d %s, want at least data.folds = %d", n, what, c.Folds)
+			return nil, nil, fmt.Errorf("has %d %s%s, want at least data.folds = %d", n, noun, by, c.Folds)
 		}
-		return nil, nil, fmt.Errorf("has %d %s, too few to split off validation images: set data.val, or add images", n, what)
+		return nil, nil, fmt.Errorf("has %d %s%s, too few to split off validation images: set data.val, or add images", n, noun, by)
 	}
 	drawn := make([][]int, 0, len(groups))
 	for _, i := range random(seed, forValidation).Perm(len(groups)) {

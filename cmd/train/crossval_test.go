@@ -228,8 +228,8 @@ func TestCrossvalSources(t *testing.T) {
 	}
 }
 
-// A cross-validation that is stopped at every epoch and goes on each time ends with the
-// same bits as one that never was; and what has ended stays as it is.
+// A cross-validation that is stopped at every epoch, or killed, and goes on ends with
+// the same bits as one that never was; and what has ended stays as it is.
 func TestCrossvalGoesOn(t *testing.T) {
 	inShapes(t, 6)
 	args := func(out string) []string {
@@ -254,19 +254,23 @@ func TestCrossvalGoesOn(t *testing.T) {
 		t.Errorf("stopped %d times, so this test shows little", stopped)
 	}
 	must(t, args("straight")...)
-	for _, fold := range []string{"fold0", "fold1"} {
-		equalRuns(t, "run/"+fold, "straight/"+fold)
-	}
-	same := func() {
+	killed := start(t, nil, args("killed")...)
+	killed.awaitLine(t, "epoch 1/2")
+	killed.kill()
+	must(t, args("killed")...)
+	same := func(run string) {
 		t.Helper()
+		for _, fold := range []string{"fold0", "fold1"} {
+			equalRuns(t, run+"/"+fold, "straight/"+fold)
+		}
 		for _, path := range []string{"crossval.json", "crossval.csv", "images.csv"} {
-			if got, want := read(t, "run/"+path), read(t, "straight/"+path); got != want {
-				t.Errorf("%s is\n%s\nwant\n%s", path, got, want)
+			if got, want := read(t, run+"/"+path), read(t, "straight/"+path); got != want {
+				t.Errorf("%s/%s is\n%s\nwant\n%s", run, path, got, want)
 			}
 		}
-		got, want := contents(t, "run/predictions"), contents(t, "straight/predictions")
+		got, want := contents(t, run+"/predictions"), contents(t, "straight/predictions")
 		for path, text := range want {
-			if got[strings.Replace(path, "straight", "run", 1)] != text {
+			if got[strings.Replace(path, "straight", run, 1)] != text {
 				t.Errorf("%s differs", path)
 			}
 		}
@@ -274,7 +278,8 @@ func TestCrossvalGoesOn(t *testing.T) {
 			t.Errorf("%d and %d predictions, want 6 and the folder", len(got), len(want))
 		}
 	}
-	same()
+	same("run")
+	same("killed")
 	before := contents(t, "run")
 	for _, path := range []string{"run/.images.csv1", "run/predictions/.train-000000.png22"} { // of a kill
 		write(t, path, "half")
@@ -285,8 +290,7 @@ func TestCrossvalGoesOn(t *testing.T) {
 	}
 	move(t, "run", "moved")
 	must(t, args("moved")...)
-	move(t, "moved", "run")
-	same()
+	same("moved")
 }
 
 // Cross-validations that cannot be, or would not be one, are refused before a net is

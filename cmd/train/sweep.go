@@ -24,7 +24,7 @@ run folder that is named by them, and list the runs as runs does. A comma in bra
 braces, parentheses or quotes is part of a value. The same command goes on where it was
 stopped; with more values it trains those that are new.`,
 		Example: p.named(`  PROGRAM sweep --config unet.yaml --set optimizer.lr=0.001,0.003 --set seed=1,2,3
-  PROGRAM sweep --config unet.yaml --set data.size=[64,64],[128,128] --set train.epochs=5 --out runs/size`),
+  PROGRAM sweep --config unet.yaml --set 'data.size=[64,64],[128,128]' --set train.epochs=5 --out runs/size`),
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "config", "set"); err != nil {
