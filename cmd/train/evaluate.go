@@ -25,7 +25,7 @@ import (
 
 func (p *program) evaluate() *cobra.Command {
 	var checkpoints []string
-	var split, dir, pictures, perImage string
+	var split, dir, pictures, perImage, suspects string
 	var how inference
 	var asJSON bool
 	var settings overrides
@@ -44,7 +44,13 @@ With --tile, --tta or several checkpoints there is no loss.
 files of two checkpoints can be compared line by line: name, labelled pixels, mIoU,
 and IoU and Dice of each class. A cell is empty where the image has no pixel of the
 class and none is predicted, and such classes are left out of the image's mIoU. Of
-an image that is measured in patches, the pixels of all patches count together.`,
+an image that is measured in patches, the pixels of all patches count together.
+
+--suspects looks for masks that are probably wrong: areas of three pixels or more,
+each way, where the net is about as sure of another class as it is where it is right. suspects.csv lists the masks, the greatest doubt first, and NAME.suspect.png
+shows image, mask, prediction and doubt of the first 30. They are suspects of this
+net: where it is wrong itself, and sure, the mask is right. The masks must be new to
+the net, as those of a validation set are.`,
 		Example: p.named("  PROGRAM evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json"),
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,7 +60,7 @@ an image that is measured in patches, the pixels of all patches count together.`
 			if split != "train" && split != "val" && split != "test" {
 				return usagef("--split %s: want val, train or test", split)
 			}
-			return p.runEvaluate(cmd.Context(), checkpoints, split, dir, pictures, perImage, settings, how, asJSON, replace)
+			return p.runEvaluate(cmd.Context(), checkpoints, split, dir, pictures, perImage, suspects, settings, how, asJSON, replace)
 		},
 	}
 	registerCheckpoints(cmd, &checkpoints)
@@ -62,6 +68,7 @@ an image that is measured in patches, the pixels of all patches count together.`
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy, or the names of the training data")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
 	cmd.Flags().StringVar(&perImage, "per-image", "", "CSV `FILE` for a line per image: mIoU, and IoU and Dice of each class")
+	cmd.Flags().StringVar(&suspects, "suspects", "", "`DIR` for the masks that are probably wrong: a list, suspects.csv, and pictures")
 	how.register(cmd)
 	settings.register(cmd, "data.max_pixels", "data.palette", "data.mask_values", "data.ignore_index", "data.images", "data.masks", "data.image_suffix", "data.mask_suffix", "data.cache", "train.batch_size")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -69,7 +76,7 @@ an image that is measured in patches, the pixels of all patches count together.`
 	return cmd
 }
 
-func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, dir, pictures, perImage string, settings overrides, how inference, asJSON bool, replace outputs) error {
+func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, dir, pictures, perImage, suspects string, settings overrides, how inference, asJSON bool, replace outputs) error {
 	all, err := settings.read(checkpoints)
 	if err != nil {
 		return err
@@ -118,6 +125,14 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 			return err
 		}
 	}
+	if suspects != "" {
+		if split == "train" && dir == "" {
+			p.console(false).Warn("warning: --suspects --split train: the net has learnt these masks, and their mistakes with them; crossval has each image judged by a net that has not")
+		}
+		if err := replace.check("--suspects", append(cfg.Data.Inputs(), inputsOf(all...)...), suspectPaths(suspects, set)...); err != nil {
+			return err
+		}
+	}
 	whole := predictions || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
 	var counts data.Counts
 	images := metric.NewImages(len(cfg.Data.Classes))
@@ -152,6 +167,11 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 	}
 	if perImage != "" {
 		if err := report.WriteScores(perImage, cfg.Data.Classes, images.Scores()); err != nil {
+			return err
+		}
+	}
+	if suspects != "" {
+		if err := p.writeSuspects(ctx, all, how, set, cfg, suspects); err != nil {
 			return err
 		}
 	}

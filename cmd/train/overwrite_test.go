@@ -24,6 +24,7 @@ var writers = []struct {
 	{"evaluate --pictures", []string{"evaluate", "--checkpoint", best, "--pictures", "out"}, "out/train-000000.png", "set/masks/train-000001.png"},
 	{"evaluate --data", []string{"evaluate", "--checkpoint", best, "--pictures", "out", "--data", "photos"}, "out/train-000000.png", "photos/images/train-000000.png"},
 	{"evaluate --per-image", []string{"evaluate", "--checkpoint", best, "--per-image", "out/images.csv"}, "out/images.csv", "set/masks/train-000001.png"},
+	{"evaluate --suspects", []string{"evaluate", "--checkpoint", best, "--suspects", "out"}, "out/suspects.csv", "set/masks/train-000001.png"},
 	{"augment", []string{"augment", "--config", "tiny.yaml", "--out", "out", "--count", "1"}, "out/augment.png", "tiny.yaml"},
 	{"export", []string{"export", "--checkpoint", best, "--out", "out/net.safetensors"}, "out/net.safetensors", best},
 	{"export onnx", []string{"export", "--checkpoint", best, "--format", "onnx", "--out", "out/net.onnx"}, "out/net.onnx", best},
