@@ -251,6 +251,7 @@ func TestInterrupted(t *testing.T) {
 	}{
 		{"images", []string{"--set", "train.batch_size=2"}},
 		{"patches", []string{"--set", "data={patches: 2, rare_patches: 0.5, augment: {turn_90: 0.5, crop: 0.3, elastic: 1, noise: 0.1}}"}},
+		{"averages over updates of two batches", []string{"--set", "train={batch_size: 1, accumulate: 2, ema: 0.9}"}},
 		{"bfloat16", bfloat16("--set", "train.batch_size=2", "--set", "threads=2")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -20,14 +20,14 @@ func TestAnnouncedMemory(t *testing.T) {
 		set  string
 	}{
 		{"activations", "model={base_channels: 8, depth: 2}"},
-		{"weights and their copies", "model={base_channels: 32, depth: 3}"},
+		{"weights, their averages and copies", "model={base_channels: 32, depth: 3}"},
 		{"a deep encoder", "model={encoder: resnet18}"},
 		{decoding, "data={source: folder, train: set, val: set, classes: [black, white], synthetic: {}}"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inFolder(t)
 			folderOf(t, "set", image.Pt(2400, 1800), image.Pt(2000, 2000))
-			p := start(t, nil, tiny("--set", tc.set, "--set", "data.size=[64, 64]", "--set", "data.synthetic={train: 16, val: 8}", "--set", "train.batch_size=8", "--epochs", "4")...)
+			p := start(t, nil, tiny("--set", tc.set, "--set", "data.size=[64, 64]", "--set", "data.synthetic={train: 16, val: 8}", "--set", "train={batch_size: 8, accumulate: 2, ema: 0.9}", "--epochs", "4")...)
 			counted := 0.0 // MiB; not rusage, which has the memory of the test in it
 			p.await(func() bool {
 				status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid)) // none after the end

@@ -45,8 +45,8 @@ type Position struct {
 	Step      int64   // updates done
 	BestIoU   float64 // mean IoU of the best validation; NaN: none yet
 	BestEpoch int     // epoch of BestIoU, from 0; -1: none yet
-	// LossSum is the sum over the epoch's images so far of their batch's loss, and
-	// LossImages their number, without the batches in which no pixel has a label and a
+	// LossSum is the sum over the epoch's images so far of their step's loss, and
+	// LossImages their number, without the steps in which no pixel has a label and a
 	// weight: the epoch's training loss is LossSum / LossImages.
 	LossSum    float64
 	LossImages int
