@@ -57,7 +57,7 @@ func (u *update) add(engine *kernel.Engine, params []solver.Param, loss, weight 
 	if u.weight > 0 {
 		share = weight / u.weight
 	}
-	u.loss += share * (loss - u.loss)
+	u.loss += float64(share * (loss - u.loss))
 	if last && u.batches == 1 {
 		return
 	}
