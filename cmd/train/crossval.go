@@ -33,7 +33,8 @@ own size) and images.csv (what each image scores). Nets are measured after the l
 epoch: the best one would be chosen by the very images that it is measured on.
 
 The same command goes on where it was stopped, bit for bit, and ends with the same
-results. The nets of the folds can be used together: give predict the checkpoint of each.`,
+results. The nets of the folds can be used together, by predict --checkpoint
+'OUT/fold*/checkpoints/last.safetensors'.`,
 		Example: p.named(`  PROGRAM crossval --config unet.yaml --folds 5
   PROGRAM crossval --config unet.yaml --folds 4 --group '^([^_]*)_' --out runs/by-patient`),
 		Args: noArguments,

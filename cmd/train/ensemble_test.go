@@ -59,6 +59,10 @@ func TestEnsemble(t *testing.T) {
 		if !slices.Equal(predicted("twice", "00", flags...), a) || read(t, "twice/0.png") != read(t, "a/0.png") {
 			t.Errorf("%v: a net averaged with itself is another", flags)
 		}
+		must(t, append([]string{"predict", "--input", "set/images", "--out", "pattern", "--force", "--probabilities", "--checkpoint", "[0-9]/checkpoints/last.safetensors"}, flags...)...)
+		if !slices.Equal(probabilities(t, "pattern/0.npy"), got) {
+			t.Errorf("%v: the checkpoints of a pattern give others than each by its name", flags)
+		}
 	}
 
 	measure := func(nets string, flags ...string) (r struct {
@@ -108,8 +112,9 @@ func TestEnsembleMistakes(t *testing.T) {
 	check(t, command(t, "evaluate", "--checkpoint", a, "--checkpoint", other), 2, refused)
 	check(t, command(t, append(predict, patches)...), 2, []string{
 		"train: one of a/checkpoints/last.safetensors (data.patches = 0) and patches/checkpoints/last.safetensors (1) was trained on patches and the other on resized images: want checkpoints of one kind, or --tile"})
+	check(t, command(t, append(predict, "*/nothing")...), 1, []string{"train: checkpoint: */nothing: no file matches"})
 	must(t, append(predict, patches, "--tile")...)
-	check(t, command(t, append(predict, "")...), 2, []string{"train: --checkpoint FILE is missing: checkpoint FILE; may be repeated: their probabilities are averaged"})
+	check(t, command(t, append(predict, "")...), 2, []string{"train: --checkpoint FILE is missing: checkpoint FILE or pattern; the probabilities of several are averaged"})
 
 	warning := "warning: seed/checkpoints/last.safetensors was trained on other images than a/checkpoints/last.safetensors, perhaps on some of the latter's validation set"
 	for args, warns := range map[string]bool{"": true, "--data set": false, "--split train": false} {

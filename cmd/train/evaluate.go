@@ -85,7 +85,7 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 		return err
 	}
 	predictions := how.tile || how.tta || len(all) > 1 // are measured, and not what training measures
-	saved, path := all[0], strings.Join(checkpoints, ", ")
+	saved, path := all[0], all.String()
 	cfg := saved.Config
 	if dir == "" && split == "val" {
 		p.warnSeen(all)

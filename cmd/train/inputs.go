@@ -34,7 +34,9 @@ func findInputs(given []string, recursive bool, out string, console *report.Cons
 	}
 	for _, pattern := range given {
 		paths, err := matches(pattern)
-		errs = append(errs, err)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("data: %w", err))
+		}
 		for _, path := range paths {
 			info, err := os.Stat(path)
 			if err != nil {
@@ -89,7 +91,7 @@ func matches(pattern string) ([]string, error) {
 		err = errors.New("no file matches")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("data: %s: %w", pattern, err)
+		return nil, fmt.Errorf("%s: %w", pattern, err)
 	}
 	return paths, nil
 }
@@ -137,8 +139,8 @@ func (o *overrides) register(cmd *cobra.Command, keys ...string) {
 // keysAnnotation marks a --set flag with the keys that it takes.
 const keysAnnotation = "keys"
 
-// read reads checkpoints and overrides their configurations.
-func (o overrides) read(paths []string) (run.Ensemble, error) {
+// read reads the checkpoints of files and patterns, and overrides their configurations.
+func (o overrides) read(given []string) (run.Ensemble, error) {
 	for _, pair := range o.set {
 		key, _, _ := strings.Cut(pair, "=")
 		if key = strings.TrimSpace(key); !slices.Contains(o.keys, key) {
@@ -146,15 +148,21 @@ func (o overrides) read(paths []string) (run.Ensemble, error) {
 		}
 	}
 	var all run.Ensemble
-	for _, path := range paths {
-		saved, err := run.Read(path)
+	for _, pattern := range given {
+		paths, err := matches(pattern)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("checkpoint: %w", err)
 		}
-		if saved.Config, err = config.Override(saved.Config, o.set); err != nil {
-			return nil, usage(err)
+		for _, path := range paths {
+			saved, err := run.Read(path)
+			if err != nil {
+				return nil, err
+			}
+			if saved.Config, err = config.Override(saved.Config, o.set); err != nil {
+				return nil, usage(err)
+			}
+			all = append(all, saved)
 		}
-		all = append(all, saved)
 	}
 	return all, nil
 }

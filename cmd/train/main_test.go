@@ -374,7 +374,7 @@ func TestMistakes(t *testing.T) {
 		{"no data", 1, tiny("--set", "data={source: folder, train: nowhere}"), []string{`train: data.train = "nowhere": no such file or directory: looked at ` + absolute(t, "nowhere")}},
 		{"weights without config", 2, []string{"weights"}, []string{"train: --config FILE is missing: configuration FILE, as given or in configs/"}},
 		{"predict without flags", 2, []string{"predict"}, []string{
-			"train: --checkpoint FILE is missing: checkpoint FILE; may be repeated: their probabilities are averaged",
+			"train: --checkpoint FILE is missing: checkpoint FILE or pattern; the probabilities of several are averaged",
 			"train: --input FILE is missing: image FILE, pattern or folder of images; may be repeated",
 			"train: --out DIR is missing: DIR for the masks"}},
 		{"unknown split", 2, []string{"evaluate", "--checkpoint", "x", "--split", "y"}, []string{"train: --split y: want val, train or test"}},

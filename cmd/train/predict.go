@@ -38,7 +38,7 @@ may differ, are averaged.`,
 		Example: p.named(`  PROGRAM predict --checkpoint best.safetensors --input photos --out masks --overlay
   PROGRAM predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta
   PROGRAM predict --checkpoint best.safetensors --out masks --recursive photos more/*.jpg
-  PROGRAM predict --checkpoint a.safetensors --checkpoint b.safetensors --input photos --out masks`),
+  PROGRAM predict --checkpoint 'runs/unet/fold*/checkpoints/last.safetensors' --input photos --out masks`),
 		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args { // --input photos/*.jpg, which a shell expands
@@ -66,7 +66,7 @@ may differ, are averaged.`,
 
 // registerCheckpoints adds the flag for one checkpoint or several.
 func registerCheckpoints(cmd *cobra.Command, paths *[]string) {
-	cmd.Flags().StringArrayVar(paths, "checkpoint", nil, "checkpoint `FILE`; may be repeated: their probabilities are averaged")
+	cmd.Flags().StringArrayVar(paths, "checkpoint", nil, "checkpoint `FILE` or pattern; the probabilities of several are averaged")
 }
 
 // inference is how a net is applied to an image.

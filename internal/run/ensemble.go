@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
@@ -15,6 +16,15 @@ import (
 // Ensemble is checkpoints whose probabilities are averaged, in this order; one
 // alone is as it is. Their nets may be of any kind.
 type Ensemble []*Saved
+
+// String is the files of the checkpoints.
+func (e Ensemble) String() string {
+	paths := make([]string, len(e))
+	for i, s := range e {
+		paths[i] = s.Path
+	}
+	return strings.Join(paths, ", ")
+}
 
 // Agree reports, as a usage error, what keeps probabilities from being averaged:
 // other classes, or images that the nets see otherwise. tiled is that of Predictor.
