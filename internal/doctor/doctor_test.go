@@ -211,20 +211,33 @@ func TestNextFactor(t *testing.T) {
 		{"always better", func(f float64) float64 { return 1e-9 * f }, []float64{1, 10, 100, 1000, 1e4, 1e5, 1e6, 0.1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var trials []doctor.Trial
+			var f doctor.Figures
 			var got []float64
 			for range 20 {
-				factor, ok := doctor.NextFactor(trials)
+				factor, ok := doctor.NextFactor(f)
 				if !ok {
 					break
 				}
-				trials = append(trials, trial(factor, tc.fall(factor)))
+				f.Trials = append(f.Trials, trial(factor, tc.fall(factor)))
 				got = append(got, factor)
 			}
 			if !slices.EqualFunc(got, tc.want, func(a, b float64) bool { return math.Abs(a-b) < 1e-9*b }) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// Where the factor is known, it is the only one that is tried.
+func TestNextFactorOfPublishedWeights(t *testing.T) {
+	f := sound()
+	published(8e-8)(&f)
+	if factor, ok := doctor.NextFactor(f); !ok || factor != 128*128 {
+		t.Errorf("got %v, %v, want the pixels of an image", factor, ok)
+	}
+	f.Trials = append(f.Trials, trial(128*128, 0.01))
+	if factor, ok := doctor.NextFactor(f); ok {
+		t.Errorf("then %v, want no more", factor)
 	}
 }
 

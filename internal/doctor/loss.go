@@ -85,11 +85,14 @@ func vanishingWeights(f Figures) []Finding {
 	if l.ClassWeights.String() != "per_batch" || l.Reduction != "mean" || l.WeightBy != "target" || o.Name != "sgd" || !(update < smallest) {
 		return nil
 	}
-	pixels := f.Config.Data.Size[0] * f.Config.Data.Size[1]
+	pixels := f.pixels()
 	return fault("vanishing_weights", try("optimizer.lr", number(o.LR*float64(pixels)), "loss.class_weights", "dataset"),
 		"loss.class_weights: per_batch gives the right weights divided by the %d pixels of an image, so with loss.reduction: mean the gradient is %d times too small: a step of sgd changes the weights by %s of themselves, and the net stays as it was drawn",
 		pixels, pixels, short(update))
 }
+
+// pixels are those of what the net sees at once.
+func (f Figures) pixels() int { return f.Config.Data.Size[0] * f.Config.Data.Size[1] }
 
 // smallUpdates finds a run whose steps change nothing.
 func smallUpdates(f Figures) []Finding {

@@ -8,18 +8,22 @@ const (
 	rounding = 1e-4 // of a loss that does not change
 )
 
-// NextFactor says with which factor of optimizer.lr the steps are to be tried next:
-// with 1, and where that does not lower the loss enough, with ten times more as long
-// as that helps, then with ten times less. ok is false when enough has been seen.
-func NextFactor(trials []Trial) (factor float64, ok bool) {
+// NextFactor says with which factor of optimizer.lr the steps are to be tried after
+// those of f.Trials: with 1, and where that does not lower the loss enough, with ten
+// times more as long as that helps, then with ten times less; where it is known by which
+// factor the loss is too small, with that alone. ok is false when enough has been seen.
+func NextFactor(f Figures) (factor float64, ok bool) {
 	const most, least = 1e6, 1e-4
-	n := len(trials)
+	n := len(f.Trials)
 	if n == 0 {
 		return 1, true
 	}
-	first, last := trials[0], trials[n-1]
+	if vanishingWeights(f) != nil {
+		return float64(f.pixels()), n == 1
+	}
+	first, last := f.Trials[0], f.Trials[n-1]
 	rises := first.Fall() < -rounding
-	helped := n == 1 || last.Fall() > trials[n-2].Fall()
+	helped := n == 1 || last.Fall() > f.Trials[n-2].Fall()
 	if last.Factor == 0.1 { // the one before was of the other direction
 		helped = last.Fall() > first.Fall()
 	}

@@ -33,9 +33,7 @@ func (t Training) Diagnose(ctx context.Context, steps int) (doctor.Figures, erro
 	if err := t.lookAt(ctx, &f); err != nil || len(f.Faults) > 0 {
 		return f, err
 	}
-	var err error
-	f.Trials, err = t.trials(ctx, f.Weights, steps)
-	return f, err
+	return f, t.trials(ctx, &f, steps)
 }
 
 // check reads all data, as the check command does.
@@ -89,43 +87,42 @@ func (t Training) lookAt(ctx context.Context, f *doctor.Figures) error {
 }
 
 // trials takes the steps from the same first weights with several learning rates.
-func (t Training) trials(ctx context.Context, weights []float64, steps int) ([]doctor.Trial, error) {
+func (t Training) trials(ctx context.Context, f *doctor.Figures, steps int) error {
 	cfg := t.Config
 	engine, err := NewEngine(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	params, err := NewParameters(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := t.initialise(ctx, params); err != nil {
-		return nil, err
+		return err
 	}
 	set, err := data.Open(cfg.Data, cfg.Seed, "train")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, weights), Seed: cfg.Seed}
+	graphs := &train.Graphs{Engine: engine, Params: params, Loss: loss.New(cfg.Loss, f.Weights), Seed: cfg.Seed}
 	batch, err := firstBatch(ctx, data.NewLoader(set, data.LoaderConfig{
 		BatchSize: min(cfg.Train.BatchSize, trialBatch), Shuffle: true, Patches: cfg.Data.Patches, RarePatches: cfg.Data.RarePatches, Seed: cfg.Seed,
 	}), graphs.Loss)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var all []doctor.Trial
 	first := valuesOf(params)
 	for {
-		factor, ok := doctor.NextFactor(all)
+		factor, ok := doctor.NextFactor(*f)
 		if !ok {
-			return all, nil
+			return nil
 		}
 		setValues(params, first)
 		trial, err := t.trial(ctx, graphs, batch, steps, factor)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, trial)
+		f.Trials = append(f.Trials, trial)
 	}
 }
 
