@@ -74,13 +74,17 @@ func TestDoctor(t *testing.T) {
 	plain := []string{"model.norm=none", "optimizer.weight_decay=0", "optimizer.momentum=0", "schedule.name=constant", "schedule.warmup_epochs=0"}
 	sgd := slices.Concat(plain, []string{"optimizer.name=sgd", "optimizer.lr=0.01"})
 	published := slices.Concat(sgd, []string{"loss.kind=weighted_cce_probabilities", "loss.class_weights=per_batch", "loss.reduction=mean"})
-	swap := func(t *testing.T) {
-		paths := files(t, "set/masks")
-		first := read(t, paths[0])
-		for i, path := range paths[1:] {
-			write(t, paths[i], read(t, path))
+	swap := func(by int) func(t *testing.T) {
+		return func(t *testing.T) {
+			var masks []string
+			paths := files(t, "set/masks")
+			for _, path := range paths {
+				masks = append(masks, read(t, path))
+			}
+			for i, path := range paths {
+				write(t, path, masks[(i+by)%len(masks)])
+			}
 		}
-		write(t, paths[len(paths)-1], first)
 	}
 	for i, tc := range []struct {
 		name   string
@@ -111,7 +115,8 @@ func TestDoctor(t *testing.T) {
 		{name: "a rate of SGD a thousand times too large", set: slices.Concat(sgd, []string{"optimizer.lr=10"}), faults: "large_rate optimizer.lr=0.01"},
 		{name: "a rate a hundred times too small", set: []string{"optimizer.lr=0.00001"}, faults: "small_rate optimizer.lr=0.01"},
 		{name: "a rate of SGD a hundred times too small", set: slices.Concat(sgd, []string{"optimizer.lr=0.0001"}), faults: "small_rate optimizer.lr=0.01"},
-		{name: "masks of other images", make: swap, faults: "foreign_masks", text: "masks seem to belong to other images"},
+		{name: "masks of other images", make: swap(7), faults: "foreign_masks", text: "masks seem to belong to other images"},
+		{name: "masks of the next image", make: swap(1), faults: "foreign_masks", text: "the mask of the image before fits better than the own"},
 		{name: "images of one value", make: func(t *testing.T) { each(t, "set/images", flood(90)) }, faults: "constant_images"},
 		{name: "one image under many names", make: func(t *testing.T) {
 			paths := files(t, "set/images")

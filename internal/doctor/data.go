@@ -60,12 +60,22 @@ func valuesOutside(f Figures) []Finding {
 
 // byChance is the share of random pairings of images and masks from which on the own
 // pairing is none that anything speaks for.
-const byChance = 0.05
+const byChance = 0.01
 
 // foreignMasks finds masks that do not fit their images better than others do.
 func foreignMasks(f Figures) []Finding {
 	e := f.Edges
-	if e == nil || e.P <= byChance {
+	if e == nil {
+		return nil
+	}
+	if slipped := max(e.Before, e.After); e.Pairs >= leastPairs-1 && 5*slipped >= 4*e.Pairs {
+		which := "before"
+		if e.After > e.Before {
+			which = "after"
+		}
+		return fault("foreign_masks", nil, "masks seem to have slipped by one image: in %d of %d pairs of images that follow one another, the mask of the image %s fits better than the own: compare names and order of images and masks, look at them with the augment command", slipped, e.Pairs, which)
+	}
+	if e.P <= byChance {
 		return nil
 	}
 	return fault("foreign_masks", nil, "masks seem to belong to other images: at the edges of masks, images have %s times their mean contrast on their own images and %s times on others (%d images; %s of random pairings fit as well): compare names and order of images and masks, look at them with the augment command; or the classes have no visible edges, which this test cannot tell apart",

@@ -83,7 +83,10 @@ func TestExamine(t *testing.T) {
 		{"values of a z-score", func(f *doctor.Figures) {
 			f.Images.Least, f.Images.Largest, f.Config.Data.Normalize = -3, 5, "zscore"
 		}, ""},
-		{"masks of others", func(f *doctor.Figures) { f.Edges.P = 0.4 }, "foreign_masks"},
+		{"masks of others", func(f *doctor.Figures) { f.Edges.P = 0.02 }, "foreign_masks"},
+		{"masks of the image after", func(f *doctor.Figures) { f.Edges.Pairs, f.Edges.After = 10, 8 }, "foreign_masks"},
+		{"some fit the image after", func(f *doctor.Figures) { f.Edges.Pairs, f.Edges.After = 10, 7 }, ""},
+		{"too few to say", func(f *doctor.Figures) { f.Edges.Pairs, f.Edges.After = 4, 4 }, ""},
 		{"masks without edges", func(f *doctor.Figures) { f.Edges = nil }, "unknown_masks?"},
 		{"coloured", func(f *doctor.Figures) { f.Images.Grey = false }, "channel_order?"},
 		{"weights by prediction", func(f *doctor.Figures) { f.Config.Loss.WeightBy = "prediction" }, "prediction_weights loss.weight_by=target"},
@@ -265,17 +268,18 @@ func squares(n int) (samples []data.Sample) {
 
 func TestMeasureEdges(t *testing.T) {
 	measure := func(samples []data.Sample) *doctor.Edges {
-		return doctor.MeasureEdges(samples, rand.New(rand.NewPCG(3, 4)))
+		positions := []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13}
+		return doctor.MeasureEdges(samples, positions[:len(samples)], rand.New(rand.NewPCG(3, 4)))
 	}
 	own := squares(12)
-	if e := measure(own); e == nil || e.Number != 12 || e.P > 0.002 || e.Own < 1.5*e.Other {
+	if e := measure(own); e == nil || e.Number != 12 || e.Pairs != 9 || e.Before > 0 || e.After > 0 || e.P > 0.002 || e.Own < 1.5*e.Other {
 		t.Errorf("own masks: %+v", e)
 	}
 	swapped := slices.Clone(own)
 	for i := range swapped {
 		swapped[i].Mask = own[(i+1)%len(own)].Mask
 	}
-	if e := measure(swapped); e == nil || e.P < 0.05 {
+	if e := measure(swapped); e == nil || e.P < 0.05 || e.Before != 9 || e.After > 7 {
 		t.Errorf("masks of others: %+v", e)
 	}
 	if e := measure(own[:5]); e != nil {

@@ -9,26 +9,32 @@ import (
 
 // Edges is how much more the edges of masks coincide with edges of their own images
 // than with those of other images: a permutation test. Masks that belong to other
-// images coincide with their own no more than any other.
+// images coincide with their own no more than any other. Neighbours in a video or a
+// stack are alike: masks that have slipped by one image show where the neighbour's mask
+// fits better than the own.
 type Edges struct {
 	Number int     `json:"number"` // images compared, whose masks have edges
 	Own    float64 `json:"own"`    // contrast of an image at the edges of its own mask, over that of the whole image: the mean
 	Other  float64 `json:"other"`  // the same at the edges of other images' masks
 	P      float64 `json:"p"`      // share of random pairings of images and masks that coincide at least as well as the own
+	Pairs  int     `json:"pairs"`  // of images that follow one another
+	Before int     `json:"before"` // in how many of them the mask of the first fits the second better than its own
+	After  int     `json:"after"`  // in how many of them the mask of the second fits the first better than its own
 }
 
 // leastPairs is the number of images below which a pairing is found by chance.
 const leastPairs = 6
 
-// MeasureEdges compares samples of one size. It is nil where there are too few of
-// them with edges in image and mask.
-func MeasureEdges(samples []data.Sample, rng *rand.Rand) *Edges {
+// MeasureEdges compares samples of one size, which stand at these positions of the
+// data set. It is nil where there are too few of them with edges in image and mask.
+func MeasureEdges(samples []data.Sample, positions []int, rng *rand.Rand) *Edges {
 	var contrasts [][]float32
 	var edges [][]int
-	for _, s := range samples {
+	var where []int
+	for i, s := range samples {
 		c, e := contrast(s), maskEdges(s)
 		if c != nil && len(e) > 0 {
-			contrasts, edges = append(contrasts, c), append(edges, e)
+			contrasts, edges, where = append(contrasts, c), append(edges, e), append(where, positions[i])
 		}
 	}
 	n := len(edges)
@@ -49,6 +55,18 @@ func MeasureEdges(samples []data.Sample, rng *rand.Rand) *Edges {
 			} else {
 				result.Other += at[i][j] / float64(n*(n-1))
 			}
+		}
+	}
+	for i := 1; i < n; i++ {
+		if where[i] != where[i-1]+1 {
+			continue
+		}
+		result.Pairs++
+		if at[i][i-1] > at[i][i] {
+			result.Before++
+		}
+		if at[i-1][i] > at[i-1][i-1] {
+			result.After++
 		}
 	}
 	const pairings = 999

@@ -71,18 +71,21 @@ func (t Training) lookAt(ctx context.Context, f *doctor.Figures) error {
 	}
 	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: 1, Patches: t.Config.Data.Patches, RarePatches: t.Config.Data.RarePatches, Seed: t.Config.Seed})
 	var samples []data.Sample
+	var positions []int
 	n := min(set.Len(), surveyed)
 	for i := range n {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		s, err := loader.Sample(0, i*set.Len()/n)
+		position := i - i%2 // pairs, to compare images that follow one another
+		position = position*set.Len()/n + i%2
+		s, err := loader.Sample(0, position)
 		if err == nil { // the check has told of those
-			samples = append(samples, s)
+			samples, positions = append(samples, s), append(positions, position)
 		}
 	}
 	f.Images = doctor.MeasureImages(samples)
-	f.Edges = doctor.MeasureEdges(samples, rand.New(rand.NewPCG(t.Config.Seed, 0)))
+	f.Edges = doctor.MeasureEdges(samples, positions, rand.New(rand.NewPCG(t.Config.Seed, 0)))
 	return nil
 }
 
