@@ -63,7 +63,7 @@ results. The nets of the folds can be used together, by predict --checkpoint
 				console.Note("data.val = %s takes no part: the folds divide data.train", cfg.Data.Val)
 				cfg.Data.Val = ""
 			}
-			return p.runCrossval(cmd.Context(), run.Training{Config: cfg, File: settings.file, Hub: hub.FromEnvironment(p.getenv), Console: console, Program: p.name, Now: p.clock.now})
+			return p.runCrossval(cmd.Context(), run.Training{Config: cfg, File: settings.file, Hub: hub.FromEnvironment(p.getenv), Console: console, Program: p.name, Revision: shortSource(), Now: p.clock.now})
 		},
 	}
 	settings.register(cmd)

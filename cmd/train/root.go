@@ -55,7 +55,7 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 			if err != nil {
 				return err
 			}
-			return p.train(cmd.Context(), run.Training{Config: cfg, File: settings.file, Resume: resume, Hub: hub.FromEnvironment(p.getenv), Console: p.console(quiet), Program: p.name, Now: p.clock.now})
+			return p.train(cmd.Context(), run.Training{Config: cfg, File: settings.file, Resume: resume, Hub: hub.FromEnvironment(p.getenv), Console: p.console(quiet), Program: p.name, Revision: shortSource(), Now: p.clock.now})
 		},
 	}
 	settings.register(cmd)

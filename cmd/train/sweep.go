@@ -70,7 +70,7 @@ func (p *program) variants(file, out string, variants []config.Variant) (dir str
 		}
 		dir = cfg.Out
 		cfg.Out = filepath.Join(dir, v.Name)
-		runs = append(runs, run.Training{Config: cfg, File: file, Hub: hub.FromEnvironment(p.getenv), Program: p.name, Now: p.clock.now})
+		runs = append(runs, run.Training{Config: cfg, File: file, Hub: hub.FromEnvironment(p.getenv), Program: p.name, Revision: shortSource(), Now: p.clock.now})
 	}
 	return dir, runs, nil
 }

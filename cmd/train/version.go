@@ -54,23 +54,41 @@ func newBuild() (build, error) {
 	if err != nil {
 		return build{}, err
 	}
-	b := build{Version: "(devel)", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Kernel: engine.Kernel(), Revision: revision}
+	b := build{Version: "(devel)", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Kernel: engine.Kernel()}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	b.Revision, b.Modified = source()
+	return b, nil
+}
+
+// source is the revision of git that the program was built from, empty where it is
+// not known, and whether it was modified since.
+func source() (commit string, modified bool) {
+	commit = revision
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return b, nil
-	}
-	if v := info.Main.Version; v != "" {
-		b.Version = v
+		return commit, false
 	}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			b.Revision = s.Value
+			commit = s.Value
 		case "vcs.modified":
-			b.Modified = s.Value == "true"
+			modified = s.Value == "true"
 		}
 	}
-	return b, nil
+	return commit, modified
+}
+
+// shortSource is source in a word, for the report of a run.
+func shortSource() string {
+	commit, modified := source()
+	commit = commit[:min(len(commit), 12)]
+	if modified {
+		commit += " (modified)"
+	}
+	return commit
 }
 
 // String is one line, without the program's name.

@@ -105,5 +105,7 @@ type Saved struct {
 // written. The run goes on and tries again.
 type Unwritten struct{ Err error }
 
-// Ended closes a run, also one that an error ends.
-type Ended struct{}
+// Ended closes a run.
+type Ended struct {
+	Cause string // "": its last epoch, or an early stop; "interrupted"; or the error that ended it
+}

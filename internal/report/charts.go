@@ -5,12 +5,15 @@ import (
 	"image/color"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 )
 
 // Lines that stand for no class: colours that none of the first classes has.
@@ -19,54 +22,126 @@ var (
 	brown = color.NRGBA{0xb8, 0x5c, 0x2e, 0xff}
 )
 
-// curves are the panels of curves.png: losses, mIoU and pixel accuracy, IoU of
-// the classes, learning rate. A dashed line stands before an epoch in which a
-// resumed run went on with something changed.
+// series is a line over the epochs.
+type series struct {
+	line
+	values []float64 // NaN where there is none
+}
+
+// curves are the panels of curves.png: losses, mIoU and pixel accuracy, IoU, precision
+// and recall of the classes, learning rate. The best epoch is marked, and where a
+// resumed run went on.
 func (h *history) curves(classes []string, palette color.Palette) []*panel {
-	epochs := h.column(epochColumn)
-	over := func(title string, share bool) *panel {
-		p := newPanel(title)
-		p.plot.X.Label.Text = "epoch"
-		p.plot.X.Tick.Marker = ticks{most: 8, whole: true}
-		p.plot.X.Min, p.plot.X.Max = epochs[0], epochs[len(epochs)-1]
+	of := func(title string, text func(float64) string, share bool, all ...series) *panel {
+		p := h.overEpochs(title, text, all)
 		if share {
 			p.plot.Y.Min, p.plot.Y.Max = 0, 1
 		}
-		p.grid(true, true)
-		for _, r := range h.resumes {
-			if len(r.Changes) > 0 {
-				p.plot.Add(resumeMark(float64(r.Epoch) - 0.5))
-			}
-		}
 		return p
 	}
-	loss := over("Loss", false)
-	loss.add(line{name: "training", colour: blue}, epochs, h.column(trainLossColumn))
-	loss.add(line{name: "validation", colour: brown}, epochs, h.column(valLossColumn))
-	quality := over("Validation", true)
-	quality.add(line{name: "mean IoU", colour: blue}, epochs, h.column(miouColumn))
-	quality.add(line{name: "pixel accuracy", colour: brown}, epochs, h.column(accuracyColumn))
-	each := over("IoU of each class", true)
-	for c, name := range classes {
-		each.add(line{name: short(name, 20), colour: palette[c]}, epochs, h.column(firstIoUColumn+c))
+	each := func(values func(class int) []float64) []series {
+		var all []series
+		for c, name := range classes {
+			all = append(all, series{line{name: short(name, 20), colour: palette[c]}, values(c)})
+		}
+		return all
 	}
-	if len(each.key) > 12 {
-		each.key = nil // no room
-	}
-	rate := over("Learning rate", false)
+	rate := of("Learning rate", threeDigits, false, series{line{name: "at the epoch's end", colour: blue}, h.column(lrColumn)})
 	rate.plot.Y.Min = 0
-	rate.add(line{name: "at the epoch's end", colour: blue}, epochs, h.column(lrColumn))
-	return []*panel{loss, quality, each, rate}
+	panels := []*panel{
+		of("Loss", LossText, false,
+			series{line{name: "training", colour: blue}, h.column(trainLossColumn)},
+			series{line{name: "validation", colour: brown}, h.column(valLossColumn)}),
+		of("Validation", shareText, true,
+			series{line{name: "mean IoU", colour: blue}, h.column(miouColumn)},
+			series{line{name: "pixel accuracy", colour: brown}, h.column(accuracyColumn)}),
+		of("IoU of each class", shareText, true, each(func(c int) []float64 { return h.column(firstIoUColumn + c) })...),
+		rate,
+	}
+	if len(h.evaluations) == 0 {
+		return panels
+	}
+	figure := func(of func(metric.ClassReport) metric.Number) func(c int) []float64 {
+		return func(c int) []float64 {
+			values := make([]float64, len(h.rows))
+			for i, r := range h.rows {
+				values[i] = math.NaN()
+				if e := h.evaluations[r.epoch()]; e != nil {
+					values[i] = float64(of(e.Classes[c]))
+				}
+			}
+			return values
+		}
+	}
+	return append(panels,
+		of("Precision of each class", shareText, true, each(figure(func(r metric.ClassReport) metric.Number { return r.Precision }))...),
+		of("Recall of each class", shareText, true, each(figure(func(r metric.ClassReport) metric.Number { return r.Recall }))...))
 }
 
-// resumeMark is a dashed line from top to bottom, at an epoch.
-type resumeMark float64
+// mostLines is the number of lines above which a panel does not name them.
+const mostLines = 12
+
+// overEpochs is a panel of lines over the epochs; text writes a value of theirs.
+func (h *history) overEpochs(title string, text func(float64) string, all []series) *panel {
+	epochs := h.column(epochColumn)
+	p := newPanel(title)
+	p.plot.X.Label.Text = "epoch"
+	p.plot.X.Tick.Marker = ticks{most: 8, whole: true}
+	p.plot.X.Min, p.plot.X.Max = epochs[0], epochs[len(epochs)-1]
+	p.grid(true, true)
+	for _, r := range h.resumes {
+		p.plot.Add(upright{float64(r.Epoch) - 0.5, resumedLine})
+	}
+	if h.best >= 0 {
+		p.plot.Add(upright{epochs[h.best], bestLine})
+	}
+	for _, s := range all {
+		p.add(s.line, epochs, s.values)
+	}
+	if len(all) > mostLines {
+		p.key = nil // no room
+	}
+	if h.best >= 0 {
+		best := bestLine
+		best.name = fmt.Sprintf("best epoch %d", h.rows[h.best].epoch())
+		p.key = append(p.key, best)
+	}
+	if len(h.resumes) > 0 {
+		p.key = append(p.key, resumedLine)
+	}
+	for i, epoch := range epochs {
+		lines := []string{fmt.Sprintf("epoch %.0f", epoch)}
+		if i == h.best {
+			lines[0] += ", the best"
+		}
+		for _, s := range all[:min(len(all), mostLines)] {
+			lines = append(lines, fmt.Sprintf("%s %s", s.name, text(s.values[i])))
+		}
+		if len(all) > mostLines {
+			lines = append(lines, fmt.Sprintf("and %d more", len(all)-mostLines))
+		}
+		p.spots = append(p.spots, spot{epoch - 0.5, math.Inf(-1), epoch + 0.5, math.Inf(1), strings.Join(lines, "\n")})
+	}
+	return p
+}
+
+// Lines from top to bottom.
+var (
+	bestLine    = line{name: "best epoch", colour: color.NRGBA{0x2e, 0x9e, 0x5b, 0xff}}
+	resumedLine = line{name: "resumed", colour: ink, dashed: true}
+)
+
+// upright is a line from top to bottom, at an epoch.
+type upright struct {
+	epoch float64
+	line  line
+}
 
 // Plot draws the line.
-func (m resumeMark) Plot(c draw.Canvas, p *plot.Plot) {
+func (m upright) Plot(c draw.Canvas, p *plot.Plot) {
 	transform, _ := p.Transforms(&c)
-	if x := transform(float64(m)); c.ContainsX(x) {
-		c.StrokeLine2(draw.LineStyle{Color: ink, Width: 1, Dashes: []vg.Length{3, 3}}, x, c.Min.Y, x, c.Max.Y)
+	if x := transform(m.epoch); c.ContainsX(x) {
+		m.line.stroke(&c, []vg.Point{{X: x, Y: c.Min.Y}, {X: x, Y: c.Max.Y}})
 	}
 }
 
@@ -100,6 +175,7 @@ func bars(title string, names []string, values []float64, palette color.Palette,
 		at := float64(len(names) - 1 - c)
 		ticks[c] = plot.Tick{Value: at, Label: short(names[c], 24)}
 		p.plot.Add(bar{at, v, palette[c]})
+		p.spots = append(p.spots, spot{math.Inf(-1), at - 0.5, math.Inf(1), at + 0.5, names[c] + "\n" + fmt.Sprintf(format, v)})
 		labels.XYs = append(labels.XYs, plotter.XY{X: v, Y: at})
 		labels.Labels = append(labels.Labels, fmt.Sprintf(format, v))
 		top = max(top, v)
@@ -131,31 +207,52 @@ func (b bar) Plot(c draw.Canvas, p *plot.Plot) {
 	c.StrokeLines(draw.LineStyle{Color: ink, Width: 0.8}, append(corners, corners[0]))
 }
 
-// confusionPanel shows which share of a class's true pixels was predicted as
-// which class; in numbers too, where there is room.
-func (e *evaluation) confusionPanel(names []string) *panel {
+// confusionPanels show which share of a class's true pixels was predicted as which
+// class, and which share of the pixels predicted as a class was of which; in numbers
+// too, where there is room.
+func (e *evaluation) confusionPanels(names []string) []*panel {
+	n := len(names)
+	truth, predicted := make([]int64, n), make([]int64, n)
+	for t, counts := range e.Confusion {
+		for p, count := range counts {
+			truth[t] += count
+			predicted[p] += count
+		}
+	}
+	return []*panel{
+		e.confusionPanel(names, fmt.Sprintf("Of the true pixels of each class: predicted as, %%; epoch %d", e.Epoch), truth, predicted, true),
+		e.confusionPanel(names, fmt.Sprintf("Of the pixels predicted as each class: true class, %%; epoch %d", e.Epoch), truth, predicted, false),
+	}
+}
+
+func (e *evaluation) confusionPanel(names []string, title string, truth, predicted []int64, byTruth bool) *panel {
 	const numbers = 12 // most classes with numbers
 	n := len(names)
 	cell := max(5, 44-vg.Length(n))                         // points
 	every := int(math.Ceil(1.3 * textSize / float64(cell))) // classes per name
-	p := newPanel(fmt.Sprintf("Share of a class's pixels predicted as each class, %%; epoch %d", e.Epoch))
+	p := newPanel(title)
 	p.height = vg.Length(n)*cell + 150
 	p.width = max(p.width, p.height)
 	p.plot.X.Label.Text, p.plot.Y.Label.Text = "predicted class", "true class"
 	var across, down plot.ConstantTicks
-	for truth, counts := range e.Confusion {
-		if truth%every == 0 {
-			name := short(names[truth], 16)
-			across = append(across, plot.Tick{Value: float64(truth), Label: name})
-			down = append(down, plot.Tick{Value: float64(n - 1 - truth), Label: name})
+	for t, counts := range e.Confusion {
+		y := float64(n - 1 - t)
+		if t%every == 0 {
+			name := short(names[t], 16)
+			across = append(across, plot.Tick{Value: float64(t), Label: name})
+			down = append(down, plot.Tick{Value: y, Label: name})
 		}
-		var total int64
-		for _, count := range counts {
-			total += count
-		}
-		for predicted, count := range counts {
+		for c, count := range counts {
+			total := predicted[c]
+			if byTruth {
+				total = truth[t]
+			}
 			if total > 0 {
-				p.plot.Add(square{float64(predicted), float64(n - 1 - truth), float64(count) / float64(total), n <= numbers})
+				p.plot.Add(square{float64(c), y, float64(count) / float64(total), n <= numbers})
+			}
+			if n <= mostBars {
+				p.spots = append(p.spots, spot{float64(c) - 0.5, y - 0.5, float64(c) + 0.5, y + 0.5, fmt.Sprintf("true %s, predicted %s\n%s pixels\n%s of the true, %s of the predicted",
+					names[t], names[c], thousands(int(count)), percent(count, truth[t]), percent(count, predicted[c]))})
 			}
 		}
 	}

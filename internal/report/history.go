@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/event"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
@@ -20,17 +21,21 @@ import (
 
 // history is what the files of a run folder tell of its training.
 type history struct {
-	columns  []string  // of metrics.csv
-	rows     []row     // of metrics.csv, one per epoch
-	start    *start    // nil: log.jsonl does not have it
-	findings []finding // of the log, those that are not over
-	resumes  []start   // those of the log after which the rows were trained, in order
-	last     *evaluation
-	before   map[int]*evaluation // those of the log by epoch, without Confusion
-	skipped  int                 // lines of the log that cannot be read
-	fault    error               // of the first of them
-	best     int                 // row with the greatest mIoU, the first of equals; -1: none has one
+	columns      []string  // of metrics.csv
+	rows         []row     // of metrics.csv, one per epoch
+	start        *start    // nil: log.jsonl does not have it
+	findings     []finding // of the log, those that are not over
+	resumes      []start   // those of the log after which the rows were trained, in order
+	last         *evaluation
+	evaluations  map[int]*evaluation // those of the log by epoch, without Confusion
+	begun, heard time.Time           // of the first and the last line of the log that tells more than a step; zero: unknown
+	ended        *string             // what ended it, as event.Ended; nil: the log does not say
+	skipped      int                 // lines of the log that cannot be read
+	fault        error               // of the first of them
+	best         int                 // row with the greatest mIoU, the first of equals; -1: none has one
 }
+
+var errNoEpoch = errors.New("no epoch is finished yet")
 
 // row is an epoch in metrics.csv.
 type row struct {
@@ -61,6 +66,7 @@ type start struct {
 	TrainImages  int       `json:"train_images"`
 	ValImages    int       `json:"val_images"`
 	Net          string    `json:"net"`
+	Revision     string    `json:"revision"` // of the program
 	Parameters   int       `json:"parameters"`
 	ClassCounts  []int64   `json:"class_counts"`
 	ClassWeights []float64 `json:"class_weights"`
@@ -102,7 +108,7 @@ func readHistory(dir string, classes []string) (*history, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &history{columns: table.header(), before: map[int]*evaluation{}, best: -1}
+	h := &history{columns: table.header(), evaluations: map[int]*evaluation{}, best: -1}
 	for _, c := range cells {
 		r := row{cells: c, values: make([]float64, len(c))}
 		for i, cell := range c {
@@ -119,7 +125,7 @@ func readHistory(dir string, classes []string) (*history, error) {
 		h.rows = append(h.rows, r)
 	}
 	if len(h.rows) == 0 {
-		return nil, fmt.Errorf("report: %s: no epoch is finished yet", table.Path)
+		return nil, fmt.Errorf("report: %s: %w", table.Path, errNoEpoch)
 	}
 	return h, h.readLog(filepath.Join(dir, "log.jsonl"), len(classes))
 }
@@ -171,42 +177,109 @@ func (h *history) readEvent(line []byte, classes int) error {
 	case !bytes.HasPrefix(line, []byte("{")) || !bytes.HasSuffix(line, []byte("}\n")):
 		return fmt.Errorf("%.20q, want a line of JSON", line)
 	case bytes.Contains(line, []byte(`"event":"started"`)):
-		var v struct{ Data start }
-		if err := json.Unmarshal(line, &v); err != nil {
+		var started start
+		if err := h.decode(line, &started); err != nil {
 			return err
 		}
-		h.start = nil
+		h.start, h.ended = nil, nil
 		// Resumed from further back, a run goes through those steps again.
-		h.findings = slices.DeleteFunc(h.findings, func(f finding) bool { return f.Step > v.Data.Step })
-		h.resumes = slices.DeleteFunc(h.resumes, func(r start) bool { return r.Step >= v.Data.Step })
-		if v.Data.Step > 0 {
-			h.resumes = append(h.resumes, v.Data)
+		h.findings = slices.DeleteFunc(h.findings, func(f finding) bool { return f.Step > started.Step })
+		h.resumes = slices.DeleteFunc(h.resumes, func(r start) bool { return r.Step >= started.Step })
+		if started.Step > 0 {
+			h.resumes = append(h.resumes, started)
 		}
-		if len(v.Data.ClassCounts) == classes && len(v.Data.ClassWeights) == classes {
-			h.start = &v.Data
+		if len(started.ClassCounts) == classes && len(started.ClassWeights) == classes {
+			h.start = &started
 		}
 	case bytes.Contains(line, []byte(`"event":"noticed"`)):
-		var v struct{ Data finding }
-		if err := json.Unmarshal(line, &v); err != nil {
+		var f finding
+		if err := h.decode(line, &f); err != nil {
 			return err
 		}
-		h.notice(v.Data)
+		h.notice(f)
 	case bytes.Contains(line, []byte(`"event":"epoch"`)):
-		var v struct{ Data evaluation }
-		if err := json.Unmarshal(line, &v); err != nil {
+		var e evaluation
+		if err := h.decode(line, &e); err != nil {
 			return err
 		}
-		if !v.Data.fits(classes) {
+		if !e.fits(classes) {
 			return nil
 		}
-		if v.Data.Epoch == h.rows[len(h.rows)-1].epoch() {
-			last := v.Data
+		if e.Epoch == h.rows[len(h.rows)-1].epoch() {
+			last := e
 			h.last = &last
 		}
-		v.Data.Confusion = nil
-		h.before[v.Data.Epoch] = &v.Data
+		e.Confusion = nil
+		h.evaluations[e.Epoch] = &e
+	case bytes.Contains(line, []byte(`"event":"ended"`)):
+		var ended struct{ Cause string }
+		if err := h.decode(line, &ended); err != nil {
+			return err
+		}
+		h.ended = &ended.Cause
 	}
 	return nil
+}
+
+// decode reads the data of a line of the log, and takes in its time.
+func (h *history) decode(line []byte, data any) error {
+	v := struct {
+		Time string
+		Data any
+	}{Data: data}
+	if err := json.Unmarshal(line, &v); err != nil {
+		return err
+	}
+	if at, err := time.Parse(time.RFC3339Nano, v.Time); err == nil {
+		if h.begun.IsZero() {
+			h.begun = at
+		}
+		h.heard = at
+	}
+	return nil
+}
+
+// state says how far the run has come, and why it has not come further.
+func (h *history) state() string {
+	last := h.rows[len(h.rows)-1]
+	text := fmt.Sprintf("Epoch %d", last.epoch())
+	if h.start != nil {
+		text += fmt.Sprintf(" of %d", h.start.Epochs)
+	}
+	ending := ""
+	if h.last != nil {
+		ending = h.last.Ending
+	}
+	switch {
+	case h.ended != nil && *h.ended == "interrupted":
+		return text + ", interrupted"
+	case h.ended != nil && *h.ended != "":
+		return text + ", failed: " + *h.ended
+	case ending == "early_stop":
+		text += ", stopped early"
+		if h.best >= 0 {
+			text += fmt.Sprintf(": no better mean IoU since epoch %d", h.rows[h.best].epoch())
+		}
+		return text
+	case ending != "":
+		return text + ", finished"
+	case h.ended == nil && !h.heard.IsZero():
+		return text + ", running at " + h.heard.UTC().Format("15:04 MST")
+	}
+	return text
+}
+
+// when is the time of the run, from its first start on.
+func (h *history) when() string {
+	if h.begun.IsZero() {
+		return ""
+	}
+	const date, clock = "2 January 2006", "15:04"
+	from, to := h.begun.UTC(), h.heard.UTC()
+	if from.Format(date) == to.Format(date) {
+		return from.Format(date+", "+clock) + " to " + to.Format(clock+" MST")
+	}
+	return from.Format(date+", "+clock) + " to " + to.Format(date+", "+clock+" MST")
 }
 
 // fits reports whether the evaluation has all that is drawn.

@@ -9,8 +9,8 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 )
 
-// Log appends every event but event.Saving and the last to log.jsonl as one line of
-// JSON, with its time and kind. Epochs count from 1. A figure that is undefined is
+// Log appends every event but event.Saving to log.jsonl as one line of JSON, with its
+// time and kind. Epochs count from 1. A figure that is undefined is
 // null. A resumed run appends to the lines of the one before: a started line that
 // tells of steps done before, and of what has changed since. The last epoch's line
 // says why it is the last. Lines that could not be written are tried again with the
@@ -18,8 +18,9 @@ import (
 type Log struct {
 	Path string
 	// Now is the clock, time.Now outside of tests.
-	Now     func() time.Time
-	Classes []string
+	Now      func() time.Time
+	Classes  []string
+	Revision string // of the program; "" if it is not known
 
 	lines lines
 }
@@ -35,7 +36,7 @@ func (l *Log) Record(e event.Event) error {
 	case event.Started:
 		started := map[string]any{
 			"epochs": e.Epochs, "steps_per_epoch": e.StepsPerEpoch, "train_images": e.TrainImages, "val_images": e.ValImages,
-			"net": e.Net, "parameters": e.Parameters, "frozen_parameters": e.Frozen, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
+			"revision": l.Revision, "net": e.Net, "parameters": e.Parameters, "frozen_parameters": e.Frozen, "classes": l.Classes, "epoch": e.Epoch + 1, "step": e.Step,
 			"class_counts": e.ClassCounts, "class_weights": e.ClassWeights,
 		}
 		if e.Changes != nil {
@@ -70,7 +71,7 @@ func (l *Log) Record(e event.Event) error {
 	case event.Saving:
 		return l.lines.trySync(l.Path)
 	case event.Ended:
-		return l.lines.sync(l.Path)
+		line.Event, line.Data = "ended", map[string]any{"cause": e.Cause}
 	default:
 		return fmt.Errorf("report: unknown event %T", e)
 	}
@@ -78,5 +79,11 @@ func (l *Log) Record(e event.Event) error {
 	if err != nil {
 		return fmt.Errorf("report: %s: %w", l.Path, err)
 	}
-	return l.lines.add(l.Path, append(text, '\n'))
+	if err := l.lines.add(l.Path, append(text, '\n')); err != nil {
+		return err
+	}
+	if line.Event == "ended" {
+		return l.lines.sync(l.Path)
+	}
+	return nil
 }

@@ -28,16 +28,20 @@ var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 // page is what page.html shows.
 type page struct {
 	Title     string
-	Done      string // epochs, and why no more
+	State     string // how far it has come, and why no further
+	When      string
+	Net       string
+	Revision  string // of the program
 	Findings  []finding
 	Resumed   []resume
 	Facts     []fact
 	Curves    []chart
 	Classes   []classRow
-	Charts    []chart // of the classes
+	Charts    []chart    // of the classes
+	Counts    []countRow // the confusion matrix
 	Layers    []layer
 	Samples   []sampleView
-	Columns   []string // of metrics.csv
+	Columns   []string // of metrics.csv, in words
 	Epochs    [][]figure
 	Config    string
 	Reproduce string
@@ -69,6 +73,12 @@ type classRow struct {
 	Figures []figure
 }
 
+// countRow is the pixels of a true class by predicted class.
+type countRow struct {
+	Name   string
+	Counts []figure
+}
+
 // layer is a picture that is laid over a sample's image.
 type layer struct{ ID, Name string }
 
@@ -89,23 +99,17 @@ const mostBars = 40
 func (p *Pages) writePage(h *history) error {
 	view := page{
 		Title:     filepath.Base(absolute(p.Dir)),
+		State:     h.state(),
+		When:      h.when(),
 		Findings:  h.findings,
 		Facts:     h.facts(),
 		Classes:   p.classRows(h),
-		Columns:   h.columns,
+		Columns:   inWords(h.columns),
 		Config:    string(p.Config),
 		Reproduce: fmt.Sprintf("%s --config %s --out %s", quote(p.Program), quote(filepath.Join(p.Dir, "config.yaml")), quote(strings.TrimRight(p.Dir, "/")+"-again")),
 	}
-	last := h.rows[len(h.rows)-1]
-	view.Done = fmt.Sprintf("Epoch %d", last.epoch())
 	if h.start != nil {
-		view.Done += fmt.Sprintf(" of %d", h.start.Epochs)
-	}
-	if h.last != nil && h.last.Ending == "early_stop" {
-		view.Done += ", stopped early"
-		if h.best >= 0 {
-			view.Done += fmt.Sprintf(": no better mean IoU since epoch %d", h.rows[h.best].epoch())
-		}
+		view.Net, view.Revision = h.start.Net, h.start.Revision
 	}
 	for _, r := range h.resumes {
 		view.Resumed = append(view.Resumed, resume{fmt.Sprintf("in epoch %d, after step %d", r.Epoch, r.Step), r.Changes})
@@ -113,7 +117,7 @@ func (p *Pages) writePage(h *history) error {
 	for _, r := range h.rows {
 		var cells []figure
 		for i, cell := range r.cells {
-			cells = append(cells, figure{cell, shown(h.columns[i], r.values[i], cell)})
+			cells = append(cells, figure{cell, shown(h.columns, i, r.values[i])})
 		}
 		view.Epochs = append(view.Epochs, cells)
 	}
@@ -122,7 +126,16 @@ func (p *Pages) writePage(h *history) error {
 		panels = append(panels, h.start.classes(p.Classes, p.Palette)...)
 	}
 	if h.last != nil {
-		panels = append(panels, h.last.confusionPanel(p.Classes))
+		panels = append(panels, h.last.confusionPanels(p.Classes)...)
+	}
+	if h.last != nil && len(p.Classes) <= mostBars {
+		for c, counts := range h.last.Confusion {
+			row := countRow{Name: p.Classes[c]}
+			for _, n := range counts {
+				row.Counts = append(row.Counts, figure{strconv.FormatInt(n, 10), thousands(int(n))})
+			}
+			view.Counts = append(view.Counts, row)
+		}
 	}
 	var err, errClasses error
 	view.Curves, err = charts(h.curves(p.Classes, p.Palette))
@@ -140,7 +153,7 @@ func (p *Pages) writePage(h *history) error {
 func (h *history) facts() []fact {
 	last := h.rows[len(h.rows)-1]
 	of := func(r row, column int) figure {
-		return figure{r.cells[column], shown(h.columns[column], r.values[column], r.cells[column])}
+		return figure{r.cells[column], shown(h.columns, column, r.values[column])}
 	}
 	var facts []fact
 	if h.best >= 0 {
@@ -189,15 +202,14 @@ func (p *Pages) classRows(h *history) []classRow {
 		if total == 0 {
 			return figure{}
 		}
-		s := float64(n) / float64(total)
-		return figure{number(s), fmt.Sprintf("%.2f %%", 100*s)}
+		return figure{number(float64(n) / float64(total)), percent(n, total)}
 	}
-	ratio := func(x float64) figure { return figure{number(x), decimals(x)} }
+	ratio := func(x float64) figure { return figure{number(x), shareText(x)} }
 	var rows []classRow
 	for c, name := range p.Classes {
 		r := classRow{Name: name, Colour: css(p.Palette[c])}
 		column := firstIoUColumn + c
-		r.Figures = append(r.Figures, figure{last.cells[column], decimals(last.values[column])})
+		r.Figures = append(r.Figures, figure{last.cells[column], shareText(last.values[column])})
 		dice, precision, recall, truth, predicted := figure{}, figure{}, figure{}, figure{}, figure{}
 		if h.last != nil {
 			class := h.last.Classes[c]
@@ -230,7 +242,7 @@ func (p *Pages) addSamples(view *page, h *history) error {
 	var bestSamples []string
 	if h.best >= 0 && h.rows[h.best].epoch() != h.last.Epoch {
 		epoch := h.rows[h.best].epoch()
-		if e := h.before[epoch]; e != nil && slices.ContainsFunc(e.Samples, func(name string) bool { return slices.Contains(h.last.Samples, name) }) {
+		if e := h.evaluations[epoch]; e != nil && slices.ContainsFunc(e.Samples, func(name string) bool { return slices.Contains(h.last.Samples, name) }) {
 			bestSamples = e.Samples
 			if best, err = p.readSheet(sheet, epoch, len(bestSamples)); err != nil {
 				return err
@@ -320,16 +332,58 @@ func css(c color.Color) template.CSS {
 // undefined stands for a figure that is undefined.
 const undefined = "–"
 
-// shown is a value as the page shows it, a dash where it is undefined. Whole
-// numbers, times and speeds stand as in the table, others with four decimals.
-func shown(column string, x float64, cell string) string {
-	switch column {
-	case "epoch", "step", "lr", "images_per_second", "seconds":
-		if !math.IsNaN(x) {
-			return cell
-		}
+// shown is a value of a column of metrics.csv in few digits, a dash where it is
+// undefined.
+func shown(columns []string, column int, x float64) string {
+	switch {
+	case math.IsNaN(x):
+		return undefined
+	case column == epochColumn || column == stepColumn:
+		return thousands(int(x))
+	case column == lrColumn:
+		return threeDigits(x)
+	case column == trainLossColumn || column == valLossColumn:
+		return LossText(x)
+	case column == len(columns)-2:
+		return rateText(x)
+	case column == len(columns)-1:
+		return duration(x)
 	}
-	return decimals(x)
+	return shareText(x)
+}
+
+// inWords are the columns of metrics.csv for a person.
+func inWords(columns []string) []string {
+	words := []string{"epoch", "step", "learning rate", "training loss", "validation loss", "mean IoU", "pixel accuracy"}
+	for _, class := range columns[firstIoUColumn : len(columns)-2] {
+		words = append(words, "IoU of "+strings.TrimPrefix(class, "iou_"))
+	}
+	return append(words, "images per second", "time")
+}
+
+// shareText is a share such as an IoU: a difference of less than a thousandth says
+// nothing.
+func shareText(x float64) string {
+	if math.IsNaN(x) {
+		return undefined
+	}
+	return fmt.Sprintf("%.3f", x)
+}
+
+// threeDigits are those of x, a dash where it is undefined.
+func threeDigits(x float64) string {
+	if math.IsNaN(x) {
+		return undefined
+	}
+	return fmt.Sprintf("%.3g", x)
+}
+
+// percent is n of total, a dash where that is 0.
+func percent(n, total int64) string {
+	if total == 0 {
+		return undefined
+	}
+	return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(total))
 }
 
 // decimals are four of x, a dash where it is undefined.

@@ -18,7 +18,8 @@ import (
 // Pages draws a run after each epoch: samples/epoch-NNN.png from the event, and
 // what Write makes of the run folder. It comes after the recorders of
 // metrics.csv and log.jsonl. What could not be written is drawn again with the
-// next epoch, and at the end; then only the last epoch's samples are kept.
+// next epoch, and at the end; then only the last epoch's samples are kept. At the end
+// the page is written once more, to say how the run ended.
 type Pages struct {
 	Dir     string // the run folder
 	Classes []string
@@ -43,6 +44,9 @@ func (p *Pages) Record(e event.Event) error {
 		return nil
 	}
 	if p.unwritten == nil {
+		if err := p.Write(); err != nil && !errors.Is(err, errNoEpoch) {
+			return err
+		}
 		return nil
 	}
 	if err := p.writeSamples(*p.unwritten); err != nil {
@@ -82,7 +86,7 @@ func (p *Pages) Write() (err error) {
 		}
 	}
 	if h.last != nil {
-		if err := p.writePanels("confusion.png", []*panel{h.last.confusionPanel(p.Classes)}, 1); err != nil {
+		if err := p.writePanels("confusion.png", h.last.confusionPanels(p.Classes), 2); err != nil {
 			return err
 		}
 	}

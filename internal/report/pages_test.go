@@ -133,7 +133,7 @@ func TestPages(t *testing.T) {
 		// Of the 28 labelled pixels of classes 0 and 1 the best epoch got 24 each, and
 		// class 2 none: the mean of 6/7, 6/7 and 0.
 		for _, want := range []string{
-			`<dt>best mean IoU</dt><dd><data value="0.571429">0.5714</data> <small>epoch 1</small>`,
+			`<dt>best mean IoU</dt><dd><data value="0.571429">0.571</data> <small>epoch 1</small>`,
 			`<data value="7763140">7,763,140</data>`,
 			`<data value="0.75">75.00 %</data>`, // 750 of 1000 training pixels
 			`<pre>unet --config &#39;`,
@@ -141,6 +141,26 @@ func TestPages(t *testing.T) {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page lacks %s", want)
 			}
+		}
+	})
+
+	t.Run("values to point at", func(t *testing.T) {
+		for _, want := range []string{
+			"<title>epoch 1, the best\ntraining 1.0000\nvalidation 1.2500</title>",
+			"<title>epoch 2\nmean IoU 0.476\npixel accuracy 0.714</title>",                                             // 20 of 28; 5/7, 5/7 and 0
+			"<title>epoch 2\nground 1.000\n&lt;script&gt;alert(1)&lt;/s… 1.000\na &amp; b 0.000</title>",             // precision
+			"<title>epoch 2\nground 0.714\n&lt;script&gt;alert(1)&lt;/s… 0.714\na &amp; b –</title>",                 // recall
+			"<title>true ground, predicted a &amp; b\n8 pixels\n28.57 % of the true, 50.00 % of the predicted</title>", // of 28 and of 16
+			"<title>ground\n75.00 %</title>",
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page lacks %s", want)
+			}
+		}
+		_, counts, _ := strings.Cut(page, "Confusion matrix in pixels")
+		counts, _, _ = strings.Cut(counts, "</details>")
+		if got := strings.Join(values(counts), " "); got != "20 0 8 0 20 8 0 0 0" {
+			t.Errorf("the confusion matrix is %s", got)
 		}
 	})
 
@@ -241,21 +261,58 @@ func TestPagesOfResumedRun(t *testing.T) {
 	got := page(resumed(2, 20, "seed 1 -> 2", "set, class <b>: x"), end)
 	for _, want := range []string{
 		"<p>in epoch 3, after step 20</p>\n<ul><li>seed 1 -&gt; 2</li><li>set, class &lt;b&gt;: x</li></ul>",
-		`<p class="faint">Epoch 3 of 4, stopped early: no better mean IoU since epoch 2</p>`,
+		`<strong>Epoch 3 of 4, stopped early: no better mean IoU since epoch 2</strong>`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %s", want)
 		}
 	}
-	if !strings.Contains(got, "stroke-dasharray") || readFile(t, filepath.Join(dir, "curves.png")) == curves {
+	marks := strings.Count(got, "stroke-dasharray")
+	if marks == 0 || readFile(t, filepath.Join(dir, "curves.png")) == curves {
 		t.Error("the curves have no mark")
 	}
 	got = page(resumed(1, 10), sampled(t, 1, 2), sampled(t, 2, 2))
 	if !strings.Contains(got, "<p>in epoch 2, after step 10: nothing had changed</p>") || strings.Contains(got, "step 20") || strings.Contains(got, "seed 1") || strings.Contains(got, "stopped early") {
 		t.Error("want the last resume alone")
 	}
-	if strings.Contains(got, "stroke-dasharray") {
-		t.Error("the curves have a mark where nothing had changed")
+	if n := strings.Count(got, "stroke-dasharray"); n != marks {
+		t.Errorf("%d dashed lines for one resume, %d for another", n, marks)
+	}
+}
+
+// The page says when a run was, of which revision, and how it ended.
+func TestStateOfPages(t *testing.T) {
+	last := sampled(t, 3, 0)
+	last.Ending = "epochs"
+	for _, tc := range []struct {
+		name   string
+		events []event.Event
+		want   string
+	}{
+		{"running", nil, "Epoch 1 of 4, running at 14:30 UTC"},
+		{"interrupted", []event.Event{event.Ended{Cause: "interrupted"}}, "Epoch 1 of 4, interrupted"},
+		{"failed", []event.Event{event.Ended{Cause: "step 7: <NaN>"}}, "Epoch 1 of 4, failed: step 7: &lt;NaN&gt;"},
+		{"finished", []event.Event{last, event.Ended{}}, "Epoch 4 of 4, finished"},
+		{"resumed", []event.Event{event.Ended{Cause: "interrupted"}, event.Started{Epochs: 4, Epoch: 1, Step: 10, ClassCounts: started.ClassCounts, ClassWeights: started.ClassWeights}, sampled(t, 1, 0)}, "Epoch 2 of 4, running at 14:30 UTC"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			recorders, _ := runFolder(dir)
+			log := recorders[1].(*report.Log)
+			log.Now = func() time.Time { return time.Date(2026, 3, 1, 14, 30, 0, 0, time.UTC) }
+			log.Revision = "1234abcd"
+			record(t, recorders, append([]event.Event{started, sampled(t, 0, 0)}, tc.events...)...)
+			page := readFile(t, filepath.Join(dir, "report.html"))
+			if want := "<strong>" + tc.want + "</strong>"; !strings.Contains(page, want) {
+				t.Errorf("the page lacks %s", want)
+			}
+			if tc.name == "resumed" {
+				return
+			}
+			if want := `resnet34<span>1 March 2026, 14:30 to 14:30 UTC</span><span>revision 1234abcd</span>`; !strings.Contains(page, want) {
+				t.Errorf("the page lacks %s", want)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"html"
 	"html/template"
 	"image/color"
 	"math"
@@ -35,12 +37,23 @@ type panel struct {
 	key           []line
 	plot          *plot.Plot
 	width, height vg.Length
+	spots         []spot
+
+	data draw.Canvas // of the values, once it is drawn
 }
 
 // line is how the values of one name are drawn.
 type line struct {
 	name   string
 	colour color.Color
+	dashed bool
+}
+
+// spot is a part of a plot, from (x0, y0) to (x1, y1) in the units of its axes, with
+// what the page shows where someone points at it.
+type spot struct {
+	x0, y0, x1, y1 float64
+	text           string
 }
 
 const (
@@ -129,8 +142,12 @@ func (l curve) Plot(c draw.Canvas, p *plot.Plot) {
 // DataRange is the range of the points.
 func (l curve) DataRange() (xmin, xmax, ymin, ymax float64) { return plotter.XYRange(l.XYs) }
 
-// stroke draws lines in their colour, with a thin edge.
+// stroke draws lines in their colour, with a thin edge, or dashed.
 func (l line) stroke(c *draw.Canvas, points ...[]vg.Point) {
+	if l.dashed {
+		c.StrokeLines(draw.LineStyle{Color: l.colour, Width: 1, Dashes: []vg.Length{3, 3}}, points...)
+		return
+	}
 	c.StrokeLines(draw.LineStyle{Color: ink, Width: lineWidth + 2*casing}, points...)
 	c.StrokeLines(draw.LineStyle{Color: l.colour, Width: lineWidth}, points...)
 }
@@ -145,6 +162,7 @@ func (p *panel) draw(c draw.Canvas) {
 	c.Max.Y -= 1.6 * (textSize + 1)
 	c.Max.Y -= p.drawKey(c) + 4
 	p.plot.Draw(c)
+	p.data = p.plot.DataCanvas(c)
 }
 
 // drawKey draws the names of the lines at the canvas's top, in as many rows as
@@ -196,7 +214,23 @@ func (p *panel) svg() (template.HTML, error) {
 	_, err := c.WriteTo(&b)
 	text := b.String()
 	text = text[max(0, strings.Index(text, "<svg")):] // without the file's header
-	return template.HTML(strings.ReplaceAll(text, "#222324", "currentColor")), errors.Join(c.err, err)
+	text = strings.ReplaceAll(text, "#222324", "currentColor")
+	text = text[:max(0, strings.LastIndex(text, "</svg>"))] + p.spotted() + "</svg>"
+	return template.HTML(text), errors.Join(c.err, err)
+}
+
+// spotted are the spots of a drawn panel as elements of an SVG, whose y points down.
+func (p *panel) spotted() string {
+	x, y := p.plot.Transforms(&p.data)
+	within := func(v, low, high vg.Length) float64 { return min(max(v, low), high).Points() }
+	var b strings.Builder
+	for _, s := range p.spots {
+		left, right := within(x(s.x0), p.data.Min.X, p.data.Max.X), within(x(s.x1), p.data.Min.X, p.data.Max.X)
+		low, high := within(y(s.y0), p.data.Min.Y, p.data.Max.Y), within(y(s.y1), p.data.Min.Y, p.data.Max.Y)
+		fmt.Fprintf(&b, `<rect class="spot" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`+"\n",
+			left, p.height.Points()-high, right-left, high-low, html.EscapeString(s.text))
+	}
+	return b.String()
 }
 
 // outlined is an SVG whose text is drawn as paths: a reader that lacks the font

@@ -212,8 +212,8 @@ func TestLinesWait(t *testing.T) {
 	if want := row("1", "1") + row("2", "1") + row("3", "1") + row("4", "1"); string(got) != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if got, err = os.ReadFile(log.Path); err != nil || strings.Count(string(got), "\n") != 3 {
-		t.Errorf("%v, log has\n%swant 3 lines", err, got)
+	if got, err = os.ReadFile(log.Path); err != nil || strings.Count(string(got), `"event":"epoch"`) != 3 || !strings.HasSuffix(string(got), `"event":"ended","data":{"cause":""}}`+"\n") {
+		t.Errorf("%v, log has\n%swant 3 epochs and an end", err, got)
 	}
 }
 

@@ -34,6 +34,8 @@ type Training struct {
 	Console *report.Console
 	// Program is the name by which the program was started.
 	Program string
+	// Revision is what the program was built from, "" if that is not known.
+	Revision string
 	// Now is the clock of speeds and durations.
 	Now func() time.Time
 }
@@ -178,7 +180,7 @@ func (t Training) recorders(out *Folder, cfg config.Config) report.Recorders {
 	recorders := report.Recorders{
 		t.Console,
 		&report.Table{Path: out.path("metrics.csv"), Classes: classes},
-		&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: classes},
+		&report.Log{Path: out.path("log.jsonl"), Now: time.Now, Classes: classes, Revision: t.Revision},
 		&report.TensorBoard{Dir: out.path("tensorboard"), Now: time.Now, Classes: classes, Palette: palette},
 	}
 	if cfg.Report.Pictures {

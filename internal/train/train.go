@@ -118,7 +118,14 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	if r.saveErr != nil {
 		err = errors.Join(err, fmt.Errorf("the last checkpoint was not written; earlier ones are intact: %w", r.saveErr))
 	}
-	return r.result, errors.Join(err, r.Recorder.Record(event.Ended{}))
+	ended := event.Ended{}
+	switch {
+	case errors.Is(err, ErrInterrupted):
+		ended.Cause = "interrupted"
+	case err != nil:
+		ended.Cause = err.Error()
+	}
+	return r.result, errors.Join(err, r.Recorder.Record(ended))
 }
 
 func newRun(s Setup) (*run, error) {
