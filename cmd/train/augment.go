@@ -81,7 +81,7 @@ func (p *program) runAugment(ctx context.Context, cfg config.Config, out string,
 	if err := durable.MakeFolder(out); err != nil {
 		return err
 	}
-	if err := imagefile.WritePNG(path, report.ContactSheet(rows, cfg.Data.Classes, data.Colors(cfg.Data))); err != nil {
+	if err := imagefile.WritePNG(path, report.ContactSheet(rows, cfg.Data.Classes, report.Display(data.Colors(cfg.Data)))); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: %d of %d images in the first %d epochs\n", path, count, set.Len(), epochs)

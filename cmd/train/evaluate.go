@@ -147,7 +147,7 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 		if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
 			return err
 		}
-		return writePicture(path, s, predicted, data.Colors(cfg.Data))
+		return writePicture(path, s, predicted, report.Display(data.Colors(cfg.Data)))
 	}
 	console := p.console(false)
 	progress := console.Progress("evaluating", "images")

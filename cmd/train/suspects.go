@@ -68,5 +68,5 @@ func pictureSuspect(ctx context.Context, s run.Suspect, path string, cfg config.
 	if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return imagefile.WritePNG(path, report.SuspectPicture(sample, predicted, doubts, s.Areas, data.Colors(cfg.Data)))
+	return imagefile.WritePNG(path, report.SuspectPicture(sample, predicted, doubts, s.Areas, report.Display(data.Colors(cfg.Data))))
 }

@@ -127,8 +127,8 @@ func (h *history) overEpochs(title string, text func(float64) string, all []seri
 
 // Lines from top to bottom.
 var (
-	bestLine    = line{name: "best epoch", colour: color.NRGBA{0x2e, 0x9e, 0x5b, 0xff}}
-	resumedLine = line{name: "resumed", colour: ink, dashed: true}
+	bestLine    = line{name: "best epoch", colour: color.NRGBA{0x2e, 0x9e, 0x5b, 0xff}, dashes: []vg.Length{}}
+	resumedLine = line{name: "resumed", colour: ink, dashes: []vg.Length{3, 3}}
 )
 
 // upright is a line from top to bottom, at an epoch.

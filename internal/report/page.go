@@ -40,6 +40,7 @@ type page struct {
 	Charts    []chart    // of the classes
 	Counts    []countRow // the confusion matrix
 	Layers    []layer
+	Errors    []classRow // colours of what is wrong
 	Samples   []sampleView
 	Columns   []string // of metrics.csv, in words
 	Epochs    [][]figure
@@ -252,6 +253,7 @@ func (p *Pages) addSamples(view *page, h *history) error {
 			view.Layers = append(view.Layers, layer{"best", fmt.Sprintf("prediction, best epoch %d", epoch)})
 		}
 	}
+	view.Errors = []classRow{{Name: missedName, Colour: css(missed)}, {Name: falseName, Colour: css(falsely)}}
 	for row, name := range h.last.Samples {
 		cut := func(img draws, row, column int) template.URL {
 			var b bytes.Buffer

@@ -30,13 +30,17 @@ type Pages struct {
 	// Warn says what had to be left out, once; nil for nobody to say it to.
 	Warn func(format string, args ...any) error
 
+	rank      []int // of the classes, by their training pixels
 	unwritten *event.Evaluated
 	skipped   int // lines of the log, when that was last said
 }
 
-// Record takes event.Evaluated and event.Ended.
+// Record takes event.Started, event.Evaluated and event.Ended.
 func (p *Pages) Record(e event.Event) error {
 	switch e := e.(type) {
+	case event.Started:
+		p.rank = ranks(e.ClassCounts)
+		return nil
 	case event.Evaluated:
 		p.unwritten = &e
 	case event.Ended:
@@ -104,8 +108,12 @@ func (p *Pages) writeSamples(e event.Evaluated) error {
 	if err := os.Mkdir(filepath.Join(p.Dir, "samples"), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("report: %w", err)
 	}
+	rank := p.rank
+	if len(rank) != len(p.Classes) {
+		rank = ranks(make([]int64, len(p.Classes)))
+	}
 	title := fmt.Sprintf("Epoch %d, mean IoU of the validation %s", e.Epoch+1, decimals(e.Confusion.MeanIoU()))
-	return p.writePNG(samplePath(e.Epoch+1), newSheet(p.Size[0], p.Size[1]).picture(title, e.Samples, p.Classes, p.Palette))
+	return p.writePNG(samplePath(e.Epoch+1), newSheet(p.Size[0], p.Size[1]).picture(title, e.Samples, p.Classes, p.Palette, rank))
 }
 
 // encoder takes half the time of the default one, for files a tenth larger.

@@ -112,7 +112,9 @@ func TestPages(t *testing.T) {
 		first.Samples[1].Predicted[p] = 1
 	}
 	slices.Reverse(first.Samples)
-	record(t, recorders, started, first, sampled(t, 1, 2), event.Ended{})
+	last := sampled(t, 1, 2)
+	last.Samples[0].Predicted[3*8+4] = 0 // of class 1, the rarer one
+	record(t, recorders, started, first, last, event.Ended{})
 	for _, name := range pictureFiles {
 		img := readPNG(t, []byte(readFile(t, filepath.Join(dir, name))))
 		if b := img.Bounds(); b.Dx() < 400 || b.Dy() < 200 {
@@ -148,8 +150,8 @@ func TestPages(t *testing.T) {
 		for _, want := range []string{
 			"<title>epoch 1, the best\ntraining 1.0000\nvalidation 1.2500</title>",
 			"<title>epoch 2\nmean IoU 0.476\npixel accuracy 0.714</title>",                                             // 20 of 28; 5/7, 5/7 and 0
-			"<title>epoch 2\nground 1.000\n&lt;script&gt;alert(1)&lt;/s… 1.000\na &amp; b 0.000</title>",             // precision
-			"<title>epoch 2\nground 0.714\n&lt;script&gt;alert(1)&lt;/s… 0.714\na &amp; b –</title>",                 // recall
+			"<title>epoch 2\nground 1.000\n&lt;script&gt;alert(1)&lt;/s… 1.000\na &amp; b 0.000</title>",               // precision
+			"<title>epoch 2\nground 0.714\n&lt;script&gt;alert(1)&lt;/s… 0.714\na &amp; b –</title>",                   // recall
 			"<title>true ground, predicted a &amp; b\n8 pixels\n28.57 % of the true, 50.00 % of the predicted</title>", // of 28 and of 16
 			"<title>ground\n75.00 %</title>",
 		} {
@@ -189,7 +191,7 @@ func TestPages(t *testing.T) {
 			t.Fatalf("%d pictures, want 5 of each of 2 samples", len(images))
 		}
 		grey := color.NRGBA{128, 128, 128, 255}
-		upper := []color.Color{color.NRGBA{0, 0, 0, 255}, pagePalette[0], pagePalette[2], color.White, pagePalette[2]}
+		upper := []color.Color{color.NRGBA{0, 0, 0, 255}, pagePalette[0], pagePalette[2], color.NRGBA{0, 106, 170, 255}, pagePalette[2]} // two thirds of azure on black: falsely the rarer class
 		for i, img := range images {
 			if b := img.Bounds(); b.Dx() != 128 || b.Dy() != 64 {
 				t.Errorf("picture %d is %v, want 128x64: 16 times the sample", i, b)
@@ -197,14 +199,17 @@ func TestPages(t *testing.T) {
 			if i != 9 {
 				same(t, img, 0, 0, upper[i%5])
 			}
-			if i%5 == 1 || i%5 == 3 {
+			if i%5 == 1 {
 				same(t, img, 7, 0, grey) // no label
 			}
 		}
-		same(t, images[1], 0, 3, pagePalette[1]) // truth, lower half
-		same(t, images[2], 1, 0, pagePalette[2]) // prediction of the last epoch: two columns wrong
-		same(t, images[4], 1, 0, pagePalette[0]) // of the best: one
-		same(t, images[9], 1, 0, pagePalette[1]) // of the best, where it is the first
+		same(t, images[1], 0, 3, pagePalette[1])                // truth, lower half
+		same(t, images[3], 4, 3, color.NRGBA{182, 62, 12, 255}) // missed: two thirds of vermilion on 38, the luma of 128 red
+		same(t, images[3], 4, 0, color.NRGBA{38, 38, 38, 255})  // right
+		same(t, images[3], 7, 0, color.NRGBA{22, 22, 22, 255})  // no label: a third of 66, the luma of 223 red
+		same(t, images[2], 1, 0, pagePalette[2])                // prediction of the last epoch: two columns wrong
+		same(t, images[4], 1, 0, pagePalette[0])                // of the best: one
+		same(t, images[9], 1, 0, pagePalette[1])                // of the best, where it is the first
 		for _, caption := range []string{"worst, mean IoU 0.250: val-0 &lt;i&gt;", "best, mean IoU 0.500: val-1 &lt;i&gt;"} {
 			if !strings.Contains(page, "<figcaption>"+caption+"</figcaption>") {
 				t.Errorf("the page lacks the caption %s", caption)

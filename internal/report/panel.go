@@ -46,7 +46,7 @@ type panel struct {
 type line struct {
 	name   string
 	colour color.Color
-	dashed bool
+	dashes []vg.Length // of a thin line; nil: a wide one with an edge
 }
 
 // spot is a part of a plot, from (x0, y0) to (x1, y1) in the units of its axes, with
@@ -142,10 +142,10 @@ func (l curve) Plot(c draw.Canvas, p *plot.Plot) {
 // DataRange is the range of the points.
 func (l curve) DataRange() (xmin, xmax, ymin, ymax float64) { return plotter.XYRange(l.XYs) }
 
-// stroke draws lines in their colour, with a thin edge, or dashed.
+// stroke draws lines in their colour.
 func (l line) stroke(c *draw.Canvas, points ...[]vg.Point) {
-	if l.dashed {
-		c.StrokeLines(draw.LineStyle{Color: l.colour, Width: 1, Dashes: []vg.Length{3, 3}}, points...)
+	if l.dashes != nil {
+		c.StrokeLines(draw.LineStyle{Color: l.colour, Width: 1.2, Dashes: l.dashes}, points...)
 		return
 	}
 	c.StrokeLines(draw.LineStyle{Color: ink, Width: lineWidth + 2*casing}, points...)

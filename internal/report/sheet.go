@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"image"
 	"image/color"
 	"math"
+	"slices"
 
 	"golang.org/x/image/draw"
 	"gonum.org/v1/plot/vg"
@@ -58,13 +60,14 @@ func (s sheet) cell(row, column int) image.Rectangle {
 }
 
 // frame is a sheet without its pictures: title, names of the columns, a caption
-// under each row, and the classes with their colours.
-func (s sheet) frame(title string, columns, captions, classes []string, palette color.Palette) draw.Image {
+// under each row, and the classes, and what else there is, with their colours.
+func (s sheet) frame(title string, columns, captions, classes []string, palette color.Palette, more ...line) draw.Image {
 	key := &panel{}
 	for c, name := range classes {
 		key.key = append(key.key, line{name: short(name, 24), colour: palette[c]})
 	}
 	key.key = append(key.key, line{name: "no label", colour: classColor(palette, data.Void)})
+	key.key = append(key.key, more...)
 	width := max(sheetGap+len(columns)*(s.w+sheetGap), 480)
 	bottom := s.cell(len(captions), 0).Min.Y
 	keyWidth := vg.Length(width - 2*sheetGap)
@@ -90,14 +93,15 @@ func (s sheet) frame(title string, columns, captions, classes []string, palette 
 }
 
 // picture draws the samples with their names, and the classes with their colours.
-func (s sheet) picture(title string, samples []event.Sample, classes []string, palette color.Palette) image.Image {
+func (s sheet) picture(title string, samples []event.Sample, classes []string, palette color.Palette, rank []int) image.Image {
 	var names []string
 	for _, sample := range samples {
 		names = append(names, caption(sample))
 	}
-	out := s.frame(title, []string{"image", "truth", "prediction", "error (white)"}, names, classes, palette)
+	out := s.frame(title, []string{"image", "truth", "prediction", "error"}, names, classes, palette,
+		line{name: missedName, colour: missed}, line{name: falseName, colour: falsely})
 	for row, sample := range samples {
-		for column, picture := range s.pictures(sample, palette) {
+		for column, picture := range s.pictures(sample, palette, rank) {
 			at := s.cell(row, column)
 			draw.Draw(out, at, picture, image.Point{}, draw.Src)
 		}
@@ -118,7 +122,7 @@ func caption(s event.Sample) string {
 }
 
 // pictures are the columns of a sample at the sheet's size.
-func (s sheet) pictures(sample event.Sample, palette color.Palette) [sheetColumns]image.Image {
+func (s sheet) pictures(sample event.Sample, palette color.Palette, rank []int) [sheetColumns]image.Image {
 	img := Picture(sample.Image)
 	h, w := sample.Image.H, sample.Image.W
 	var scaler draw.Scaler = draw.BiLinear // averages
@@ -129,7 +133,7 @@ func (s sheet) pictures(sample event.Sample, palette color.Palette) [sheetColumn
 		imageColumn:      s.scale(img, scaler),
 		truthColumn:      s.scale(MaskPicture(sample.Truth, h, w, palette), draw.NearestNeighbor),
 		predictionColumn: s.scale(MaskPicture(sample.Predicted, h, w, palette), draw.NearestNeighbor),
-		errorColumn:      s.scale(errorPicture(img, sample.Truth, sample.Predicted), draw.NearestNeighbor),
+		errorColumn:      s.scale(errorPicture(img, sample.Truth, sample.Predicted, rank), draw.NearestNeighbor),
 	}
 }
 
@@ -139,20 +143,49 @@ func (s sheet) scale(img image.Image, scaler draw.Scaler) image.Image {
 	return out
 }
 
-// errorPicture is white where the prediction is wrong, mid-grey where there is no
-// truth, and else the image, dark and without colour.
-func errorPicture(img *image.RGBA, truth, predicted []uint8) *image.Gray {
-	const void = 128
-	out := image.NewGray(img.Bounds())
+// Colours of what is wrong, which stand out from grey pictures and, to the
+// colour-blind too, from each other.
+var (
+	missed  = color.NRGBA{0xff, 0x4b, 0x00, 0xff} // vermilion
+	falsely = color.NRGBA{0x00, 0xa0, 0xff, 0xff} // azure
+)
+
+// What they mean. Of the two classes of a wrong pixel, the rarer one is what is looked
+// for: an object, where the other is background.
+const (
+	missedName = "missed: the true class is the rarer one"
+	falseName  = "false: the predicted class is the rarer one"
+)
+
+// ranks are the places of classes by their pixels, the most frequent class first.
+func ranks(counts []int64) []int {
+	order := make([]int, len(counts))
+	for c := range order {
+		order[c] = c
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(counts[b], counts[a]) })
+	rank := make([]int, len(counts))
+	for place, c := range order {
+		rank[c] = place
+	}
+	return rank
+}
+
+// errorPicture is the image without colour, dark where there is no truth, with what is
+// wrong laid over it. rank are ranks of the classes.
+func errorPicture(img *image.RGBA, truth, predicted []uint8, rank []int) *image.RGBA {
+	out := image.NewRGBA(img.Rect)
+	draw.Draw(out, out.Rect, greyed(img), image.Point{}, draw.Src)
 	for i, class := range truth {
+		pixel := out.Pix[i*4:][:4]
 		switch {
 		case class == data.Void:
-			out.Pix[i] = void
-		case class != predicted[i]:
-			out.Pix[i] = 255
+			pixel[0], pixel[1], pixel[2] = pixel[0]/3, pixel[1]/3, pixel[2]/3
+		case class == predicted[i]:
+		case rank[class] > rank[predicted[i]]:
+			blend(pixel, missed)
 		default:
-			p := img.Pix[i*4:][:3]
-			out.Pix[i] = uint8((int(p[0]) + int(p[1]) + int(p[2])) / 9)
+			blend(pixel, falsely)
 		}
 	}
 	return out

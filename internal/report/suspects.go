@@ -56,7 +56,7 @@ func greyed(img *image.RGBA) *image.Gray {
 	return out
 }
 
-// blend lays a colour over an opaque pixel, two thirds of it.
+// blend lays a colour over an opaque pixel: two parts of the one and one of the other.
 func blend(pixel []uint8, c color.NRGBA) {
 	for i, v := range [3]uint8{c.R, c.G, c.B} {
 		pixel[i] = uint8((int(pixel[i]) + 2*int(v)) / 3)

@@ -176,7 +176,7 @@ func count(ctx context.Context, cfg config.Config, split string, set *data.Split
 
 // recorders are what sees the events of the run, in this order.
 func (t Training) recorders(out *Folder, cfg config.Config) report.Recorders {
-	classes, palette := cfg.Data.Classes, data.Colors(cfg.Data)
+	classes, palette := cfg.Data.Classes, report.Display(data.Colors(cfg.Data))
 	recorders := report.Recorders{
 		t.Console,
 		&report.Table{Path: out.path("metrics.csv"), Classes: classes},
@@ -193,5 +193,5 @@ func (t Training) recorders(out *Folder, cfg config.Config) report.Recorders {
 
 // Pages draws the run of a folder; program is the name of the program on the page.
 func Pages(dir string, cfg config.Config, program string) *report.Pages {
-	return &report.Pages{Dir: dir, Classes: cfg.Data.Classes, Palette: data.Colors(cfg.Data), Size: cfg.Data.Size, Config: cfg.YAML(), Program: program}
+	return &report.Pages{Dir: dir, Classes: cfg.Data.Classes, Palette: report.Display(data.Colors(cfg.Data)), Size: cfg.Data.Size, Config: cfg.YAML(), Program: program}
 }
