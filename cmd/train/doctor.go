@@ -16,6 +16,9 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 )
 
+// fewestSteps on a batch: the rules of package doctor are for that many or more.
+const fewestSteps = 10
+
 // errUnhealthy means that the doctor has found a fault, and has said so.
 var errUnhealthy = errors.New("a training would not give what is wanted")
 
@@ -37,8 +40,8 @@ to try. Nothing is written. The exit code is 0 if no fault was found, and 3 othe
 			if err := required(cmd, "config"); err != nil {
 				return err
 			}
-			if steps < 1 {
-				return usagef("--steps %d: want >= 1", steps)
+			if steps < fewestSteps {
+				return usagef("--steps %d: want >= %d, fewer tell too little", steps, fewestSteps)
 			}
 			cfg, err := p.loadPresent(settings)
 			if err != nil {
@@ -48,7 +51,7 @@ to try. Nothing is written. The exit code is 0 if no fault was found, and 3 othe
 		},
 	}
 	settings.register(cmd)
-	cmd.Flags().IntVar(&steps, "steps", 10, "number of steps on the batch")
+	cmd.Flags().IntVar(&steps, "steps", fewestSteps, "number of steps on the batch, at least 10")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -57,6 +60,8 @@ to try. Nothing is written. The exit code is 0 if no fault was found, and 3 othe
 type diagnosis struct {
 	Healthy  bool             `json:"healthy"`
 	Findings []doctor.Finding `json:"findings"`
+	Classes  []classCount     `json:"classes"` // of the training set
+	Void     int64            `json:"ignored_pixels"`
 	Images   *doctor.Images   `json:"images"`
 	Edges    *doctor.Edges    `json:"edges"`
 	Trials   []trial          `json:"trials"`
@@ -80,7 +85,11 @@ func (p *program) runDoctor(ctx context.Context, training run.Training, steps in
 	findings := doctor.Examine(f)
 	faults := doctor.Faults(findings)
 	if asJSON {
-		d := diagnosis{Healthy: faults == 0, Findings: findings, Images: f.Images, Edges: f.Edges}
+		d := diagnosis{Healthy: faults == 0, Findings: append([]doctor.Finding{}, findings...), Void: f.Void, Images: f.Images, Edges: f.Edges}
+		for c, w := range f.Weights {
+			n := f.Pixels[c]
+			d.Classes = append(d.Classes, classCount{f.Config.Data.Classes[c], n, float64(n) / float64(total(f.Pixels)), w})
+		}
 		for _, t := range f.Trials {
 			v := trial{LR: t.Factor * f.Config.Optimizer.LR, GradNorm: metric.Number(t.GradNorm), Update: metric.Number(t.Update), Truth: t.Truth, Predicted: t.Predicted}
 			for _, l := range t.Losses {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"image/png"
@@ -188,6 +189,50 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("%v, %v: want set and c.yaml alone", entries, err)
 			}
 		})
+	}
+}
+
+// The study's configurations and that of the first command, on fewer images.
+func TestDoctorOfConfigs(t *testing.T) {
+	for _, tc := range []struct{ name, faults string }{
+		{"study/vanishing", "vanishing_weights"}, {"study/vanishing_lr", ""}, {"study/vanishing_dataset", ""}, {"study/vanishing_adam", ""},
+		{"study/prediction", "prediction_weights"}, {"study/none", "rare_classes"}, {"unet", ""},
+	} {
+		if testing.Short() && tc.name != "study/vanishing" {
+			continue
+		}
+		o := command(t, "doctor", "--json", "--config", "../../configs/"+tc.name+".yaml", "--set", "data.synthetic={train: 16, val: 4}", "--set", "data.size=[64, 64]", "--set", "threads=1")
+		var d diagnosis
+		decode(t, o.stdout, &d)
+		var faults []string
+		for _, f := range d.Findings {
+			if f.Fault {
+				faults = append(faults, f.Name)
+			}
+		}
+		if got := strings.Join(faults, " "); got != tc.faults || d.Healthy != (tc.faults == "") {
+			t.Errorf("%s: exit code %d, got %q, want %q\n%s%s", tc.name, o.code, got, tc.faults, o.stderr, o.stdout)
+		}
+	}
+}
+
+// What is printed: figures, findings, and how many there are.
+func TestDoctorText(t *testing.T) {
+	shapes(t)
+	o := command(t, "doctor", "--config", "c.yaml", "--set", "loss.weight_by=prediction", "--steps", "12")
+	var starts []string
+	for line := range strings.Lines(o.stdout) {
+		starts = append(starts, strings.Fields(line)[0])
+	}
+	if got := strings.Join(starts, " "); o.code != exitUnhealthy || got != "classes images masks lr predicted fault: note: 1" || !strings.Contains(o.stdout, "12 steps on one batch: loss ") ||
+		!strings.HasSuffix(o.stdout, "\n1 fault, 1 note\n") || o.stderr != "" {
+		t.Errorf("exit code %d\n%s%s", o.code, o.stderr, o.stdout)
+	}
+	check(t, command(t, "doctor", "--config", "c.yaml", "--steps", "9"), exitUsage, []string{"train: --steps 9: want >= 10, fewer tell too little"})
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if o := commandContext(ctx, "doctor", "--config", "c.yaml"); o.code != exitInterrupted {
+		t.Errorf("interrupted: exit code %d\n%s", o.code, o.stderr)
 	}
 }
 

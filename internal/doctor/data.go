@@ -49,13 +49,18 @@ func sameImages(f Figures) []Finding {
 	return fault("same_images", nil, "the %d images looked at are nearly the same: a pixel differs by %s from image to image, and by %s within one; look at what was written into the files of data.train", im.Number, number(im.Between), number(im.Deviation))
 }
 
-// valuesOutside finds values far from those that a net expects.
-func valuesOutside(f Figures) []Finding {
-	im := f.Images
-	if im == nil || f.Config.Data.Normalize == "zscore" || im.Least > -1 && im.Largest < 2 {
+// lastBatch finds a last batch of an epoch that is one image, whose statistics batch norm
+// then follows.
+func lastBatch(f Figures) []Finding {
+	batch := f.Config.Train.BatchSize
+	if f.Samples <= batch || f.Samples%batch != 1 || f.Config.Model.Plain() && f.Config.Model.Norm != "batch" {
 		return nil
 	}
-	return fault("values_outside", try("data.normalize", "percentile"), "the images have values from %s to %s, and a net expects 0 to 1", number(im.Least), number(im.Largest))
+	other := batch + 1
+	for f.Samples%other > 0 && f.Samples%other <= other/2 {
+		other++
+	}
+	return note("last_batch", try("train.batch_size", fmt.Sprint(other)), "the last batch of an epoch is a single image (%d in batches of %d), and batch norm follows its statistics just before the validation", f.Samples, batch)
 }
 
 // byChance is the share of random pairings of images and masks from which on the own
@@ -68,7 +73,7 @@ func foreignMasks(f Figures) []Finding {
 	if e == nil {
 		return nil
 	}
-	if slipped := max(e.Before, e.After); e.Pairs >= leastPairs-1 && 5*slipped >= 4*e.Pairs {
+	if slipped := max(e.Before, e.After); e.Pairs >= LeastPairs-1 && 5*slipped >= 4*e.Pairs {
 		which := "before"
 		if e.After > e.Before {
 			which = "after"
@@ -87,7 +92,7 @@ func unknownMasks(f Figures) []Finding {
 	if f.Images == nil || f.Edges != nil || 2*f.Images.Constant >= f.Images.Number {
 		return nil
 	}
-	return note("unknown_masks", nil, "whether masks belong to their images was not tested: it takes %d different images whose masks have edges; look at them with the augment command", leastPairs)
+	return note("unknown_masks", nil, "whether masks belong to their images was not tested: it takes %d different images whose masks have edges; look at them with the augment command", LeastPairs)
 }
 
 // channelOrder says that red and blue may be mixed up.

@@ -21,6 +21,7 @@ type Figures struct {
 	// Of the data.
 	Faults   []string  // for which no training can begin
 	Warnings []string  // of what training would put up with
+	Samples  int       // of an epoch
 	Pixels   []int64   // labelled pixels of the training set, per class
 	Void     int64     // its pixels without a label
 	Weights  []float64 // of the loss, per class
@@ -99,13 +100,13 @@ var symptoms = []rule{stillLoss, collapsed, neverPredicted}
 
 // causes are why a training fails.
 var causes = []rule{
-	badData, constantImages, sameImages, valuesOutside, foreignMasks,
+	badData, constantImages, sameImages, foreignMasks,
 	predictionWeights, rareClasses, wideWeights,
 	vanishingWeights, smallUpdates, risenLoss, learningRate,
 }
 
-// notes are what cannot be known.
-var notes = []rule{warnings, unknownMasks, channelOrder}
+// notes are what may matter, and what cannot be known.
+var notes = []rule{warnings, lastBatch, unknownMasks, channelOrder}
 
 func apply(f Figures, rules []rule) (all []Finding) {
 	for _, r := range rules {

@@ -25,7 +25,7 @@ func sound() doctor.Figures {
 
 // trial is one whose loss falls by a share.
 func trial(factor, fall float64) doctor.Trial {
-	return doctor.Trial{Factor: factor, Losses: []float64{2, 2 - 2*fall}, GradNorm: 1, Update: 1e-3 * factor}
+	return doctor.Trial{Factor: factor, Losses: []float64{2, 2 - 2*fall}, GradNorm: 1, Update: 5e-4 * factor}
 }
 
 // run are figures of a run with these epochs; nothing is known but what it measures.
@@ -79,10 +79,13 @@ func TestExamine(t *testing.T) {
 			f.Images.Constant, f.Images.Between, f.Images.Deviation, f.Edges = 8, 0, 0, nil
 		}, "constant_images"},
 		{"one image", func(f *doctor.Figures) { f.Images.Between = 1e-4 }, "same_images"},
-		{"values of 0 to 255", func(f *doctor.Figures) { f.Images.Largest = 255 }, "values_outside data.normalize=percentile"},
-		{"values of a z-score", func(f *doctor.Figures) {
-			f.Images.Least, f.Images.Largest, f.Config.Data.Normalize = -3, 5, "zscore"
-		}, ""},
+		{"a last batch of one image", func(f *doctor.Figures) { f.Samples = 41 }, "last_batch? train.batch_size=9"},
+		{"a last batch of two images", func(f *doctor.Figures) { f.Samples = 42 }, ""},
+		{"a last batch of one image, no batch norm", func(f *doctor.Figures) { f.Samples, f.Config.Model.Norm = 41, "none" }, ""},
+		{"one batch of one image", func(f *doctor.Figures) { f.Samples, f.Config.Train.BatchSize = 1, 1 }, ""},
+		{"a last batch of one image, of an encoder", func(f *doctor.Figures) {
+			f.Samples, f.Config.Model.Encoder, f.Config.Model.Norm = 9, "resnet18", "none"
+		}, "last_batch? train.batch_size=9"},
 		{"masks of others", func(f *doctor.Figures) { f.Edges.P = 0.02 }, "foreign_masks"},
 		{"masks of the image after", func(f *doctor.Figures) { f.Edges.Pairs, f.Edges.After = 10, 8 }, "foreign_masks"},
 		{"some fit the image after", func(f *doctor.Figures) { f.Edges.Pairs, f.Edges.After = 10, 7 }, ""},
@@ -108,6 +111,10 @@ func TestExamine(t *testing.T) {
 		{"too small", func(f *doctor.Figures) {
 			f.Trials = []doctor.Trial{trial(1, 0.002), trial(10, 0.02), trial(100, 0.2), trial(1000, 0.1)}
 		}, "small_rate optimizer.lr=0.01"},
+		{"slow, by steps of the usual size", func(f *doctor.Figures) {
+			f.Trials = []doctor.Trial{trial(1, 0.002), trial(10, 0.02), trial(100, 0.2), trial(1000, 0.1)}
+			f.Trials[0].Update = 0.005
+		}, ""},
 		{"slow, and not much faster", func(f *doctor.Figures) {
 			f.Trials = []doctor.Trial{trial(1, 0.03), trial(10, 0.1), trial(100, 0.2), trial(1000, 0)}
 		}, ""},

@@ -22,8 +22,9 @@ type Edges struct {
 	After  int     `json:"after"`  // in how many of them the mask of the second fits the first better than its own
 }
 
-// leastPairs is the number of images below which a pairing is found by chance.
-const leastPairs = 6
+// LeastPairs is the number of images below which a pairing of images and masks is found
+// by chance.
+const LeastPairs = 6
 
 // MeasureEdges compares samples of one size, which stand at these positions of the
 // data set. It is nil where there are too few of them with edges in image and mask.
@@ -38,7 +39,7 @@ func MeasureEdges(samples []data.Sample, positions []int, rng *rand.Rand) *Edges
 		}
 	}
 	n := len(edges)
-	if n < leastPairs {
+	if n < LeastPairs {
 		return nil
 	}
 	at := make([][]float64, n) // [image][mask]

@@ -65,6 +65,9 @@ func wideWeights(f Figures) []Finding {
 // any training of this length, nothing comes of it.
 const smallest = 1e-5
 
+// usual is the size of a step against the weights in trainings that go well.
+const usual = 1e-3
+
 // update is the size of a step against the weights, NaN where it is unknown.
 func (f Figures) update() float64 {
 	if len(f.Trials) > 0 {
@@ -100,10 +103,9 @@ func smallUpdates(f Figures) []Finding {
 	if len(f.Trials) > 0 || !(update < smallest) || vanishingWeights(f) != nil { // trials say more: learningRate
 		return nil
 	}
-	const usual = 1e-3
 	factor := math.Pow(10, math.Floor(math.Log10(usual/max(update, 1e-12))))
 	return fault("small_updates", try("optimizer.lr", number(factor*f.Config.Optimizer.LR)),
-		"a step changes the weights by %s of themselves, and 0.001 is usual: optimizer.lr is too small", short(update))
+		"a step changes the weights by %s of themselves, and %s is usual: optimizer.lr is too small", short(update), number(usual))
 }
 
 // risenLoss finds a run that has left where it began for the worse.

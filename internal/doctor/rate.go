@@ -64,8 +64,8 @@ func learningRate(f Figures) []Finding {
 		return nil
 	case best.Fall() < little:
 		return find("cannot_learn", nil, "no learning rate tried, %s to %s, lowers the loss of one batch by more than %s in %d steps: the net does not learn what it is shown", number(lr*f.lowest()), number(lr*f.highest()), percent(max(0, best.Fall())), steps)
-	case best.Factor >= 100 && best.Fall() > 10*fall:
-		return find("small_rate", change(best.Factor/10), "optimizer.lr = %s is too small: %d steps on one batch lower its loss by %s, with %s by %s; a step changes the weights by %s of themselves, and 0.001 is usual",
+	case best.Factor >= 100 && best.Fall() > 10*fall && first.Update < 3*usual:
+		return find("small_rate", change(best.Factor/10), "optimizer.lr = %s is too small: %d steps on one batch lower its loss by %s, with %s by %s; a step changes the weights by %s of themselves",
 			number(lr), steps, percent(max(0, fall)), number(lr*best.Factor), percent(best.Fall()), short(first.Update))
 	case best.Factor < 1 && best.Fall() > 10*fall:
 		text := "lower its loss by " + percent(fall)

@@ -321,6 +321,40 @@ func TestStateOfPages(t *testing.T) {
 	}
 }
 
+// The page has what is wrong with the run: not what is over, nor what a resume from
+// further back goes through again.
+func TestPagesTellFindings(t *testing.T) {
+	dir := t.TempDir()
+	recorders, _ := runFolder(dir)
+	page := func(events ...event.Event) string {
+		record(t, recorders, append(events, event.Ended{})...)
+		_, part, _ := strings.Cut(readFile(t, filepath.Join(dir, "report.html")), `<section id="findings">`)
+		part, _, _ = strings.Cut(part, "</section>")
+		return strings.Join(regexp.MustCompile("<li>.*</li>").FindAllString(part, -1), "")
+	}
+	noticed := func(epoch int, name, text string) event.Noticed {
+		return event.Noticed{Epoch: epoch, Step: int64(10 * (epoch + 1)), Name: name, Text: text}
+	}
+	over := noticed(1, "b", "y")
+	over.Over = true
+	resumed := started
+	resumed.Epoch, resumed.Step = 1, 10
+	for _, tc := range []struct {
+		name   string
+		events []event.Event
+		want   string
+	}{
+		{"none", []event.Event{started, sampled(t, 0, 2)}, ""},
+		{"two", []event.Event{started, noticed(0, "a", "class <x>"), noticed(0, "b", "y"), sampled(t, 0, 2)}, "<li>after epoch 1: class &lt;x&gt;</li><li>after epoch 1: y</li>"},
+		{"one is over, the other has changed", []event.Event{noticed(1, "a", "z"), over, sampled(t, 1, 2)}, "<li>after epoch 2: z</li>"},
+		{"resumed from before", []event.Event{resumed, sampled(t, 1, 2)}, ""},
+	} {
+		if got := page(tc.events...); got != tc.want {
+			t.Errorf("%s: got %s\nwant %s", tc.name, got, tc.want)
+		}
+	}
+}
+
 // values are the figures in a part of the page.
 func values(page string) []string {
 	var all []string

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	surveyed   = 48 // images that are looked at more closely
-	trialBatch = 8  // most images of the batch that the steps are on
+	surveyed       = 48       // most images that are looked at more closely
+	surveyedPixels = 16 << 20 // most pixels of them together
+	trialBatch     = 8        // most images of the batch that the steps are on
 )
 
 // Diagnose measures what package doctor judges: it reads all data, looks at some
@@ -58,6 +59,7 @@ func (t Training) check(ctx context.Context, f *doctor.Figures) error {
 			f.Warnings = append(f.Warnings, survey.Beside(cfg.Data, split, c.Counts, counts)...)
 		}
 	}
+	f.Samples = counts.Images * max(1, cfg.Data.Patches)
 	f.Pixels, f.Void = counts.Pixels, counts.Ignored
 	f.Weights, _ = loss.Weights(cfg.Loss, counts.Pixels, counts.ImagePixels, cfg.Data.Classes) // the error is one of the faults
 	return nil
@@ -72,7 +74,8 @@ func (t Training) lookAt(ctx context.Context, f *doctor.Figures) error {
 	loader := data.NewLoader(set, data.LoaderConfig{BatchSize: 1, Patches: t.Config.Data.Patches, RarePatches: t.Config.Data.RarePatches, Seed: t.Config.Seed})
 	var samples []data.Sample
 	var positions []int
-	n := min(set.Len(), surveyed)
+	h, w := set.Size()
+	n := min(set.Len(), surveyed, max(surveyedPixels/(h*w), doctor.LeastPairs))
 	for i := range n {
 		if ctx.Err() != nil {
 			return ctx.Err()
