@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,19 +37,33 @@ What is left out of a folder is named. The image is resized to data.size and its
 probabilities back; with --tile, and always for a net that was trained on patches,
 the image keeps its resolution. The probabilities of several checkpoints, whose nets
 may differ, are averaged.`,
-		Example: p.named(`  PROGRAM predict --checkpoint best.safetensors --input photos --out masks --overlay
+		Example: p.named(`  PROGRAM predict --checkpoint best.safetensors --input photos --out masks --overlay=contours
   PROGRAM predict --checkpoint best.safetensors --input photo.jpg --out masks --tile --tta
   PROGRAM predict --checkpoint best.safetensors --out masks --recursive photos more/*.jpg
   PROGRAM predict --checkpoint 'runs/unet/fold*/checkpoints/last.safetensors' --input photos --out masks`),
 		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args { // --input photos/*.jpg, which a shell expands
+				if o.overlay == filled && slices.Contains(overlays, arg) {
+					if _, err := os.Stat(arg); err != nil { // --overlay contours, which a flag that can stand alone does not take
+						o.overlay = arg
+						continue
+					}
+				}
 				if err := cmd.Flags().Set("input", arg); err != nil {
 					return err
 				}
 			}
 			if err := required(cmd, "checkpoint", "input", "out"); err != nil {
 				return err
+			}
+			switch {
+			case o.overlay == "true": // of --overlay=true, as it was once
+				o.overlay = filled
+			case o.overlay == "false":
+				o.overlay = ""
+			case o.overlay != "" && !slices.Contains(overlays, o.overlay):
+				return usagef("--overlay=%s: want %s", o.overlay, strings.Join(overlays, " or "))
 			}
 			return p.runPredict(cmd.Context(), checkpoints, given, recursive, out, settings, how, o, replace)
 		},
@@ -56,7 +72,8 @@ may differ, are averaged.`,
 	cmd.Flags().StringArrayVar(&given, "input", nil, "image `FILE`, pattern or folder of images; may be repeated")
 	cmd.Flags().BoolVar(&recursive, "recursive", false, "look into the folders below those given, too")
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the masks")
-	cmd.Flags().BoolVar(&o.overlay, "overlay", false, "write NAME.overlay.png too: the mask over the image")
+	cmd.Flags().StringVar(&o.overlay, "overlay", "", "write NAME.overlay.png too: the mask laid over the image, or the outlines of its classes with their names: `filled|contours`")
+	cmd.Flags().Lookup("overlay").NoOptDefVal = filled
 	cmd.Flags().BoolVar(&o.probabilities, "probabilities", false, "write NAME.npy too: float32 (H, W, classes) at data.size, or at the image's own size with --tile")
 	how.register(cmd)
 	settings.register(cmd, "data.max_pixels", "data.palette", "train.batch_size")
@@ -78,7 +95,18 @@ func (i *inference) register(cmd *cobra.Command) {
 }
 
 // prediction is what is written for an image besides its mask.
-type prediction struct{ overlay, probabilities bool }
+type prediction struct {
+	overlay       string // one of overlays; "": none
+	probabilities bool
+}
+
+// overlays are the ways to lay a mask over its image.
+var overlays = []string{filled, contours}
+
+const (
+	filled   = "filled"
+	contours = "contours"
+)
 
 func (p *program) runPredict(ctx context.Context, checkpoints, given []string, recursive bool, out string, settings overrides, how inference, o prediction, replace outputs) error {
 	saved, err := settings.read(checkpoints)
@@ -111,7 +139,7 @@ func (p *program) runPredict(ctx context.Context, checkpoints, given []string, r
 	}
 	progress := console.Progress("predicting", "images")
 	images := saved[0].ImageFormat()
-	palette := data.Colors(saved[0].Config.Data)
+	classes, palette := saved[0].Config.Data.Classes, data.Colors(saved[0].Config.Data)
 	var remarks imagefile.Remarks
 	var errs []error // an image that cannot be read does not stop the others
 	read, written := 0, 0
@@ -127,7 +155,7 @@ func (p *program) runPredict(ctx context.Context, checkpoints, given []string, r
 		}
 		read++
 		remarks.Add(images.Normalize.Remark(in.name, img))
-		if err := predictImage(ctx, net, img, palette, filepath.Join(out, in.name), o); err != nil {
+		if err := predictImage(ctx, net, img, classes, palette, filepath.Join(out, in.name), o); err != nil {
 			if ctx.Err() == nil {
 				errs = append(errs, err) // of the net or the disk: the next image would fare no better
 			}
@@ -151,7 +179,7 @@ func (p *program) runPredict(ctx context.Context, checkpoints, given []string, r
 // outputs are the files that are written for an input.
 func (o prediction) outputs(target string) []string {
 	paths := []string{target + ".png"}
-	if o.overlay {
+	if o.overlay != "" {
 		paths = append(paths, target+".overlay.png")
 	}
 	if o.probabilities {
@@ -177,7 +205,7 @@ func (o prediction) paths(inputs []input, out string) (paths []string, err error
 }
 
 // predictImage writes the outputs of an image.
-func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, palette color.Palette, target string, o prediction) error {
+func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, classes []string, palette color.Palette, target string, o prediction) error {
 	mask, err := segment(ctx, net, img, target, o)
 	if err != nil {
 		return err
@@ -185,8 +213,11 @@ func predictImage(ctx context.Context, net predict.Net, img imagefile.Image, pal
 	if err := imagefile.WriteMask(target+".png", mask, img.H, img.W, palette); err != nil {
 		return err
 	}
-	if o.overlay {
-		return imagefile.WritePNG(target+".overlay.png", report.Overlay(img, mask, palette))
+	switch o.overlay {
+	case filled:
+		return imagefile.WritePNG(target+".overlay.png", report.Overlay(img, mask, report.Display(palette)))
+	case contours:
+		return imagefile.WritePNG(target+".overlay.png", report.Contours(img, mask, classes, report.Display(palette)))
 	}
 	return nil
 }
