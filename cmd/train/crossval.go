@@ -16,7 +16,7 @@ func (p *program) crossval() *cobra.Command {
 	var settings settings
 	var out, group string
 	var folds int
-	var quiet bool
+	var quiet, suspects bool
 	cmd := &cobra.Command{
 		Use:   "crossval --config FILE",
 		Short: "Train on all folds of the data, and measure each image by a net that has not seen it",
@@ -29,7 +29,9 @@ data.val takes no part: every net validates on its fold.
 The run folder gets a run folder for each fold (fold0, fold1, ...), crossval.json and
 crossval.csv (IoU of each class by fold, their mean and standard deviation, and IoU over
 the images of all folds), predictions/ (for each image the mask of class indices, at its
-own size) and images.csv (what each image scores). Nets are measured after the last
+own size), images.csv (what each image scores) and, with --suspects, suspects/: the masks
+that are probably wrong, each by the net that has not learnt it, as evaluate --suspects
+finds them (also later, by the same command). Nets are measured after the last
 epoch: the best one would be chosen by the very images that it is measured on.
 
 The same command goes on where it was stopped, bit for bit, and ends with the same
@@ -63,12 +65,13 @@ results. The nets of the folds can be used together, by predict --checkpoint
 				console.Note("data.val = %s takes no part: the folds divide data.train", cfg.Data.Val)
 				cfg.Data.Val = ""
 			}
-			return p.runCrossval(cmd.Context(), run.Training{Config: cfg, File: settings.file, Hub: hub.FromEnvironment(p.getenv), Console: console, Program: p.name, Revision: shortSource(), Now: p.clock.now})
+			return p.runCrossval(cmd.Context(), run.Training{Config: cfg, File: settings.file, Hub: hub.FromEnvironment(p.getenv), Console: console, Program: p.name, Revision: shortSource(), Suspects: suspects, Now: p.clock.now})
 		},
 	}
 	settings.register(cmd)
 	cmd.Flags().IntVar(&folds, "folds", 5, "number of folds, overrides the key data.folds")
 	cmd.Flags().StringVar(&group, "group", "", "regular expression `PATTERN` for the group of an image, overrides the key data.group")
+	cmd.Flags().BoolVar(&suspects, "suspects", false, "list the masks that are probably wrong, too")
 	cmd.Flags().StringVar(&out, "out", "", "run folder `DIR`, overrides the key out")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "print only warnings and results, no progress")
 	return cmd

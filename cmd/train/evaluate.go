@@ -18,6 +18,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
@@ -125,11 +126,16 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 			return err
 		}
 	}
+	search := run.SuspectSearch{
+		All:     []run.Unseen{{Open: func() (predict.Net, error) { return all.Predictor(how.tile, how.tta) }, Set: set}},
+		Classes: cfg.Data.Classes, Palette: report.Display(data.Colors(cfg.Data)), Dir: suspects,
+	}
 	if suspects != "" {
 		if split == "train" && dir == "" {
 			p.console(false).Warn("warning: --suspects --split train: the net has learnt these masks, and their mistakes with them; crossval has each image judged by a net that has not")
 		}
-		if err := replace.check("--suspects", append(cfg.Data.Inputs(), inputsOf(all...)...), suspectPaths(suspects, set)...); err != nil {
+		search.Console = p.console(false)
+		if err := replace.check("--suspects", append(cfg.Data.Inputs(), inputsOf(all...)...), search.Paths()...); err != nil {
 			return err
 		}
 	}
@@ -171,7 +177,7 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 		}
 	}
 	if suspects != "" {
-		if err := p.writeSuspects(ctx, all, how, set, cfg, suspects); err != nil {
+		if err := search.Run(ctx); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 // are resized and in images in tiles.
 func TestSuspects(t *testing.T) {
 	inFolder(t)
-	sizes := []image.Point{{32, 32}, {32, 32}, {32, 32}, {32, 32}}
+	sizes := slices.Repeat([]image.Point{{32, 32}}, 6)
 	folderOf(t, "set", sizes...)
 	folderOf(t, "new", sizes...)
 	mask := indices(t, "new/masks/2.png").Pix
@@ -26,7 +27,7 @@ func TestSuspects(t *testing.T) {
 		}
 	}
 	succeed(t, imagefile.WriteMask("new/masks/2.png", mask, 32, 32, color.Palette{color.Black, color.White}))
-	const net = "\nthreads: 1\nseed: 4\nmodel: {base_channels: 4, depth: 1}\noptimizer: {lr: 0.03}\ntrain: {epochs: 25, batch_size: 2}\nreport: {pictures: false}\n"
+	const net = "\nthreads: 1\nseed: 1\nmodel: {base_channels: 4, depth: 1}\noptimizer: {lr: 0.03}\ntrain: {epochs: 20, batch_size: 2}\nreport: {pictures: false}\n"
 	write(t, "patches.yaml", "out: patches\ndata: {source: folder, train: set, val: set, size: [16, 16], patches: 4, classes: [black, white]}"+net)
 	write(t, "resized.yaml", "out: resized\ndata: {source: folder, train: set, val: set, size: [32, 32], classes: [black, white]}"+net)
 	for _, run := range []string{"patches", "resized"} {
@@ -59,7 +60,26 @@ func TestSuspects(t *testing.T) {
 			t.Errorf("%s: %v, want the list and a picture", run, entries)
 		}
 	}
-	if o := command(t, "evaluate", "--checkpoint", "resized/checkpoints/last.safetensors", "--split", "train", "--suspects", "train"); o.code != 0 || !strings.Contains(o.stderr, "has learnt these masks") || !strings.Contains(o.stderr, "0 of 4 masks") {
+	if o := command(t, "evaluate", "--checkpoint", "resized/checkpoints/last.safetensors", "--split", "train", "--suspects", "train"); o.code != 0 || !strings.Contains(o.stderr, "has learnt these masks") || !strings.Contains(o.stderr, "0 of 6 masks") {
 		t.Errorf("exit code %d\n%s", o.code, o.stderr)
+	}
+
+	// By the nets of folds, also after they were trained.
+	write(t, "folds.yaml", "out: folds\ndata: {source: folder, train: new, size: [32, 32], classes: [black, white]}"+net)
+	must(t, "crossval", "--config", "folds.yaml", "--folds", "2", "--quiet")
+	if _, err := os.Stat("folds/suspects"); err == nil {
+		t.Error("crossval without --suspects has suspects")
+	}
+	write(t, "folds/suspects/.2.suspect.png123", "of a killed one")
+	must(t, "crossval", "--config", "folds.yaml", "--folds", "2", "--quiet", "--suspects")
+	row := table(t, "folds/suspects/suspects.csv")["1"]
+	if row["name"] != "2" || row["label"] != "black" || row["prediction"] != "white" {
+		t.Errorf("the first suspect of crossval is %v, want image 2", row)
+	}
+	if _, err := os.Stat("folds/suspects/" + row["picture"]); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat("folds/suspects/.2.suspect.png123"); err == nil {
+		t.Error("half a picture is left")
 	}
 }

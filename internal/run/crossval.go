@@ -12,6 +12,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
 )
@@ -40,6 +41,7 @@ const (
 	crossvalCSV     = "crossval.csv"
 	imagesCSV       = "images.csv"
 	predictionsName = "predictions"
+	suspectsName    = "suspects"
 )
 
 // fold is one training of a cross-validation that is to be run.
@@ -54,13 +56,14 @@ type fold struct {
 // fold, at their own sizes, after its last epoch: the best one would be chosen by
 // these very images. Resume is not read: trainings that were begun go on, and what
 // has ended is left as it is. The results are written beside the run folders:
-// crossval.json, crossval.csv, images.csv and predictions/.
+// crossval.json, crossval.csv, images.csv, predictions/ and, if they are asked for,
+// suspects/.
 func (t Training) Crossval(ctx context.Context) (result Crossval, err error) {
 	cfg := t.Config
 	if err := (durable.Outputs{Inputs: cfg.Data.Inputs(), Force: true}).Check(filepath.Join(cfg.Out, crossvalLock)); err != nil {
 		return result, Usage(fmt.Errorf("out: %w", err))
 	}
-	if err := refuseOutputs(cfg.Out, crossvalLock, crossvalJSON, crossvalCSV, imagesCSV, predictionsName); err != nil {
+	if err := refuseOutputs(cfg.Out, crossvalLock, crossvalJSON, crossvalCSV, imagesCSV, predictionsName, suspectsName); err != nil {
 		return result, err
 	}
 	folds := make([]fold, cfg.Data.Folds)
@@ -84,7 +87,29 @@ func (t Training) Crossval(ctx context.Context) (result Crossval, err error) {
 			return result, err
 		}
 	}
-	return t.score(ctx, folds)
+	if result, err = t.score(ctx, folds); err != nil || !t.Suspects {
+		return result, err
+	}
+	return result, t.suspects(ctx, folds)
+}
+
+// suspects looks for masks that are probably wrong, each by the net that has not
+// learnt it.
+func (t Training) suspects(ctx context.Context, folds []fold) error {
+	search := SuspectSearch{Classes: t.Config.Data.Classes, Palette: report.Display(data.Colors(t.Config.Data)), Dir: filepath.Join(t.Config.Out, suspectsName), Console: folds[0].Console}
+	for _, f := range folds {
+		search.All = append(search.All, Unseen{func() (predict.Net, error) {
+			saved, err := f.last()
+			if err != nil {
+				return predict.Net{}, err
+			}
+			return Ensemble{saved}.Predictor(false, false)
+		}, f.val})
+	}
+	if err := search.removeHalfWritten(); err != nil {
+		return fmt.Errorf("out: %w", err)
+	}
+	return search.Run(ctx)
 }
 
 // fold is the training of a fold, and its data.

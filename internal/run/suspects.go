@@ -3,114 +3,198 @@ package run
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"image/color"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/durable"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/predict"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/suspect"
 )
 
 // Unseen is a net and labelled images that it has not learnt: a validation set, or
 // a fold and the net of the other folds.
 type Unseen struct {
-	Net predict.Net
-	Set *data.Split
+	Open func() (predict.Net, error) // called once for each pass over the images
+	Set  *data.Split
 }
 
-// Suspect is a mask that is probably wrong.
-type Suspect struct {
-	Unseen
-	Image int            // position in Set
-	Areas []suspect.Area // where it is in doubt, at least one, the greatest doubt first
+// Files of SuspectSearch: the list, and the ends of the names of pictures.
+const (
+	suspectsCSV    = "suspects.csv"
+	suspectPicture = ".suspect.png"
+)
 
-	confidence *suspect.Confidence
+// SuspectSearch looks for masks that are probably wrong; see package suspect.
+type SuspectSearch struct {
+	All     []Unseen
+	Classes []string
+	Palette color.Palette // to show them
+	Dir     string        // for the list and the pictures
+	Console *report.Console
 }
 
-// Name is the name of its image.
-func (s Suspect) Name() string { return s.Set.Name(s.Image) }
-
-// Pixels is the image with its mask, what the net makes of it, and the doubt of each
-// pixel.
-func (s Suspect) Pixels(ctx context.Context) (sample data.Sample, predicted []uint8, doubts []float32, err error) {
-	return s.doubts(ctx, s.Image, s.confidence)
-}
-
-// Suspects are the masks that are probably wrong, in the order of their greatest
-// doubts. The nets go through all images twice: how sure they are shows at the end of
-// the first pass.
-func Suspects(ctx context.Context, all []Unseen, progress func(done, total int)) ([]Suspect, error) {
-	total, done := 0, 0
-	for _, u := range all {
-		total += 2 * u.Set.Len()
+// Paths are the files that Run may write.
+func (s SuspectSearch) Paths() []string {
+	paths := []string{filepath.Join(s.Dir, suspectsCSV)}
+	for _, u := range s.All {
+		for i := range u.Set.Len() {
+			paths = append(paths, s.picture(u.Set.Name(i)))
+		}
 	}
-	pass := func(see func(u Unseen, i int) error) error {
-		for _, u := range all {
-			for i := range u.Set.Len() {
-				if err := see(u, i); err != nil {
-					return err
-				}
-				done++
-				progress(done, total)
-			}
+	return paths
+}
+
+// removeHalfWritten removes what a killed search left in its folder.
+func (s SuspectSearch) removeHalfWritten() error {
+	folders := map[string]bool{}
+	for _, path := range s.Paths() {
+		folders[filepath.Dir(path)] = true
+	}
+	for folder := range folders {
+		if err := durable.RemoveStale(folder, func(name string) bool {
+			return name == suspectsCSV || strings.HasSuffix(name, suspectPicture)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// picture is that of an image; a name in a sub-folder keeps it.
+func (s SuspectSearch) picture(name string) string {
+	return filepath.Join(s.Dir, filepath.FromSlash(name)+suspectPicture)
+}
+
+// found is a mask in doubt.
+type found struct {
+	part, image int // of All, and of its Set
+	report.SuspectRow
+}
+
+// Run lists all masks in doubt, the greatest first, and draws the first 30. The nets go
+// through all images twice, because how sure they are shows at the end of a pass.
+func (s SuspectSearch) Run(ctx context.Context) error {
+	const pictures = 30
+	all := make([][]int, len(s.All)) // by part
+	total, done := 0, 0
+	for part, u := range s.All {
+		for i := range u.Set.Len() {
+			all[part] = append(all[part], i)
+		}
+		total += u.Set.Len()
+	}
+	show := s.Console.Progress("looking for suspects", "images")
+	defer s.Console.Close()
+	progress := func() { done++; show(done, 2*total) }
+
+	confidence := suspect.NewConfidence(len(s.Classes))
+	if err := s.pass(ctx, all, confidence.Add, func(int, int, data.Sample, []uint8) error {
+		progress()
+		return nil
+	}); err != nil {
+		return err
+	}
+	var doubts []float32 // of an image
+	doubt := func(truth []uint8, probabilities []float32) {
+		doubts = confidence.Doubts(doubts, truth, probabilities)
+	}
+	var areas [][]suspect.Area
+	var suspects []found
+	if err := s.pass(ctx, all, doubt, func(part, i int, sample data.Sample, predicted []uint8) error {
+		progress()
+		a := suspect.Areas(sample.Mask, predicted, doubts, sample.H, sample.W)
+		doubts = doubts[:0]
+		if areas = append(areas, a); len(a) > 0 {
+			suspects = append(suspects, found{part, i, report.SuspectRow{Name: s.All[part].Set.Name(i), Areas: a}})
 		}
 		return nil
-	}
-	confidence := suspect.NewConfidence(all[0].Net.Classes)
-	if err := pass(func(u Unseen, i int) error {
-		_, _, err := u.segment(ctx, i, confidence.Add)
-		return err
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	var suspects []Suspect
-	var areas [][]suspect.Area
-	if err := pass(func(u Unseen, i int) error {
-		sample, predicted, doubts, err := u.doubts(ctx, i, confidence)
+	suspect.Rank(areas) // which the suspects share
+	slices.SortStableFunc(suspects, func(a, b found) int { return cmp.Compare(b.Areas[0].Doubt, a.Areas[0].Doubt) })
+
+	first := make([][]int, len(s.All))
+	rows := map[[2]int]*report.SuspectRow{}
+	for i := range suspects[:min(len(suspects), pictures)] {
+		f := &suspects[i]
+		first[f.part] = append(first[f.part], f.image)
+		rows[[2]int{f.part, f.image}] = &f.SuspectRow
+	}
+	if err := s.pass(ctx, first, doubt, func(part, i int, sample data.Sample, predicted []uint8) error {
+		row := rows[[2]int{part, i}]
+		path := s.picture(row.Name)
+		if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
+			return err
+		}
+		err := imagefile.WritePNG(path, report.SuspectPicture(sample, predicted, doubts, row.Areas, s.Palette))
+		doubts = doubts[:0]
 		if err != nil {
 			return err
 		}
-		found := suspect.Areas(sample.Mask, predicted, doubts, sample.H, sample.W)
-		areas = append(areas, found)
-		if len(found) > 0 {
-			suspects = append(suspects, Suspect{u, i, found, confidence})
-		}
-		return nil
+		row.Picture, err = filepath.Rel(s.Dir, path)
+		return err
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	suspect.Rank(areas) // which the suspects share
-	slices.SortStableFunc(suspects, func(a, b Suspect) int { return cmp.Compare(b.Areas[0].Doubt, a.Areas[0].Doubt) })
-	return suspects, nil
+	var list []report.SuspectRow
+	for _, f := range suspects {
+		list = append(list, f.SuspectRow)
+	}
+	path := filepath.Join(s.Dir, suspectsCSV)
+	if err := report.WriteSuspects(path, s.Classes, list); err != nil {
+		return err
+	}
+	if err := s.Console.Close(); err != nil {
+		return err
+	}
+	return s.Console.Note("%d of %d masks have areas where the net is sure of something else: see %s", len(suspects), total, path)
 }
 
-// doubts is image i with its mask, the net's, and the doubt of each pixel.
-func (u Unseen) doubts(ctx context.Context, i int, confidence *suspect.Confidence) (s data.Sample, predicted []uint8, doubts []float32, err error) {
-	s, predicted, err = u.segment(ctx, i, func(truth []uint8, probabilities []float32) {
-		doubts = confidence.Doubts(doubts, truth, probabilities)
-	})
-	return s, predicted, doubts, err
-}
-
-// segment is image i with its mask and the net's; rows is given the mask and the
-// probabilities from top to bottom.
-func (u Unseen) segment(ctx context.Context, i int, rows func(truth []uint8, probabilities []float32)) (s data.Sample, predicted []uint8, err error) {
-	if ctx.Err() != nil {
-		return s, nil, context.Cause(ctx)
+// pass has the nets segment images of theirs. rows is given the mask and the
+// probabilities of an image, from top to bottom, and then see the image with its mask
+// and the net's.
+func (s SuspectSearch) pass(ctx context.Context, images [][]int, rows func(truth []uint8, probabilities []float32), see func(part, i int, sample data.Sample, predicted []uint8) error) error {
+	for part, u := range s.All {
+		if len(images[part]) == 0 {
+			continue
+		}
+		net, err := u.Open()
+		if err != nil {
+			return err
+		}
+		load := u.Set.Load
+		if net.Tiled {
+			load = u.Set.LoadOwn
+		}
+		for _, i := range images[part] {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			sample, err := load(i)
+			if err != nil {
+				return err
+			}
+			truth := sample.Mask
+			predicted, err := net.Segment(ctx, imagefile.Image{Pix: sample.Image, H: sample.H, W: sample.W}, func(probabilities []float32) error {
+				n := len(probabilities) / net.Classes
+				rows(truth[:n], probabilities)
+				truth = truth[n:]
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", u.Set.Name(i), err)
+			}
+			if err := see(part, i, sample, predicted); err != nil {
+				return err
+			}
+		}
 	}
-	load := u.Set.Load
-	if u.Net.Tiled {
-		load = u.Set.LoadOwn
-	}
-	if s, err = load(i); err != nil {
-		return s, nil, err
-	}
-	truth := s.Mask
-	predicted, err = u.Net.Segment(ctx, imagefile.Image{Pix: s.Image, H: s.H, W: s.W}, func(probabilities []float32) error {
-		n := len(probabilities) / u.Net.Classes
-		rows(truth[:n], probabilities)
-		truth = truth[n:]
-		return nil
-	})
-	return s, predicted, err
+	return nil
 }

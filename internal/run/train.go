@@ -36,6 +36,8 @@ type Training struct {
 	Program string
 	// Revision is what the program was built from, "" if that is not known.
 	Revision string
+	// Suspects has Crossval look for masks that are probably wrong, too.
+	Suspects bool
 	// Now is the clock of speeds and durations.
 	Now func() time.Time
 }
