@@ -102,7 +102,7 @@ var symptoms = []rule{stillLoss, collapsed, neverPredicted}
 var causes = []rule{
 	badData, constantImages, sameImages, foreignMasks,
 	predictionWeights, rareClasses, wideWeights,
-	vanishingWeights, smallUpdates, risenLoss, learningRate,
+	vanishingWeights, summedLoss, smallUpdates, risenLoss, learningRate,
 }
 
 // notes are what may matter, and what cannot be known.
@@ -130,19 +130,16 @@ func Examine(f Figures) []Finding {
 	return all
 }
 
-// Watch is the findings in a run under way: what it suffers from, and why. Without
-// a symptom there are none.
-func Watch(f Figures) []Finding {
-	all := apply(f, symptoms)
-	if all == nil {
-		return nil
+// Watch is what a run under way suffers from, and why. Without a symptom there is no why.
+func Watch(f Figures) (suffers, why []Finding) {
+	if suffers = apply(f, symptoms); suffers == nil {
+		return nil, nil
 	}
-	why := apply(f, causes)
-	if why == nil {
-		last := &all[len(all)-1]
+	if why = apply(f, causes); why == nil {
+		last := &suffers[len(suffers)-1]
 		last.Text += "; what a run measures does not say why: the doctor command looks further"
 	}
-	return append(all, why...)
+	return suffers, why
 }
 
 // Faults is how many findings are faults.

@@ -124,6 +124,15 @@ func TestExamine(t *testing.T) {
 			f.Trials = []doctor.Trial{trial(1, math.NaN()), trial(0.1, -0.1), trial(0.01, 0.2)}
 		}, "large_rate optimizer.lr=1e-06"},
 		{"nothing helps", func(f *doctor.Figures) { f.Trials = []doctor.Trial{trial(1, 0), trial(10, -1), trial(0.1, 0)} }, "cannot_learn"},
+		{"only much less is not too much", func(f *doctor.Figures) { f.Trials = []doctor.Trial{trial(1, -3), trial(0.1, -2), trial(0.01, 0.005)} }, "large_rate optimizer.lr=1e-06"},
+		{"summed", summed(-8), "summed_loss loss.reduction=weighted_mean optimizer.lr=6.104e-07"},
+		{"summed, and it learns", summed(0.2), ""},
+		{"summed, of weights that divide", func(f *doctor.Figures) { summed(-8)(f); f.Config.Loss.ClassWeights.Scheme = "per_batch" }, "cannot_learn"},
+		{"weights as published, steps far too large", func(f *doctor.Figures) {
+			published(0)(f)
+			f.Trials[0].Losses[1] = 1
+			f.Trials = append(f.Trials, trial(0.1, 0.2))
+		}, "large_rate optimizer.lr=0.0001"},
 		{"trained weights have little to learn", func(f *doctor.Figures) {
 			f.Trials, f.Config.Model.Init = []doctor.Trial{trial(1, 0), trial(10, -1), trial(0.1, 0)}, "best.safetensors"
 		}, "cannot_learn?"},
@@ -153,6 +162,15 @@ func published(update float64) func(f *doctor.Figures) {
 	}
 }
 
+// summed is a loss summed over pixels, which steps of SGD lower by a share.
+func summed(fall float64) func(f *doctor.Figures) {
+	return func(f *doctor.Figures) {
+		f.Config.Loss.Reduction = "sum_per_image"
+		f.Config.Optimizer.Name, f.Config.Optimizer.LR = "sgd", 0.01
+		f.Trials = []doctor.Trial{trial(1, fall)}
+	}
+}
+
 func TestWatch(t *testing.T) {
 	all := []int64{70, 10, 10, 10}
 	background, no := []int64{100, 0, 0, 0}, []int64{90, 5, 5, 0}
@@ -174,11 +192,16 @@ func TestWatch(t *testing.T) {
 				f.Epochs[i].Steps = int64(20 * i)
 			}
 		}, ""},
+		{"moves now", epochs([]float64{1, 1, 1, 0.99}, all), nil, ""},
+		{"has moved, and has come to rest", epochs([]float64{1, 0.9, 0.9, 0.9}, all), nil, ""},
+		{"drifts", epochs([]float64{1, 0.9993, 0.9986, 0.9979, 0.9972}, all), nil, "still_loss"},
 		{"loss undefined", epochs([]float64{math.NaN(), math.NaN(), math.NaN()}, all), nil, ""},
 		{"still, by published weights", epochs(still, all), func(f *doctor.Figures) { published(0)(f); f.Trials, f.Epochs[3].Update = nil, 8e-8 },
 			"still_loss, vanishing_weights optimizer.lr=163.8 loss.class_weights=dataset"},
 		{"still, by small steps", epochs(still, all), func(f *doctor.Figures) { f.Epochs[3].Update = 2e-7 }, "still_loss, small_updates optimizer.lr=1"},
 		{"risen", epochs([]float64{9, 9, 9, 9}, all), nil, "still_loss, risen_loss optimizer.lr=1e-05 optimizer.clip_norm=1"},
+		{"risen, and dead", epochs([]float64{9, 9, 9, 9}, all), func(f *doctor.Figures) { f.Epochs[3].Update = 0 }, "still_loss, risen_loss optimizer.lr=1e-05 optimizer.clip_norm=1"},
+		{"risen, summed", epochs([]float64{9, 9, 9, 9}, all), func(f *doctor.Figures) { summed(0)(f); f.Trials = nil }, "still_loss, summed_loss loss.reduction=weighted_mean optimizer.lr=6.104e-07"},
 		{"one class", epochs(falling, all, background), func(f *doctor.Figures) { f.Config.Loss.WeightBy = "prediction" }, "one_class background, prediction_weights loss.weight_by=target"},
 		{"one class at first", epochs(falling, background, background, all), nil, ""},
 		{"one class, and it is all there is", epochs(falling, background), func(f *doctor.Figures) {
@@ -195,7 +218,8 @@ func TestWatch(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&f)
 			}
-			findings := doctor.Watch(f)
+			suffers, why := doctor.Watch(f)
+			findings := slices.Concat(suffers, why)
 			if got := names(findings); got != tc.want {
 				t.Errorf("got %s\nwant %s", got, tc.want)
 			}
@@ -214,11 +238,12 @@ func TestNextFactor(t *testing.T) {
 		want []float64
 	}{
 		{"enough", func(float64) float64 { return 0.3 }, []float64{1}},
-		{"too small", func(f float64) float64 { return map[bool]float64{true: 0.001 * f, false: -1}[f <= 100] }, []float64{1, 10, 100, 1000, 0.1}},
+		{"too small", func(f float64) float64 { return map[bool]float64{true: 0.001 * f, false: -1}[f <= 100] }, []float64{1, 10, 100, 1000}},
 		{"too large", func(f float64) float64 { return map[bool]float64{true: 0.2, false: -1}[f <= 0.01] }, []float64{1, 0.1, 0.01}},
 		{"not finite", func(f float64) float64 { return map[bool]float64{true: 0.2, false: math.NaN()}[f <= 0.01] }, []float64{1, 0.1, 0.01}},
+		{"steps without effect", func(f float64) float64 { return map[bool]float64{true: 0.2, false: 0}[f > 1e5] }, []float64{1, 10, 0.1, 0.01, 0.001, 1e-4}},
 		{"nothing helps", func(float64) float64 { return 0 }, []float64{1, 10, 0.1, 0.01, 0.001, 1e-4}},
-		{"always better", func(f float64) float64 { return 1e-9 * f }, []float64{1, 10, 100, 1000, 1e4, 1e5, 1e6, 0.1}},
+		{"always better", func(f float64) float64 { return 1e-9 * f }, []float64{1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var f doctor.Figures
@@ -235,6 +260,15 @@ func TestNextFactor(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// While steps are too small for any effect, larger ones are tried.
+func TestNextFactorOfTinySteps(t *testing.T) {
+	f := doctor.Figures{Trials: []doctor.Trial{trial(1, 0), trial(10, 0)}}
+	f.Trials[1].Update = 1e-9
+	if factor, ok := doctor.NextFactor(f); !ok || factor != 100 {
+		t.Errorf("got %v, %v, want 100", factor, ok)
 	}
 }
 

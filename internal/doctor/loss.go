@@ -85,7 +85,7 @@ func (f Figures) update() float64 {
 func vanishingWeights(f Figures) []Finding {
 	l, o := f.Config.Loss, f.Config.Optimizer
 	update := f.update()
-	if l.ClassWeights.String() != "per_batch" || l.Reduction != "mean" || l.WeightBy != "target" || o.Name != "sgd" || !(update < smallest) {
+	if l.ClassWeights.String() != "per_batch" || l.Reduction != "mean" || l.WeightBy != "target" || o.Name != "sgd" || !(update < smallest) || f.risen() > muchMore {
 		return nil
 	}
 	pixels := f.pixels()
@@ -94,13 +94,25 @@ func vanishingWeights(f Figures) []Finding {
 		pixels, pixels, short(update))
 }
 
+// summedLoss finds a loss that is summed over the pixels of an image, with a learning rate
+// for a mean. Weights of each batch divide it by the pixels.
+func summedLoss(f Figures) []Finding {
+	l, o := f.Config.Loss, f.Config.Optimizer
+	if l.Reduction != "sum_per_image" || l.ClassWeights.String() == "per_batch" || o.Name != "sgd" || !(f.risen() > muchMore) {
+		return nil
+	}
+	pixels := f.pixels()
+	return fault("summed_loss", try("loss.reduction", "weighted_mean", "optimizer.lr", number(o.LR/float64(pixels))),
+		"loss.reduction: sum_per_image adds up the loss of the %d pixels of an image, so the gradient is %d times that of a mean: optimizer.lr = %s is too large for it, and the loss has become %s times what it was", pixels, pixels, number(o.LR), short(f.risen()))
+}
+
 // pixels are those of what the net sees at once.
 func (f Figures) pixels() int { return f.Config.Data.Size[0] * f.Config.Data.Size[1] }
 
 // smallUpdates finds a run whose steps change nothing.
 func smallUpdates(f Figures) []Finding {
 	update := f.update()
-	if len(f.Trials) > 0 || !(update < smallest) || vanishingWeights(f) != nil { // trials say more: learningRate
+	if len(f.Trials) > 0 || !(update < smallest) || vanishingWeights(f) != nil || f.risen() > muchMore { // trials say more: learningRate
 		return nil
 	}
 	factor := math.Pow(10, math.Floor(math.Log10(usual/max(update, 1e-12))))
@@ -108,12 +120,27 @@ func smallUpdates(f Figures) []Finding {
 		"a step changes the weights by %s of themselves, and %s is usual: optimizer.lr is too small", short(update), number(usual))
 }
 
+// muchMore is how many times the first loss a loss must be for more than the difference
+// between batches.
+const muchMore = 2
+
+// risen is how many times the first loss the last one is, NaN where it is unknown.
+func (f Figures) risen() float64 {
+	if len(f.Trials) > 0 {
+		return 1 - f.Trials[0].Fall()
+	}
+	if n := len(f.Epochs); n > 0 && f.FirstLoss > 0 {
+		return f.Epochs[n-1].TrainLoss / f.FirstLoss
+	}
+	return math.NaN()
+}
+
 // risenLoss finds a run that has left where it began for the worse.
 func risenLoss(f Figures) []Finding {
-	n := len(f.Epochs)
-	if n == 0 || !(f.FirstLoss > 0) || !(f.Epochs[n-1].TrainLoss > 2*f.FirstLoss) {
+	times := f.risen()
+	if len(f.Trials) > 0 || !(times > muchMore) || summedLoss(f) != nil { // trials say more: learningRate
 		return nil
 	}
 	return fault("risen_loss", try("optimizer.lr", number(f.Config.Optimizer.LR/100), "optimizer.clip_norm", "1"),
-		"the training loss is %s times that of the first step: optimizer.lr is too large", short(f.Epochs[n-1].TrainLoss/f.FirstLoss))
+		"the training loss is %s times that of the first step: optimizer.lr is too large", short(times))
 }

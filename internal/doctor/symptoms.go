@@ -20,18 +20,22 @@ func (f Figures) recent() []Epoch {
 
 // stillLoss finds a validation loss that stays where it was after the first epoch.
 func stillLoss(f Figures) []Finding {
-	const least = 0.002 // of the loss
+	const (
+		still = 0.002 // share of the loss, within the recent epochs
+		drift = 0.01  // since the first
+	)
 	recent := f.recent()
 	if recent == nil || f.FirstLoss == 0 {
 		return nil
 	}
-	first := f.Epochs[0].ValLoss
-	for _, e := range f.Epochs {
-		if !(math.Abs(e.ValLoss-first) < least*math.Abs(first)) { // NaN: unknown
+	first, last := f.Epochs[0].ValLoss, recent[patience-1].ValLoss
+	near := func(loss, share float64) bool { return math.Abs(loss-last) < share*math.Abs(last) } // NaN: unknown
+	for _, e := range recent {
+		if !near(e.ValLoss, still) || !near(first, drift) {
 			return nil
 		}
 	}
-	return fault("still_loss", nil, "the validation loss does not move: %s after epoch 1, %s after epoch %d", number(first), number(recent[patience-1].ValLoss), len(f.Epochs))
+	return fault("still_loss", nil, "the validation loss does not move: %s after epoch 1, %s after epoch %d", number(first), number(last), len(f.Epochs))
 }
 
 // predictedAlone is the class that an epoch predicted at (nearly) every pixel although

@@ -59,11 +59,13 @@ type Stepped struct {
 // Noticed says that something is wrong with the run, or no longer is. It comes before
 // the Evaluated of the epoch that shows it.
 type Noticed struct {
-	Epoch int // from 0
-	Step  int64
-	Name  string // of the finding; see package doctor
-	Text  string // in one line, with what to change
-	Over  bool   // what was told by this name no longer holds
+	Epoch   int // from 0
+	Step    int64
+	Name    string   // of the finding; see package doctor
+	Classes []string // that it is about; none: it is not about some
+	Text    string   // in one line, with what to change
+	Cause   bool     // it says why, of others that were told before it
+	Over    bool     // what was told by this name no longer holds
 }
 
 // Evaluated follows the validation at an epoch's end.

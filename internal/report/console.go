@@ -49,6 +49,9 @@ func (c *Console) Record(e event.Event) error {
 	}
 	switch e := e.(type) {
 	case event.Noticed:
+		if e.Cause {
+			return nil // of what is over
+		}
 		return c.Note("epoch %d: no longer so: %s", e.Epoch+1, e.Text)
 	case event.Started:
 		return c.start(e)

@@ -205,7 +205,7 @@ func TestConsoleLines(t *testing.T) {
 		{"quiet", quiet, []event.Event{event.Started{Epochs: 3, Epoch: 1, Step: 7}, event.Stepped{Batches: 1}, evaluated(t, 1, 1), event.Ended{}}, ""},
 		{"quiet, but not about this", quiet, []event.Event{event.Unwritten{Err: errors.New("disk full")}}, "training goes on, but disk full\n"},
 		{"nor about a finding", quiet, []event.Event{event.Noticed{Epoch: 2, Text: "x"}, event.Noticed{Epoch: 3, Text: "x", Over: true}}, "warning: epoch 3: x\n"},
-		{"a finding that is over", nil, []event.Event{event.Noticed{Epoch: 3, Text: "x", Over: true}}, "epoch 4: no longer so: x\n"},
+		{"a finding that is over", nil, []event.Event{event.Noticed{Epoch: 3, Text: "x", Over: true}, event.Noticed{Epoch: 3, Text: "y", Over: true, Cause: true}}, "epoch 4: no longer so: x\n"},
 		{"warning in colour", coloured, []event.Event{event.Unwritten{Err: errors.New("disk full")}}, "\x1b[33mtraining goes on, but disk full\x1b[0m\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -63,7 +63,7 @@ func (l *Log) Record(e event.Event) error {
 		}
 		line.Event, line.Data = "epoch", epoch
 	case event.Noticed:
-		line.Event, line.Data = "noticed", map[string]any{"epoch": e.Epoch + 1, "step": e.Step, "name": e.Name, "text": e.Text, "over": e.Over}
+		line.Event, line.Data = "noticed", map[string]any{"epoch": e.Epoch + 1, "step": e.Step, "name": e.Name, "classes": e.Classes, "text": e.Text, "cause": e.Cause, "over": e.Over}
 	case event.Saved:
 		line.Event, line.Data = "saved", map[string]any{"step": e.Step, "best": e.Best}
 	case event.Unwritten:

@@ -18,15 +18,15 @@ type watcher struct {
 	train.Recorder
 	params  *model.Parameters
 	figures doctor.Figures
-	fresh   bool                      // the run began with weights as they were drawn
-	told    map[string]doctor.Finding // what is wrong, by name
-	moved   float64                   // sum of the sizes of the epoch's steps
-	steps   int                       // of the epoch
+	fresh   bool                     // the run began with weights as they were drawn
+	told    map[string]event.Noticed // what is wrong, by name
+	moved   float64                  // sum of the sizes of the epoch's steps
+	steps   int                      // of the epoch
 }
 
 func newWatcher(s train.Setup, cfg config.Config) *watcher {
 	return &watcher{
-		Recorder: s.Recorder, params: s.Params, told: map[string]doctor.Finding{},
+		Recorder: s.Recorder, params: s.Params, told: map[string]event.Noticed{},
 		figures: doctor.Figures{Config: cfg, Pixels: s.TrainCounts.Pixels, Void: s.TrainCounts.Ignored, Weights: s.ClassWeights},
 	}
 }
@@ -59,20 +59,25 @@ func (w *watcher) evaluated(e event.Evaluated) error {
 	}
 	w.figures.Epochs = append(w.figures.Epochs, epoch)
 
-	over := w.told
-	w.told = map[string]doctor.Finding{}
-	for _, f := range doctor.Watch(w.figures) {
-		before, known := over[f.Name]
-		delete(over, f.Name)
-		if known && slices.Equal(before.Classes, f.Classes) { // it has been told
-			f = before
-		} else if err := w.Recorder.Record(event.Noticed{Epoch: e.Epoch, Step: e.Step, Name: f.Name, Text: f.String()}); err != nil {
+	before := w.told
+	w.told = map[string]event.Noticed{}
+	suffers, why := doctor.Watch(w.figures)
+	for i, f := range slices.Concat(suffers, why) {
+		now := event.Noticed{Epoch: e.Epoch, Step: e.Step, Name: f.Name, Text: f.String(), Classes: f.Classes, Cause: i >= len(suffers)}
+		if was, told := before[f.Name]; told && slices.Equal(was.Classes, now.Classes) {
+			now = was
+		} else if err := w.Recorder.Record(now); err != nil {
 			return err
 		}
-		w.told[f.Name] = f
+		w.told[f.Name] = now
 	}
-	for _, name := range slices.Sorted(maps.Keys(over)) {
-		if err := w.Recorder.Record(event.Noticed{Epoch: e.Epoch, Step: e.Step, Name: name, Text: over[name].Text, Over: true}); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		over := before[name]
+		if _, still := w.told[name]; still {
+			continue
+		}
+		over.Epoch, over.Step, over.Over = e.Epoch, e.Step, true
+		if err := w.Recorder.Record(over); err != nil {
 			return err
 		}
 	}
