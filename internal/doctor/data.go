@@ -28,7 +28,7 @@ func warnings(f Figures) (all []Finding) {
 // constantImages finds images of one value, from which nothing follows.
 func constantImages(f Figures) []Finding {
 	im := f.Images
-	if im == nil || im.Constant == 0 {
+	if im == nil || im.Constant == 0 || f.Config.Data.Patches > 0 && im.Constant < im.Number { // a patch may well be of a black margin
 		return nil
 	}
 	text := fmt.Sprintf("%d of %d images looked at have one value at every pixel", im.Constant, im.Number)

@@ -78,6 +78,10 @@ func TestExamine(t *testing.T) {
 		{"most images of one value", func(f *doctor.Figures) {
 			f.Images.Constant, f.Images.Between, f.Images.Deviation, f.Edges = 8, 0, 0, nil
 		}, "constant_images"},
+		{"most patches of one value", func(f *doctor.Figures) { f.Images.Constant, f.Config.Data.Patches = 7, 4 }, ""},
+		{"all patches of one value", func(f *doctor.Figures) {
+			f.Images.Constant, f.Images.Between, f.Images.Deviation, f.Edges, f.Config.Data.Patches = 8, 0, 0, nil, 4
+		}, "constant_images"},
 		{"one image", func(f *doctor.Figures) { f.Images.Between = 1e-4 }, "same_images"},
 		{"a last batch of one image", func(f *doctor.Figures) { f.Samples = 41 }, "last_batch? train.batch_size=9"},
 		{"a last batch of two images", func(f *doctor.Figures) { f.Samples = 42 }, ""},
