@@ -81,19 +81,22 @@ func (p *program) runInit(ctx context.Context, dir, encoder, out string, schema 
 	if err != nil {
 		return err
 	}
-	cfg, err := survey.Suggest(found, dir, encoder)
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(p.stderr, "masks: %s\n", found.Masks)
 	for _, note := range found.Notes {
 		fmt.Fprintln(p.stderr, "note:", note)
 	}
-	checked, err := p.runCheck(ctx, p.stderr, cfg, mostFaults)
+	checked, err := p.runCheck(ctx, p.stderr, survey.Own(found), mostFaults)
 	if err != nil {
 		return err
 	}
-	cfg.Loss.AllowAbsentClasses = slices.Contains(checked[0].Pixels, 0) // of the training set
+	recipe, err := survey.Suggest(found, checked[0], dir, encoder)
+	if err != nil {
+		return err
+	}
+	for _, reason := range recipe.Reasons {
+		fmt.Fprintln(p.stderr, reason)
+	}
+	cfg := recipe.Config
 	name := cmp.Or(out, "FILE")
 	title := fmt.Sprintf("A UNet for the images in %[1]s, by %[2]s init.\n\n  %[2]s check --config %[3]s     is every file right?\n  %[2]s --config %[3]s\n", dir, p.name, name)
 	if schema {

@@ -21,6 +21,9 @@ type Checked struct {
 	Sizes       map[[2]int]int // samples by their own height and width
 	Faults      []error        // training would end with them: of the list of files, then of the samples in their order, then of the counts
 	Warnings    []string       // training would not end
+
+	Edges   []int64 // per class: sides of its pixels on which another class lies, at the samples' own sizes
+	Upright float64 // how far upper halves of the images differ from lower ones (see upright)
 }
 
 // Splits are the splits that a configuration has, train first.
@@ -62,12 +65,14 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 	classes := len(cfg.Data.Classes)
 	c := Checked{Split: split, Sizes: map[[2]int]int{}}
 	c.Pixels, c.ImagePixels, c.Between = make([]int64, classes), make([]int64, classes), make([]int64, classes)
+	c.Edges = make([]int64, classes)
 	s, problems := data.List(cfg.Data, cfg.Seed, split)
 	c.Faults = problems
 	if s == nil {
 		return c, nil, nil
 	}
 	h, w := s.Size()
+	differences := make([][]float64, s.Len())
 	var mu sync.Mutex // guards c
 	problems, err := visit.All(ctx, s.Len(), cfg.Threads, progress, func(i int) error {
 		smp, err := s.LoadOwn(i)
@@ -75,6 +80,8 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 			return err
 		}
 		own := [2]int{smp.H, smp.W}
+		differences[i] = halves(smp, classes)
+		sides := edges(smp, classes)
 		if cfg.Data.Patches == 0 {
 			smp.Mask, smp.H, smp.W = imagefile.ResizeMask(smp.Mask, smp.H, smp.W, h, w), h, w
 		}
@@ -83,8 +90,12 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 		defer mu.Unlock()
 		c.Add(counts)
 		c.Sizes[own]++
+		for class, n := range sides {
+			c.Edges[class] += n
+		}
 		return nil
 	})
+	c.Upright = upright(differences, 3+classes)
 	c.Faults = append(c.Faults, problems...)
 	c.Sort()
 	return c, s, err

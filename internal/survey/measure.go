@@ -1,0 +1,88 @@
+package survey
+
+import (
+	"math"
+
+	"github.com/unet-gorgonia/unet-gorgonia/data"
+)
+
+// edges counts, per class, the sides of its pixels on which another class lies.
+func edges(s data.Sample, classes int) []int64 {
+	n := make([]int64, classes)
+	side := func(a, b uint8) {
+		if a != b && a != data.Void && b != data.Void {
+			n[a]++
+			n[b]++
+		}
+	}
+	for y := range s.H {
+		row := s.Mask[y*s.W:][:s.W]
+		for x, class := range row {
+			if x > 0 {
+				side(row[x-1], class)
+			}
+			if y > 0 {
+				side(s.Mask[(y-1)*s.W+x], class)
+			}
+		}
+	}
+	return n
+}
+
+// width is the mean width of a class's areas, in pixels: that of a strip, of which each
+// pixel of length has a side on either edge. +Inf: the class has no edge.
+func (c Checked) width(class int) float64 {
+	return 2 * float64(c.Pixels[class]) / float64(c.Edges[class])
+}
+
+// halves are the mean colour, and the share of each class, of the image's upper half
+// less those of the lower half.
+func halves(s data.Sample, classes int) []float64 {
+	half := func(y0 int) []float64 {
+		h := s.H / 2
+		all := make([]float64, 3+classes)
+		for i, v := range s.Image[y0*s.W*3:][:h*s.W*3] {
+			all[i%3] += float64(v) / float64(h*s.W)
+		}
+		labelled := 0
+		for _, class := range s.Mask[y0*s.W:][:h*s.W] {
+			if class != data.Void {
+				all[3+int(class)]++
+				labelled++
+			}
+		}
+		for c := range classes {
+			all[3+c] /= float64(max(labelled, 1))
+		}
+		return all
+	}
+	d, lower := half(0), half(s.H-s.H/2)
+	for i := range d {
+		d[i] -= lower[i]
+	}
+	return d
+}
+
+// upright is how far the upper halves of the images differ from the lower ones, in
+// standard deviations over the images, in the colour or class in which they differ most:
+// 5 or 6 where the sky is above and a road below, at most 1.2 in cells under a microscope
+// and in photographs of retinas. 0 for a single image. differences has the values of halves, or nil,
+// per image.
+func upright(differences [][]float64, values int) float64 {
+	most := 0.
+	for i := range values {
+		n, mean, squares := 0., 0., 0. // Welford's: squares of the distances from the mean
+		for _, d := range differences {
+			if d != nil {
+				n++
+				delta := d[i] - mean
+				mean += delta / n
+				squares += delta * (d[i] - mean)
+			}
+		}
+		if deviation := math.Sqrt(squares / (n - 1)); n > 1 && deviation > 0 {
+			most = max(most, math.Abs(mean)/deviation)
+		}
+	}
+	return most
+}
