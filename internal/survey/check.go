@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 
@@ -22,8 +23,8 @@ type Checked struct {
 	Faults      []error        // training would end with them: of the list of files, then of the samples in their order, then of the counts
 	Warnings    []string       // training would not end
 
-	Edges   []int64 // per class: sides of its pixels on which another class lies, at the samples' own sizes
-	Upright float64 // how far upper halves of the images differ from lower ones (see upright)
+	Widths  []float64 // per class: mean width of its areas in pixels, at the samples' own sizes; +Inf: it has no edge
+	Upright float64   // how far upper halves of the images differ from lower ones, in standard deviations
 }
 
 // Splits are the splits that a configuration has, train first.
@@ -56,6 +57,7 @@ func Check(ctx context.Context, cfg config.Config, split string, progress func(d
 	}
 	if cfg.Data.Patches == 0 {
 		c.warnStretched(cfg.Data.Size)
+		c.warnThin(cfg.Data)
 	}
 	return c, nil
 }
@@ -65,7 +67,6 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 	classes := len(cfg.Data.Classes)
 	c := Checked{Split: split, Sizes: map[[2]int]int{}}
 	c.Pixels, c.ImagePixels, c.Between = make([]int64, classes), make([]int64, classes), make([]int64, classes)
-	c.Edges = make([]int64, classes)
 	s, problems := data.List(cfg.Data, cfg.Seed, split)
 	c.Faults = problems
 	if s == nil {
@@ -73,15 +74,15 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 	}
 	h, w := s.Size()
 	differences := make([][]float64, s.Len())
-	var mu sync.Mutex // guards c
+	areas := make(areas, classes)
+	var mu sync.Mutex // guards c and areas
 	problems, err := visit.All(ctx, s.Len(), cfg.Threads, progress, func(i int) error {
 		smp, err := s.LoadOwn(i)
 		if err != nil {
 			return err
 		}
-		own := [2]int{smp.H, smp.W}
-		differences[i] = halves(smp, classes)
-		sides := edges(smp, classes)
+		whole := smp
+		differences[i] = halves(whole, classes)
 		if cfg.Data.Patches == 0 {
 			smp.Mask, smp.H, smp.W = imagefile.ResizeMask(smp.Mask, smp.H, smp.W, h, w), h, w
 		}
@@ -89,12 +90,11 @@ func read(ctx context.Context, cfg config.Config, split string, progress func(do
 		mu.Lock()
 		defer mu.Unlock()
 		c.Add(counts)
-		c.Sizes[own]++
-		for class, n := range sides {
-			c.Edges[class] += n
-		}
+		c.Sizes[[2]int{whole.H, whole.W}]++
+		areas.count(whole)
 		return nil
 	})
+	c.Widths = areas.widths()
 	c.Upright = upright(differences, 3+classes)
 	c.Faults = append(c.Faults, problems...)
 	c.Sort()
@@ -116,6 +116,37 @@ func (c *Checked) warnStretched(size [2]int) {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: images that resizing to data.size, %dx%d, stretches: %d, such as one of %dx%d pixels",
 			c.Split, size[1], size[0], images, example[1], example[0]))
 	}
+}
+
+// warnThin warns of a class that is too thin for the net to see once the largest images
+// are resized.
+func (c *Checked) warnThin(cfg data.Config) {
+	const least = 1.5 // pixels
+	class, width := c.thinnest()
+	if scale := c.scale(cfg.Size); scale < 0.75 && width*scale < least {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: class %d (%s) is %.1f pixels wide in the files, and %.1f in the largest images resized to data.size, %dx%d: data.patches keeps images at their own size",
+			c.Split, class, cfg.Classes[class], width, width*scale, cfg.Size[1], cfg.Size[0]))
+	}
+}
+
+// thinnest is the class whose areas are the least wide, and their mean width in pixels.
+func (c *Checked) thinnest() (class int, width float64) {
+	width = math.Inf(1)
+	for i, w := range c.Widths {
+		if c.Pixels[i] > 0 && w < width {
+			class, width = i, w
+		}
+	}
+	return class, width
+}
+
+// scale is by how much resizing to a size makes the largest images smaller, at most 1.
+func (c *Checked) scale(size [2]int) float64 {
+	scale := 1.
+	for own := range c.Sizes {
+		scale = min(scale, float64(size[0])/float64(own[0]), float64(size[1])/float64(own[1]))
+	}
+	return scale
 }
 
 // sizes are the sizes of the images, the fewest pixels first.

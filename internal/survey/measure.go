@@ -6,18 +6,23 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/data"
 )
 
-// edges counts, per class, the sides of its pixels on which another class lies.
-func edges(s data.Sample, classes int) []int64 {
-	n := make([]int64, classes)
-	side := func(a, b uint8) {
-		if a != b && a != data.Void && b != data.Void {
-			n[a]++
-			n[b]++
+// areas are, per class, the number of pixels, and of their sides on which another class lies.
+type areas []struct{ pixels, edges int64 }
+
+// count adds the areas of a sample.
+func (a areas) count(s data.Sample) {
+	side := func(one, other uint8) {
+		if one != other && one != data.Void && other != data.Void {
+			a[one].edges++
+			a[other].edges++
 		}
 	}
 	for y := range s.H {
 		row := s.Mask[y*s.W:][:s.W]
 		for x, class := range row {
+			if class != data.Void {
+				a[class].pixels++
+			}
 			if x > 0 {
 				side(row[x-1], class)
 			}
@@ -26,13 +31,19 @@ func edges(s data.Sample, classes int) []int64 {
 			}
 		}
 	}
-	return n
 }
 
-// width is the mean width of a class's areas, in pixels: that of a strip, of which each
-// pixel of length has a side on either edge. +Inf: the class has no edge.
-func (c Checked) width(class int) float64 {
-	return 2 * float64(c.Pixels[class]) / float64(c.Edges[class])
+// widths are the mean widths of each class's areas, in pixels: that of a strip, of which
+// each pixel of length has a side on either edge. +Inf: the class has no edge.
+func (a areas) widths() []float64 {
+	all := make([]float64, len(a))
+	for class, n := range a {
+		all[class] = math.Inf(1)
+		if n.edges > 0 {
+			all[class] = 2 * float64(n.pixels) / float64(n.edges)
+		}
+	}
+	return all
 }
 
 // halves are the mean colour, and the share of each class, of the image's upper half

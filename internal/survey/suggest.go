@@ -78,10 +78,7 @@ func (r *Recipe) chooseSize(train Checked) error {
 	if err := r.roundSize(h0, w0); err != nil {
 		return err
 	}
-	shrunk := 1. // by how much the largest images are made smaller
-	for size := range train.Sizes {
-		shrunk = min(shrunk, float64(r.Data.Size[0])/float64(size[0]), float64(r.Data.Size[1])/float64(size[1]))
-	}
+	shrunk := train.scale(r.Data.Size)
 	class, width := train.thinnest()
 	const rounding = 0.9 // sizes must be multiples of the net's
 	if shrunk > rounding || width*shrunk >= thin {
@@ -174,17 +171,6 @@ func evenBatch(samples, most int) int {
 		}
 	}
 	return best
-}
-
-// thinnest is the class whose areas are the least wide, and their mean width in pixels.
-func (c Checked) thinnest() (class int, width float64) {
-	width = math.Inf(1)
-	for i, n := range c.Pixels {
-		if w := c.width(i); n > 0 && w < width {
-			class, width = i, w
-		}
-	}
-	return class, width
 }
 
 // medianSize is the median of the heights and of the widths.

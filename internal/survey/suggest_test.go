@@ -1,6 +1,7 @@
 package survey_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -11,17 +12,13 @@ import (
 // checked is a training set of so many images of each size, with two classes: one of a
 // tenth of the pixels in areas so many pixels wide, and the rest.
 func checked(sizes map[[2]int]int, width float64) survey.Checked {
-	c := survey.Checked{Sizes: sizes, Edges: make([]int64, 2)}
+	c := survey.Checked{Sizes: sizes, Widths: []float64{math.Inf(1), width}}
 	c.Pixels = make([]int64, 2)
 	for size, n := range sizes {
 		pixels := int64(n * size[0] * size[1])
 		c.Images += n
 		c.Pixels[0] += pixels - pixels/10
 		c.Pixels[1] += pixels / 10
-	}
-	if width > 0 {
-		n := int64(2 * float64(c.Pixels[1]) / width)
-		c.Edges = []int64{n, n}
 	}
 	return c
 }
@@ -32,7 +29,7 @@ func TestSuggestSize(t *testing.T) {
 		name    string
 		encoder string
 		sizes   map[[2]int]int
-		width   float64 // 0: no class has an edge
+		width   float64
 		size    [2]int
 		patches int
 		depth   int
@@ -41,7 +38,7 @@ func TestSuggestSize(t *testing.T) {
 		{"as they are", "unet", map[[2]int]int{{128, 128}: 9}, 2, [2]int{128, 128}, 0, 4, "data.size 128x128 (height x width): the images' own"},
 		{"rounded", "unet", map[[2]int]int{{100, 70}: 9}, 2, [2]int{96, 64}, 0, 4, "own"},
 		{"photos of large things", "unet", map[[2]int]int{{2000, 3000}: 9}, 300, [2]int{176, 256}, 0, 4, "images are resized: the thinnest class, b, is still 25.6 pixels wide then"},
-		{"photos of nothing", "unet", map[[2]int]int{{2000, 3000}: 9}, 0, [2]int{176, 256}, 0, 4, "images are resized"},
+		{"photos of nothing", "unet", map[[2]int]int{{2000, 3000}: 9}, math.Inf(1), [2]int{176, 256}, 0, 4, "images are resized"},
 		{"photos of thin things", "unet", map[[2]int]int{{2000, 3000}: 9}, 20, [2]int{256, 256}, 64, 4, "data.patches 64 of 256x256 an image and epoch, at the images' own size: b is 20.0 pixels wide, and would be 1.7"},
 		{"thin in images of other sizes", "unet", map[[2]int]int{{256, 256}: 8, {512, 512}: 4}, 5, [2]int{256, 256}, 2, 4, "data.patches 2"},
 		{"wide in images of other sizes", "unet", map[[2]int]int{{256, 256}: 8, {512, 512}: 4}, 9, [2]int{256, 256}, 0, 4, "resized"},
@@ -86,7 +83,7 @@ func TestSuggestBatch(t *testing.T) {
 		{40, 128, 8}, {41, 128, 7}, {44, 128, 8}, {43, 128, 5}, {9, 128, 6}, {367, 128, 8}, {5, 128, 8}, {1, 128, 4}, {2, 128, 4},
 		{8, 256, 4}, {9, 256, 3}, {1101, 256, 3}, {13, 256, 2},
 	} {
-		r := suggest(t, checked(map[[2]int]int{{tc.side, tc.side}: tc.images}, 0), "unet")
+		r := suggest(t, checked(map[[2]int]int{{tc.side, tc.side}: tc.images}, 99), "unet")
 		if got := r.Train.BatchSize; got != tc.batch {
 			t.Errorf("%d images of %d: batches of %d, want %d", tc.images, tc.side, got, tc.batch)
 		}
@@ -96,7 +93,7 @@ func TestSuggestBatch(t *testing.T) {
 // A net is trained on about as many pixels of a small set as of a large one.
 func TestSuggestEpochs(t *testing.T) {
 	for images, epochs := range map[int]int{10: 200, 367: 69, 2560: 10, 100000: 10} {
-		r := suggest(t, checked(map[[2]int]int{{128, 128}: images}, 0), "unet")
+		r := suggest(t, checked(map[[2]int]int{{128, 128}: images}, 99), "unet")
 		if r.Train.Epochs != epochs {
 			t.Errorf("%d images: %d epochs, want %d", images, r.Train.Epochs, epochs)
 		}
@@ -117,7 +114,7 @@ func TestSuggestAugmentation(t *testing.T) {
 		{"roads", [2]int{128, 128}, 5, 9, 0, 0},
 		{"one image tells nothing", [2]int{128, 128}, 0, 1, 0, 0},
 	} {
-		c := checked(map[[2]int]int{tc.size: tc.images}, 0)
+		c := checked(map[[2]int]int{tc.size: tc.images}, 99)
 		c.Upright = tc.upright
 		a := suggest(t, c, "unet").Data.Augment
 		if a.FlipHorizontal != 0.5 || a.FlipVertical != tc.vertical || a.Turn90 != tc.turn {

@@ -1,0 +1,52 @@
+package survey_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
+)
+
+// Check measures the widths of classes and the difference of halves at the images' own
+// sizes, also where the net sees others.
+func TestCheckMeasures(t *testing.T) {
+	const v = 255
+	inf := math.Inf(1)
+	for _, tc := range []struct {
+		name    string
+		masks   [][]uint8 // 4x3
+		grey    [][2]uint8
+		widths  []float64
+		upright float64
+	}{
+		{"a strip of two columns", [][]uint8{{0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1}}, [][2]uint8{{0, 9}}, []float64{2, 4, inf, inf}, 0},
+		{"beside void there is no edge", [][]uint8{{0, 1, v, 0, v, 2, v, v, v, 3, 3, 3}}, [][2]uint8{{0, 9}}, []float64{4, 2, inf, inf}, 0},
+		// differences of colour -1/255, -3/255: mean 2, deviation sqrt(2)
+		{"darker above", [][]uint8{make([]uint8, 12), make([]uint8, 12)}, [][2]uint8{{1, 2}, {3, 6}}, []float64{inf, inf, inf, inf}, math.Sqrt2},
+		{"nothing above", [][]uint8{make([]uint8, 12), make([]uint8, 12), make([]uint8, 12)}, [][2]uint8{{3, 1}, {3, 5}, {3, 3}}, []float64{inf, inf, inf, inf}, 0},
+		// share of class 1 in the lower half: 1/2 and 1
+		{"a class below", [][]uint8{{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1}, {0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1}}, [][2]uint8{{5, 5}, {5, 5}}, []float64{5, 3, inf, inf}, 0.75 / math.Sqrt(1./8)},
+	} {
+		for _, size := range []int{2, 8} {
+			t.Run(fmt.Sprintf("%s, resized to %d", tc.name, size), func(t *testing.T) {
+				t.Chdir(t.TempDir())
+				for i, mask := range tc.masks {
+					name := string(rune('a'+i)) + ".png"
+					upper, lower := slices.Repeat([]uint8{tc.grey[i][0]}, 6), slices.Repeat([]uint8{tc.grey[i][1]}, 6)
+					filetest.Write(t, "images/"+name, filetest.Encode(t, ".png", filetest.Grey(4, 3, append(upper, lower...)...)))
+					filetest.Write(t, "masks/"+name, filetest.Encode(t, ".png", filetest.Grey(4, 3, mask...)))
+				}
+				got, err := survey.Check(t.Context(), with(folderConfig(size, size), 1, 0), "train", nil)
+				if err != nil || len(got.Faults) > 0 {
+					t.Fatal(err, got.Faults)
+				}
+				if !slices.Equal(got.Widths, tc.widths) || math.Abs(got.Upright-tc.upright) > 1e-4 {
+					t.Errorf("widths %v, upright %g, want %v, %g", got.Widths, got.Upright, tc.widths, tc.upright)
+				}
+			})
+		}
+	}
+}
