@@ -36,6 +36,26 @@ func writeColours(t *testing.T, dir string, n int) {
 	}
 }
 
+// writeLines makes n images of 512x64 pixels with upright lines of two pixels, one in
+// each 32 of width.
+func writeLines(t *testing.T, dir string, n int) {
+	t.Helper()
+	mask := image.NewGray(image.Rect(0, 0, 64, 512))
+	for p := range mask.Pix {
+		if p%32 == 9 || p%32 == 10 {
+			mask.Pix[p] = 1
+		}
+	}
+	for i := range n {
+		for _, folder := range []string{"/images/", "/masks/"} {
+			write(t, dir+folder+".keep", "")
+			if err := imagefile.WritePNG(dir+folder+string(rune('a'+i))+".png", mask); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // What init writes about a folder fits it, and trains as it stands.
 func TestInit(t *testing.T) {
 	for _, tc := range []struct {
@@ -47,7 +67,19 @@ func TestInit(t *testing.T) {
 		{"indices", func(t *testing.T) { must(t, "synth", "--out", "set", "--count", "5") }, func(c *config.Config) {
 			c.Data.Train = "set"
 			c.Data.Classes = []string{"class_0", "class_1", "class_2", "class_3"}
-		}, []string{"masks: class indices 0..3\n", "pixels of class_0"}},
+			c.Data.Augment.Turn90 = 0.75
+		}, []string{"masks: class indices 0..3\n", "pixels of class_0", "data.size 128x128 (height x width): the images' own\n",
+			"data.augment: flips both ways and turns by 90 degrees: ", "loss: class_weights enet, dice 0.5: the rarest class, class_3, has 0.5% of the pixels (below 3%)\n",
+			"train: 200 epochs, batches of 8 (1 an epoch)\n"}},
+
+		// Lines of two pixels, in images twice as high as the net's: one in 32 pixels.
+		{"thin lines", func(t *testing.T) { writeLines(t, "set", 6) }, func(c *config.Config) {
+			c.Data.Train = "set"
+			c.Data.Size, c.Data.Patches = [2]int{64, 64}, 8
+			c.Data.Classes = []string{"class_0", "class_1"}
+			c.Data.Augment.Turn90 = 0.75
+			c.Loss.ClassWeights.Scheme = "none"
+		}, []string{"data.patches 8 of 64x64 an image and epoch, at the images' own size: class_1 is 2.0 pixels wide, and would be 1.0 in images resized to 256x32\n"}},
 
 		{"splits and names", func(t *testing.T) {
 			must(t, "synth", "--out", "set/train", "--count", "5")
@@ -57,6 +89,7 @@ func TestInit(t *testing.T) {
 			c.Data.Train, c.Data.Val = "set/train", "set/val"
 			c.Data.Classes = []string{"ground", "disc", "square", "triangle", "house"}
 			c.Loss.AllowAbsentClasses = true
+			c.Data.Augment.Turn90 = 0.75
 		}, []string{"warning: train: no pixel of class 4 (house)\n"}},
 
 		// Of 20 rows, three poolings would leave 2.
@@ -88,7 +121,9 @@ func TestInit(t *testing.T) {
 			want.Out = "runs/set"
 			want.Data.Source = "folder"
 			want.Model.BaseChannels = 16
-			want.Train.Epochs = 20
+			want.Train.Epochs = 200
+			want.Loss.ClassWeights.Scheme, want.Loss.Dice = "enet", 0.5
+			want.Data.Augment.FlipVertical = 0.5
 			tc.want(&want)
 			if string(got.YAML()) != string(want.YAML()) {
 				t.Errorf("got\n%s\nwant\n%s", got.YAML(), want.YAML())
@@ -103,7 +138,7 @@ func TestInitWrites(t *testing.T) {
 	must(t, "synth", "--out", "set", "--count", "3")
 	write(t, "sub/.keep", "")
 	printed := must(t, "init", "--data", "set")
-	if !strings.HasPrefix(printed, "# A UNet for the images in set, by train init.\n") || !strings.Contains(printed, "epochs: 20                  # passes over the training set\n") {
+	if !strings.HasPrefix(printed, "# A UNet for the images in set, by train init.\n") || !strings.Contains(printed, "epochs: 200                 # passes over the training set\n") {
 		t.Errorf("printed\n%s", printed)
 	}
 	must(t, "init", "--data", "set", "--out", "sub/my.yaml", "--schema")

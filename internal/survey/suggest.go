@@ -21,6 +21,7 @@ const (
 	side        = 256       // of the net's images, in pixels, at most
 	thin        = 4.        // width in pixels below which a class suffers from being made smaller
 	tilted      = 2.        // difference of halves, in deviations, from which images are upright
+	rare        = 0.03      // share of the pixels below which a class is lost without weights
 	mostPatches = 64        // of an image in an epoch
 	work        = 400 << 20 // pixels that the net is trained on, about
 	leastEpochs = 10
@@ -141,6 +142,20 @@ func (r *Recipe) chooseAugmentation(train Checked) {
 }
 
 func (r *Recipe) chooseLoss(train Checked) {
+	rarest, share := 0, 1.
+	for class, n := range train.Pixels {
+		if s := float64(n) / float64(max(train.Labelled(), 1)); n > 0 && s < share {
+			rarest, share = class, s
+		}
+	}
+	r.Loss.Dice = 0.5
+	r.Loss.ClassWeights.Scheme = "none"
+	limit := fmt.Sprintf("weights below %.0f%%", 100*rare)
+	if share < rare {
+		r.Loss.ClassWeights.Scheme = "enet"
+		limit = fmt.Sprintf("below %.0f%%", 100*rare)
+	}
+	r.because("loss: class_weights %s, dice %.1f: the rarest class, %s, has %.1f%% of the pixels (%s)", r.Loss.ClassWeights.Scheme, r.Loss.Dice, r.Data.Classes[rarest], 100*share, limit)
 }
 
 // chooseSteps sets batch size and epochs.
@@ -153,7 +168,7 @@ func (r *Recipe) chooseSteps(train Checked) {
 	}
 	r.Train.BatchSize = evenBatch(samples, most)
 	r.Train.Epochs = max(leastEpochs, min(mostEpochs, work/max(samples*pixels, 1)))
-	r.because("train: %d epochs of %d steps of %d images", r.Train.Epochs, (samples+r.Train.BatchSize-1)/r.Train.BatchSize, r.Train.BatchSize)
+	r.because("train: %d epochs, batches of %d (%d an epoch)", r.Train.Epochs, r.Train.BatchSize, (samples+r.Train.BatchSize-1)/r.Train.BatchSize)
 }
 
 // evenBatch is the largest batch size, from most down to half of it, whose last batch
