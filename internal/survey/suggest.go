@@ -24,7 +24,7 @@ const (
 	rare        = 0.03      // share of the pixels below which a class is lost without weights
 	mostPatches = 64        // of an image in an epoch
 	work        = 400 << 20 // pixels that the net is trained on, about
-	leastEpochs = 10
+	leastEpochs = 20
 	mostEpochs  = 200
 	largeBatch  = 8
 	smallBatch  = 4 // for images of more than largeImage pixels

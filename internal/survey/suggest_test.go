@@ -92,7 +92,7 @@ func TestSuggestBatch(t *testing.T) {
 
 // A net is trained on about as many pixels of a small set as of a large one.
 func TestSuggestEpochs(t *testing.T) {
-	for images, epochs := range map[int]int{10: 200, 367: 69, 2560: 10, 100000: 10} {
+	for images, epochs := range map[int]int{10: 200, 367: 69, 2560: 20, 100000: 20} {
 		r := suggest(t, checked(map[[2]int]int{{128, 128}: images}, 99), "unet")
 		if r.Train.Epochs != epochs {
 			t.Errorf("%d images: %d epochs, want %d", images, r.Train.Epochs, epochs)
