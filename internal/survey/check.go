@@ -118,13 +118,18 @@ func (c *Checked) warnStretched(size [2]int) {
 	}
 }
 
-// warnThin warns of a class that is too thin for the net to see once the largest images
-// are resized.
+// warnThin warns of a class that is wide enough to see in the files, and no longer once
+// images are resized, by the median of their sizes.
 func (c *Checked) warnThin(cfg data.Config) {
 	const least = 1.5 // pixels
+	if len(c.Sizes) == 0 {
+		return
+	}
+	h, w := medianSize(c.Sizes)
+	scale := min(float64(cfg.Size[0])/float64(h), float64(cfg.Size[1])/float64(w))
 	class, width := c.thinnest()
-	if scale := c.scale(cfg.Size); scale < 0.75 && width*scale < least {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: class %d (%s) is %.1f pixels wide in the files, and %.1f in the largest images resized to data.size, %dx%d: data.patches keeps images at their own size",
+	if width >= least && width*scale < least {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: class %d (%s) is %.1f pixels wide in the files, and %.1f in images resized to data.size, %dx%d: data.patches keeps images at their own size",
 			c.Split, class, cfg.Classes[class], width, width*scale, cfg.Size[1], cfg.Size[0]))
 	}
 }

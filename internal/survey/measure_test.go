@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/imagefile/filetest"
@@ -48,5 +49,38 @@ func TestCheckMeasures(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A class that resizing makes too thin to see is warned of, where patches are not cut.
+func TestCheckThin(t *testing.T) {
+	strip := make([]uint8, 8*8)
+	for i := range strip {
+		if x := i % 8; x == 2 || x == 3 {
+			strip[i] = 1
+		}
+	}
+	for _, tc := range []struct {
+		size, patches int
+		want          string
+	}{
+		{4, 0, "train: class 1 (b) is 2.0 pixels wide in the files, and 1.0 in images resized to data.size, 4x4: data.patches keeps images at their own size"},
+		{8, 0, ""}, {4, 1, ""},
+	} {
+		t.Run(fmt.Sprintf("size %d, patches %d", tc.size, tc.patches), func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			filetest.Write(t, "images/a.png", filetest.Encode(t, ".png", filetest.RGB(8, 8)))
+			filetest.Write(t, "masks/a.png", filetest.Encode(t, ".png", filetest.Grey(8, 8, strip...)))
+			cfg := with(folderConfig(tc.size, tc.size), 1, 0)
+			cfg.Data.Patches = tc.patches
+			got, err := survey.Check(t.Context(), cfg, "train", nil)
+			if err != nil || len(got.Faults) > 0 {
+				t.Fatal(err, got.Faults)
+			}
+			thin := slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.Contains(w, "pixels wide") })
+			if thin != (tc.want != "") || thin && !slices.Contains(got.Warnings, tc.want) {
+				t.Errorf("warnings %q, want %q", got.Warnings, tc.want)
+			}
+		})
 	}
 }
