@@ -93,7 +93,9 @@ func (l *Loader) write(out, image Sample, epoch, i int) {
 	v.apply(out, image)
 }
 
-func (l *Loader) name(i int) string {
+// Name is the name of the image of sample i, in the order of the images; that of a grid
+// of patches is NAME-yY-xX.
+func (l *Loader) Name(i int) string {
 	name := l.split.Name(l.image(i))
 	if l.grid != nil {
 		p := l.grid[i]
@@ -284,7 +286,7 @@ func (l *Loader) fill(p place, epoch int) error {
 	pixels := b.H * b.W
 	out := Sample{Image: b.Images[p.slot*pixels*3:][:pixels*3], Mask: p.batch.masks[p.slot*pixels:][:pixels], H: b.H, W: b.W}
 	l.write(out, image, epoch, p.sample)
-	b.Names[p.slot], b.Index[p.slot] = l.name(p.sample), l.image(p.sample)
+	b.Names[p.slot], b.Index[p.slot] = l.Name(p.sample), l.image(p.sample)
 	oneHot(b.Targets[p.slot*pixels*b.C:][:pixels*b.C], out.Mask, b.C)
 	return nil
 }

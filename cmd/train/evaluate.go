@@ -112,10 +112,16 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 	} else if !labelled {
 		return fmt.Errorf("%w; --split and --data choose others", cfg.Data.Unlabelled(split, set.Len()))
 	}
+	whole := predictions || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
 	if pictures != "" {
-		paths := make([]string, set.Len())
+		n, name := set.Len(), set.Name
+		if !whole {
+			loader := data.NewLoader(set, data.LoaderConfig{BatchSize: 1})
+			n, name = loader.Len(), loader.Name
+		}
+		paths := make([]string, n)
 		for i := range paths {
-			paths[i] = pictureOf(pictures, set.Name(i))
+			paths[i] = pictureOf(pictures, name(i))
 		}
 		if err := replace.check("--pictures", append(cfg.Data.Inputs(), inputsOf(all...)...), paths...); err != nil {
 			return err
@@ -139,7 +145,6 @@ func (p *program) runEvaluate(ctx context.Context, checkpoints []string, split, 
 			return err
 		}
 	}
-	whole := predictions || cfg.Data.Patches == 0 // else in patches, which are void where they overlap
 	var counts data.Counts
 	images := metric.NewImages(len(cfg.Data.Classes))
 	show := func(image int, name string, s data.Sample, predicted []uint8) error {

@@ -88,6 +88,13 @@ func TestPerImage(t *testing.T) {
 			for _, c := range imagefile.Colors(len(whole.Classes), nil) {
 				palette = append(palette, color.RGBAModel.Convert(c))
 			}
+			before := contents(t, dir)
+			if o := command(t, append(args, "--pictures", dir+"/pictures")...); o.code != 2 || !strings.Contains(o.stderr, "--force") {
+				t.Errorf("pictures that exist: exit code %d\n%s", o.code, o.stderr)
+			}
+			if paths := changed(before, contents(t, dir)); len(paths) > 0 {
+				t.Errorf("%v changed", paths)
+			}
 			for i, row := range rows[1:] {
 				if row[0] != tc.want[i] || row[1] != strconv.Itoa(tc.pixels[i]) {
 					t.Errorf("row %d is %v, want image %s of %d pixels", i, row, tc.want[i], tc.pixels[i])

@@ -4,6 +4,7 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -16,6 +17,8 @@ func FuzzHistory(f *testing.F) {
 {"event":"epoch","data":{"epoch":1,"classes":[{"iou":null},{"iou":1}],"confusion":[[3,0],[0,0]],"samples":["x"]}}
 `
 	f.Add([]byte(header+"1,2,0.1,,1e300,0.5,1,1,,12.3,4.0\n2,4,"), []byte(log))
+	f.Add([]byte(header+"1,2,0.1,1,1,1,1,1,1,1,1\n2,4,0.1,1,1,,1,,1,1,1\n"), []byte(strings.ReplaceAll(log, `{"event"`, `{"time":"2026-03-01T23:59:59Z","event"`)+
+		`{"time":"2026-03-02T00:00:01Z","event":"noticed","data":{"epoch":1,"name":"a","text":"b"}}`+"\n"+`{"event":"started","data":{"step":3,"epoch":2,"class_counts":[3,0],"class_weights":[1,0]}}`+"\n"+`{"event":"ended","data":{"cause":"x"}}`+"\n"))
 	f.Add([]byte(header+"1,2,0.1,1,1,1,1,1,1,1,1\n"), []byte(`{"event":"epoch","data":{"confusion":[[1]]}}`+"\n"))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, table, log []byte) {
@@ -28,10 +31,15 @@ func FuzzHistory(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(h.facts()) == 0 {
+		if len(h.facts()) == 0 || h.state() == "" || h.when() == "" && !h.heard.IsZero() {
 			t.Error("nothing to show")
 		}
 		p := &Pages{Classes: classes, Palette: []color.Color{color.Black, color.White}}
+		for _, panel := range h.curves(classes, p.Palette) {
+			if len(panel.spots) != len(h.rows) {
+				t.Errorf("%s: %d spots for %d epochs", panel.title, len(panel.spots), len(h.rows))
+			}
+		}
 		if rows := p.classRows(h); len(rows) != len(classes) || len(rows[0].Figures) != len(rows[1].Figures) {
 			t.Errorf("classes have the rows %v", rows)
 		}

@@ -285,8 +285,11 @@ func TestPagesOfResumedRun(t *testing.T) {
 	}
 }
 
-// The page says when a run was, of which revision, and how it ended.
+// The page says when a run was, of which revision, and how it ended. A run that ends
+// before its first epoch has none.
 func TestStateOfPages(t *testing.T) {
+	recorders, _ := runFolder(t.TempDir())
+	record(t, recorders, started, event.Ended{Cause: "interrupted"})
 	last := sampled(t, 3, 0)
 	last.Ending = "epochs"
 	for _, tc := range []struct {

@@ -50,6 +50,7 @@ func TestTensorBoard(t *testing.T) {
 	b := board(t)
 	end := evaluated(t, 0, 2)
 	end.Samples = []event.Sample{sample("x"), sample("y")}
+	end.Samples[1].Rank = "best"
 	record(t, b, event.Started{Epochs: 4}, stepped(1, 1.5), stepped(2, 1.25), end, event.Saved{}, event.Ended{})
 	record(t, b, event.Started{Epochs: 4, Step: 1, Epoch: 0}, stepped(2, 1.125), event.Ended{})
 	record(t, b, event.Started{Epochs: 4, Epoch: 4}, event.Ended{}) // nothing to train
@@ -70,7 +71,7 @@ start 1
 2 iou/a 0.5
 2 iou/b,c 0.666667
 2 samples/x 2x17
-2 samples/y 2x17
+2 samples/best 2x17
 `, `
 version brain.Event:2
 start 2
