@@ -48,9 +48,10 @@ class and none is predicted, and such classes are left out of the image's mIoU. 
 an image that is measured in patches, the pixels of all patches count together.
 
 --suspects looks for masks that are probably wrong: areas of three pixels or more,
-each way, where the net is about as sure of another class as it is where it is right. suspects.csv lists the masks, the greatest doubt first, and NAME.suspect.png
-shows image, mask, prediction and doubt of the first 30. They are suspects of this
-net: where it is wrong itself, and sure, the mask is right. The masks must be new to
+each way, where the net is about as sure of another class as it is where it is
+right. suspects.csv lists them, the greatest doubt first, and suspects.html shows
+image, mask, prediction and doubt of the first 30. They are suspects of this net:
+where it is wrong itself, and sure, the mask is right. The masks must be new to
 the net, as those of a validation set are.`,
 		Example: p.named("  PROGRAM evaluate --checkpoint runs/unet/checkpoints/best.safetensors --json"),
 		Args:    noArguments,
@@ -69,7 +70,7 @@ the net, as those of a validation set are.`,
 	cmd.Flags().StringVar(&dir, "data", "", "`DIR` to take the split from, with images/ and masks/ or images.npy and masks.npy, or the names of the training data")
 	cmd.Flags().StringVar(&pictures, "pictures", "", "`DIR` for one picture per sample: image, mask and prediction side by side")
 	cmd.Flags().StringVar(&perImage, "per-image", "", "CSV `FILE` for a line per image: mIoU, and IoU and Dice of each class")
-	cmd.Flags().StringVar(&suspects, "suspects", "", "`DIR` for the masks that are probably wrong: a list, suspects.csv, and pictures")
+	cmd.Flags().StringVar(&suspects, "suspects", "", "`DIR` for the masks that are probably wrong: a page, suspects.html, with its pictures, and a list, suspects.csv")
 	how.register(cmd)
 	settings.register(cmd, "data.max_pixels", "data.palette", "data.mask_values", "data.ignore_index", "data.images", "data.masks", "data.image_suffix", "data.mask_suffix", "data.cache", "train.batch_size")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

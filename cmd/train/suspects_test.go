@@ -56,8 +56,14 @@ func TestSuspects(t *testing.T) {
 		if b := picture(t, dir+"/2.suspect.png").Bounds(); b.Dx() < 4*256 || b.Dy() != 256 {
 			t.Errorf("%s: the picture is %v, want four of 256x256", run, b)
 		}
-		if entries, _ := os.ReadDir(dir); len(entries) != 2 {
-			t.Errorf("%s: %v, want the list and a picture", run, entries)
+		if entries, _ := os.ReadDir(dir); len(entries) != 3 {
+			t.Errorf("%s: %v, want the list, the page and a picture", run, entries)
+		}
+		page := read(t, dir+"/suspects.html")
+		for _, want := range []string{"1 of 6 masks", "<strong>1. 2</strong>: labelled black, the net says white, in " + row[6] + " pixels at", `src="./2.suspect.png"`} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: the page lacks %s", run, want)
+			}
 		}
 	}
 	if o := command(t, "evaluate", "--checkpoint", "resized/checkpoints/last.safetensors", "--split", "train", "--suspects", "train"); o.code != 0 || !strings.Contains(o.stderr, "has learnt these masks") || !strings.Contains(o.stderr, "0 of 6 masks") {

@@ -93,9 +93,9 @@ func (h *history) notice(f finding) {
 type evaluation struct {
 	Epoch     int                  `json:"epoch"`
 	Classes   []metric.ClassReport `json:"classes"`
-	Confusion [][]int64            `json:"confusion"` // rows: truth
-	Samples   []string             `json:"samples"`   // names
-	Ranks     []string             `json:"sample_ranks"`
+	Confusion [][]int64            `json:"confusion"`    // rows: truth
+	Samples   []string             `json:"samples"`      // names
+	Ranks     []string             `json:"sample_ranks"` // event.Sample has what they mean
 	IoU       []metric.Number      `json:"sample_miou"`
 	Ending    string               `json:"ending"` // why it was the last
 }

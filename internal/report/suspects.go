@@ -1,10 +1,14 @@
 package report
 
 import (
+	_ "embed"
 	"fmt"
+	"html/template"
 	"image"
 	"image/color"
 	"image/draw"
+	"io"
+	"net/url"
 	"path/filepath"
 	"strconv"
 
@@ -88,4 +92,42 @@ func WriteSuspects(path string, classes []string, suspects []SuspectRow) error {
 		return fmt.Errorf("report: %w", err)
 	}
 	return durable.WriteFile(path, encode(rows))
+}
+
+//go:embed suspects.html
+var suspectsHTML string
+
+var suspectsTemplate = template.Must(template.New("suspects").Parse(suspectsHTML))
+
+// suspectView is a mask in doubt on the page of WriteSuspectsPage.
+type suspectView struct {
+	Rank                    int
+	Name, Label, Prediction string
+	Pixels                  string
+	X, Y                    int
+	More                    int // areas
+	Picture                 string
+}
+
+// WriteSuspectsPage writes an HTML page of the suspects that have pictures, which it
+// refers to; masks is how many were looked at.
+func WriteSuspectsPage(path string, classes []string, palette color.Palette, suspects []SuspectRow, masks int) error {
+	view := struct {
+		Found, Masks int
+		Classes      []classRow
+		Doubt        template.CSS
+		Rows         []suspectView
+	}{Found: len(suspects), Masks: masks, Doubt: css(inDoubt)}
+	for c, name := range classes {
+		view.Classes = append(view.Classes, classRow{Name: name, Colour: css(palette[c])})
+	}
+	for i, s := range suspects {
+		if s.Picture == "" {
+			break
+		}
+		a := s.Areas[0]
+		address := url.URL{Path: "./" + filepath.ToSlash(s.Picture)}
+		view.Rows = append(view.Rows, suspectView{i + 1, s.Name, classes[a.Truth], classes[a.Predicted], thousands(a.Pixels), a.Bounds.Min.X, a.Bounds.Min.Y, len(s.Areas) - 1, address.String()})
+	}
+	return durable.Write(path, func(w io.Writer) error { return suspectsTemplate.Execute(w, view) })
 }

@@ -24,9 +24,10 @@ type Unseen struct {
 	Set  *data.Split
 }
 
-// Files of SuspectSearch: the list, and the ends of the names of pictures.
+// Files of SuspectSearch: the list, the page, and the ends of the names of pictures.
 const (
 	suspectsCSV    = "suspects.csv"
+	suspectsPage   = "suspects.html"
 	suspectPicture = ".suspect.png"
 )
 
@@ -35,13 +36,13 @@ type SuspectSearch struct {
 	All     []Unseen
 	Classes []string
 	Palette color.Palette // to show them
-	Dir     string        // for the list and the pictures
+	Dir     string        // for the list, the page and the pictures
 	Console *report.Console
 }
 
 // Paths are the files that Run may write.
 func (s SuspectSearch) Paths() []string {
-	paths := []string{filepath.Join(s.Dir, suspectsCSV)}
+	paths := []string{filepath.Join(s.Dir, suspectsCSV), filepath.Join(s.Dir, suspectsPage)}
 	for _, u := range s.All {
 		for i := range u.Set.Len() {
 			paths = append(paths, s.picture(u.Set.Name(i)))
@@ -58,7 +59,7 @@ func (s SuspectSearch) removeHalfWritten() error {
 	}
 	for folder := range folders {
 		if err := durable.RemoveStale(folder, func(name string) bool {
-			return name == suspectsCSV || strings.HasSuffix(name, suspectPicture)
+			return name == suspectsCSV || name == suspectsPage || strings.HasSuffix(name, suspectPicture)
 		}); err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ type found struct {
 	report.SuspectRow
 }
 
-// Run lists all masks in doubt, the greatest first, and draws the first 30. The nets go
+// Run lists all masks in doubt, the greatest first, and shows the first 30 on a page. The nets go
 // through all images twice, because how sure they are shows at the end of a pass.
 func (s SuspectSearch) Run(ctx context.Context) error {
 	const pictures = 30
@@ -147,8 +148,11 @@ func (s SuspectSearch) Run(ctx context.Context) error {
 	for _, f := range suspects {
 		list = append(list, f.SuspectRow)
 	}
-	path := filepath.Join(s.Dir, suspectsCSV)
-	if err := report.WriteSuspects(path, s.Classes, list); err != nil {
+	if err := report.WriteSuspects(filepath.Join(s.Dir, suspectsCSV), s.Classes, list); err != nil {
+		return err
+	}
+	path := filepath.Join(s.Dir, suspectsPage)
+	if err := report.WriteSuspectsPage(path, s.Classes, s.Palette, list, total); err != nil {
 		return err
 	}
 	if err := s.Console.Close(); err != nil {
