@@ -11,12 +11,14 @@
 // three pixels wide and high: at edges, masks and nets differ everywhere. The doubt of
 // an area is
 //
-//	ln(1 + N/n) * sum of d^4 over its pixels
+//	ln(1 + N/n) * sum of d^4 over its pixels * fill / length
 //
 // with N masks, of which n have an area of the same two classes: what a net says
 // against most masks is a habit of its own. The fourth power makes one pixel of which
-// it is quite sure count for more than ten of which it is half sure. All this was
-// chosen in trials with masks that were made wrong.
+// it is quite sure count for more than ten of which it is half sure. length is the
+// longer side of the area's bounds, and fill the share of them that it fills: a band
+// along an edge is long, and fills little. All this was chosen in trials with masks
+// that were made wrong.
 //
 // The doubt is the net's. Whether the mask is wrong is for a person to say.
 package suspect
@@ -91,7 +93,7 @@ func mostProbable(p []float32) int {
 type Area struct {
 	Truth, Predicted uint8
 	Pixels           int
-	Doubt            float64 // before Rank the sum over its pixels alone
+	Doubt            float64 // before Rank without the factor of all masks
 	Bounds           image.Rectangle
 }
 
@@ -131,6 +133,8 @@ func Areas(truth, predicted []uint8, doubts []float32, h, w int) []Area {
 			}
 		}
 		if wide {
+			width, height := float64(a.Bounds.Dx()), float64(a.Bounds.Dy())
+			a.Doubt *= float64(a.Pixels) / (width * height) / max(width, height)
 			areas = append(areas, a)
 		}
 	}
