@@ -93,9 +93,8 @@ type snapshot struct {
 
 // Run trains until the last epoch, an early stop, an error or the end of ctx.
 // At the end of ctx it finishes the batch, saves where the last update left the run, and
-// returns ErrInterrupted. A
-// checkpoint that cannot be written does not end the run; if it is the last one, it
-// is the run's error.
+// returns ErrInterrupted. A checkpoint that cannot be written does not end the run; if it
+// is the last one, it is the run's error.
 func Run(ctx context.Context, s Setup) (Result, error) {
 	r, err := newRun(s)
 	if err != nil {
