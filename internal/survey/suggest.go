@@ -19,6 +19,7 @@ type Recipe struct {
 // The figures behind the choices are those of configs/results.
 const (
 	side        = 256       // of the net's images, in pixels, at most
+	closeUp     = 128       // of patches of images without an upper side, in pixels
 	thin        = 4.        // width in pixels below which a class suffers from being made smaller
 	tilted      = 2.        // difference of halves, in deviations, from which images are upright
 	rare        = 0.03      // share of the pixels below which a class is lost without weights
@@ -93,7 +94,12 @@ func (r *Recipe) chooseSize(train Checked) error {
 		r.because("data.size %dx%d (height x width): %s", r.Data.Size[0], r.Data.Size[1], why)
 		return nil
 	}
-	if err := r.roundSize(min(h, side), min(w, side)); err != nil {
+	// What lies around a thing says more about it in a scene than in a tissue.
+	patch := side
+	if !train.hasTop() {
+		patch = closeUp
+	}
+	if err := r.roundSize(min(h, patch), min(w, patch)); err != nil {
 		return err
 	}
 	square := min(r.Data.Size[0], r.Data.Size[1])
@@ -126,10 +132,12 @@ func (r *Recipe) roundSize(h, w int) error {
 	return nil
 }
 
+// hasTop reports whether images have an upper side, or too few are there to tell.
+func (c *Checked) hasTop() bool { return c.Upright >= tilted || c.Images < 2 }
+
 func (r *Recipe) chooseAugmentation(train Checked) {
-	d := train.Upright
-	if d >= tilted || train.Images < 2 {
-		r.because("data.augment: flip_horizontal alone: the upper and the lower halves of the images differ by %.1f deviations", d)
+	if train.hasTop() {
+		r.because("data.augment: flip_horizontal alone: the upper and the lower halves of the images differ by %.1f deviations", train.Upright)
 		return
 	}
 	r.Data.Augment.FlipVertical = 0.5
@@ -138,7 +146,7 @@ func (r *Recipe) chooseAugmentation(train Checked) {
 		r.Data.Augment.Turn90 = 0.75
 		turns = " and turns by 90 degrees"
 	}
-	r.because("data.augment: flips both ways%s: the upper and the lower halves of the images differ by %.1f deviations (upright from %.0f)", turns, d, tilted)
+	r.because("data.augment: flips both ways%s: the upper and the lower halves of the images differ by %.1f deviations (upright from %.0f)", turns, train.Upright, tilted)
 }
 
 func (r *Recipe) chooseLoss(train Checked) {

@@ -40,6 +40,7 @@ func TestSuggestSize(t *testing.T) {
 		{"photos of large things", "unet", map[[2]int]int{{2000, 3000}: 9}, 300, [2]int{176, 256}, 0, 4, "images are resized: the thinnest class, b, is still 25.6 pixels wide then"},
 		{"photos of nothing", "unet", map[[2]int]int{{2000, 3000}: 9}, math.Inf(1), [2]int{176, 256}, 0, 4, "images are resized"},
 		{"photos of thin things", "unet", map[[2]int]int{{2000, 3000}: 9}, 20, [2]int{256, 256}, 64, 4, "data.patches 64 of 256x256 an image and epoch, at the images' own size: b is 20.0 pixels wide, and would be 1.7"},
+		{"tissue", "unet", map[[2]int]int{{512, 512}: 9}, 5, [2]int{128, 128}, 16, 4, "data.patches 16 of 128x128"},
 		{"thin in images of other sizes", "unet", map[[2]int]int{{256, 256}: 8, {512, 512}: 4}, 5, [2]int{256, 256}, 2, 4, "data.patches 2"},
 		{"wide in images of other sizes", "unet", map[[2]int]int{{256, 256}: 8, {512, 512}: 4}, 9, [2]int{256, 256}, 0, 4, "resized"},
 		{"long and thin", "unet", map[[2]int]int{{100, 1000}: 9}, 2, [2]int{96, 96}, 11, 4, "data.patches 11 of 96x96"},
@@ -52,7 +53,11 @@ func TestSuggestSize(t *testing.T) {
 		{"tiny for an encoder", "efficientnet_lite0", map[[2]int]int{{5, 9}: 1}, 2, [2]int{32, 32}, 0, 4, "own"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := suggest(t, checked(tc.sizes, tc.width), tc.encoder)
+			c := checked(tc.sizes, tc.width)
+			if tc.name != "tissue" {
+				c.Upright = 3
+			}
+			r := suggest(t, c, tc.encoder)
 			if init := r.Model.Init; r.Model.Encoder != tc.encoder || (init == "imagenet") != (tc.encoder != "unet") {
 				t.Errorf("encoder %s, init %q", r.Model.Encoder, init)
 			}
