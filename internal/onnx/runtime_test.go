@@ -41,15 +41,23 @@ func parameters(t *testing.T, cfg model.Config, classes int) *model.Parameters {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, q := range p.All() {
-		if q.Deviation == 0 || cfg.Plain() { // more would blow up in a deep net
-			for i := range q.Value {
-				q.Value[i] += float32(0.4*rng.Float64() - 0.2)
-			}
+	// Drawn for training, behind norms that make up for their scale, weights would fade
+	// away by norms of random statistics: give them that of He et al.
+	gain := map[string]float64{}
+	for _, l := range p.Layers {
+		gain[l.Name+".weight"] = math.Sqrt(3)
+		if l.Activation.Function != "" {
+			gain[l.Name+".weight"] = math.Sqrt(6)
 		}
-		if strings.HasPrefix(q.Name, "decoder.blocks.") && q.Deviation > 0 {
-			for i := range q.Value { // as Kaiming draws them: by norms of random statistics they would fade away
-				q.Value[i] *= math.Sqrt2 * 1.7320508
+	}
+	for _, q := range p.All() {
+		weight := len(q.Shape) > 1
+		for i := range q.Value {
+			if weight && cfg.Norm == "batch" {
+				q.Value[i] *= float32(gain[q.Name])
+			}
+			if !weight || cfg.Plain() { // more would blow up in a deep net
+				q.Value[i] += float32(0.4*rng.Float64() - 0.2)
 			}
 		}
 	}
