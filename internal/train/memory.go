@@ -33,7 +33,7 @@ func (r *run) compile() error {
 // arrays that are alive while a checkpoint is written; Go lets the heap grow by
 // GOGC percent of that before it frees what is not.
 func (r *run) memory() int64 {
-	const program = 30 << 20 // the code and what every run has, measured with a tiny net
+	const program = 45 << 20 // the code and what every run has, measured with a tiny net
 	live := r.graphs.memory.Bytes() + r.Train.Cached() + r.Val.Cached() + max(r.loader.Bytes(), r.valLoader.Bytes())
 	for _, g := range r.steps {
 		live += g.bytes()
