@@ -43,8 +43,9 @@ func Own(found Inferred) config.Config {
 }
 
 // Suggest is the recipe for the data set that was found in dir, of which train is the
-// training set as Check has seen it by Own: a net half as wide as the default, or with the encoder,
-// if that is another than unet, which then starts from what it learnt on ImageNet.
+// training set as Check has seen it by Own: a net half as wide as the default, or with
+// the encoder, if that is another than unet, which then starts from what it learnt on
+// ImageNet.
 func Suggest(found Inferred, train Checked, dir, encoder string) (Recipe, error) {
 	r := Recipe{Config: config.Default()}
 	r.Data = found.Config
