@@ -18,8 +18,8 @@ import (
 // Pages draws a run after each epoch: samples/epoch-NNN.png from the event, and
 // what Write makes of the run folder. It comes after the recorders of
 // metrics.csv and log.jsonl. What could not be written is drawn again with the
-// next epoch, and at the end; then only the last epoch's samples are kept. At the end
-// the page is written once more, to say how the run ended.
+// next epoch, and at the end; then only the last epoch's samples are kept. Where a
+// run goes on, and at its end, the page is written once more, to say so.
 type Pages struct {
 	Dir     string // the run folder
 	Classes []string
@@ -40,7 +40,9 @@ func (p *Pages) Record(e event.Event) error {
 	switch e := e.(type) {
 	case event.Started:
 		p.rank = ranks(e.ClassCounts)
-		return nil
+		if e.Step == 0 {
+			return nil // there is nothing to draw
+		}
 	case event.Evaluated:
 		p.unwritten = &e
 	case event.Ended:
