@@ -26,17 +26,18 @@ images and the seed; images of one group (--group, a regular expression for thei
 whose first submatch is the group, such as the patient or the video) stay together.
 data.val takes no part: every net validates on its fold.
 
-The run folder gets a run folder for each fold (fold0, fold1, ...), crossval.json and
-crossval.csv (IoU of each class by fold, their mean and standard deviation, and IoU over
-the images of all folds), predictions/ (for each image the mask of class indices, at its
-own size), images.csv (what each image scores) and, with --suspects, suspects/: the masks
-that are probably wrong, each by the net that has not learnt it, as evaluate --suspects
-finds them (also later, by the same command). Nets are measured after the last
-epoch: the best one would be chosen by the very images that it is measured on.
+The folder of --out, or else OUT-crossval, beside the run folder OUT of the configuration,
+gets a run folder for each fold (fold0, fold1, ...), crossval.json and crossval.csv (IoU
+of each class by fold, their mean and standard deviation, and IoU over the images of all
+folds), predictions/ (for each image the mask of class indices, at its own size),
+images.csv (what each image scores) and, with --suspects, suspects/: the masks that are
+probably wrong, each by the net that has not learnt it, as evaluate --suspects finds them
+(also later, by the same command). Nets are measured after the last epoch: the best one
+would be chosen by the very images that it is measured on.
 
 The same command goes on where it was stopped, bit for bit, and ends with the same
 results. The nets of the folds can be used together, by predict --checkpoint
-'OUT/fold*/checkpoints/last.safetensors'.`,
+'OUT-crossval/fold*/checkpoints/last.safetensors'.`,
 		Example: p.named(`  PROGRAM crossval --config unet.yaml --folds 5
   PROGRAM crossval --config unet.yaml --folds 4 --group '^([^_]*)_' --out runs/by-patient`),
 		Args: noArguments,
@@ -53,6 +54,9 @@ results. The nets of the folds can be used together, by predict --checkpoint
 			cfg, err := p.loadPresent(settings)
 			if err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("out") {
+				cfg.Out = beside(cfg.Out, "crossval")
 			}
 			if cfg.Data.Folds == 0 || cmd.Flags().Changed("folds") {
 				cfg.Data.Folds = folds
@@ -72,10 +76,13 @@ results. The nets of the folds can be used together, by predict --checkpoint
 	cmd.Flags().IntVar(&folds, "folds", 5, "number of folds, overrides the key data.folds")
 	cmd.Flags().StringVar(&group, "group", "", "regular expression `PATTERN` for the group of an image, overrides the key data.group")
 	cmd.Flags().BoolVar(&suspects, "suspects", false, "list the masks that are probably wrong, too")
-	cmd.Flags().StringVar(&out, "out", "", "run folder `DIR`, overrides the key out")
+	cmd.Flags().StringVar(&out, "out", "", "run folder `DIR`; without it, the key out followed by -crossval")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "print only warnings and results, no progress")
 	return cmd
 }
+
+// beside is the folder for several runs of a configuration, whose own run folder may hold a training.
+func beside(out, what string) string { return filepath.Clean(out) + "-" + what }
 
 func (p *program) runCrossval(ctx context.Context, training run.Training) error {
 	result, err := training.Crossval(ctx)

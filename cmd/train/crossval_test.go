@@ -65,6 +65,7 @@ func near(a, b float64) bool {
 // by its mask at its own size. All figures are found again from the files.
 func TestCrossval(t *testing.T) {
 	inShapes(t, 8)
+	must(t, tiny("--epochs", "1")...) // its run folder is left alone
 	shown := must(t, "crossval", "--config", "tiny.yaml", "--folds", "3", "--set", "optimizer.lr=0.02")
 	var r struct {
 		Images int
@@ -80,13 +81,13 @@ func TestCrossval(t *testing.T) {
 			IoU  struct{ Mean, Std, All metric.Number }
 		}
 	}
-	decode(t, read(t, "run/crossval.json"), &r)
-	scores := table(t, "run/images.csv")
+	decode(t, read(t, "run-crossval/crossval.json"), &r)
+	scores := table(t, "run-crossval/images.csv")
 	if r.Images != 8 || len(r.Folds) != 3 || len(scores) != 8 {
 		t.Fatalf("%d images, %d folds, %d scores, want 8, 3 and 8", r.Images, len(r.Folds), len(scores))
 	}
 	count := func(counts *[4][4]float64, name string) {
-		truth, predicted := indices(t, "set/masks/"+name+".png"), indices(t, "run/predictions/"+name+".png")
+		truth, predicted := indices(t, "set/masks/"+name+".png"), indices(t, "run-crossval/predictions/"+name+".png")
 		if len(truth.Pix) != len(predicted.Pix) {
 			t.Fatalf("%s: prediction of %v, want %v", name, predicted.Rect, truth.Rect)
 		}
@@ -117,8 +118,8 @@ func TestCrossval(t *testing.T) {
 			t.Errorf("fold %d: %+v", fold, f)
 		}
 		var counts [4][4]float64
-		must(t, "predict", "--checkpoint", "run/"+f.Checkpoint, "--input", "set/images", "--out", fmt.Sprint("by", fold))
-		must(t, "evaluate", "--checkpoint", "run/"+f.Checkpoint, "--per-image", fmt.Sprint("val", fold))
+		must(t, "predict", "--checkpoint", "run-crossval/"+f.Checkpoint, "--input", "set/images", "--out", fmt.Sprint("by", fold))
+		must(t, "evaluate", "--checkpoint", "run-crossval/"+f.Checkpoint, "--per-image", fmt.Sprint("val", fold))
 		val := table(t, fmt.Sprint("val", fold))
 		for name, score := range scores {
 			if score["fold"] != strconv.Itoa(fold) {
@@ -128,7 +129,7 @@ func TestCrossval(t *testing.T) {
 			if _, ok := val[name]; !ok {
 				t.Errorf("%s is not in the validation set of fold %d", name, fold)
 			}
-			if read(t, "run/predictions/"+name+".png") != read(t, fmt.Sprintf("by%d/%s.png", fold, name)) {
+			if read(t, "run-crossval/predictions/"+name+".png") != read(t, fmt.Sprintf("by%d/%s.png", fold, name)) {
 				t.Errorf("%s: the prediction is not that of fold %d", name, fold)
 			}
 			var own [4][4]float64
@@ -149,7 +150,7 @@ func TestCrossval(t *testing.T) {
 		t.Errorf("%d images are in a fold, want each once", seen)
 	}
 	classes, miou := iou(all)
-	csv := table(t, "run/crossval.csv")
+	csv := table(t, "run-crossval/crossval.csv")
 	for i, x := range append(classes, miou) {
 		name, got := "mIoU", r.MIoU
 		if i < 4 {
@@ -215,12 +216,12 @@ func TestCrossvalSources(t *testing.T) {
 			if note := "data.val = arrays takes no part: the folds divide data.train\n"; o.code != 0 || strings.Contains(o.stderr, note) != (tc.name == "npy") {
 				t.Fatalf("exit code %d\n%s", o.code, o.stderr)
 			}
-			scores := table(t, "of-"+tc.name+"/images.csv")
+			scores := table(t, "of-"+tc.name+"-crossval/images.csv")
 			if len(scores) != len(tc.want) {
 				t.Errorf("%d images have a score, want %d", len(scores), len(tc.want))
 			}
 			for name, size := range tc.want {
-				if mask := indices(t, "of-"+tc.name+"/predictions/"+name+".png"); mask.Rect.Size() != size || scores[name]["pixels"] != fmt.Sprint(size.X*size.Y) {
+				if mask := indices(t, "of-"+tc.name+"-crossval/predictions/"+name+".png"); mask.Rect.Size() != size || scores[name]["pixels"] != fmt.Sprint(size.X*size.Y) {
 					t.Errorf("%s: a mask of %v, scores %v, want %v", name, mask.Rect.Size(), scores[name], size)
 				}
 			}

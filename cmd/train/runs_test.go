@@ -139,7 +139,7 @@ func TestSweep(t *testing.T) {
 		check(t, command(t, "sweep", "--config", "tiny.yaml", "--set", set), 2, []string{"train: " + want})
 	}
 	check(t, command(t, "sweep", "--config", "tiny.yaml", "--out", "0", "--set", "seed=1,2"), 2, []string{"train: out: 0 holds checkpoints already, of something else: choose another folder with --out"})
-	if _, err := os.Stat("run"); err == nil {
+	if _, err := os.Stat("run-sweep"); err == nil {
 		t.Error("a mistake made the run folder")
 	}
 }
@@ -148,6 +148,7 @@ func TestSweep(t *testing.T) {
 // in the means over those that differ in seed only.
 func TestSweepWithFailures(t *testing.T) {
 	inFolder(t)
+	must(t, tiny("--epochs", "1")...) // its run folder is left alone
 	o := command(t, "sweep", "--config", "tiny.yaml", "--set", "optimizer.name=sgd", "--set", "optimizer.lr=1e30,0.001", "--set", "seed=1,2,3", "--quiet")
 	if o.code != 1 || !strings.HasSuffix(o.stderr, "train: 3 of 6 runs failed: lr=1e30,seed=1; lr=1e30,seed=2; lr=1e30,seed=3\n") || !strings.Contains(o.stderr, "lr=1e30,seed=2 (2 of 6): ") {
 		t.Errorf("exit code %d\n%s", o.code, o.stderr)
@@ -160,7 +161,7 @@ func TestSweepWithFailures(t *testing.T) {
 		LastIoU float64 `json:"last_miou"`
 		State   string
 	}
-	decode(t, must(t, "runs", "run", "--json"), &list)
+	decode(t, must(t, "runs", "run-sweep", "--json"), &list)
 	var mean, square float64
 	for _, r := range list[:3] {
 		mean += r.LastIoU / 3

@@ -73,19 +73,19 @@ func TestSuspects(t *testing.T) {
 	// By the nets of folds, also after they were trained.
 	write(t, "folds.yaml", "out: folds\ndata: {source: folder, train: new, size: [32, 32], classes: [black, white]}"+net)
 	must(t, "crossval", "--config", "folds.yaml", "--folds", "2", "--quiet")
-	if _, err := os.Stat("folds/suspects"); err == nil {
+	if _, err := os.Stat("folds-crossval/suspects"); err == nil {
 		t.Error("crossval without --suspects has suspects")
 	}
-	write(t, "folds/suspects/.2.suspect.png123", "of a killed one")
+	write(t, "folds-crossval/suspects/.2.suspect.png123", "of a killed one")
 	must(t, "crossval", "--config", "folds.yaml", "--folds", "2", "--quiet", "--suspects")
-	row := table(t, "folds/suspects/suspects.csv")["1"]
+	row := table(t, "folds-crossval/suspects/suspects.csv")["1"]
 	if row["name"] != "2" || row["label"] != "black" || row["prediction"] != "white" {
 		t.Errorf("the first suspect of crossval is %v, want image 2", row)
 	}
-	if _, err := os.Stat("folds/suspects/" + row["picture"]); err != nil {
+	if _, err := os.Stat("folds-crossval/suspects/" + row["picture"]); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat("folds/suspects/.2.suspect.png123"); err == nil {
+	if _, err := os.Stat("folds-crossval/suspects/.2.suspect.png123"); err == nil {
 		t.Error("half a picture is left")
 	}
 }

@@ -19,10 +19,11 @@ func (p *program) sweep() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sweep --config FILE --set KEY=VALUE,VALUE...",
 		Short: "Train one run for each combination of some keys' values",
-		Long: `Train one run for each combination of the values that --set gives, in a folder of the
-run folder that is named by them, and list the runs as runs does. A comma in brackets,
-braces, parentheses or quotes is part of a value. The same command goes on where it was
-stopped; with more values it trains those that are new.`,
+		Long: `Train one run for each combination of the values that --set gives, and list the runs
+as runs does. Each has a folder, named by its values, below that of --out, or else below
+OUT-sweep, beside the run folder OUT of the configuration. A comma in brackets, braces,
+parentheses or quotes is part of a value. The same command goes on where it was stopped;
+with more values it trains those that are new.`,
 		Example: p.named(`  PROGRAM sweep --config unet.yaml --set optimizer.lr=0.001,0.003 --set seed=1,2,3
   PROGRAM sweep --config unet.yaml --set 'data.size=[64,64],[128,128]' --set train.epochs=5 --out runs/size`),
 		Args: noArguments,
@@ -49,7 +50,7 @@ stopped; with more values it trains those that are new.`,
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE`, as given or in configs/")
 	cmd.Flags().StringArrayVar(&set, "set", nil, "set a configuration key, to each of the values in turn: `KEY=VALUE,VALUE`; may be repeated")
-	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the run folders, overrides the key out")
+	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the run folders; without it, the key out followed by -sweep")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "print only warnings and results, no progress")
 	return cmd
 }
@@ -64,6 +65,9 @@ func (p *program) variants(file, out string, variants []config.Variant) (dir str
 		cfg, err := p.loadPresent(s)
 		if err != nil {
 			return "", nil, err
+		}
+		if out == "" {
+			cfg.Out = beside(cfg.Out, "sweep")
 		}
 		if dir != "" && cfg.Out != dir {
 			return "", nil, usagef("--set out=...: want one folder for all runs")
