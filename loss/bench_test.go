@@ -11,10 +11,12 @@ import (
 func BenchmarkLoss(b *testing.B) {
 	dice := loss.DefaultConfig()
 	dice.Dice = 0.5
+	lovasz := loss.DefaultConfig()
+	lovasz.Lovasz = 0.5
 	for _, tt := range []struct {
 		name string
 		cfg  loss.Config
-	}{{"default", loss.DefaultConfig()}, {"dice", dice}} {
+	}{{"default", loss.DefaultConfig()}, {"dice", dice}, {"lovasz", lovasz}} {
 		b.Run(tt.name, func(b *testing.B) {
 			r := compute(b, tt.cfg, []float64{1, 2, 3, 4}, random(1, 8, 128, 128, 4), true)
 			b.ReportAllocs()

@@ -8,7 +8,7 @@ import (
 
 // plain reports whether the loss is the weighted cross entropy and nothing else.
 func plain(c Config) bool {
-	return c.Kind == "weighted_cce" && c.WeightBy == "target" && c.Dice == 0 && c.FocalGamma == 0
+	return c.Kind == "weighted_cce" && c.WeightBy == "target" && c.Dice == 0 && c.Lovasz == 0 && c.FocalGamma == 0
 }
 
 // crossEntropy is sumsNode of logits instead of their log-softmax, for a plain

@@ -15,6 +15,11 @@
 //
 //	1 - mean_c (2 sum(p_c y_c) + 1) / (sum p_c + sum y_c + 1)
 //
+// and the Lovász-softmax loss (Berman, Triki and Blaschko 2018), mixed in with share
+// loss.lovasz, is the mean over the classes that occur of the Lovász extension of
+// 1 - IoU at the errors |y_c - p_c| of the labelled pixels: of a batch in training, the
+// mean over the images in an evaluation, which does not depend on the batch size.
+//
 // All of it is a function of a few sums over pixels. The graph computes the
 // sums in one node and the loss from them in another, so that an evaluation can
 // add the sums of many batches and divide once.

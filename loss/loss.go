@@ -48,7 +48,7 @@ func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value,
 		if l.cfg.Kind == "weighted_cce_probabilities" {
 			logp = logOfProbabilities(g, expOf(g, logp))
 		}
-		sums = l.sumsNode(g, logp, target, weights)
+		sums = l.sumsNode(g, logp, target, weights, training)
 	}
 	value = l.valueNode(g, sums)
 	return value, sums, g.Err()
@@ -64,7 +64,7 @@ func (l *Loss) Value(sums []float64) float64 {
 // has a loss: whether a pixel of it has a label, and a weight. If none has, the value
 // of Nodes is 0, and so is its gradient.
 func (l *Loss) Defined(targets []float32) bool {
-	ignoresWeights := l.cfg.Dice > 0 || l.cfg.WeightBy == "prediction"
+	ignoresWeights := l.region() || l.cfg.WeightBy == "prediction"
 	for i, t := range targets {
 		if t != 0 && (ignoresWeights || l.weights[i%len(l.weights)] != 0) {
 			return true
@@ -76,11 +76,11 @@ func (l *Loss) Defined(targets []float32) bool {
 // Weight is what a batch of that many images, with these sums, counts in the mean of
 // the losses of several batches: the denominator of the loss, with which the mean is
 // the loss of all batches together. That holds for weights by target, and not of
-// per_batch. Soft Dice is no mean over pixels: with a share of it a batch counts by its
-// images, or, if none of its pixels has a label, not at all.
+// per_batch. Soft Dice and the Lovász loss are no means over pixels: with a share of them
+// a batch counts by its images, or, if none of its pixels has a label, not at all.
 func (l *Loss) Weight(sums []float32, images int) float64 {
 	s := layout(len(l.weights))
-	if l.cfg.Dice == 0 {
+	if !l.region() {
 		return float64(sums[s.denominator()])
 	}
 	for c := range l.weights {
@@ -91,15 +91,22 @@ func (l *Loss) Weight(sums []float32, images int) float64 {
 	return 0
 }
 
+// region reports whether a part of the loss is one of regions and not of single pixels.
+func (l *Loss) region() bool { return l.cfg.Dice > 0 || l.cfg.Lovasz > 0 }
+
 // combine computes the loss from the sums, and its derivative by each of them.
 func (l *Loss) combine(sums []float64) (value float64, grad []float64) {
 	s := layout(len(l.weights))
 	grad = make([]float64, s.size())
-	share := 1 - l.cfg.Dice
+	share := 1 - l.cfg.Dice - l.cfg.Lovasz
 	if d := sums[s.denominator()]; d != 0 {
 		value = share * sums[s.numerator()] / d
 		grad[s.numerator()] = share / d
 		grad[s.denominator()] = -share * sums[s.numerator()] / (d * d)
+	}
+	if groups := sums[s.groups()]; groups > 0 {
+		value += l.cfg.Lovasz * sums[s.lovasz()] / groups
+		grad[s.lovasz()] = l.cfg.Lovasz / groups
 	}
 	if l.cfg.Dice == 0 {
 		return value, grad
@@ -120,12 +127,14 @@ func (l *Loss) combine(sums []float64) (value float64, grad []float64) {
 // layout is where the sums stand in their vector, for that many classes.
 type layout int
 
-func (s layout) size() int           { return 2 + 3*int(s) }
+func (s layout) size() int           { return 4 + 3*int(s) }
 func (s layout) numerator() int      { return 0 }           // sum of W l
 func (s layout) denominator() int    { return 1 }           // sum of W, labelled pixels, or images
-func (s layout) overlap(c int) int   { return 2 + 3*c }     // sum of p_c y_c
-func (s layout) predicted(c int) int { return 2 + 3*c + 1 } // sum of p_c over labelled pixels
-func (s layout) labelled(c int) int  { return 2 + 3*c + 2 } // sum of y_c
+func (s layout) lovasz() int         { return 2 }           // sum of the Lovász losses of groups of pixels
+func (s layout) groups() int         { return 3 }           // number of these groups: the batch in training, or its images
+func (s layout) overlap(c int) int   { return 4 + 3*c }     // sum of p_c y_c
+func (s layout) predicted(c int) int { return 4 + 3*c + 1 } // sum of p_c over labelled pixels
+func (s layout) labelled(c int) int  { return 4 + 3*c + 2 } // sum of y_c
 
 // valueNode computes the scalar loss from the sums.
 func (l *Loss) valueNode(g *op.Graph, sums *G.Node) *G.Node {
@@ -148,14 +157,20 @@ func (l *Loss) valueNode(g *op.Graph, sums *G.Node) *G.Node {
 
 // sumsNode adds up over all pixels, in float64, what the loss is a function of.
 // logp, target: (N, H, W, C); weights: (C).
-func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node) *G.Node {
+func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node, training bool) *G.Node {
 	if g.Err() != nil {
 		return nil
+	}
+	inputs := []*G.Node{logp, target, weights}
+	if l.cfg.Lovasz > 0 {
+		// An evaluation's result must not depend on the batch size.
+		inputs = append(inputs, l.slopesNode(g, logp, target, !training))
 	}
 	classes := len(l.weights)
 	s := layout(classes)
 	images := logp.Shape()[0]
 	pixels := logp.Shape().TotalSize() / classes
+	group := groupSize(logp.Shape(), !training)
 	partial := make([][]float64, g.Engine.Threads())
 	for i := range partial {
 		partial[i] = make([]float64, s.size())
@@ -170,6 +185,9 @@ func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node) *G.Node {
 			g.Engine.Parallel(pixels, func(part, from, to int) {
 				for i := from; i < to; i++ {
 					l.addPixel(partial[part], in[0][i*classes:][:classes], in[1][i*classes:][:classes], in[2])
+					if l.cfg.Lovasz > 0 {
+						partial[part][s.lovasz()] += lovasz(in[0][i*classes:][:classes], in[1][i*classes:][:classes], in[3][i*classes:][:classes])
+					}
 				}
 			})
 			total := make([]float64, s.size())
@@ -181,20 +199,28 @@ func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node) *G.Node {
 			if l.cfg.Reduction == "sum_per_image" {
 				total[s.denominator()] = float64(images)
 			}
+			if l.cfg.Lovasz > 0 {
+				total[s.groups()] = float64(labelledGroups(in[1], group, classes))
+			}
 			for i, v := range total {
 				out[i] = float32(v)
 			}
 		},
 		Diff: func(_, dsums *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(op.Func{Name: "loss.sums.grad", Shape: logp.Shape(), Run: func(dlogp []float32, in [][]float32) {
+			grads := make([]*G.Node, len(inputs)) // none but logp's
+			grads[0] = g.Apply(op.Func{Name: "loss.sums.grad", Shape: logp.Shape(), Run: func(dlogp []float32, in [][]float32) {
 				g.Engine.Parallel(pixels, func(_, from, to int) {
 					for i := from; i < to; i++ {
 						l.gradPixel(dlogp[i*classes:][:classes], in[0], in[1][i*classes:][:classes], in[2][i*classes:][:classes], in[3])
+						if l.cfg.Lovasz > 0 {
+							gradLovasz(dlogp[i*classes:][:classes], in[0][s.lovasz()], in[1][i*classes:][:classes], in[4][i*classes:][:classes])
+						}
 					}
 				})
-			}}, dsums, logp, target, weights), nil, nil}
+			}}, append([]*G.Node{dsums}, inputs...)...)
+			return grads
 		},
-	}, logp, target, weights)
+	}, inputs...)
 }
 
 // pixel is the loss, the weight and the sum of the target of one pixel; a void
@@ -230,7 +256,7 @@ func (l *Loss) addPixel(sums []float64, logp, y, w []float32) {
 	case "mean":
 		sums[s.denominator()] += labelled
 	}
-	if l.cfg.Dice == 0 {
+	if !l.region() {
 		return
 	}
 	for c, t := range y {

@@ -121,6 +121,8 @@ func reference(cfg loss.Config, weights []float64, b batch, logits []float64) fl
 		}
 	}
 	var numerator, weightSum, pixels float64
+	probabilities := make([][]float64, b.classes) // of labelled pixels, by class
+	labels := []int{}
 	overlap, predicted, occurs := make([]float64, b.classes), make([]float64, b.classes), make([]float64, b.classes)
 	for i := 0; i < len(logits); i += b.classes {
 		p := make([]float64, b.classes)
@@ -156,16 +158,55 @@ func reference(cfg loss.Config, weights []float64, b batch, logits []float64) fl
 		pixels++
 		for c := range p {
 			predicted[c] += p[c]
+			probabilities[c] = append(probabilities[c], p[c])
 		}
+		labels = append(labels, label)
 		overlap[label] += p[label]
 		occurs[label]++
 	}
 	denominator := map[string]float64{"weighted_mean": weightSum, "mean": pixels, "sum_per_image": float64(b.n)}[cfg.Reduction]
-	value := (1 - cfg.Dice) * numerator / denominator
+	value := (1 - cfg.Dice - cfg.Lovasz) * numerator / denominator
+	value += cfg.Lovasz * lovasz(probabilities, labels)
 	for c := range occurs {
 		value += cfg.Dice / float64(b.classes) * (1 - (2*overlap[c]+1)/(predicted[c]+occurs[c]+1))
 	}
 	return value
+}
+
+// lovasz is the mean, over the classes that have a label, of the Lovász extension of
+// the Jaccard loss at the errors, by its definition: the integral of the loss of the set
+// of pixels whose error is above t, for t from 0 to 1. probabilities: (C, pixels).
+func lovasz(probabilities [][]float64, labels []int) float64 {
+	sum, present := 0.0, 0
+	for c, p := range probabilities {
+		if !slices.Contains(labels, c) {
+			continue
+		}
+		present++
+		errs := make([]float64, len(labels))
+		for i, label := range labels {
+			errs[i] = p[i]
+			if label == c {
+				errs[i] = 1 - p[i]
+			}
+		}
+		from := 0.0
+		for _, to := range slices.Sorted(slices.Values(errs)) {
+			right, union := 0.0, 0.0
+			for i, e := range errs {
+				wrong := e >= to // above all t of this step
+				if labels[i] == c && !wrong {
+					right++
+				}
+				if labels[i] == c || wrong {
+					union++
+				}
+			}
+			sum += (to - from) * (1 - right/union)
+			from = to
+		}
+	}
+	return sum / float64(present)
 }
 
 // configs are all combinations of what changes the formula.
@@ -174,11 +215,12 @@ func configs() []loss.Config {
 	for _, kind := range []string{"weighted_cce", "weighted_cce_probabilities"} {
 		for _, reduction := range []string{"weighted_mean", "mean", "sum_per_image"} {
 			for _, by := range []string{"target", "prediction"} {
-				for _, dice := range []float64{0, 0.4, 1} {
+				for _, share := range [][2]float64{{0, 0}, {0.4, 0}, {1, 0}, {0.4, 0.3}} {
 					for _, gamma := range []float64{0, 0.5, 2} {
 						for _, scheme := range []string{"dataset", "per_batch"} {
 							cfg := loss.DefaultConfig()
-							cfg.Kind, cfg.Reduction, cfg.WeightBy, cfg.Dice, cfg.FocalGamma = kind, reduction, by, dice, gamma
+							cfg.Kind, cfg.Reduction, cfg.WeightBy, cfg.FocalGamma = kind, reduction, by, gamma
+							cfg.Dice, cfg.Lovasz = share[0], share[1]
 							cfg.ClassWeights.Scheme = scheme
 							all = append(all, cfg)
 						}
@@ -191,7 +233,7 @@ func configs() []loss.Config {
 }
 
 func name(c loss.Config) string {
-	return fmt.Sprintf("%s %s by %s, dice %g, gamma %g, %s", c.Kind, c.Reduction, c.WeightBy, c.Dice, c.FocalGamma, c.ClassWeights)
+	return fmt.Sprintf("%s %s by %s, dice %g, Lovász %g, gamma %g, %s", c.Kind, c.Reduction, c.WeightBy, c.Dice, c.Lovasz, c.FocalGamma, c.ClassWeights)
 }
 
 // differences is the gradient of f by each x, by the five-point formula.
@@ -243,8 +285,11 @@ func TestAllCombinations(t *testing.T) {
 			if v := loss.New(cfg, weights).Value(r.sums); !(math.Abs(v-want) <= 1e-6*math.Abs(want)) {
 				t.Errorf("Value of the sums is %.9g, want %.9g", v, want)
 			}
-			sharp := differences(logits, 1./4096, func() float64 { return reference(cfg, weights, b, logits) })
+			sharp := differences(logits, 1./(1<<20), func() float64 { return reference(cfg, weights, b, logits) })
 			checkGrad(t, "by the reference", r.grad, sharp, 1e-5)
+			if cfg.Lovasz > 0 {
+				return // larger steps change the order of the errors
+			}
 			grad := append([]float32(nil), r.grad...) // the runs below overwrite it
 			own := differences(b.logits, 1./16, r.again)
 			checkGrad(t, "by the graph", grad, own, 1e-3)
@@ -288,6 +333,12 @@ func TestByHand(t *testing.T) {
 		// class 0: 1 - (2/2+1)/(3/4+1+1), class 1: 1 - (6/4+1)/(5/4+1+1)
 		{"dice", func(c *loss.Config) { c.Dice = 1 }, []float64{1, 3}, mixed, 1 - (2/2.75+2.5/3.25)/2, nil},
 		{"half dice", func(c *loss.Config) { c.Dice = 0.5 }, []float64{1, 3}, mixed, (1-(2/2.75+2.5/3.25)/2)/2 + (l0+3*l1)/8, nil},
+		// class 0, errors of it 1/2 and of the other 1/4: J = 1, 1; class 1, of the other 1/2
+		// and of it 1/4: J = 1/2, 1. So e = p-y has slopes (-1, 0) and (1/2, -1/2), halved
+		// for the mean, and a logit has p (slope - sum of p slope)
+		{"Lovász", func(c *loss.Config) { c.Lovasz = 1 }, []float64{1, 3}, mixed, (1./2 + (1./2+1./4)/2) / 2, []float64{-3. / 16, 3. / 16, 3. / 64, -3. / 64, 0, 0}},
+		{"Lovász, class 1 does not occur", func(c *loss.Config) { c.Lovasz = 1 }, []float64{1, 3}, twoPixels, 3./4*1/2 + 1./2*1/2, nil},
+		{"Lovász, half", func(c *loss.Config) { c.Lovasz = 0.5 }, []float64{1, 3}, mixed, 7./32 + (l0+3*l1)/8, nil},
 		// one image, one pixel of each class: both weights are 1; twice class 0: 1/2
 		{"per batch, as written first", func(c *loss.Config) { c.ClassWeights.Scheme, c.Reduction = "per_batch", "sum_per_image" }, []float64{100, 100}, mixed, l0 + l1, nil},
 		{"per batch, twice one class", func(c *loss.Config) { c.ClassWeights.Scheme, c.Reduction = "per_batch", "sum_per_image" }, []float64{100, 100}, twoPixels, (ln2 + ln4) / 2, nil},
@@ -476,6 +527,9 @@ func TestSumsAddUp(t *testing.T) {
 		if v := loss.New(cfg, weights).Value(sums); math.Abs(v-whole.value) > 1e-6*math.Abs(whole.value) {
 			t.Errorf("%s: Value of the added sums is %.9g, want %.9g", name(cfg), v, whole.value)
 		}
+		if cfg.Lovasz > 0 {
+			continue // of each image, see TestLovaszOfImages
+		}
 		constant := cfg
 		constant.ClassWeights.Scheme = "dataset"
 		if want := reference(constant, weights, joint, widen(joint.logits)); math.Abs(whole.value-want) > 1e-6*math.Abs(want) {
@@ -551,14 +605,14 @@ func TestNodesErrors(t *testing.T) {
 
 // The mean of the losses of batches by their weights is the loss of the batch that
 // holds them, and so is the gradient where the weights of pixels do not depend on the
-// logits; with Dice a batch counts by its images, and one without a label not at all.
+// logits; with Dice or Lovász a batch counts by its images, and one without a label not at all.
 func TestMeanOfBatches(t *testing.T) {
 	weights := []float64{0.5, 2, 7}
 	a, b := random(1, 2, 3, 2, 3), random(2, 1, 3, 2, 3)
 	joint := batch{3, 3, 2, 3, slices.Concat(a.logits, b.logits), slices.Concat(a.target, b.target)}
 	empty := batch{2, 3, 2, 3, a.logits, make([]float32, len(a.target))}
 	for _, cfg := range configs() {
-		if cfg.FocalGamma != 0 || cfg.Dice == 1 || cfg.ClassWeights.Scheme == "per_batch" {
+		if cfg.FocalGamma != 0 || cfg.Dice+cfg.Lovasz == 1 || cfg.ClassWeights.Scheme == "per_batch" {
 			continue
 		}
 		weight := func(b batch, r result) float64 {
@@ -573,7 +627,7 @@ func TestMeanOfBatches(t *testing.T) {
 		if none := weight(empty, compute(t, cfg, weights, empty, true)); none != 0 && cfg.Reduction != "sum_per_image" {
 			t.Errorf("%s: a batch without a label counts %v", name(cfg), none)
 		}
-		if cfg.Dice > 0 {
+		if cfg.Dice+cfg.Lovasz > 0 {
 			if wa != 2 || wb != 1 {
 				t.Errorf("%s: batches of 2 and 1 images count %v and %v", name(cfg), wa, wb)
 			}
@@ -595,5 +649,23 @@ func TestMeanOfBatches(t *testing.T) {
 			}
 		}
 		checkGrad(t, name(cfg), whole.grad, grad, 1e-6)
+	}
+}
+
+// An evaluation's Lovász loss is the mean over the images that have a label.
+func TestLovaszOfImages(t *testing.T) {
+	weights := []float64{0.5, 2, 7}
+	b := random(3, 3, 20, 25, 3)
+	size := len(b.target) / b.n
+	clear(b.target[:size]) // of the first image
+	cfg := loss.DefaultConfig()
+	cfg.Lovasz = 1
+	want := 0.0
+	for i := 1; i < 3; i++ {
+		one := batch{1, b.h, b.w, 3, b.logits[size*i:][:size], b.target[size*i:][:size]}
+		want += reference(cfg, weights, one, widen(one.logits)) / 2
+	}
+	if got := compute(t, cfg, weights, b, false).value; math.Abs(got-want) > 1e-6*want {
+		t.Errorf("loss is %.9g, want %.9g", got, want)
 	}
 }

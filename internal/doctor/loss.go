@@ -34,8 +34,8 @@ func rareClasses(f Figures) []Finding {
 		return nil
 	}
 	changes := try("loss.class_weights", "dataset", "loss.class_weights", "enet")
-	if f.Config.Loss.Dice > 0 {
-		return of(classes, note("rare_classes", changes, "with loss.class_weights: %s, leaving out a rare class costs little but for loss.dice, so it may never be predicted: %s", f.Config.Loss.ClassWeights, list))
+	if f.Config.Loss.Dice > 0 || f.Config.Loss.Lovasz > 0 {
+		return of(classes, note("rare_classes", changes, "with loss.class_weights: %s, leaving out a rare class costs little but for loss.dice and loss.lovasz, so it may never be predicted: %s", f.Config.Loss.ClassWeights, list))
 	}
 	return of(classes, fault("rare_classes", changes, "with loss.class_weights: %s, leaving out a rare class costs next to nothing, so it may never be predicted: %s", f.Config.Loss.ClassWeights, list))
 }

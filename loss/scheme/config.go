@@ -21,6 +21,9 @@ type Config struct {
 	Reduction string `yaml:"reduction" enum:"weighted_mean,mean,sum_per_image"`
 	// Dice is the share of soft Dice in the loss, [0, 1].
 	Dice float64 `yaml:"dice" range:"[0,1]"`
+	// Lovasz is the share of the Lovász-softmax loss (Berman et al. 2018), a surrogate of the
+	// mean IoU of the classes that occur in a batch, [0, 1 - Dice].
+	Lovasz float64 `yaml:"lovasz" range:"[0,1]"`
 	// FocalGamma is the exponent of (1-p) in focal loss, >= 0; 0 turns it off.
 	FocalGamma float64 `yaml:"focal_gamma" range:"[0,)"`
 	// Beta is the b of the effective_number scheme, (0, 1).
@@ -113,6 +116,11 @@ func (c Config) Validate(classes int) error {
 	}
 	if !(c.Dice >= 0 && c.Dice <= 1) {
 		bad("loss.dice = %v, want 0..1", c.Dice)
+	}
+	if !(c.Lovasz >= 0 && c.Lovasz <= 1) {
+		bad("loss.lovasz = %v, want 0..1", c.Lovasz)
+	} else if c.Dice+c.Lovasz > 1 {
+		bad("loss.dice + loss.lovasz = %v + %v, want at most 1: they are shares, and the rest is cross entropy", c.Dice, c.Lovasz)
 	}
 	if !(c.FocalGamma >= 0) || math.IsInf(c.FocalGamma, 0) {
 		bad("loss.focal_gamma = %v, want >= 0", c.FocalGamma)

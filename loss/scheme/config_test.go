@@ -20,7 +20,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	bad := scheme.Config{Kind: "dice", WeightBy: "both", Reduction: "sum", Dice: 1.5, FocalGamma: math.NaN(), Beta: 1}
+	bad := scheme.Config{Kind: "dice", WeightBy: "both", Reduction: "sum", Dice: 1.5, Lovasz: -1, FocalGamma: math.NaN(), Beta: 1}
 	bad.ClassWeights.Scheme = "rare"
 	err := bad.Validate(4)
 	if err == nil {
@@ -32,12 +32,18 @@ func TestValidate(t *testing.T) {
 		`loss.weight_by = "both", want one of target, prediction`,
 		`loss.reduction = "sum", want one of weighted_mean, mean, sum_per_image`,
 		"loss.dice = 1.5, want 0..1",
+		"loss.lovasz = -1, want 0..1",
 		"loss.focal_gamma = NaN, want >= 0",
 		"loss.beta = 1, want 0 < beta < 1",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q, want it to have %q", err, want)
 		}
+	}
+	shares := scheme.DefaultConfig()
+	shares.Dice, shares.Lovasz = 0.5, 0.75
+	if err := shares.Validate(4); err == nil || !strings.Contains(err.Error(), "loss.dice + loss.lovasz = 0.5 + 0.75, want at most 1") {
+		t.Errorf("shares of more than 1: error %v", err)
 	}
 	for _, tt := range []struct {
 		name   string
