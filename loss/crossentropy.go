@@ -14,13 +14,13 @@ func plain(c Config) bool {
 // crossEntropy is sumsNode of logits instead of their log-softmax, for a plain
 // config: one pass over the pixels forward and one backward.
 // logits, target: (N, H, W, C); weights: (C).
-func (l *Loss) crossEntropy(g *op.Graph, logits, target, weights *G.Node) *G.Node {
+func (l *Loss) crossEntropy(g *op.Graph, prefix string, logits, target, weights *G.Node) *G.Node {
 	if g.Err() != nil {
 		return nil
 	}
 	s := layout(len(l.weights))
 	return g.Apply(op.Func{
-		Name:  "loss.sums",
+		Name:  prefix + "loss.sums",
 		Kind:  "cross entropy",
 		Shape: []int{s.size()},
 		Run: func(out []float32, in [][]float32) {
@@ -36,7 +36,7 @@ func (l *Loss) crossEntropy(g *op.Graph, logits, target, weights *G.Node) *G.Nod
 			out[s.numerator()], out[s.denominator()] = float32(cost), float32(denominator)
 		},
 		Diff: func(_, dsums *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(op.Func{Name: "loss.sums.grad", Kind: "cross entropy, gradient", Shape: logits.Shape(), Run: func(dlogits []float32, in [][]float32) {
+			return []*G.Node{g.Apply(op.Func{Name: prefix + "loss.sums.grad", Kind: "cross entropy, gradient", Shape: logits.Shape(), Run: func(dlogits []float32, in [][]float32) {
 				g.Engine.CrossEntropyGrad(dlogits, in[0][s.numerator()], in[1], in[2], in[3])
 			}}, dsums, logits, target, weights), nil, nil}
 		},

@@ -28,7 +28,11 @@ func New(cfg Config, weights []float64) *Loss {
 // scalar loss; sums, a vector, is what Value takes, added up over batches.
 // A training graph counts per_batch weights from its own batch; an evaluation uses
 // those of the training set, because its result must not depend on the batch size.
-func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error) {
+//
+// deep are logits of deep supervision, (N, H/k, W/k, C) with k a power of 2: value is then
+// the mean of the losses of all logits, that of those weighted with 1/k, with the target of
+// the pixel in the middle of each k x k (the lower right of four).
+func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool, deep ...*G.Node) (value, sums *G.Node, err error) {
 	if g.Err() != nil {
 		return nil, nil, g.Err()
 	}
@@ -41,17 +45,26 @@ func (l *Loss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value,
 	} else {
 		weights = g.Constant("class_weights", l.weights)
 	}
-	if plain(l.cfg) {
-		sums = l.crossEntropy(g, logits, target, weights)
-	} else {
-		logp := g.LogSoftmax("log_softmax", logits)
-		if l.cfg.Kind == "weighted_cce_probabilities" {
-			logp = logOfProbabilities(g, expOf(g, logp))
-		}
-		sums = l.sumsNode(g, logp, target, weights, training)
+	value, sums = l.nodes(g, "", logits, target, weights, training)
+	if len(deep) > 0 {
+		value = l.meanNode(g, value, logits, target, weights, deep)
 	}
-	value = l.valueNode(g, sums)
 	return value, sums, g.Err()
+}
+
+// nodes adds the loss of logits. prefix begins the names of its nodes.
+// logits, target: (N, H, W, C); weights: (C).
+func (l *Loss) nodes(g *op.Graph, prefix string, logits, target, weights *G.Node, training bool) (value, sums *G.Node) {
+	if plain(l.cfg) {
+		sums = l.crossEntropy(g, prefix, logits, target, weights)
+	} else {
+		logp := g.LogSoftmax(prefix+"log_softmax", logits)
+		if l.cfg.Kind == "weighted_cce_probabilities" {
+			logp = logOfProbabilities(g, prefix, expOf(g, prefix, logp))
+		}
+		sums = l.sumsNode(g, prefix, logp, target, weights, training)
+	}
+	return l.valueNode(g, prefix, sums), sums
 }
 
 // Value is the loss of pixels whose sums are given: those of one batch, or of many added up.
@@ -137,15 +150,18 @@ func (s layout) predicted(c int) int { return 4 + 3*c + 1 } // sum of p_c over l
 func (s layout) labelled(c int) int  { return 4 + 3*c + 2 } // sum of y_c
 
 // valueNode computes the scalar loss from the sums.
-func (l *Loss) valueNode(g *op.Graph, sums *G.Node) *G.Node {
+func (l *Loss) valueNode(g *op.Graph, prefix string, sums *G.Node) *G.Node {
+	if g.Err() != nil {
+		return nil
+	}
 	return g.Apply(op.Func{
-		Name: "loss",
+		Name: prefix + "loss",
 		Run: func(out []float32, in [][]float32) {
 			value, _ := l.combine(widen(in[0]))
 			out[0] = float32(value)
 		},
 		Diff: func(_, dloss *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(op.Func{Name: "loss.grad", Shape: sums.Shape(), Run: func(dsums []float32, in [][]float32) {
+			return []*G.Node{g.Apply(op.Func{Name: prefix + "loss.grad", Shape: sums.Shape(), Run: func(dsums []float32, in [][]float32) {
 				_, grad := l.combine(widen(in[1]))
 				for i, d := range grad {
 					dsums[i] = in[0][0] * float32(d)
@@ -157,14 +173,14 @@ func (l *Loss) valueNode(g *op.Graph, sums *G.Node) *G.Node {
 
 // sumsNode adds up over all pixels, in float64, what the loss is a function of.
 // logp, target: (N, H, W, C); weights: (C).
-func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node, training bool) *G.Node {
+func (l *Loss) sumsNode(g *op.Graph, prefix string, logp, target, weights *G.Node, training bool) *G.Node {
 	if g.Err() != nil {
 		return nil
 	}
 	inputs := []*G.Node{logp, target, weights}
 	if l.cfg.Lovasz > 0 {
 		// An evaluation's result must not depend on the batch size.
-		inputs = append(inputs, l.slopesNode(g, logp, target, !training))
+		inputs = append(inputs, l.slopesNode(g, prefix, logp, target, !training))
 	}
 	classes := len(l.weights)
 	s := layout(classes)
@@ -176,7 +192,7 @@ func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node, training boo
 		partial[i] = make([]float64, s.size())
 	}
 	return g.Apply(op.Func{
-		Name:  "loss.sums",
+		Name:  prefix + "loss.sums",
 		Shape: []int{s.size()},
 		Run: func(out []float32, in [][]float32) {
 			for _, p := range partial {
@@ -208,7 +224,7 @@ func (l *Loss) sumsNode(g *op.Graph, logp, target, weights *G.Node, training boo
 		},
 		Diff: func(_, dsums *G.Node) []*G.Node {
 			grads := make([]*G.Node, len(inputs)) // none but logp's
-			grads[0] = g.Apply(op.Func{Name: "loss.sums.grad", Shape: logp.Shape(), Run: func(dlogp []float32, in [][]float32) {
+			grads[0] = g.Apply(op.Func{Name: prefix + "loss.sums.grad", Shape: logp.Shape(), Run: func(dlogp []float32, in [][]float32) {
 				g.Engine.Parallel(pixels, func(_, from, to int) {
 					for i := from; i < to; i++ {
 						l.gradPixel(dlogp[i*classes:][:classes], in[0], in[1][i*classes:][:classes], in[2][i*classes:][:classes], in[3])

@@ -669,3 +669,70 @@ func TestLovaszOfImages(t *testing.T) {
 		t.Errorf("loss is %.9g, want %.9g", got, want)
 	}
 }
+
+// With deep supervision the loss is the mean of those of all logits, each weighted with
+// the share of height that it has; and each gradient is that of the loss alone, as weighted.
+func TestDeepSupervision(t *testing.T) {
+	weights := []float64{0.5, 2, 7}
+	half, dice, clipped := loss.DefaultConfig(), loss.DefaultConfig(), loss.DefaultConfig()
+	half.ClassWeights.Scheme = "none"
+	dice.Dice, dice.Lovasz = 0.4, 0.3
+	clipped.Kind = "weighted_cce_probabilities"
+	for _, cfg := range []loss.Config{half, dice, clipped} {
+		all := []batch{random(1, 2, 8, 4, 3), random(2, 2, 4, 2, 3), random(3, 2, 2, 1, 3)}
+		for k, b := range all[1:] { // targets of the pixel in the middle
+			step := 2 << k
+			for i := range b.n * b.h {
+				for j := range b.w {
+					copy(b.target[(i*b.w+j)*3:][:3], all[0].target[((i*step+step/2)*4+j*step+step/2)*3:])
+				}
+			}
+		}
+		engine, err := kernel.NewEngine(2, "auto")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := op.NewGraph(engine, &op.Memory{})
+		var logits []*G.Node
+		for k, b := range all {
+			logits = append(logits, g.Parameter(fmt.Sprint("logits", k), b.logits, b.n, b.h, b.w, 3))
+		}
+		value, sums, err := loss.New(cfg, weights).Nodes(g, logits[0], g.Input("target", all[0].target, 2, 8, 4, 3), true, logits[1:]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		grads, err := g.Grad(value, logits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		placed := make([][]float32, len(all))
+		for k, b := range all {
+			placed[k] = make([]float32, len(b.logits))
+			g.Place(grads[k], placed[k])
+		}
+		m, err := g.Compile(value, sums)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Run(); err != nil {
+			t.Fatal(err)
+		}
+		want := 0.0
+		for k, b := range all {
+			share := []float64{4. / 7, 2. / 7, 1. / 7}[k]
+			alone := compute(t, cfg, weights, b, true)
+			want += share * alone.value
+			grad := widen(alone.grad)
+			for i := range grad {
+				grad[i] *= share
+			}
+			checkGrad(t, fmt.Sprintf("%s, logits %d", name(cfg), k), placed[k], grad, 1e-6)
+			if k == 0 && !slices.Equal(alone.sums, widen(op.Values(sums))) {
+				t.Errorf("%s: sums are %v, want those of the largest logits, %v", name(cfg), op.Values(sums), alone.sums)
+			}
+		}
+		if got := float64(op.Values(value)[0]); math.Abs(got-want) > 1e-6*want {
+			t.Errorf("%s: loss is %.9g, want %.9g", name(cfg), got, want)
+		}
+	}
+}

@@ -20,7 +20,7 @@ import (
 // perImage, the sum of that of each image. The slopes are constant between two changes
 // of the order, so that they have no gradient.
 // logp, target: (N, H, W, C).
-func (l *Loss) slopesNode(g *op.Graph, logp, target *G.Node, perImage bool) *G.Node {
+func (l *Loss) slopesNode(g *op.Graph, prefix string, logp, target *G.Node, perImage bool) *G.Node {
 	if g.Err() != nil {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (l *Loss) slopesNode(g *op.Graph, logp, target *G.Node, perImage bool) *G.N
 		work[i] = newRanking(group)
 	}
 	return g.Apply(op.Func{
-		Name:  "loss.slopes",
+		Name:  prefix + "loss.slopes",
 		Kind:  "Lovász, ranks",
 		Shape: logp.Shape(),
 		Run: func(slopes []float32, in [][]float32) { // in: p, target
@@ -55,7 +55,7 @@ func (l *Loss) slopesNode(g *op.Graph, logp, target *G.Node, perImage bool) *G.N
 				}
 			})
 		},
-	}, g.Softmax("loss.probabilities", logp), target) // p, because softmax(log p) = p
+	}, g.Softmax(prefix+"loss.probabilities", logp), target) // p, because softmax(log p) = p
 }
 
 // groupSize is the number of pixels that a Lovász loss is of.

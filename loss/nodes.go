@@ -35,13 +35,13 @@ func batchWeights(g *op.Graph, target *G.Node) *G.Node {
 	}, target)
 }
 
-// expOf is exp(x) at each element.
-func expOf(g *op.Graph, x *G.Node) *G.Node {
+// expOf is exp(x) at each element. prefix begins the names of its nodes.
+func expOf(g *op.Graph, prefix string, x *G.Node) *G.Node {
 	if g.Err() != nil {
 		return nil
 	}
 	return g.Apply(op.Func{
-		Name:  "probabilities",
+		Name:  prefix + "probabilities",
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
 			for i, v := range in[0] {
@@ -49,7 +49,7 @@ func expOf(g *op.Graph, x *G.Node) *G.Node {
 			}
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(op.Func{Name: "probabilities.grad", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
+			return []*G.Node{g.Apply(op.Func{Name: prefix + "probabilities.grad", Shape: x.Shape(), Run: func(dx []float32, in [][]float32) {
 				for i, d := range in[0] {
 					dx[i] = d * in[1][i]
 				}
@@ -64,13 +64,13 @@ const clip = 1e-7
 // logOfProbabilities is log(clip(p_c / sum_k p_k)) over the channels: the loss
 // that starts from probabilities. No gradient passes where a value is clipped.
 // p: (N, H, W, C), >= 0.
-func logOfProbabilities(g *op.Graph, p *G.Node) *G.Node {
+func logOfProbabilities(g *op.Graph, prefix string, p *G.Node) *G.Node {
 	if g.Err() != nil {
 		return nil
 	}
 	classes := p.Shape()[3]
 	return g.Apply(op.Func{
-		Name:  "log_probabilities",
+		Name:  prefix + "log_probabilities",
 		Shape: p.Shape(),
 		Run: func(logp []float32, in [][]float32) {
 			for i := 0; i < len(in[0]); i += classes {
@@ -84,7 +84,7 @@ func logOfProbabilities(g *op.Graph, p *G.Node) *G.Node {
 			}
 		},
 		Diff: func(_, dlogp *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(op.Func{Name: "log_probabilities.grad", Shape: p.Shape(), Run: func(dp []float32, in [][]float32) {
+			return []*G.Node{g.Apply(op.Func{Name: prefix + "log_probabilities.grad", Shape: p.Shape(), Run: func(dp []float32, in [][]float32) {
 				for i := 0; i < len(in[1]); i += classes {
 					d, p := in[0][i:i+classes], in[1][i:i+classes]
 					sum, passed := 0.0, 0.0

@@ -72,7 +72,7 @@ func newNet(t testing.TB, p *model.Parameters, s size, training bool) *net {
 	for c := range weights {
 		weights[c] = float64(c + 1)
 	}
-	if n.loss, _, err = loss.New(loss.DefaultConfig(), weights).Nodes(n.graph, n.Logits, target, training); err != nil {
+	if n.loss, _, err = loss.New(loss.DefaultConfig(), weights).Nodes(n.graph, n.Logits, target, training, n.Deep...); err != nil {
 		t.Fatal(err)
 	}
 	if training {
@@ -181,7 +181,7 @@ func frozenVariants() []model.Config {
 }
 
 func name(c model.Config) string {
-	return fmt.Sprintf("depth %d, norm %s, up %s, frozen %v", c.Depth, c.Norm, c.Up, c.Freeze)
+	return fmt.Sprintf("depth %d, norm %s, up %s, deep supervision %v, frozen %v", c.Depth, c.Norm, c.Up, c.DeepSupervision, c.Freeze)
 }
 
 // The logits agree with the plain net, in training and in evaluation.
@@ -213,7 +213,12 @@ func TestForward(t *testing.T) {
 // net, at a few of its elements and along one random direction. In float64 a
 // step is so small that no ReLU or pool changes its mind on the way.
 func TestGradient(t *testing.T) {
-	for i, cfg := range append(variants(), frozenVariants()...) {
+	supervised := []model.Config{config(2, 3, "batch", "transpose"), config(2, 3, "none", "nearest"), config(2, 3, "none", "transpose")}
+	supervised[2].Freeze = []string{"up", "decoder"}
+	for i := range supervised {
+		supervised[i].DeepSupervision = true
+	}
+	for i, cfg := range slices.Concat(variants(), frozenVariants(), supervised) {
 		t.Run(name(cfg), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 2))
 			p := parameters(t, cfg, 3, 3, uint64(i+300))
@@ -232,7 +237,7 @@ func TestGradient(t *testing.T) {
 					for i, d := range direction {
 						w[i] += h * d
 					}
-					v := plainLoss(plain.forward(images).v, n.target, 3)
+					v := plain.loss(images, n.target, 3)
 					copy(w, before)
 					return v
 				}
@@ -267,6 +272,68 @@ func TestGradient(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Deep supervision changes neither the first weights nor what the net makes of an image;
+// its heads are there in training only.
+func TestDeepSupervision(t *testing.T) {
+	cfg := config(2, 4, "batch", "transpose")
+	alone := parameters(t, cfg, 3, 4, 1)
+	cfg.DeepSupervision = true
+	deep := parameters(t, cfg, 3, 4, 1)
+	shake(alone, rand.New(rand.NewPCG(1, 1)))
+	shake(deep, rand.New(rand.NewPCG(1, 1)))
+	var heads []string
+	for _, q := range deep.All() {
+		if other := alone.Get(q.Name); other == nil {
+			heads = append(heads, q.Name)
+		} else if !slices.Equal(q.Value, other.Value) {
+			t.Errorf("%s begins with other values", q.Name)
+		}
+	}
+	if want := []string{"deep.1.weight", "deep.1.bias", "deep.2.weight", "deep.2.bias"}; !slices.Equal(heads, want) {
+		t.Errorf("heads have %v, want %v", heads, want)
+	}
+
+	s := size{2, 32, 16}
+	for _, training := range []bool{true, false} {
+		a, b := newNet(t, alone, s, training), newNet(t, deep, s, training)
+		a.fill(rand.New(rand.NewPCG(2, 1)), 4)
+		b.fill(rand.New(rand.NewPCG(2, 1)), 4)
+		want, _ := a.run(t)
+		got, _ := b.run(t)
+		if !slices.Equal(got, want) {
+			t.Errorf("training %v: other logits", training)
+		}
+		var shapes []string
+		for _, d := range b.Deep {
+			shapes = append(shapes, fmt.Sprint(d.Shape()))
+		}
+		if want := map[bool][]string{true: {"(2, 16, 8, 4)", "(2, 8, 4, 4)"}}[training]; !slices.Equal(shapes, want) {
+			t.Errorf("training %v: logits %v beside, want %v", training, shapes, want)
+		}
+	}
+
+	// A net that predicts, and one that is transferred, needs no such head.
+	lacking := func(name string) ([]int, []float32, bool) {
+		q := alone.Get(name)
+		if q == nil {
+			return nil, nil, false
+		}
+		return q.TorchShape(), q.ToTorch(q.Value), true
+	}
+	if err := deep.Load(lacking); err != nil {
+		t.Error(err)
+	}
+	if _, err := deep.Transfer(lacking); err != nil {
+		t.Error(err)
+	}
+	if err := model.Fit(cfg, 3, 4, lacking); err != nil {
+		t.Error(err)
+	}
+	if err := deep.LoadTraining(lacking); err == nil || !strings.Contains(err.Error(), "4 of the net's") {
+		t.Errorf("training without its heads: error %v", err)
 	}
 }
 

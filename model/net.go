@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -14,6 +15,9 @@ import (
 type UNet struct {
 	// Logits are the scores of the classes before softmax: (N, H, W, C).
 	Logits *G.Node
+	// Deep are those of the heads of deep supervision, the largest first: (N, H/2, W/2, C)
+	// and so on; none unless the net is in training.
+	Deep []*G.Node
 
 	graph    *op.Graph
 	params   *Parameters
@@ -54,7 +58,11 @@ func New(g *Graph, image *G.Node, p *Parameters, training bool, seed uint64) (*U
 
 	u := &UNet{graph: g, params: p, training: training, seed: seed}
 	results := map[string][]*G.Node{arch.Image: {image}} // several, side by side, of a Concat
-	for _, l := range p.Layers {
+	layers := p.Layers
+	if training {
+		layers = slices.Concat(layers, p.Deep)
+	}
+	for _, l := range layers {
 		var x []*G.Node
 		for _, name := range l.Inputs {
 			x = append(x, results[name]...)
@@ -65,6 +73,9 @@ func New(g *Graph, image *G.Node, p *Parameters, training bool, seed uint64) (*U
 		}
 	}
 	u.Logits = results[p.Head().Name][0]
+	for _, l := range layers[len(p.Layers):] {
+		u.Deep = append(u.Deep, results[l.Name][0])
+	}
 	return u, nil
 }
 

@@ -105,13 +105,23 @@ func (p *Parameters) count(which func(*Parameter) bool) int {
 // Source finds a tensor in PyTorch's layout by its name, such as one of a checkpoint.
 type Source func(name string) (shape []int, values []float32, ok bool)
 
-// Load copies all tensors from a source. The error says how many tensors are
-// missing or of another shape, and which; then nothing was copied.
-func (p *Parameters) Load(from Source) error { return load(p.list, from) }
+// Load copies all tensors, but for those of training only, from a source. The error says
+// how many tensors are missing or of another shape, and which; then nothing was copied.
+func (p *Parameters) Load(from Source) error { return load(p.without(trainingOnly), from) }
+
+// LoadTraining is Load for all tensors.
+func (p *Parameters) LoadTraining(from Source) error { return load(p.list, from) }
+
+func trainingOnly(t arch.Tensor) bool { return t.TrainingOnly }
+
+// without are the parameters but those that are left out.
+func (p *Parameters) without(out func(arch.Tensor) bool) []*Parameter {
+	return slices.DeleteFunc(slices.Clone(p.list), func(q *Parameter) bool { return out(q.Tensor) })
+}
 
 // LoadPart is Load for the tensors of one part, such as encoder.
 func (p *Parameters) LoadPart(part string, from Source) error {
-	return load(slices.DeleteFunc(slices.Clone(p.list), func(q *Parameter) bool { return !strings.HasPrefix(q.Name, part+".") }), from)
+	return load(p.without(func(t arch.Tensor) bool { return !strings.HasPrefix(t.Name, part+".") }), from)
 }
 
 // Transfer copies the tensors of a net that was trained elsewhere as Load does,
@@ -119,11 +129,11 @@ func (p *Parameters) LoadPart(part string, from Source) error {
 // classes is that of the source.
 func (p *Parameters) Transfer(from Source) (classes int, err error) {
 	head := p.Head().Name
-	list, want := p.list, p.Get(head+".weight").TorchShape()
+	list, want := p.without(trainingOnly), p.Get(head+".weight").TorchShape()
 	classes = p.Classes
 	if shape, _, ok := from(head + ".weight"); ok && len(shape) == len(want) && slices.Equal(shape[1:], want[1:]) && shape[0] != want[0] {
 		classes = shape[0]
-		list = slices.DeleteFunc(slices.Clone(list), func(q *Parameter) bool { return strings.HasPrefix(q.Name, head+".") })
+		list = slices.DeleteFunc(list, func(q *Parameter) bool { return strings.HasPrefix(q.Name, head+".") })
 	}
 	return classes, load(list, from)
 }
@@ -151,7 +161,7 @@ func Fit(cfg Config, channels, classes int, from Source) error {
 	if err != nil {
 		return err
 	}
-	return fit(net.Tensors(), from)
+	return fit(slices.DeleteFunc(net.Tensors(), trainingOnly), from)
 }
 
 // fit returns an error unless a source has all tensors in the shapes that the net

@@ -38,10 +38,11 @@ type plainUNet struct {
 	weights  map[string][]float64
 	// The statistics of the batch that a training net met, by the name of the batch norm.
 	mean, variance map[string][]float64 // variance: unbiased
+	deep           []grid               // logits of the last forward by the heads of deep supervision, the smallest first
 }
 
 func newPlainUNet(p *model.Parameters, training bool) *plainUNet {
-	u := &plainUNet{p.Config, training, map[string][]float64{}, map[string][]float64{}, map[string][]float64{}}
+	u := &plainUNet{p.Config, training, map[string][]float64{}, map[string][]float64{}, map[string][]float64{}, nil}
 	for _, q := range p.All() {
 		for _, v := range q.ToTorch(q.Value) {
 			u.weights[q.Name] = append(u.weights[q.Name], float64(v))
@@ -53,6 +54,7 @@ func newPlainUNet(p *model.Parameters, training bool) *plainUNet {
 // forward gives the logits.
 func (u *plainUNet) forward(x grid) grid {
 	var skips []grid
+	u.deep = nil
 	for level := range u.cfg.Depth + 1 {
 		if level > 0 {
 			x = pool(x)
@@ -76,8 +78,31 @@ func (u *plainUNet) forward(x grid) grid {
 			return *up.at(n, h, w, c-skip.c)
 		})
 		x = u.doubleConv(fmt.Sprintf("decoder.%d", i), x)
+		if level := u.cfg.Depth - 1 - i; u.cfg.DeepSupervision && level > 0 && level < u.cfg.Depth-1 {
+			u.deep = append(u.deep, u.conv(fmt.Sprintf("deep.%d", level), x, 1))
+		}
 	}
 	return u.conv("head", x, 1)
+}
+
+// loss is plainLoss of all logits, those of half the height with half the weight, and so on.
+func (u *plainUNet) loss(images grid, target []float32, classes int) float64 {
+	x := u.forward(images)
+	sum, weights := plainLoss(x.v, target, classes), 1.0
+	for _, d := range u.deep {
+		k := x.h / d.h
+		var small []float32
+		for b := range d.n {
+			for h := range d.h {
+				for w := range d.w {
+					small = append(small, target[((b*x.h+h*k+k/2)*x.w+w*k+k/2)*classes:][:classes]...)
+				}
+			}
+		}
+		sum += plainLoss(d.v, small, classes) / float64(k)
+		weights += 1 / float64(k)
+	}
+	return sum / weights
 }
 
 func (u *plainUNet) doubleConv(name string, x grid) grid {

@@ -40,7 +40,7 @@ func TestComplete(t *testing.T) {
 		{"predict ", ":0"},
 		{"predict --set data.", "data.max_pixels= data.palette= :6"},
 		{"completion z", "zsh :4"},
-		{"--set model.", "model.base_channels= model.decoder_channels= model.depth= model.dropout= model.encoder= model.freeze= model.init= model.norm= model.up= :6"},
+		{"--set model.", "model.base_channels= model.decoder_channels= model.deep_supervision= model.depth= model.dropout= model.encoder= model.freeze= model.init= model.norm= model.up= :6"},
 		{"--set model.norm=", "model.norm=batch model.norm=none :4"},
 		{"--set model.norm=b", "model.norm=batch :4"},
 		{"--set kernel=avx", "kernel=avx512 kernel=avx2 :4"},

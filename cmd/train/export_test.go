@@ -120,3 +120,36 @@ for net in unet.load(), unet.load(sys.argv[1]):
 		t.Errorf("exit code %d, want 2\n%swant %s", o.code, o.stderr, want)
 	}
 }
+
+// The heads of deep supervision stay behind: in no export, and nothing that predicts
+// asks for them. A run may start from a net without them, and be resumed with them alone.
+func TestDeepSupervisionStaysBehind(t *testing.T) {
+	inFolder(t)
+	deep := tiny("--quiet", "--set", "model.depth=3", "--set", "model.deep_supervision=true", "--set", "train.ema=0.5")
+	must(t, deep...)
+	for name, tensor := range tensors(t, best) {
+		if strings.Contains(name, "deep.") && !tensor.IsOptimizerState() {
+			t.Errorf("%s is among the net's weights in %s", name, best)
+		}
+	}
+	must(t, "export", "--checkpoint", best, "--format", "onnx", "--out", "net.onnx")
+	must(t, "export", "--checkpoint", best, "--format", "pytorch", "--out", "net.py")
+	if strings.Contains(read(t, "net.onnx")+read(t, "net.py"), "deep") {
+		t.Error("an export has heads of deep supervision")
+	}
+	for name := range tensors(t, "net.safetensors") {
+		if strings.Contains(name, "deep.") {
+			t.Errorf("net.safetensors has %s", name)
+		}
+	}
+	_, got, _ := strings.Cut(must(t, "evaluate", "--checkpoint", "net.safetensors"), ", ")
+	if _, want, _ := strings.Cut(must(t, "evaluate", "--checkpoint", best), ", "); got != want {
+		t.Errorf("the exported net gives\n%swant\n%s", got, want)
+	}
+
+	must(t, tiny("--quiet", "--set", "model.depth=3", "--out", "plain")...)
+	must(t, append(deep, "--set", "model.init=plain/checkpoints/last.safetensors", "--out", "started")...)
+	tells(t, command(t, append(deep, "--resume", "auto", "--epochs", "3", "--set", "model.deep_supervision=false")...), 2,
+		[]string{"model.deep_supervision"}, nil)
+	must(t, append(deep, "--resume", "auto", "--epochs", "3")...)
+}

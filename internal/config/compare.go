@@ -12,7 +12,7 @@ import (
 // fixed are the keys that a resumed run must keep: the shapes and the meaning
 // of the parameters, and what the optimizer's state belongs to.
 var fixed = []string{
-	"data.classes", "data.normalize", "model.encoder", "model.decoder_channels", "model.base_channels", "model.depth", "model.norm", "model.up", "model.freeze", "optimizer.name",
+	"data.classes", "data.normalize", "model.encoder", "model.decoder_channels", "model.base_channels", "model.depth", "model.norm", "model.up", "model.deep_supervision", "model.freeze", "optimizer.name",
 }
 
 // Difference is a key whose value differs between two configurations.

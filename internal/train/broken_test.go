@@ -14,8 +14,8 @@ type brokenLoss struct {
 	nan bool
 }
 
-func (b *brokenLoss) Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error) {
-	value, sums, err = b.Loss.Nodes(g, logits, target, training)
+func (b *brokenLoss) Nodes(g *op.Graph, logits, target *G.Node, training bool, deep ...*G.Node) (value, sums *G.Node, err error) {
+	value, sums, err = b.Loss.Nodes(g, logits, target, training, deep...)
 	if err != nil {
 		return nil, nil, err
 	}

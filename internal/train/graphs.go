@@ -11,8 +11,9 @@ import (
 // Loss is what training minimises.
 type Loss interface {
 	// Nodes adds the loss to a graph: value is a scalar; sums is the vector of
-	// sums over pixels that it is a function of. logits, target: (N, H, W, C).
-	Nodes(g *op.Graph, logits, target *G.Node, training bool) (value, sums *G.Node, err error)
+	// sums over pixels that it is a function of. logits, target: (N, H, W, C). value is also
+	// of the smaller logits of deep supervision, (N, H/2, W/2, C) and so on.
+	Nodes(g *op.Graph, logits, target *G.Node, training bool, deep ...*G.Node) (value, sums *G.Node, err error)
 	// Defined reports whether a batch with these targets (..., C) has a loss: a pixel
 	// with a label and a weight. If not, its value is 0 and so is its gradient.
 	Defined(targets []float32) bool
@@ -69,7 +70,7 @@ func (gs *Graphs) NewStep(s Shape) (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, sums, err := gs.Loss.Nodes(b.graph, net.Logits, target, true)
+	loss, sums, err := gs.Loss.Nodes(b.graph, net.Logits, target, true, net.Deep...)
 	if err != nil {
 		return nil, err
 	}

@@ -25,13 +25,13 @@ func (r *run) capture() *checkpoint.Checkpoint {
 		c.Tensors = append(c.Tensors, checkpoint.Tensor{Name: name, Shape: p.TorchShape(), Data: p.ToTorch(values)})
 	}
 	for _, p := range r.graphs.shown().All() {
-		add(p.Name, p, p.Value)
+		if !p.TrainingOnly {
+			add(p.Name, p, p.Value)
+		}
 	}
-	if r.graphs.Averages != nil {
-		for _, p := range r.Params.All() {
-			if !p.Frozen {
-				add(checkpoint.TrainedPrefix+p.Name, p, p.Value)
-			}
+	for _, p := range r.Params.All() {
+		if averaged := r.graphs.Averages != nil && !p.Frozen; averaged || p.TrainingOnly {
+			add(checkpoint.TrainedPrefix+p.Name, p, p.Value)
 		}
 	}
 	state := r.solver.State()
@@ -54,7 +54,7 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 	if err := LoadWeights(r.graphs.shown(), c); err != nil {
 		return err
 	}
-	if err := r.Params.Load(c.LookupTrained); err != nil {
+	if err := r.Params.LoadTraining(c.LookupTrained); err != nil {
 		return err
 	}
 	if n := r.loader.Len(); r.at.Sample > n || r.at.Sample < 0 {

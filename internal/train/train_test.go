@@ -115,6 +115,10 @@ func TestResumedRunEndsWithTheSameBits(t *testing.T) {
 		"averages over updates of two batches": func(s *Setup, net *model.Config) {
 			s.EMA, s.BatchSize, s.Accumulate, net.Freeze = 0.9, 2, 2, []string{"encoder.1"}
 		},
+		"deep supervision": func(_ *Setup, net *model.Config) { net.Depth, net.DeepSupervision = 3, true },
+		"averages and deep supervision": func(s *Setup, net *model.Config) {
+			s.EMA, net.Depth, net.DeepSupervision = 0.9, 3, true
+		},
 		"frozen parts": func(_ *Setup, net *model.Config) { net.Freeze = []string{"encoder.1", "up"} },
 	}
 	for name, choose := range variants {

@@ -27,6 +27,10 @@ type Config struct {
 	Up string `yaml:"up" enum:"transpose,nearest"`
 	// Dropout is the probability of dropping a value of the bottleneck's output, [0, 1); 0 turns it off.
 	Dropout float64 `yaml:"dropout" range:"[0,1)"`
+	// DeepSupervision trains unet by heads at lower levels too, as nnU-Net does (Isensee et
+	// al. 2021): by the mean of the losses at 1, 1/2, 1/4 ... of the image's size, with weights
+	// 1, 1/2, 1/4 ..., but not at the two lowest levels. Only training has these heads.
+	DeepSupervision bool `yaml:"deep_supervision"`
 	// Init is a safetensors file, or one of torch.save, with PyTorch's names, whose
 	// weights and running statistics a new run starts from; empty: they are drawn.
 	// The head is drawn where the file's has another number of classes, and all but
@@ -95,6 +99,11 @@ func (c Config) Validate() error {
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		bad("model.dropout = %v, want 0 <= dropout < 1", c.Dropout)
+	}
+	if c.DeepSupervision && !c.Plain() {
+		bad("model.deep_supervision = true, want false with model.encoder %s: only unet has it", c.Encoder)
+	} else if c.DeepSupervision && c.Depth < 3 {
+		bad("model.deep_supervision = true, want false with model.depth %d: the two lowest levels have no head of their own, so that 3 is the least", c.Depth)
 	}
 	if c.Init == ImageNet && c.Plain() {
 		bad("model.init = %s, want a file, or model.encoder to be one of %s", c.Init, strings.Join(Encoders()[1:], ", "))

@@ -54,6 +54,21 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("freeze %q: error is %v, want %q", tc.freeze, err, tc.want)
 		}
 	}
+	for _, tc := range []struct {
+		encoder string
+		depth   int
+		want    string // "": right
+	}{
+		{arch.PlainUNet, 3, ""},
+		{arch.PlainUNet, 2, "model.deep_supervision = true, want false with model.depth 2"},
+		{arch.ResNet18, 4, "model.deep_supervision = true, want false with model.encoder resnet18"},
+	} {
+		cfg := arch.DefaultConfig()
+		cfg.Encoder, cfg.Depth, cfg.DeepSupervision = tc.encoder, tc.depth, true
+		if err := cfg.Validate(); tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("deep supervision of %s, depth %d: error is %v, want %q", tc.encoder, tc.depth, err, tc.want)
+		}
+	}
 	nan := arch.DefaultConfig()
 	nan.Dropout = math.NaN()
 	if nan.Validate() == nil {

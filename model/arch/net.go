@@ -22,6 +22,9 @@ type Net struct {
 	// Layers stand in the order in which they are computed: each reads the image or
 	// layers before it. The last one makes the logits.
 	Layers []Layer
+	// Deep are heads that only training has: each makes logits (N, H/Scale, W/Scale,
+	// Classes) of one of Layers, the largest first. Nothing reads them, and none is frozen.
+	Deep []Layer
 	// Shallower says which keys make the net less deep, or do without batch norm.
 	Shallower string
 }
@@ -237,6 +240,9 @@ func (n Net) Operations(h, w int) (forward, training float64) {
 			training += ops
 			before = true
 		}
+	}
+	for _, l := range n.Deep {
+		training += 3 * 2 * float64(l.Weights()) * float64(h/l.Scale) * float64(w/l.Scale)
 	}
 	return forward, training
 }

@@ -30,6 +30,22 @@ func TestOperations(t *testing.T) {
 		}
 	}
 
+	// Heads of deep supervision are part of the training alone.
+	deep := arch.Config{BaseChannels: 2, Depth: 3, Norm: "batch", Up: "transpose"}
+	plain, err := arch.Describe(deep, 3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deep.DeepSupervision = true
+	supervised, err := arch.Describe(deep, 3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward, training := plain.Operations(8, 8)
+	if f, with := supervised.Operations(8, 8); f != forward || with != training+3*2*(4*4*4*4) {
+		t.Errorf("deep supervision: %v and %v, want %v and %v", f, with, forward, training+3*2*(4*4*4*4))
+	}
+
 	// The sums of above, doubled: a frozen encoder is passed forward only, and the
 	// transposed convolution after it needs no gradient of its input.
 	frozen, err := arch.Describe(arch.Config{BaseChannels: 2, Depth: 1, Norm: "batch", Up: "transpose", Freeze: []string{"encoder"}}, 3, 4)

@@ -19,6 +19,8 @@ type Tensor struct {
 	Statistic bool
 	// Frozen is set in frozen parts.
 	Frozen bool
+	// TrainingOnly is set of the heads of Net.Deep: a net that predicts has no use for them.
+	TrainingOnly bool
 	// Deviation is that of the normal distribution from which the first values are
 	// drawn, Bound the largest of a uniform one, the smallest being -Bound. Where both
 	// are 0 the first values all are Value.
@@ -80,20 +82,26 @@ func (t Tensor) eachTorch(visit func(torch, ours int)) {
 	walk(0, 0)
 }
 
-// Tensors are all tensors of the net in the order of PyTorch's state_dict, with the
-// drawing of their first values. In a net with norms, which make up for any scale,
-// weights and biases are drawn as PyTorch's convolutions draw them: uniform within
-// 1/sqrt(fan in), where a transposed convolution's fan in is counted over the channels
-// of its result. It ends better than larger weights, which turn slower under the same
-// learning rate. Without norms the scale must come from the weights: deviation
-// gain/sqrt(fan in) (He et al. 2015), gain sqrt(2) where a ReLU follows and 1 elsewhere,
-// and biases begin at 0. Batch norm begins as the identity.
+// Tensors are all tensors of the net in the order of PyTorch's state_dict, those of
+// training only last, with the drawing of their first values. In a net with norms, which
+// make up for any scale, weights and biases are drawn as PyTorch's convolutions draw
+// them: uniform within 1/sqrt(fan in), where a transposed convolution's fan in is
+// counted over the channels of its result. It ends better than larger weights, which
+// turn slower under the same learning rate. Without norms the scale must come from the
+// weights: deviation gain/sqrt(fan in) (He et al. 2015), gain sqrt(2) where a ReLU
+// follows and 1 elsewhere, and biases begin at 0. Batch norm begins as the identity.
 func (n Net) Tensors() []Tensor {
 	normed := slices.ContainsFunc(n.Layers, func(l Layer) bool { return l.Norm != nil })
 	var all []Tensor
 	for _, module := range n.modules() {
 		for _, l := range module {
 			all = append(all, l.tensors(normed)...)
+		}
+	}
+	for _, l := range n.Deep {
+		for _, t := range l.tensors(normed) {
+			t.TrainingOnly = true
+			all = append(all, t)
 		}
 	}
 	return all

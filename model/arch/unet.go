@@ -11,6 +11,7 @@ import "fmt"
 //	up.0, decoder.0, ...      from the deepest level up: 2x2 transposed conv, or nearest neighbour and
 //	                          3x3 conv; concat, skip first; two (3x3 conv, norm, ReLU)
 //	head                      1x1 conv -> (N, H, W, classes)
+//	deep.1 .. deep.D-2        in training, with deep supervision: 1x1 conv -> (N, H/2^level, W/2^level, classes)
 func unet(c Config, channels, classes int) Net {
 	net := Net{Channels: channels, Classes: classes, Shallower: "a smaller model.depth, or model.norm none"}
 	width := func(level int) int { return c.BaseChannels << level }
@@ -58,6 +59,10 @@ func unet(c Config, channels, classes int) Net {
 		both := []string{skips[level], add(up)}
 		x = add(Layer{Kind: Concat, Name: fmt.Sprintf("concat.%d", i), Inputs: both, In: 2 * up.Out, Out: 2 * up.Out, Scale: up.Scale})
 		x, in = doubleConv(fmt.Sprintf("decoder.%d", i), x, 2*up.Out, level), width(level)
+		if c.DeepSupervision && level > 0 && level < c.Depth-1 {
+			name := fmt.Sprintf("deep.%d", level)
+			net.Deep = append([]Layer{{Kind: Conv, Name: name, Part: name, Inputs: []string{x}, In: in, Out: classes, Scale: 1 << level, Kernel: 1, Stride: 1, Bias: true}}, net.Deep...)
+		}
 	}
 	add(Layer{Kind: Conv, Name: "head", Part: "head", Inputs: []string{x}, In: in, Out: classes, Scale: 1, Kernel: 1, Stride: 1, Bias: true})
 	return net
