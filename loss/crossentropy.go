@@ -6,9 +6,10 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
 )
 
-// plain reports whether the loss is the weighted cross entropy and nothing else.
+// plain reports whether the loss is the weighted cross entropy, with or without soft
+// Dice, and nothing else.
 func plain(c Config) bool {
-	return c.Kind == "weighted_cce" && c.WeightBy == "target" && c.Dice == 0 && c.Lovasz == 0 && c.FocalGamma == 0
+	return c.Kind == "weighted_cce" && c.WeightBy == "target" && c.Lovasz == 0 && c.FocalGamma == 0
 }
 
 // crossEntropy is sumsNode of logits instead of their log-softmax, for a plain
@@ -19,25 +20,42 @@ func (l *Loss) crossEntropy(g *op.Graph, prefix string, logits, target, weights 
 		return nil
 	}
 	s := layout(len(l.weights))
+	dice := l.cfg.Dice > 0
+	kind := "cross entropy"
+	if dice {
+		kind = "cross entropy, dice"
+	}
 	return g.Apply(op.Func{
 		Name:  prefix + "loss.sums",
-		Kind:  "cross entropy",
+		Kind:  kind,
 		Shape: []int{s.size()},
 		Run: func(out []float32, in [][]float32) {
-			cost, weight, labelled := g.Engine.CrossEntropy(in[0], in[1], in[2])
-			denominator := weight
+			total := make([]float64, s.size())
+			var cost, weight, labelled float64
+			if dice {
+				cost, weight, labelled = g.Engine.CrossEntropyDice(total[s.overlap(0):], in[0], in[1], in[2])
+			} else {
+				cost, weight, labelled = g.Engine.CrossEntropy(in[0], in[1], in[2])
+			}
+			total[s.numerator()], total[s.denominator()] = cost, weight
 			switch l.cfg.Reduction {
 			case "mean":
-				denominator = labelled
+				total[s.denominator()] = labelled
 			case "sum_per_image":
-				denominator = float64(logits.Shape()[0])
+				total[s.denominator()] = float64(logits.Shape()[0])
 			}
-			clear(out)
-			out[s.numerator()], out[s.denominator()] = float32(cost), float32(denominator)
+			for i, v := range total {
+				out[i] = float32(v)
+			}
 		},
 		Diff: func(_, dsums *G.Node) []*G.Node {
-			return []*G.Node{g.Apply(op.Func{Name: prefix + "loss.sums.grad", Kind: "cross entropy, gradient", Shape: logits.Shape(), Run: func(dlogits []float32, in [][]float32) {
-				g.Engine.CrossEntropyGrad(dlogits, in[0][s.numerator()], in[1], in[2], in[3])
+			return []*G.Node{g.Apply(op.Func{Name: prefix + "loss.sums.grad", Kind: kind + ", gradient", Shape: logits.Shape(), Run: func(dlogits []float32, in [][]float32) {
+				dnumerator := in[0][s.numerator()]
+				if dice {
+					g.Engine.CrossEntropyDiceGrad(dlogits, dnumerator, in[0][s.overlap(0):], in[1], in[2], in[3])
+				} else {
+					g.Engine.CrossEntropyGrad(dlogits, dnumerator, in[1], in[2], in[3])
+				}
 			}}, dsums, logits, target, weights), nil, nil}
 		},
 	}, logits, target, weights)

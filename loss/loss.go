@@ -137,7 +137,8 @@ func (l *Loss) combine(sums []float64) (value float64, grad []float64) {
 	return value, grad
 }
 
-// layout is where the sums stand in their vector, for that many classes.
+// layout is where the sums stand in their vector, for that many classes. Those of soft
+// Dice are the last, in the order of the regions of kernel.Engine's CrossEntropyDice.
 type layout int
 
 func (s layout) size() int           { return 4 + 3*int(s) }

@@ -403,7 +403,7 @@ func TestAgainstPyTorch(t *testing.T) {
 }
 
 // Targets that are distributions, over few and many classes: the loss from
-// logits, which is one pass, is that from probabilities, which is many.
+// logits, which is one pass, is that from probabilities, which is many, with Dice or not.
 func TestSoftTargets(t *testing.T) {
 	for _, classes := range []int{2, 4, 7, 255} {
 		rng := rand.New(rand.NewPCG(uint64(classes), 1))
@@ -423,15 +423,23 @@ func TestSoftTargets(t *testing.T) {
 			}
 		}
 		for _, reduction := range []string{"weighted_mean", "mean", "sum_per_image"} {
-			cfg := loss.DefaultConfig()
-			cfg.Reduction = reduction
-			got := compute(t, cfg, weights, b, true)
-			cfg.Kind = "weighted_cce_probabilities"
-			want := compute(t, cfg, weights, b, true)
-			if math.Abs(got.value-want.value) > 2e-6*want.value {
-				t.Errorf("%d classes, %s: loss is %.9g, want %.9g", classes, reduction, got.value, want.value)
+			for _, dice := range []float64{0, 0.5, 1} {
+				cfg := loss.DefaultConfig()
+				cfg.Reduction, cfg.Dice = reduction, dice
+				got := compute(t, cfg, weights, b, true)
+				cfg.Kind = "weighted_cce_probabilities"
+				want := compute(t, cfg, weights, b, true)
+				what := fmt.Sprintf("%d classes, %s, dice %g", classes, reduction, dice)
+				if math.Abs(got.value-want.value) > 2e-6*want.value {
+					t.Errorf("%s: loss is %.9g, want %.9g", what, got.value, want.value)
+				}
+				for i, v := range got.sums {
+					if math.Abs(v-want.sums[i]) > 2e-6*want.sums[i] {
+						t.Errorf("%s: sum %d is %.9g, want %.9g", what, i, v, want.sums[i])
+					}
+				}
+				checkGrad(t, what, got.grad, widen(want.grad), 5e-6)
 			}
-			checkGrad(t, fmt.Sprintf("%d classes, %s", classes, reduction), got.grad, widen(want.grad), 5e-6)
 		}
 	}
 }

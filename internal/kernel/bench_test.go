@@ -130,6 +130,7 @@ func BenchmarkRows(b *testing.B) {
 	gamma, beta, mean, variance, dgamma, dbeta := ch(), ch(), ch(), ch(), ch(), ch()
 	head, logp := random(rng, n*h*w*4), random(rng, n*h*w*4)
 	targets, weights := make([]float32, n*h*w*4), []float32{1, 2, 3, 4}
+	regions, slopes := make([]float64, 3*4), random(rng, 3*4)
 	for i := 0; i < len(targets); i += 4 {
 		targets[i+rng.IntN(4)] = 1
 	}
@@ -155,6 +156,8 @@ func BenchmarkRows(b *testing.B) {
 		{"LogSoftmaxGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.LogSoftmaxGrad(head, head, logp, 4) }},
 		{"CrossEntropy", 2 * 4. / 32, func(e *kernel.Engine) { e.CrossEntropy(head, targets, weights) }},
 		{"CrossEntropyGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.CrossEntropyGrad(logp, 1, head, targets, weights) }},
+		{"CrossEntropyDice", 2 * 4. / 32, func(e *kernel.Engine) { e.CrossEntropyDice(regions, head, targets, weights) }},
+		{"CrossEntropyDiceGrad", 3 * 4. / 32, func(e *kernel.Engine) { e.CrossEntropyDiceGrad(logp, 1, slopes, head, targets, weights) }},
 	} {
 		benchmarkKernels(b, tt.name, 0, tt.bytes*size*4, tt.f)
 	}

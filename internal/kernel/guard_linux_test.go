@@ -11,7 +11,7 @@ import (
 
 // fenced gives n elements that end, or with front begin, at a page which may
 // not be touched: a read or write beyond them ends the test with a fault.
-func fenced[T float32 | uint8](t *testing.T, n int, front bool) []T {
+func fenced[T float32 | float64 | uint8](t *testing.T, n int, front bool) []T {
 	t.Helper()
 	page := syscall.Getpagesize()
 	size := n * int(unsafe.Sizeof(*new(T)))
@@ -53,6 +53,7 @@ func TestFence(t *testing.T) {
 			up, upWeights := f(4*pixels*out), f(4*in*out)
 			perIn := [6][]float32{f(in), f(in), f(in), f(in), f(in), f(in)}
 			z := f(pixels * in)
+			regions, slopes := fenced[float64](t, 3*out, i%2 == 1), f(3*out)
 			for _, e := range engines {
 				for _, c := range [][3]int{{1, 1, 0}, {3, 1, 1}, {1, 2, 0}, {3, 2, 0}, {3, 2, 1}, {5, 2, 1}, {7, 2, 3}} {
 					k := c[0]
@@ -114,6 +115,8 @@ func TestFence(t *testing.T) {
 				e.LogSoftmaxGrad(y, y, y, out)
 				e.CrossEntropy(y, y, bias)
 				e.CrossEntropyGrad(y, 1, y, y, bias)
+				e.CrossEntropyDice(regions, y, y, bias)
+				e.CrossEntropyDiceGrad(y, 1, slopes, y, y, bias)
 				e.Adam(&kernel.AdamStep{}, x, z, f(len(x)), f(len(x)))
 				e.SGD(&kernel.SGDStep{}, x, z)
 				e.Momentum(&kernel.SGDStep{}, x, z, f(len(x)))

@@ -13,12 +13,18 @@ type PixelKernels struct {
 	transposeFour     func(classes, pixels []float32, c int)
 	transposeFourBack func(pixels, classes []float32, c int)
 
-	Vector           int                 // pixels in a vector
-	CrossEntropy     func(*CrossEntropy) // adds to Sums
-	CrossEntropyGrad func(*CrossEntropy) // replaces Logits by their gradient
+	Vector               int                 // pixels in a vector
+	CrossEntropy         func(*CrossEntropy) // adds to Sums
+	CrossEntropyGrad     func(*CrossEntropy) // replaces Logits by their gradient
+	CrossEntropyDice     func(*CrossEntropy) // adds to Sums and Regions; Logits are lost
+	CrossEntropyDiceGrad func(*CrossEntropy) // replaces Logits by their gradient
 }
 
-var plainPixels = PixelKernels{Vector: 1, CrossEntropy: crossEntropyPlain, CrossEntropyGrad: crossEntropyGradPlain}
+var plainPixels = PixelKernels{
+	Vector:       1,
+	CrossEntropy: crossEntropyPlain, CrossEntropyGrad: crossEntropyGradPlain,
+	CrossEntropyDice: crossEntropyDicePlain, CrossEntropyDiceGrad: crossEntropyDiceGradPlain,
+}
 
 // ToClasses computes classes (c, PixelBlock) from pixels (M, c), M <= PixelBlock.
 func (l *PixelKernels) ToClasses(classes, pixels []float32, c int) {

@@ -43,7 +43,7 @@ func InstructionSets() []*InstructionSet {
 			transforms:    []transformKernels{avx512Transforms, avx2Transforms},
 			OutputMoments: true,
 			OnTheFly:      &OnTheFlyKernels{onTheFlyMultiplyAVX512, onTheFlyGradWeightsAVX512, onTheFlyTransposeAVX512},
-			Pixels:        PixelKernels{transposeFourAVX512, transposeFourBackAVX512, 16, crossEntropyAVX512, crossEntropyGradAVX512},
+			Pixels:        PixelKernels{transposeFourAVX512, transposeFourBackAVX512, 16, crossEntropyAVX512, crossEntropyGradAVX512, crossEntropyDiceAVX512, crossEntropyDiceGradAVX512},
 			updates:       updateKernels{16, adamAVX512, sgdAVX512, momentumAVX512, sumSquaresAVX512},
 		},
 		{
@@ -79,7 +79,7 @@ func InstructionSets() []*InstructionSet {
 			transpose:  transposeAVX2,
 			prefetch:   prefetchRowsSSE,
 			transforms: []transformKernels{avx2Transforms},
-			Pixels:     PixelKernels{transposeFourAVX2, transposeFourBackAVX2, 8, crossEntropyAVX2, crossEntropyGradAVX2},
+			Pixels:     PixelKernels{transposeFourAVX2, transposeFourBackAVX2, 8, crossEntropyAVX2, crossEntropyGradAVX2, crossEntropyDiceAVX2, crossEntropyDiceGradAVX2},
 			updates:    updateKernels{8, adamAVX2, sgdAVX2, momentumAVX2, sumSquaresAVX2},
 		},
 		generic,

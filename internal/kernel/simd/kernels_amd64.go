@@ -394,6 +394,16 @@ func crossEntropyAVX512(p *CrossEntropy)
 //go:noescape
 func crossEntropyGradAVX512(p *CrossEntropy)
 
+// crossEntropyDiceAVX512 adds the cost, the weight and the target of pixels to the sums, and to those of regions.
+//
+//go:noescape
+func crossEntropyDiceAVX512(p *CrossEntropy)
+
+// crossEntropyDiceGradAVX512 replaces the logits of pixels by the gradient, of regions too.
+//
+//go:noescape
+func crossEntropyDiceGradAVX512(p *CrossEntropy)
+
 // softmaxAVX2 computes y = exp(x) / sum(exp(x)) of each column.
 //
 //go:noescape
@@ -428,6 +438,16 @@ func crossEntropyAVX2(p *CrossEntropy)
 //
 //go:noescape
 func crossEntropyGradAVX2(p *CrossEntropy)
+
+// crossEntropyDiceAVX2 adds the cost, the weight and the target of pixels to the sums, and to those of regions.
+//
+//go:noescape
+func crossEntropyDiceAVX2(p *CrossEntropy)
+
+// crossEntropyDiceGradAVX2 replaces the logits of pixels by the gradient, of regions too.
+//
+//go:noescape
+func crossEntropyDiceGradAVX2(p *CrossEntropy)
 
 // depthwise3x3Stride1AVX512 convolves, and does what comes then.
 //

@@ -13296,8 +13296,8 @@ TEXT ·crossEntropyAVX512(SB), NOSPLIT, $0-8
 	MOVQ    p+0(FP), AX
 	MOVQ    (AX), BX
 	MOVQ    24(AX), SI
-	MOVQ    464(AX), CX
-	MOVQ    472(AX), DX
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
@@ -13329,12 +13329,12 @@ l463:
 	VMOVUPS       (R8), Z8
 	VSUBPS        Z2, Z7, Z7
 	VBROADCASTSS  (R9), Z9
-	VADDPS        Z8, Z4, Z4
-	VFMADD231PS   Z9, Z8, Z5
+	VADDPS        Z8, Z6, Z6
+	VFMADD231PS   Z9, Z8, Z3
 	VMULPS        Z7, Z8, Z9
 	VCMPPS        $0x04, Z1, Z8, K1
 	VMOVAPS.Z     Z9, K1, Z9
-	VADDPS        Z9, Z6, Z6
+	VADDPS        Z9, Z4, Z4
 	VMOVUPS       wide<>+64(SB), Z8
 	VFMADD231PS   wide<>+128(SB), Z7, Z8
 	VSUBPS        wide<>+64(SB), Z8, Z9
@@ -13354,14 +13354,14 @@ l463:
 	VMULPS        Z8, Z9, Z9
 	VCMPPS        $0x06, Z0, Z7, K1
 	VMOVAPS.Z     Z9, K1, Z9
-	VADDPS        Z9, Z3, Z3
+	VADDPS        Z9, Z5, Z5
 	ADDQ          $0x00000100, DI
 	ADDQ          $0x00000100, R8
 	ADDQ          $0x04, R9
 	DECQ          R10
 	JNZ           l463
 	VMOVUPS       wide<>+768(SB), Z2
-	VPADDD        Z3, Z2, Z2
+	VPADDD        Z5, Z2, Z2
 	VPSRAD        $0x17, Z2, Z7
 	VPSUBD        wide<>+832(SB), Z7, Z7
 	VCVTDQ2PS     Z7, Z7
@@ -13386,11 +13386,11 @@ l463:
 	VSUBPS        Z13, Z12, Z12
 	VADDPS        Z2, Z12, Z12
 	VFMADD231PS   wide<>+192(SB), Z7, Z12
-	VSUBPS        Z3, Z3, Z9
+	VSUBPS        Z5, Z5, Z9
 	VADDPS        Z9, Z12, Z12
-	VFMSUB213PS   Z6, Z4, Z12
-	VMULPS        Z5, Z12, Z12
-	VCMPPS        $0x04, Z1, Z4, K1
+	VFMSUB213PS   Z4, Z6, Z12
+	VMULPS        Z3, Z12, Z12
+	VCMPPS        $0x04, Z1, Z6, K1
 	VMOVAPS.Z     Z12, K1, Z12
 	VCVTPS2PD     Y12, Z2
 	VADDPD        72(AX), Z2, Z2
@@ -13399,17 +13399,17 @@ l463:
 	VCVTPS2PD     Y2, Z2
 	VADDPD        136(AX), Z2, Z2
 	VMOVUPD       Z2, 136(AX)
-	VCVTPS2PD     Y5, Z2
+	VCVTPS2PD     Y3, Z2
 	VADDPD        200(AX), Z2, Z2
 	VMOVUPD       Z2, 200(AX)
-	VEXTRACTF32X8 $0x01, Z5, Y2
+	VEXTRACTF32X8 $0x01, Z3, Y2
 	VCVTPS2PD     Y2, Z2
 	VADDPD        264(AX), Z2, Z2
 	VMOVUPD       Z2, 264(AX)
-	VCVTPS2PD     Y4, Z2
+	VCVTPS2PD     Y6, Z2
 	VADDPD        328(AX), Z2, Z2
 	VMOVUPD       Z2, 328(AX)
-	VEXTRACTF32X8 $0x01, Z4, Y2
+	VEXTRACTF32X8 $0x01, Z6, Y2
 	VCVTPS2PD     Y2, Z2
 	VADDPD        392(AX), Z2, Z2
 	VMOVUPD       Z2, 392(AX)
@@ -13426,8 +13426,8 @@ TEXT ·crossEntropyGradAVX512(SB), NOSPLIT, $0-8
 	MOVQ    p+0(FP), AX
 	MOVQ    (AX), BX
 	MOVQ    24(AX), SI
-	MOVQ    464(AX), CX
-	MOVQ    472(AX), DX
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
 	VMOVUPS wide<>+0(SB), Z0
 	VXORPS  Z1, Z1, Z1
 
@@ -13513,6 +13513,288 @@ l467:
 	VZEROUPPER
 	RET
 
+// func crossEntropyDiceAVX512(p *CrossEntropy)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·crossEntropyDiceAVX512(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), BX
+	MOVQ    24(AX), SI
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
+	VMOVUPS wide<>+0(SB), Z0
+	VXORPS  Z1, Z1, Z1
+
+l468:
+	VMOVUPS (BX), Z2
+	MOVQ    48(AX), R9
+	MOVQ    BX, DI
+	MOVQ    SI, R8
+	MOVQ    CX, R10
+
+l469:
+	VMAXPS (DI), Z2, Z2
+	ADDQ   $0x00000100, DI
+	ADDQ   $0x00000100, R8
+	ADDQ   $0x04, R9
+	DECQ   R10
+	JNZ    l469
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	MOVQ   48(AX), R9
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+	MOVQ   CX, R10
+
+l470:
+	VMOVUPS       (DI), Z7
+	VMOVUPS       (R8), Z8
+	VSUBPS        Z2, Z7, Z7
+	VBROADCASTSS  (R9), Z9
+	VADDPS        Z8, Z6, Z6
+	VFMADD231PS   Z9, Z8, Z3
+	VMULPS        Z7, Z8, Z9
+	VCMPPS        $0x04, Z1, Z8, K1
+	VMOVAPS.Z     Z9, K1, Z9
+	VADDPS        Z9, Z4, Z4
+	VMOVUPS       wide<>+64(SB), Z8
+	VFMADD231PS   wide<>+128(SB), Z7, Z8
+	VSUBPS        wide<>+64(SB), Z8, Z9
+	VMOVAPS       Z7, Z10
+	VFNMADD231PS  wide<>+192(SB), Z9, Z10
+	VFNMADD231PS  wide<>+256(SB), Z9, Z10
+	VMOVUPS       wide<>+320(SB), Z9
+	VFMADD213PS   wide<>+384(SB), Z10, Z9
+	VFMADD213PS   wide<>+448(SB), Z10, Z9
+	VFMADD213PS   wide<>+512(SB), Z10, Z9
+	VFMADD213PS   wide<>+576(SB), Z10, Z9
+	VFMADD213PS   wide<>+640(SB), Z10, Z9
+	VFMADD213PS   wide<>+704(SB), Z10, Z9
+	VFMADD213PS   wide<>+704(SB), Z10, Z9
+	VPSLLD        $0x17, Z8, Z8
+	VPADDD        wide<>+704(SB), Z8, Z8
+	VMULPS        Z8, Z9, Z9
+	VCMPPS        $0x06, Z0, Z7, K1
+	VMOVAPS.Z     Z9, K1, Z9
+	VADDPS        Z9, Z5, Z5
+	VMOVUPS       Z9, (DI)
+	ADDQ          $0x00000100, DI
+	ADDQ          $0x00000100, R8
+	ADDQ          $0x04, R9
+	DECQ          R10
+	JNZ           l470
+	VMOVUPS       wide<>+768(SB), Z2
+	VPADDD        Z5, Z2, Z2
+	VPSRAD        $0x17, Z2, Z7
+	VPSUBD        wide<>+832(SB), Z7, Z7
+	VCVTDQ2PS     Z7, Z7
+	VANDPS        wide<>+896(SB), Z2, Z2
+	VPADDD        wide<>+960(SB), Z2, Z2
+	VSUBPS        wide<>+704(SB), Z2, Z2
+	VADDPS        wide<>+1024(SB), Z2, Z8
+	VDIVPS        Z8, Z2, Z8
+	VMULPS        Z8, Z8, Z9
+	VMULPS        Z9, Z9, Z10
+	VMOVUPS       wide<>+1088(SB), Z12
+	VFMADD213PS   wide<>+1152(SB), Z10, Z12
+	VMOVUPS       wide<>+1216(SB), Z11
+	VFMADD213PS   wide<>+1280(SB), Z10, Z11
+	VMULPS        wide<>+640(SB), Z2, Z13
+	VMULPS        Z2, Z13, Z13
+	VMULPS        Z9, Z12, Z12
+	VFMADD231PS   Z10, Z11, Z12
+	VADDPS        Z13, Z12, Z12
+	VMULPS        Z8, Z12, Z12
+	VFMADD231PS   wide<>+256(SB), Z7, Z12
+	VSUBPS        Z13, Z12, Z12
+	VADDPS        Z2, Z12, Z12
+	VFMADD231PS   wide<>+192(SB), Z7, Z12
+	VSUBPS        Z5, Z5, Z9
+	VADDPS        Z9, Z12, Z12
+	VFMSUB213PS   Z4, Z6, Z12
+	VMULPS        Z3, Z12, Z12
+	VCMPPS        $0x04, Z1, Z6, K1
+	VMOVAPS.Z     Z12, K1, Z12
+	VCVTPS2PD     Y12, Z2
+	VADDPD        72(AX), Z2, Z2
+	VMOVUPD       Z2, 72(AX)
+	VEXTRACTF32X8 $0x01, Z12, Y2
+	VCVTPS2PD     Y2, Z2
+	VADDPD        136(AX), Z2, Z2
+	VMOVUPD       Z2, 136(AX)
+	VCVTPS2PD     Y3, Z2
+	VADDPD        200(AX), Z2, Z2
+	VMOVUPD       Z2, 200(AX)
+	VEXTRACTF32X8 $0x01, Z3, Y2
+	VCVTPS2PD     Y2, Z2
+	VADDPD        264(AX), Z2, Z2
+	VMOVUPD       Z2, 264(AX)
+	VCVTPS2PD     Y6, Z2
+	VADDPD        328(AX), Z2, Z2
+	VMOVUPD       Z2, 328(AX)
+	VEXTRACTF32X8 $0x01, Z6, Y2
+	VCVTPS2PD     Y2, Z2
+	VADDPD        392(AX), Z2, Z2
+	VMOVUPD       Z2, 392(AX)
+	VMOVUPS       wide<>+704(SB), Z2
+	MOVQ          464(AX), DI
+	VDIVPS        Z5, Z2, Z2
+	MOVQ          48(AX), R10
+	MOVQ          BX, R8
+	MOVQ          SI, R9
+	MOVQ          CX, R11
+
+l471:
+	VMOVUPS       (R9), Z4
+	VMULPS        (R8), Z2, Z3
+	VCMPPS        $0x04, Z1, Z6, K1
+	VMOVAPS.Z     Z3, K1, Z3
+	VMULPS        Z3, Z4, Z5
+	VCVTPS2PD     Y5, Z7
+	VEXTRACTF32X8 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z5, Z7, Z7
+	VADDPD        (DI), Z7, Z7
+	VMOVUPD       Z7, (DI)
+	ADDQ          $0x40, DI
+	VCVTPS2PD     Y3, Z5
+	VEXTRACTF32X8 $0x01, Z3, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        Z3, Z5, Z5
+	VADDPD        (DI), Z5, Z5
+	VMOVUPD       Z5, (DI)
+	ADDQ          $0x40, DI
+	VCVTPS2PD     Y4, Z3
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z3, Z3
+	VADDPD        (DI), Z3, Z3
+	VMOVUPD       Z3, (DI)
+	ADDQ          $0x40, DI
+	ADDQ          $0x00000100, R8
+	ADDQ          $0x00000100, R9
+	ADDQ          $0x04, R10
+	DECQ          R11
+	JNZ           l471
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, SI
+	DECQ          DX
+	JNZ           l468
+	VZEROUPPER
+	RET
+
+// func crossEntropyDiceGradAVX512(p *CrossEntropy)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·crossEntropyDiceGradAVX512(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), BX
+	MOVQ    24(AX), SI
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
+	VMOVUPS wide<>+0(SB), Z0
+	VXORPS  Z1, Z1, Z1
+
+l472:
+	VMOVUPS (BX), Z2
+	MOVQ    48(AX), R9
+	MOVQ    BX, DI
+	MOVQ    SI, R8
+	MOVQ    CX, R10
+
+l473:
+	VMAXPS (DI), Z2, Z2
+	ADDQ   $0x00000100, DI
+	ADDQ   $0x00000100, R8
+	ADDQ   $0x04, R9
+	DECQ   R10
+	JNZ    l473
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	MOVQ   488(AX), DI
+	MOVQ   48(AX), R10
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	MOVQ   CX, R11
+
+l474:
+	VMOVUPS      (R8), Z7
+	VMOVUPS      (R9), Z8
+	VSUBPS       Z2, Z7, Z7
+	VBROADCASTSS (R10), Z9
+	VADDPS       Z8, Z4, Z4
+	VFMADD231PS  Z9, Z8, Z5
+	VMOVUPS      wide<>+64(SB), Z9
+	VFMADD231PS  wide<>+128(SB), Z7, Z9
+	VSUBPS       wide<>+64(SB), Z9, Z10
+	VMOVAPS      Z7, Z11
+	VFNMADD231PS wide<>+192(SB), Z10, Z11
+	VFNMADD231PS wide<>+256(SB), Z10, Z11
+	VMOVUPS      wide<>+320(SB), Z10
+	VFMADD213PS  wide<>+384(SB), Z11, Z10
+	VFMADD213PS  wide<>+448(SB), Z11, Z10
+	VFMADD213PS  wide<>+512(SB), Z11, Z10
+	VFMADD213PS  wide<>+576(SB), Z11, Z10
+	VFMADD213PS  wide<>+640(SB), Z11, Z10
+	VFMADD213PS  wide<>+704(SB), Z11, Z10
+	VFMADD213PS  wide<>+704(SB), Z11, Z10
+	VPSLLD       $0x17, Z9, Z9
+	VPADDD       wide<>+704(SB), Z9, Z9
+	VMULPS       Z9, Z10, Z10
+	VCMPPS       $0x06, Z0, Z7, K1
+	VMOVAPS.Z    Z10, K1, Z10
+	VADDPS       Z10, Z3, Z3
+	VMOVUPS      Z10, (R8)
+	VBROADCASTSS (DI), Z7
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z7, Z8, Z9
+	ADDQ         $0x0c, DI
+	VFMADD231PS  Z9, Z10, Z6
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JNZ          l474
+	VBROADCASTSS 456(AX), Z2
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      wide<>+704(SB), Z2
+	VDIVPS       Z3, Z2, Z2
+	VMULPS       Z2, Z6, Z6
+	VMOVAPS      Z4, Z3
+	VFMSUB213PS  Z6, Z5, Z3
+	MOVQ         488(AX), DI
+	MOVQ         48(AX), R10
+	MOVQ         BX, R8
+	MOVQ         SI, R9
+	MOVQ         CX, R11
+
+l475:
+	VMOVUPS      (R9), Z6
+	VMULPS       (R8), Z2, Z7
+	VBROADCASTSS (DI), Z8
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z8, Z6, Z9
+	ADDQ         $0x0c, DI
+	VADDPS       Z3, Z9, Z9
+	VMULPS       Z5, Z6, Z6
+	VFMSUB213PS  Z6, Z7, Z9
+	VCMPPS       $0x04, Z1, Z4, K1
+	VMOVAPS.Z    Z9, K1, Z9
+	VMOVUPS      Z9, (R8)
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JNZ          l475
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	DECQ         DX
+	JNZ          l472
+	VZEROUPPER
+	RET
+
 // func softmaxAVX2(c *Columnwise)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
@@ -13524,19 +13806,19 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l468:
+l476:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l468
+	JNZ     l476
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l469:
+l477:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      wide<>+64(SB), Y4
@@ -13563,16 +13845,16 @@ l469:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l469
+	JNZ          l477
 	MOVQ         (AX), AX
 
-l470:
+l478:
 	VMOVUPS (AX), Y0
 	VDIVPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l470
+	JNZ     l478
 	VZEROUPPER
 	RET
 
@@ -13587,19 +13869,19 @@ TEXT ·logSoftmaxAVX2(SB), NOSPLIT, $0-8
 	VMOVUPS (BX), Y0
 	MOVQ    CX, SI
 
-l471:
+l479:
 	VMOVUPS (BX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l471
+	JNZ     l479
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS wide<>+0(SB), Y2
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    CX, DI
 
-l472:
+l480:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (SI)
@@ -13626,7 +13908,7 @@ l472:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         DI
-	JNZ          l472
+	JNZ          l480
 	VMOVUPS      wide<>+768(SB), Y0
 	VPADDD       Y1, Y0, Y0
 	VPSRAD       $0x17, Y0, Y2
@@ -13657,13 +13939,13 @@ l472:
 	VADDPS       Y4, Y7, Y7
 	MOVQ         (AX), AX
 
-l473:
+l481:
 	VMOVUPS (AX), Y0
 	VSUBPS  Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    DX, AX
 	DECQ    CX
-	JNZ     l473
+	JNZ     l481
 	VZEROUPPER
 	RET
 
@@ -13679,17 +13961,17 @@ TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    96(AX), BX
 	MOVQ    CX, SI
 
-l474:
+l482:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	ADDQ    DX, BX
 	DECQ    SI
-	JNZ     l474
+	JNZ     l482
 	MOVQ    48(AX), BX
 	MOVQ    (AX), SI
 	MOVQ    96(AX), AX
 
-l475:
+l483:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      wide<>+64(SB), Y3
 	VFMADD231PS  wide<>+128(SB), Y2, Y3
@@ -13717,7 +13999,7 @@ l475:
 	ADDQ         DX, AX
 	ADDQ         DX, SI
 	DECQ         CX
-	JNZ          l475
+	JNZ          l483
 	VZEROUPPER
 	RET
 
@@ -13733,7 +14015,7 @@ TEXT ·transposeFourAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l476:
+l484:
 	VMOVUPS     (DI), X0
 	VINSERTF128 $0x01, (R8), Y0, Y0
 	VMOVUPS     (DI)(CX*1), X1
@@ -13758,7 +14040,7 @@ l476:
 	ADDQ        BX, DI
 	ADDQ        BX, R8
 	DECQ        SI
-	JNZ         l476
+	JNZ         l484
 	VZEROUPPER
 	RET
 
@@ -13774,7 +14056,7 @@ TEXT ·transposeFourBackAVX2(SB), NOSPLIT, $0-56
 	LEAQ   (DI)(CX*4), R8
 	MOVQ   $0x00000008, SI
 
-l477:
+l485:
 	VMOVUPS      (AX), Y0
 	VMOVUPS      256(AX), Y1
 	VMOVUPS      512(AX), Y2
@@ -13799,7 +14081,7 @@ l477:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	DECQ         SI
-	JNZ          l477
+	JNZ          l485
 	VZEROUPPER
 	RET
 
@@ -13809,25 +14091,25 @@ TEXT ·crossEntropyAVX2(SB), NOSPLIT, $0-8
 	MOVQ    p+0(FP), AX
 	MOVQ    (AX), BX
 	MOVQ    24(AX), SI
-	MOVQ    464(AX), CX
-	MOVQ    472(AX), DX
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l478:
+l486:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l479:
+l487:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l479
+	JNZ    l487
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -13837,17 +14119,17 @@ l479:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l480:
+l488:
 	VMOVUPS      (DI), Y7
 	VMOVUPS      (R8), Y8
 	VSUBPS       Y2, Y7, Y7
 	VBROADCASTSS (R9), Y9
-	VADDPS       Y8, Y4, Y4
-	VFMADD231PS  Y9, Y8, Y5
+	VADDPS       Y8, Y6, Y6
+	VFMADD231PS  Y9, Y8, Y3
 	VMULPS       Y7, Y8, Y9
 	VCMPPS       $0x04, Y1, Y8, Y8
 	VANDPS       Y8, Y9, Y9
-	VADDPS       Y9, Y6, Y6
+	VADDPS       Y9, Y4, Y4
 	VMOVUPS      wide<>+64(SB), Y8
 	VFMADD231PS  wide<>+128(SB), Y7, Y8
 	VSUBPS       wide<>+64(SB), Y8, Y9
@@ -13867,14 +14149,14 @@ l480:
 	VMULPS       Y8, Y9, Y9
 	VCMPPS       $0x06, Y0, Y7, Y7
 	VANDPS       Y7, Y9, Y9
-	VADDPS       Y9, Y3, Y3
+	VADDPS       Y9, Y5, Y5
 	ADDQ         $0x00000100, DI
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l480
+	JNZ          l488
 	VMOVUPS      wide<>+768(SB), Y2
-	VPADDD       Y3, Y2, Y2
+	VPADDD       Y5, Y2, Y2
 	VPSRAD       $0x17, Y2, Y7
 	VPSUBD       wide<>+832(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
@@ -13899,11 +14181,11 @@ l480:
 	VSUBPS       Y13, Y12, Y12
 	VADDPS       Y2, Y12, Y12
 	VFMADD231PS  wide<>+192(SB), Y7, Y12
-	VSUBPS       Y3, Y3, Y9
+	VSUBPS       Y5, Y5, Y9
 	VADDPS       Y9, Y12, Y12
-	VFMSUB213PS  Y6, Y4, Y12
-	VMULPS       Y5, Y12, Y12
-	VCMPPS       $0x04, Y1, Y4, Y2
+	VFMSUB213PS  Y4, Y6, Y12
+	VMULPS       Y3, Y12, Y12
+	VCMPPS       $0x04, Y1, Y6, Y2
 	VANDPS       Y2, Y12, Y12
 	VCVTPS2PD    X12, Y2
 	VADDPD       72(AX), Y2, Y2
@@ -13912,24 +14194,24 @@ l480:
 	VCVTPS2PD    X2, Y2
 	VADDPD       104(AX), Y2, Y2
 	VMOVUPD      Y2, 104(AX)
-	VCVTPS2PD    X5, Y2
+	VCVTPS2PD    X3, Y2
 	VADDPD       200(AX), Y2, Y2
 	VMOVUPD      Y2, 200(AX)
-	VEXTRACTF128 $0x01, Y5, X2
+	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X2, Y2
 	VADDPD       232(AX), Y2, Y2
 	VMOVUPD      Y2, 232(AX)
-	VCVTPS2PD    X4, Y2
+	VCVTPS2PD    X6, Y2
 	VADDPD       328(AX), Y2, Y2
 	VMOVUPD      Y2, 328(AX)
-	VEXTRACTF128 $0x01, Y4, X2
+	VEXTRACTF128 $0x01, Y6, X2
 	VCVTPS2PD    X2, Y2
 	VADDPD       360(AX), Y2, Y2
 	VMOVUPD      Y2, 360(AX)
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
 	DECQ         DX
-	JNZ          l478
+	JNZ          l486
 	VZEROUPPER
 	RET
 
@@ -13939,25 +14221,25 @@ TEXT ·crossEntropyGradAVX2(SB), NOSPLIT, $0-8
 	MOVQ    p+0(FP), AX
 	MOVQ    (AX), BX
 	MOVQ    24(AX), SI
-	MOVQ    464(AX), CX
-	MOVQ    472(AX), DX
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
 	VMOVUPS wide<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 
-l481:
+l489:
 	VMOVUPS (BX), Y2
 	MOVQ    48(AX), R9
 	MOVQ    BX, DI
 	MOVQ    SI, R8
 	MOVQ    CX, R10
 
-l482:
+l490:
 	VMAXPS (DI), Y2, Y2
 	ADDQ   $0x00000100, DI
 	ADDQ   $0x00000100, R8
 	ADDQ   $0x04, R9
 	DECQ   R10
-	JNZ    l482
+	JNZ    l490
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -13966,7 +14248,7 @@ l482:
 	MOVQ   SI, R8
 	MOVQ   CX, R10
 
-l483:
+l491:
 	VMOVUPS      (DI), Y6
 	VSUBPS       Y2, Y6, Y6
 	VMOVUPS      (R8), Y7
@@ -13998,7 +14280,7 @@ l483:
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          l483
+	JNZ          l491
 	VBROADCASTSS 456(AX), Y2
 	VMULPS       Y2, Y5, Y5
 	VDIVPS       Y3, Y4, Y2
@@ -14008,7 +14290,7 @@ l483:
 	MOVQ         SI, R8
 	MOVQ         CX, R10
 
-l484:
+l492:
 	VMULPS      (R8), Y5, Y3
 	VFMSUB231PS (DI), Y2, Y3
 	VCMPPS      $0x04, Y1, Y4, Y6
@@ -14018,11 +14300,293 @@ l484:
 	ADDQ        $0x00000100, R8
 	ADDQ        $0x04, R9
 	DECQ        R10
-	JNZ         l484
+	JNZ         l492
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	DECQ        DX
-	JNZ         l481
+	JNZ         l489
+	VZEROUPPER
+	RET
+
+// func crossEntropyDiceAVX2(p *CrossEntropy)
+// Requires: AVX, AVX2, FMA3
+TEXT ·crossEntropyDiceAVX2(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), BX
+	MOVQ    24(AX), SI
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
+	VMOVUPS wide<>+0(SB), Y0
+	VXORPS  Y1, Y1, Y1
+
+l493:
+	VMOVUPS (BX), Y2
+	MOVQ    48(AX), R9
+	MOVQ    BX, DI
+	MOVQ    SI, R8
+	MOVQ    CX, R10
+
+l494:
+	VMAXPS (DI), Y2, Y2
+	ADDQ   $0x00000100, DI
+	ADDQ   $0x00000100, R8
+	ADDQ   $0x04, R9
+	DECQ   R10
+	JNZ    l494
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   48(AX), R9
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+	MOVQ   CX, R10
+
+l495:
+	VMOVUPS      (DI), Y7
+	VMOVUPS      (R8), Y8
+	VSUBPS       Y2, Y7, Y7
+	VBROADCASTSS (R9), Y9
+	VADDPS       Y8, Y6, Y6
+	VFMADD231PS  Y9, Y8, Y3
+	VMULPS       Y7, Y8, Y9
+	VCMPPS       $0x04, Y1, Y8, Y8
+	VANDPS       Y8, Y9, Y9
+	VADDPS       Y9, Y4, Y4
+	VMOVUPS      wide<>+64(SB), Y8
+	VFMADD231PS  wide<>+128(SB), Y7, Y8
+	VSUBPS       wide<>+64(SB), Y8, Y9
+	VMOVAPS      Y7, Y10
+	VFNMADD231PS wide<>+192(SB), Y9, Y10
+	VFNMADD231PS wide<>+256(SB), Y9, Y10
+	VMOVUPS      wide<>+320(SB), Y9
+	VFMADD213PS  wide<>+384(SB), Y10, Y9
+	VFMADD213PS  wide<>+448(SB), Y10, Y9
+	VFMADD213PS  wide<>+512(SB), Y10, Y9
+	VFMADD213PS  wide<>+576(SB), Y10, Y9
+	VFMADD213PS  wide<>+640(SB), Y10, Y9
+	VFMADD213PS  wide<>+704(SB), Y10, Y9
+	VFMADD213PS  wide<>+704(SB), Y10, Y9
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       wide<>+704(SB), Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VCMPPS       $0x06, Y0, Y7, Y7
+	VANDPS       Y7, Y9, Y9
+	VADDPS       Y9, Y5, Y5
+	VMOVUPS      Y9, (DI)
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          l495
+	VMOVUPS      wide<>+768(SB), Y2
+	VPADDD       Y5, Y2, Y2
+	VPSRAD       $0x17, Y2, Y7
+	VPSUBD       wide<>+832(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VANDPS       wide<>+896(SB), Y2, Y2
+	VPADDD       wide<>+960(SB), Y2, Y2
+	VSUBPS       wide<>+704(SB), Y2, Y2
+	VADDPS       wide<>+1024(SB), Y2, Y8
+	VDIVPS       Y8, Y2, Y8
+	VMULPS       Y8, Y8, Y9
+	VMULPS       Y9, Y9, Y10
+	VMOVUPS      wide<>+1088(SB), Y12
+	VFMADD213PS  wide<>+1152(SB), Y10, Y12
+	VMOVUPS      wide<>+1216(SB), Y11
+	VFMADD213PS  wide<>+1280(SB), Y10, Y11
+	VMULPS       wide<>+640(SB), Y2, Y13
+	VMULPS       Y2, Y13, Y13
+	VMULPS       Y9, Y12, Y12
+	VFMADD231PS  Y10, Y11, Y12
+	VADDPS       Y13, Y12, Y12
+	VMULPS       Y8, Y12, Y12
+	VFMADD231PS  wide<>+256(SB), Y7, Y12
+	VSUBPS       Y13, Y12, Y12
+	VADDPS       Y2, Y12, Y12
+	VFMADD231PS  wide<>+192(SB), Y7, Y12
+	VSUBPS       Y5, Y5, Y9
+	VADDPS       Y9, Y12, Y12
+	VFMSUB213PS  Y4, Y6, Y12
+	VMULPS       Y3, Y12, Y12
+	VCMPPS       $0x04, Y1, Y6, Y2
+	VANDPS       Y2, Y12, Y12
+	VCVTPS2PD    X12, Y2
+	VADDPD       72(AX), Y2, Y2
+	VMOVUPD      Y2, 72(AX)
+	VEXTRACTF128 $0x01, Y12, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       104(AX), Y2, Y2
+	VMOVUPD      Y2, 104(AX)
+	VCVTPS2PD    X3, Y2
+	VADDPD       200(AX), Y2, Y2
+	VMOVUPD      Y2, 200(AX)
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       232(AX), Y2, Y2
+	VMOVUPD      Y2, 232(AX)
+	VCVTPS2PD    X6, Y2
+	VADDPD       328(AX), Y2, Y2
+	VMOVUPD      Y2, 328(AX)
+	VEXTRACTF128 $0x01, Y6, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       360(AX), Y2, Y2
+	VMOVUPD      Y2, 360(AX)
+	VMOVUPS      wide<>+704(SB), Y2
+	MOVQ         464(AX), DI
+	VDIVPS       Y5, Y2, Y2
+	MOVQ         48(AX), R10
+	MOVQ         BX, R8
+	MOVQ         SI, R9
+	MOVQ         CX, R11
+
+l496:
+	VMOVUPS      (R9), Y4
+	VMULPS       (R8), Y2, Y3
+	VCMPPS       $0x04, Y1, Y6, Y5
+	VANDPS       Y5, Y3, Y3
+	VMULPS       Y3, Y4, Y5
+	VCVTPS2PD    X5, Y7
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y5, Y7, Y7
+	VADDPD       (DI), Y7, Y7
+	VMOVUPD      Y7, (DI)
+	ADDQ         $0x40, DI
+	VCVTPS2PD    X3, Y5
+	VEXTRACTF128 $0x01, Y3, X3
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y3, Y5, Y5
+	VADDPD       (DI), Y5, Y5
+	VMOVUPD      Y5, (DI)
+	ADDQ         $0x40, DI
+	VCVTPS2PD    X4, Y3
+	VEXTRACTF128 $0x01, Y4, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       (DI), Y3, Y3
+	VMOVUPD      Y3, (DI)
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JNZ          l496
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	DECQ         DX
+	JNZ          l493
+	VZEROUPPER
+	RET
+
+// func crossEntropyDiceGradAVX2(p *CrossEntropy)
+// Requires: AVX, AVX2, FMA3
+TEXT ·crossEntropyDiceGradAVX2(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), BX
+	MOVQ    24(AX), SI
+	MOVQ    512(AX), CX
+	MOVQ    520(AX), DX
+	VMOVUPS wide<>+0(SB), Y0
+	VXORPS  Y1, Y1, Y1
+
+l497:
+	VMOVUPS (BX), Y2
+	MOVQ    48(AX), R9
+	MOVQ    BX, DI
+	MOVQ    SI, R8
+	MOVQ    CX, R10
+
+l498:
+	VMAXPS (DI), Y2, Y2
+	ADDQ   $0x00000100, DI
+	ADDQ   $0x00000100, R8
+	ADDQ   $0x04, R9
+	DECQ   R10
+	JNZ    l498
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   488(AX), DI
+	MOVQ   48(AX), R10
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	MOVQ   CX, R11
+
+l499:
+	VMOVUPS      (R8), Y7
+	VMOVUPS      (R9), Y8
+	VSUBPS       Y2, Y7, Y7
+	VBROADCASTSS (R10), Y9
+	VADDPS       Y8, Y4, Y4
+	VFMADD231PS  Y9, Y8, Y5
+	VMOVUPS      wide<>+64(SB), Y9
+	VFMADD231PS  wide<>+128(SB), Y7, Y9
+	VSUBPS       wide<>+64(SB), Y9, Y10
+	VMOVAPS      Y7, Y11
+	VFNMADD231PS wide<>+192(SB), Y10, Y11
+	VFNMADD231PS wide<>+256(SB), Y10, Y11
+	VMOVUPS      wide<>+320(SB), Y10
+	VFMADD213PS  wide<>+384(SB), Y11, Y10
+	VFMADD213PS  wide<>+448(SB), Y11, Y10
+	VFMADD213PS  wide<>+512(SB), Y11, Y10
+	VFMADD213PS  wide<>+576(SB), Y11, Y10
+	VFMADD213PS  wide<>+640(SB), Y11, Y10
+	VFMADD213PS  wide<>+704(SB), Y11, Y10
+	VFMADD213PS  wide<>+704(SB), Y11, Y10
+	VPSLLD       $0x17, Y9, Y9
+	VPADDD       wide<>+704(SB), Y9, Y9
+	VMULPS       Y9, Y10, Y10
+	VCMPPS       $0x06, Y0, Y7, Y7
+	VANDPS       Y7, Y10, Y10
+	VADDPS       Y10, Y3, Y3
+	VMOVUPS      Y10, (R8)
+	VBROADCASTSS (DI), Y7
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y7, Y8, Y9
+	ADDQ         $0x0c, DI
+	VFMADD231PS  Y9, Y10, Y6
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JNZ          l499
+	VBROADCASTSS 456(AX), Y2
+	VMULPS       Y2, Y5, Y5
+	VMOVUPS      wide<>+704(SB), Y2
+	VDIVPS       Y3, Y2, Y2
+	VMULPS       Y2, Y6, Y6
+	VMOVAPS      Y4, Y3
+	VFMSUB213PS  Y6, Y5, Y3
+	MOVQ         488(AX), DI
+	MOVQ         48(AX), R10
+	MOVQ         BX, R8
+	MOVQ         SI, R9
+	MOVQ         CX, R11
+
+l500:
+	VMOVUPS      (R9), Y6
+	VMULPS       (R8), Y2, Y7
+	VBROADCASTSS (DI), Y8
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y8, Y6, Y9
+	ADDQ         $0x0c, DI
+	VADDPS       Y3, Y9, Y9
+	VMULPS       Y5, Y6, Y6
+	VFMSUB213PS  Y6, Y7, Y9
+	VCMPPS       $0x04, Y1, Y4, Y6
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y9, (R8)
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JNZ          l500
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	DECQ         DX
+	JNZ          l497
 	VZEROUPPER
 	RET
 
@@ -14038,7 +14602,7 @@ TEXT ·depthwise3x3Stride1AVX512(SB), NOSPLIT, $48-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l485:
+l501:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -14064,7 +14628,7 @@ l485:
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l486:
+l502:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -14073,7 +14637,7 @@ l486:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l487:
+l503:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -14097,9 +14661,9 @@ l487:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l488:
+l504:
 	CMPQ        R10, 88(AX)
-	JAE         l489
+	JAE         l505
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -14108,10 +14672,10 @@ l488:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l491
+	JS          l507
 	LEAQ        10(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l491
+	JG          l507
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
 	ADDQ        CX, R15
@@ -14155,117 +14719,117 @@ l488:
 	ADDQ        CX, R15
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z10, Z7
-	JMP         l492
+	JMP         l508
 
-l491:
+l507:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l493
+	JAE         l509
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
 
-l493:
+l509:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l494
+	JAE         l510
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z9, Z0
 	VFMADD231PS Z11, Z8, Z1
 
-l494:
+l510:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l495
+	JAE         l511
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z0
 	VFMADD231PS Z11, Z9, Z1
 	VFMADD231PS Z11, Z8, Z2
 
-l495:
+l511:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l496
+	JAE         l512
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z1
 	VFMADD231PS Z11, Z9, Z2
 	VFMADD231PS Z11, Z8, Z3
 
-l496:
+l512:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l497
+	JAE         l513
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z2
 	VFMADD231PS Z11, Z9, Z3
 	VFMADD231PS Z11, Z8, Z4
 
-l497:
+l513:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l498
+	JAE         l514
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z3
 	VFMADD231PS Z11, Z9, Z4
 	VFMADD231PS Z11, Z8, Z5
 
-l498:
+l514:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l499
+	JAE         l515
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z4
 	VFMADD231PS Z11, Z9, Z5
 	VFMADD231PS Z11, Z8, Z6
 
-l499:
+l515:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l500
+	JAE         l516
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z5
 	VFMADD231PS Z11, Z9, Z6
 	VFMADD231PS Z11, Z8, Z7
 
-l500:
+l516:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l501
+	JAE         l517
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z10, Z6
 	VFMADD231PS Z8, Z9, Z7
 
-l501:
+l517:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l502
+	JAE         l518
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z10, Z7
 
-l502:
-l492:
-	JMP l490
+l518:
+l508:
+	JMP l506
 
-l489:
+l505:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l490:
+l506:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l488
+	JNZ          l504
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l503
+	JZ           l519
 	VMOVUPS.Z    (R9)(BX*1), K1, Z8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -14297,18 +14861,18 @@ l490:
 	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
 
-l503:
+l519:
 	MOVQ     216(AX), R9
 	TESTQ    R9, R9
-	JNZ      l504
+	JNZ      l520
 	CMPQ     40(SP), $0x00
-	JNE      l507
+	JNE      l523
 	MOVQ     SI, R10
 	TESTQ    DI, DI
-	JS       l508
+	JS       l524
 	LEAQ     8(DI), R9
 	CMPQ     R9, 80(AX)
-	JG       l508
+	JG       l524
 	VMOVNTPS Z0, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z1, (R10)
@@ -14324,162 +14888,162 @@ l503:
 	VMOVNTPS Z6, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z7, (R10)
-	JMP      l509
-
-l508:
-	MOVQ     DI, R9
-	CMPQ     R9, 80(AX)
-	JAE      l510
-	VMOVNTPS Z0, (R10)
-
-l510:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l511
-	VMOVNTPS Z1, (R10)
-
-l511:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l512
-	VMOVNTPS Z2, (R10)
-
-l512:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l513
-	VMOVNTPS Z3, (R10)
-
-l513:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l514
-	VMOVNTPS Z4, (R10)
-
-l514:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l515
-	VMOVNTPS Z5, (R10)
-
-l515:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l516
-	VMOVNTPS Z6, (R10)
-
-l516:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l517
-	VMOVNTPS Z7, (R10)
-
-l517:
-l509:
-	JMP l506
-
-l507:
-	MOVQ    SI, R10
-	TESTQ   DI, DI
-	JS      l518
-	LEAQ    8(DI), R9
-	CMPQ    R9, 80(AX)
-	JG      l518
-	VMOVUPS Z0, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z1, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z2, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z3, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z4, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z5, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z6, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z7, K1, (R10)
-	JMP     l519
-
-l518:
-	MOVQ    DI, R9
-	CMPQ    R9, 80(AX)
-	JAE     l520
-	VMOVUPS Z0, K1, (R10)
-
-l520:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l521
-	VMOVUPS Z1, K1, (R10)
-
-l521:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l522
-	VMOVUPS Z2, K1, (R10)
-
-l522:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l523
-	VMOVUPS Z3, K1, (R10)
-
-l523:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l524
-	VMOVUPS Z4, K1, (R10)
+	JMP      l525
 
 l524:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l525
-	VMOVUPS Z5, K1, (R10)
-
-l525:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l526
-	VMOVUPS Z6, K1, (R10)
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l526
+	VMOVNTPS Z0, (R10)
 
 l526:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l527
+	VMOVNTPS Z1, (R10)
+
+l527:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l528
+	VMOVNTPS Z2, (R10)
+
+l528:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l529
+	VMOVNTPS Z3, (R10)
+
+l529:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l530
+	VMOVNTPS Z4, (R10)
+
+l530:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l531
+	VMOVNTPS Z5, (R10)
+
+l531:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l532
+	VMOVNTPS Z6, (R10)
+
+l532:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l533
+	VMOVNTPS Z7, (R10)
+
+l533:
+l525:
+	JMP l522
+
+l523:
+	MOVQ    SI, R10
+	TESTQ   DI, DI
+	JS      l534
+	LEAQ    8(DI), R9
+	CMPQ    R9, 80(AX)
+	JG      l534
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z7, K1, (R10)
+	JMP     l535
+
+l534:
+	MOVQ    DI, R9
+	CMPQ    R9, 80(AX)
+	JAE     l536
+	VMOVUPS Z0, K1, (R10)
+
+l536:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l527
+	JAE     l537
+	VMOVUPS Z1, K1, (R10)
+
+l537:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l538
+	VMOVUPS Z2, K1, (R10)
+
+l538:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l539
+	VMOVUPS Z3, K1, (R10)
+
+l539:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l540
+	VMOVUPS Z4, K1, (R10)
+
+l540:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l541
+	VMOVUPS Z5, K1, (R10)
+
+l541:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l542
+	VMOVUPS Z6, K1, (R10)
+
+l542:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l543
 	VMOVUPS Z7, K1, (R10)
 
-l527:
-l519:
-l506:
-	JMP l505
+l543:
+l535:
+l522:
+	JMP l521
 
-l504:
+l520:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
 	CMPQ        40(SP), $0x00
-	JNE         l529
+	JNE         l545
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l530
+	JS          l546
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l530
+	JG          l546
 	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
@@ -14511,197 +15075,197 @@ l504:
 	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l531
-
-l530:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l532
-	VMOVNTPS    Z0, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l532:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l533
-	VMOVNTPS    Z1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l533:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l534
-	VMOVNTPS    Z2, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l534:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l535
-	VMOVNTPS    Z3, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l535:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l536
-	VMOVNTPS    Z4, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-
-l536:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l537
-	VMOVNTPS    Z5, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l537:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l538
-	VMOVNTPS    Z6, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-
-l538:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l539
-	VMOVNTPS    Z7, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-
-l539:
-l531:
-	JMP l528
-
-l529:
-	MOVQ        SI, R10
-	TESTQ       DI, DI
-	JS          l540
-	LEAQ        8(DI), R9
-	CMPQ        R9, 80(AX)
-	JG          l540
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-	JMP         l541
-
-l540:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l542
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l542:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l543
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l543:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l544
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l544:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l545
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l545:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l546
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
+	JMP         l547
 
 l546:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l547
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l547:
-	INCQ        R9
-	ADDQ        CX, R10
+	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
 	JAE         l548
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
 
 l548:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
 	JAE         l549
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l549:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l550
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l550:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l551
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l551:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l552
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l552:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l553
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l553:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l554
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l554:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l555
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l555:
+l547:
+	JMP l544
+
+l545:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l556
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l556
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l557
+
+l556:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l558
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l558:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l559
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l559:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l560
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l560:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l561
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l561:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l562
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l562:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l563
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l563:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l564
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l564:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l565
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l549:
-l541:
-l528:
+l565:
+l557:
+l544:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -14719,12 +15283,12 @@ l528:
 	VADDPD        64(R9)(BX*2), Z0, Z0
 	VMOVUPD       Z0, 64(R9)(BX*2)
 
-l505:
+l521:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l550
+	JGE        l566
 	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -14737,10 +15301,10 @@ l505:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l550:
+l566:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
-	JLT   l487
+	JLT   l503
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -14749,10 +15313,10 @@ l550:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l486
+	JNZ   l502
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l485
+	JG    l501
 	VZEROUPPER
 	RET
 
@@ -14768,7 +15332,7 @@ TEXT ·depthwise3x3Stride2AVX512(SB), NOSPLIT, $48-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l551:
+l567:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -14794,7 +15358,7 @@ l551:
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l552:
+l568:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -14803,7 +15367,7 @@ l552:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l553:
+l569:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -14827,9 +15391,9 @@ l553:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l554:
+l570:
 	CMPQ        R10, 88(AX)
-	JAE         l555
+	JAE         l571
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -14838,10 +15402,10 @@ l554:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l557
+	JS          l573
 	LEAQ        17(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l557
+	JG          l573
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
 	ADDQ        CX, R15
@@ -14899,166 +15463,166 @@ l554:
 	ADDQ        CX, R15
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z10, Z7
-	JMP         l558
-
-l557:
-	MOVQ        R8, R14
-	CMPQ        R14, 96(AX)
-	JAE         l559
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z8, Z0
-
-l559:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l560
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z9, Z0
-
-l560:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l561
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z10, Z0
-	VFMADD231PS Z11, Z8, Z1
-
-l561:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l562
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z9, Z1
-
-l562:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l563
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z10, Z1
-	VFMADD231PS Z11, Z8, Z2
-
-l563:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l564
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z9, Z2
-
-l564:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l565
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z10, Z2
-	VFMADD231PS Z11, Z8, Z3
-
-l565:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l566
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z9, Z3
-
-l566:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l567
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z10, Z3
-	VFMADD231PS Z11, Z8, Z4
-
-l567:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l568
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z9, Z4
-
-l568:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l569
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z10, Z4
-	VFMADD231PS Z11, Z8, Z5
-
-l569:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l570
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z9, Z5
-
-l570:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l571
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z10, Z5
-	VFMADD231PS Z11, Z8, Z6
-
-l571:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l572
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z9, Z6
-
-l572:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l573
-	VMOVUPS.Z   (R15), K1, Z11
-	VFMADD231PS Z11, Z10, Z6
-	VFMADD231PS Z11, Z8, Z7
+	JMP         l574
 
 l573:
+	MOVQ        R8, R14
+	CMPQ        R14, 96(AX)
+	JAE         l575
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z8, Z0
+
+l575:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l574
+	JAE         l576
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z9, Z0
+
+l576:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l577
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z10, Z0
+	VFMADD231PS Z11, Z8, Z1
+
+l577:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l578
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z9, Z1
+
+l578:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l579
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z10, Z1
+	VFMADD231PS Z11, Z8, Z2
+
+l579:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l580
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z9, Z2
+
+l580:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l581
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z10, Z2
+	VFMADD231PS Z11, Z8, Z3
+
+l581:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l582
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z9, Z3
+
+l582:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l583
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z10, Z3
+	VFMADD231PS Z11, Z8, Z4
+
+l583:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l584
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z9, Z4
+
+l584:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l585
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z10, Z4
+	VFMADD231PS Z11, Z8, Z5
+
+l585:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l586
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z9, Z5
+
+l586:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l587
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z10, Z5
+	VFMADD231PS Z11, Z8, Z6
+
+l587:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l588
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z9, Z6
+
+l588:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l589
+	VMOVUPS.Z   (R15), K1, Z11
+	VFMADD231PS Z11, Z10, Z6
+	VFMADD231PS Z11, Z8, Z7
+
+l589:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l590
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z9, Z7
 
-l574:
+l590:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l575
+	JAE         l591
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z10, Z7
 
-l575:
-l558:
-	JMP l556
+l591:
+l574:
+	JMP l572
 
-l555:
+l571:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l556:
+l572:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l554
+	JNZ          l570
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l576
+	JZ           l592
 	VMOVUPS.Z    (R9)(BX*1), K1, Z8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -15090,18 +15654,18 @@ l556:
 	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
 
-l576:
+l592:
 	MOVQ     216(AX), R9
 	TESTQ    R9, R9
-	JNZ      l577
+	JNZ      l593
 	CMPQ     40(SP), $0x00
-	JNE      l580
+	JNE      l596
 	MOVQ     SI, R10
 	TESTQ    DI, DI
-	JS       l581
+	JS       l597
 	LEAQ     8(DI), R9
 	CMPQ     R9, 80(AX)
-	JG       l581
+	JG       l597
 	VMOVNTPS Z0, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z1, (R10)
@@ -15117,162 +15681,162 @@ l576:
 	VMOVNTPS Z6, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z7, (R10)
-	JMP      l582
-
-l581:
-	MOVQ     DI, R9
-	CMPQ     R9, 80(AX)
-	JAE      l583
-	VMOVNTPS Z0, (R10)
-
-l583:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l584
-	VMOVNTPS Z1, (R10)
-
-l584:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l585
-	VMOVNTPS Z2, (R10)
-
-l585:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l586
-	VMOVNTPS Z3, (R10)
-
-l586:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l587
-	VMOVNTPS Z4, (R10)
-
-l587:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l588
-	VMOVNTPS Z5, (R10)
-
-l588:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l589
-	VMOVNTPS Z6, (R10)
-
-l589:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l590
-	VMOVNTPS Z7, (R10)
-
-l590:
-l582:
-	JMP l579
-
-l580:
-	MOVQ    SI, R10
-	TESTQ   DI, DI
-	JS      l591
-	LEAQ    8(DI), R9
-	CMPQ    R9, 80(AX)
-	JG      l591
-	VMOVUPS Z0, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z1, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z2, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z3, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z4, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z5, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z6, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z7, K1, (R10)
-	JMP     l592
-
-l591:
-	MOVQ    DI, R9
-	CMPQ    R9, 80(AX)
-	JAE     l593
-	VMOVUPS Z0, K1, (R10)
-
-l593:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l594
-	VMOVUPS Z1, K1, (R10)
-
-l594:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l595
-	VMOVUPS Z2, K1, (R10)
-
-l595:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l596
-	VMOVUPS Z3, K1, (R10)
-
-l596:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l597
-	VMOVUPS Z4, K1, (R10)
+	JMP      l598
 
 l597:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l598
-	VMOVUPS Z5, K1, (R10)
-
-l598:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l599
-	VMOVUPS Z6, K1, (R10)
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l599
+	VMOVNTPS Z0, (R10)
 
 l599:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l600
+	VMOVNTPS Z1, (R10)
+
+l600:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l601
+	VMOVNTPS Z2, (R10)
+
+l601:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l602
+	VMOVNTPS Z3, (R10)
+
+l602:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l603
+	VMOVNTPS Z4, (R10)
+
+l603:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l604
+	VMOVNTPS Z5, (R10)
+
+l604:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l605
+	VMOVNTPS Z6, (R10)
+
+l605:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l606
+	VMOVNTPS Z7, (R10)
+
+l606:
+l598:
+	JMP l595
+
+l596:
+	MOVQ    SI, R10
+	TESTQ   DI, DI
+	JS      l607
+	LEAQ    8(DI), R9
+	CMPQ    R9, 80(AX)
+	JG      l607
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z7, K1, (R10)
+	JMP     l608
+
+l607:
+	MOVQ    DI, R9
+	CMPQ    R9, 80(AX)
+	JAE     l609
+	VMOVUPS Z0, K1, (R10)
+
+l609:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l600
+	JAE     l610
+	VMOVUPS Z1, K1, (R10)
+
+l610:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l611
+	VMOVUPS Z2, K1, (R10)
+
+l611:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l612
+	VMOVUPS Z3, K1, (R10)
+
+l612:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l613
+	VMOVUPS Z4, K1, (R10)
+
+l613:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l614
+	VMOVUPS Z5, K1, (R10)
+
+l614:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l615
+	VMOVUPS Z6, K1, (R10)
+
+l615:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l616
 	VMOVUPS Z7, K1, (R10)
 
-l600:
-l592:
-l579:
-	JMP l578
+l616:
+l608:
+l595:
+	JMP l594
 
-l577:
+l593:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
 	CMPQ        40(SP), $0x00
-	JNE         l602
+	JNE         l618
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l603
+	JS          l619
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l603
+	JG          l619
 	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
@@ -15304,197 +15868,197 @@ l577:
 	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l604
-
-l603:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l605
-	VMOVNTPS    Z0, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l605:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l606
-	VMOVNTPS    Z1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l606:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l607
-	VMOVNTPS    Z2, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l607:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l608
-	VMOVNTPS    Z3, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l608:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l609
-	VMOVNTPS    Z4, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-
-l609:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l610
-	VMOVNTPS    Z5, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l610:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l611
-	VMOVNTPS    Z6, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-
-l611:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l612
-	VMOVNTPS    Z7, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-
-l612:
-l604:
-	JMP l601
-
-l602:
-	MOVQ        SI, R10
-	TESTQ       DI, DI
-	JS          l613
-	LEAQ        8(DI), R9
-	CMPQ        R9, 80(AX)
-	JG          l613
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-	JMP         l614
-
-l613:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l615
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l615:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l616
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l616:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l617
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l617:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l618
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l618:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l619
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
+	JMP         l620
 
 l619:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l620
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l620:
-	INCQ        R9
-	ADDQ        CX, R10
+	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
 	JAE         l621
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
 
 l621:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
 	JAE         l622
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l622:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l623
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l623:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l624
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l624:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l625
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l625:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l626
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l626:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l627
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l627:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l628
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l628:
+l620:
+	JMP l617
+
+l618:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l629
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l629
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l630
+
+l629:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l631
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l631:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l632
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l632:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l633
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l633:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l634
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l634:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l635
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l635:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l636
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l636:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l637
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l637:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l638
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l622:
-l614:
-l601:
+l638:
+l630:
+l617:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -15512,12 +16076,12 @@ l601:
 	VADDPD        64(R9)(BX*2), Z0, Z0
 	VMOVUPD       Z0, 64(R9)(BX*2)
 
-l578:
+l594:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l623
+	JGE        l639
 	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -15554,10 +16118,10 @@ l578:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l623:
+l639:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l553
+	JLT   l569
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -15566,10 +16130,10 @@ l623:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l552
+	JNZ   l568
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l551
+	JG    l567
 	VZEROUPPER
 	RET
 
@@ -15585,7 +16149,7 @@ TEXT ·depthwise3x3TransposedAVX512(SB), NOSPLIT, $48-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l624:
+l640:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -15611,7 +16175,7 @@ l624:
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l625:
+l641:
 	MOVQ   288(AX), DI
 	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
@@ -15626,7 +16190,7 @@ l625:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l626:
+l642:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -15651,9 +16215,9 @@ l626:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l627:
+l643:
 	CMPQ        R10, 88(AX)
-	JAE         l628
+	JAE         l644
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -15662,10 +16226,10 @@ l627:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l630
+	JS          l646
 	LEAQ        5(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l630
+	JG          l646
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z0
 	ADDQ        CX, R15
@@ -15687,77 +16251,77 @@ l627:
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
-	JMP         l631
+	JMP         l647
 
-l630:
+l646:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l632
+	JAE         l648
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z10, Z0
 
-l632:
+l648:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l633
+	JAE         l649
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
 	VFMADD231PS Z11, Z9, Z1
 	VFMADD231PS Z11, Z10, Z2
 
-l633:
+l649:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l634
+	JAE         l650
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z2
 	VFMADD231PS Z11, Z9, Z3
 	VFMADD231PS Z11, Z10, Z4
 
-l634:
+l650:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l635
+	JAE         l651
 	VMOVUPS.Z   (R15), K1, Z11
 	VFMADD231PS Z11, Z8, Z4
 	VFMADD231PS Z11, Z9, Z5
 	VFMADD231PS Z11, Z10, Z6
 
-l635:
+l651:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l636
+	JAE         l652
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
 
-l636:
-l631:
-	JMP l629
+l652:
+l647:
+	JMP l645
 
-l628:
+l644:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l629:
+l645:
 	ADDQ     DX, R11
 	LEAQ     (R11)(DX*2), R11
 	SUBQ     R13, R9
 	DECQ     R10
 	DECQ     R12
-	JNZ      l627
+	JNZ      l643
 	CMPQ     40(SP), $0x00
-	JNE      l638
+	JNE      l654
 	MOVQ     SI, R10
 	TESTQ    DI, DI
-	JS       l639
+	JS       l655
 	LEAQ     8(DI), R9
 	CMPQ     R9, 80(AX)
-	JG       l639
+	JG       l655
 	VMOVNTPS Z0, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z1, (R10)
@@ -15773,164 +16337,164 @@ l629:
 	VMOVNTPS Z6, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z7, (R10)
-	JMP      l640
-
-l639:
-	MOVQ     DI, R9
-	CMPQ     R9, 80(AX)
-	JAE      l641
-	VMOVNTPS Z0, (R10)
-
-l641:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l642
-	VMOVNTPS Z1, (R10)
-
-l642:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l643
-	VMOVNTPS Z2, (R10)
-
-l643:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l644
-	VMOVNTPS Z3, (R10)
-
-l644:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l645
-	VMOVNTPS Z4, (R10)
-
-l645:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l646
-	VMOVNTPS Z5, (R10)
-
-l646:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l647
-	VMOVNTPS Z6, (R10)
-
-l647:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l648
-	VMOVNTPS Z7, (R10)
-
-l648:
-l640:
-	JMP l637
-
-l638:
-	MOVQ    SI, R10
-	TESTQ   DI, DI
-	JS      l649
-	LEAQ    8(DI), R9
-	CMPQ    R9, 80(AX)
-	JG      l649
-	VMOVUPS Z0, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z1, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z2, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z3, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z4, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z5, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z6, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z7, K1, (R10)
-	JMP     l650
-
-l649:
-	MOVQ    DI, R9
-	CMPQ    R9, 80(AX)
-	JAE     l651
-	VMOVUPS Z0, K1, (R10)
-
-l651:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l652
-	VMOVUPS Z1, K1, (R10)
-
-l652:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l653
-	VMOVUPS Z2, K1, (R10)
-
-l653:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l654
-	VMOVUPS Z3, K1, (R10)
-
-l654:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l655
-	VMOVUPS Z4, K1, (R10)
+	JMP      l656
 
 l655:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l656
-	VMOVUPS Z5, K1, (R10)
-
-l656:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l657
-	VMOVUPS Z6, K1, (R10)
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l657
+	VMOVNTPS Z0, (R10)
 
 l657:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l658
+	VMOVNTPS Z1, (R10)
+
+l658:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l659
+	VMOVNTPS Z2, (R10)
+
+l659:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l660
+	VMOVNTPS Z3, (R10)
+
+l660:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l661
+	VMOVNTPS Z4, (R10)
+
+l661:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l662
+	VMOVNTPS Z5, (R10)
+
+l662:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l663
+	VMOVNTPS Z6, (R10)
+
+l663:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l664
+	VMOVNTPS Z7, (R10)
+
+l664:
+l656:
+	JMP l653
+
+l654:
+	MOVQ    SI, R10
+	TESTQ   DI, DI
+	JS      l665
+	LEAQ    8(DI), R9
+	CMPQ    R9, 80(AX)
+	JG      l665
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z7, K1, (R10)
+	JMP     l666
+
+l665:
+	MOVQ    DI, R9
+	CMPQ    R9, 80(AX)
+	JAE     l667
+	VMOVUPS Z0, K1, (R10)
+
+l667:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l658
+	JAE     l668
+	VMOVUPS Z1, K1, (R10)
+
+l668:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l669
+	VMOVUPS Z2, K1, (R10)
+
+l669:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l670
+	VMOVUPS Z3, K1, (R10)
+
+l670:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l671
+	VMOVUPS Z4, K1, (R10)
+
+l671:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l672
+	VMOVUPS Z5, K1, (R10)
+
+l672:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l673
+	VMOVUPS Z6, K1, (R10)
+
+l673:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l674
 	VMOVUPS Z7, K1, (R10)
 
-l658:
-l650:
-l637:
+l674:
+l666:
+l653:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l659
+	JGE        l675
 	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l659:
+l675:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l626
+	JLT   l642
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -15939,10 +16503,10 @@ l659:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l625
+	JNZ   l641
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l624
+	JG    l640
 	VZEROUPPER
 	RET
 
@@ -15958,7 +16522,7 @@ TEXT ·depthwise3x3Stride1GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l660:
+l676:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -15969,7 +16533,7 @@ l660:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l661:
+l677:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -15988,9 +16552,9 @@ l661:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l662:
+l678:
 	CMPQ  R8, 88(AX)
-	JAE   l664
+	JAE   l680
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -16001,7 +16565,7 @@ l662:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l663:
+l679:
 	VXORPS    Z12, Z12, Z12
 	VXORPS    Z13, Z13, Z13
 	VXORPS    Z14, Z14, Z14
@@ -16012,10 +16576,10 @@ l663:
 	VXORPS    Z19, Z19, Z19
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l666
+	JS        l682
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l666
+	JG        l682
 	VMOVUPS.Z (R14), K1, Z12
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z13
@@ -16031,214 +16595,214 @@ l663:
 	VMOVUPS.Z (R14), K1, Z18
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z19
-	JMP       l667
-
-l666:
-	MOVQ      R11, R13
-	CMPQ      R13, 80(AX)
-	JAE       l668
-	VMOVUPS.Z (R14), K1, Z12
-
-l668:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l669
-	VMOVUPS.Z (R14), K1, Z13
-
-l669:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l670
-	VMOVUPS.Z (R14), K1, Z14
-
-l670:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l671
-	VMOVUPS.Z (R14), K1, Z15
-
-l671:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l672
-	VMOVUPS.Z (R14), K1, Z16
-
-l672:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l673
-	VMOVUPS.Z (R14), K1, Z17
-
-l673:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l674
-	VMOVUPS.Z (R14), K1, Z18
-
-l674:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l675
-	VMOVUPS.Z (R14), K1, Z19
-
-l675:
-l667:
-	MOVQ        R10, R14
-	TESTQ       R12, R12
-	JS          l676
-	LEAQ        10(R12), R13
-	CMPQ        R13, 96(AX)
-	JG          l676
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z1
-	VFMADD231PS Z20, Z13, Z3
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z2
-	VFMADD231PS Z20, Z13, Z4
-	VFMADD231PS Z20, Z14, Z6
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z13, Z5
-	VFMADD231PS Z12, Z14, Z7
-	VFMADD231PS Z12, Z15, Z9
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z14, Z8
-	VFMADD231PS Z12, Z15, Z10
-	VFMADD231PS Z12, Z16, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z15, Z11
-	VFMADD231PS Z12, Z16, Z1
-	VFMADD231PS Z12, Z17, Z3
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z16, Z2
-	VFMADD231PS Z12, Z17, Z4
-	VFMADD231PS Z12, Z18, Z6
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z17, Z5
-	VFMADD231PS Z12, Z18, Z7
-	VFMADD231PS Z12, Z19, Z9
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z18, Z8
-	VFMADD231PS Z12, Z19, Z10
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z19, Z11
-	JMP         l677
-
-l676:
-	MOVQ        R12, R13
-	CMPQ        R13, 96(AX)
-	JAE         l678
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z0
-
-l678:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l679
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z1
-	VFMADD231PS Z20, Z13, Z3
-
-l679:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l680
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z2
-	VFMADD231PS Z20, Z13, Z4
-	VFMADD231PS Z20, Z14, Z6
-
-l680:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l681
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z13, Z5
-	VFMADD231PS Z12, Z14, Z7
-	VFMADD231PS Z12, Z15, Z9
-
-l681:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l682
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z14, Z8
-	VFMADD231PS Z12, Z15, Z10
-	VFMADD231PS Z12, Z16, Z0
+	JMP       l683
 
 l682:
+	MOVQ      R11, R13
+	CMPQ      R13, 80(AX)
+	JAE       l684
+	VMOVUPS.Z (R14), K1, Z12
+
+l684:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l685
+	VMOVUPS.Z (R14), K1, Z13
+
+l685:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l686
+	VMOVUPS.Z (R14), K1, Z14
+
+l686:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l687
+	VMOVUPS.Z (R14), K1, Z15
+
+l687:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l688
+	VMOVUPS.Z (R14), K1, Z16
+
+l688:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l689
+	VMOVUPS.Z (R14), K1, Z17
+
+l689:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l690
+	VMOVUPS.Z (R14), K1, Z18
+
+l690:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l691
+	VMOVUPS.Z (R14), K1, Z19
+
+l691:
+l683:
+	MOVQ        R10, R14
+	TESTQ       R12, R12
+	JS          l692
+	LEAQ        10(R12), R13
+	CMPQ        R13, 96(AX)
+	JG          l692
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z1
+	VFMADD231PS Z20, Z13, Z3
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z2
+	VFMADD231PS Z20, Z13, Z4
+	VFMADD231PS Z20, Z14, Z6
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z13, Z5
+	VFMADD231PS Z12, Z14, Z7
+	VFMADD231PS Z12, Z15, Z9
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z14, Z8
+	VFMADD231PS Z12, Z15, Z10
+	VFMADD231PS Z12, Z16, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z15, Z11
+	VFMADD231PS Z12, Z16, Z1
+	VFMADD231PS Z12, Z17, Z3
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z16, Z2
+	VFMADD231PS Z12, Z17, Z4
+	VFMADD231PS Z12, Z18, Z6
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z17, Z5
+	VFMADD231PS Z12, Z18, Z7
+	VFMADD231PS Z12, Z19, Z9
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z18, Z8
+	VFMADD231PS Z12, Z19, Z10
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z19, Z11
+	JMP         l693
+
+l692:
+	MOVQ        R12, R13
+	CMPQ        R13, 96(AX)
+	JAE         l694
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z0
+
+l694:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l683
+	JAE         l695
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z1
+	VFMADD231PS Z20, Z13, Z3
+
+l695:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l696
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z2
+	VFMADD231PS Z20, Z13, Z4
+	VFMADD231PS Z20, Z14, Z6
+
+l696:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l697
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z13, Z5
+	VFMADD231PS Z12, Z14, Z7
+	VFMADD231PS Z12, Z15, Z9
+
+l697:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l698
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z14, Z8
+	VFMADD231PS Z12, Z15, Z10
+	VFMADD231PS Z12, Z16, Z0
+
+l698:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l699
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z15, Z11
 	VFMADD231PS Z12, Z16, Z1
 	VFMADD231PS Z12, Z17, Z3
 
-l683:
+l699:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l684
+	JAE         l700
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z16, Z2
 	VFMADD231PS Z12, Z17, Z4
 	VFMADD231PS Z12, Z18, Z6
 
-l684:
+l700:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l685
+	JAE         l701
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z17, Z5
 	VFMADD231PS Z12, Z18, Z7
 	VFMADD231PS Z12, Z19, Z9
 
-l685:
+l701:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l686
+	JAE         l702
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z18, Z8
 	VFMADD231PS Z12, Z19, Z10
 
-l686:
+l702:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l687
+	JAE         l703
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z11
 
-l687:
-l677:
+l703:
+l693:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l688
+	JGE        l704
 	ADDQ       $0x000000c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
@@ -16246,10 +16810,10 @@ l677:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l688:
+l704:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l689
+	JGE        l705
 	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
@@ -16257,28 +16821,28 @@ l688:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l689:
+l705:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l663
+	JLT   l679
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l665
+	JMP   l681
 
-l664:
+l680:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l665:
+l681:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l662
+	JNZ       l678
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z9, Z0, Z0
@@ -16302,10 +16866,10 @@ l665:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x03
-	JNE       l661
+	JNE       l677
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l660
+	JG        l676
 	VZEROUPPER
 	RET
 
@@ -16321,7 +16885,7 @@ TEXT ·depthwise3x3Stride2GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l690:
+l706:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -16332,7 +16896,7 @@ l690:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l691:
+l707:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -16351,9 +16915,9 @@ l691:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l692:
+l708:
 	CMPQ  R8, 88(AX)
-	JAE   l694
+	JAE   l710
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -16364,7 +16928,7 @@ l692:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l693:
+l709:
 	VXORPS    Z12, Z12, Z12
 	VXORPS    Z13, Z13, Z13
 	VXORPS    Z14, Z14, Z14
@@ -16375,10 +16939,10 @@ l693:
 	VXORPS    Z19, Z19, Z19
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l696
+	JS        l712
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l696
+	JG        l712
 	VMOVUPS.Z (R14), K1, Z12
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z13
@@ -16394,277 +16958,277 @@ l693:
 	VMOVUPS.Z (R14), K1, Z18
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z19
-	JMP       l697
-
-l696:
-	MOVQ      R11, R13
-	CMPQ      R13, 80(AX)
-	JAE       l698
-	VMOVUPS.Z (R14), K1, Z12
-
-l698:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l699
-	VMOVUPS.Z (R14), K1, Z13
-
-l699:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l700
-	VMOVUPS.Z (R14), K1, Z14
-
-l700:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l701
-	VMOVUPS.Z (R14), K1, Z15
-
-l701:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l702
-	VMOVUPS.Z (R14), K1, Z16
-
-l702:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l703
-	VMOVUPS.Z (R14), K1, Z17
-
-l703:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l704
-	VMOVUPS.Z (R14), K1, Z18
-
-l704:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l705
-	VMOVUPS.Z (R14), K1, Z19
-
-l705:
-l697:
-	MOVQ        R10, R14
-	TESTQ       R12, R12
-	JS          l706
-	LEAQ        17(R12), R13
-	CMPQ        R13, 96(AX)
-	JG          l706
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z1
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z2
-	VFMADD231PS Z20, Z13, Z3
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z13, Z4
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z13, Z5
-	VFMADD231PS Z12, Z14, Z6
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z14, Z7
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z14, Z8
-	VFMADD231PS Z12, Z15, Z9
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z15, Z10
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z15, Z11
-	VFMADD231PS Z12, Z16, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z16, Z1
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z16, Z2
-	VFMADD231PS Z12, Z17, Z3
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z17, Z4
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z17, Z5
-	VFMADD231PS Z12, Z18, Z6
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z18, Z7
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z18, Z8
-	VFMADD231PS Z12, Z19, Z9
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z19, Z10
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z19, Z11
-	JMP         l707
-
-l706:
-	MOVQ        R12, R13
-	CMPQ        R13, 96(AX)
-	JAE         l708
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z0
-
-l708:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l709
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z1
-
-l709:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l710
-	VMOVUPS.Z   (R14), K1, Z20
-	VFMADD231PS Z20, Z12, Z2
-	VFMADD231PS Z20, Z13, Z3
-
-l710:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l711
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z13, Z4
-
-l711:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l712
-	VMOVUPS.Z   (R14), K1, Z12
-	VFMADD231PS Z12, Z13, Z5
-	VFMADD231PS Z12, Z14, Z6
+	JMP       l713
 
 l712:
+	MOVQ      R11, R13
+	CMPQ      R13, 80(AX)
+	JAE       l714
+	VMOVUPS.Z (R14), K1, Z12
+
+l714:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l715
+	VMOVUPS.Z (R14), K1, Z13
+
+l715:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l716
+	VMOVUPS.Z (R14), K1, Z14
+
+l716:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l717
+	VMOVUPS.Z (R14), K1, Z15
+
+l717:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l718
+	VMOVUPS.Z (R14), K1, Z16
+
+l718:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l719
+	VMOVUPS.Z (R14), K1, Z17
+
+l719:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l720
+	VMOVUPS.Z (R14), K1, Z18
+
+l720:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l721
+	VMOVUPS.Z (R14), K1, Z19
+
+l721:
+l713:
+	MOVQ        R10, R14
+	TESTQ       R12, R12
+	JS          l722
+	LEAQ        17(R12), R13
+	CMPQ        R13, 96(AX)
+	JG          l722
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z1
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z2
+	VFMADD231PS Z20, Z13, Z3
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z13, Z4
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z13, Z5
+	VFMADD231PS Z12, Z14, Z6
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z14, Z7
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z14, Z8
+	VFMADD231PS Z12, Z15, Z9
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z15, Z10
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z15, Z11
+	VFMADD231PS Z12, Z16, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z16, Z1
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z16, Z2
+	VFMADD231PS Z12, Z17, Z3
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z17, Z4
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z17, Z5
+	VFMADD231PS Z12, Z18, Z6
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z18, Z7
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z18, Z8
+	VFMADD231PS Z12, Z19, Z9
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z19, Z10
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z19, Z11
+	JMP         l723
+
+l722:
+	MOVQ        R12, R13
+	CMPQ        R13, 96(AX)
+	JAE         l724
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z0
+
+l724:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l713
+	JAE         l725
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z1
+
+l725:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l726
+	VMOVUPS.Z   (R14), K1, Z20
+	VFMADD231PS Z20, Z12, Z2
+	VFMADD231PS Z20, Z13, Z3
+
+l726:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l727
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z13, Z4
+
+l727:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l728
+	VMOVUPS.Z   (R14), K1, Z12
+	VFMADD231PS Z12, Z13, Z5
+	VFMADD231PS Z12, Z14, Z6
+
+l728:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l729
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z14, Z7
 
-l713:
+l729:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l714
+	JAE         l730
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z14, Z8
 	VFMADD231PS Z12, Z15, Z9
 
-l714:
+l730:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l715
+	JAE         l731
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z15, Z10
 
-l715:
+l731:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l716
+	JAE         l732
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z15, Z11
 	VFMADD231PS Z12, Z16, Z0
 
-l716:
+l732:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l717
+	JAE         l733
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z16, Z1
 
-l717:
+l733:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l718
+	JAE         l734
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z16, Z2
 	VFMADD231PS Z12, Z17, Z3
 
-l718:
+l734:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l719
+	JAE         l735
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z17, Z4
 
-l719:
+l735:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l720
+	JAE         l736
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z17, Z5
 	VFMADD231PS Z12, Z18, Z6
 
-l720:
+l736:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l721
+	JAE         l737
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z18, Z7
 
-l721:
+l737:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l722
+	JAE         l738
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z18, Z8
 	VFMADD231PS Z12, Z19, Z9
 
-l722:
+l738:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l723
+	JAE         l739
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z10
 
-l723:
+l739:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l724
+	JAE         l740
 	VMOVUPS.Z   (R14), K1, Z12
 	VFMADD231PS Z12, Z19, Z11
 
-l724:
-l707:
+l740:
+l723:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l725
+	JGE        l741
 	ADDQ       $0x000002c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
@@ -16680,10 +17244,10 @@ l707:
 	PREFETCHT0 576(R13)
 	PREFETCHT0 640(R13)
 
-l725:
+l741:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l726
+	JGE        l742
 	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
@@ -16691,29 +17255,29 @@ l725:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l726:
+l742:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x10, R12
 	CMPQ  R11, 80(AX)
-	JLT   l693
+	JLT   l709
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l695
+	JMP   l711
 
-l694:
+l710:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l695:
+l711:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l692
+	JNZ       l708
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z9, Z0, Z0
@@ -16737,10 +17301,10 @@ l695:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x03
-	JNE       l691
+	JNE       l707
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l690
+	JG        l706
 	VZEROUPPER
 	RET
 
@@ -16756,7 +17320,7 @@ TEXT ·depthwise5x5Stride1AVX512(SB), NOSPLIT, $48-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l727:
+l743:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -16782,7 +17346,7 @@ l727:
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l728:
+l744:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -16791,7 +17355,7 @@ l728:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l729:
+l745:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -16815,9 +17379,9 @@ l729:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l730:
+l746:
 	CMPQ        R10, 88(AX)
-	JAE         l731
+	JAE         l747
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -16830,10 +17394,10 @@ l730:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l733
+	JS          l749
 	LEAQ        12(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l733
+	JG          l749
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 	ADDQ        CX, R15
@@ -16897,50 +17461,50 @@ l730:
 	ADDQ        CX, R15
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
-	JMP         l734
+	JMP         l750
 
-l733:
+l749:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l735
+	JAE         l751
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 
-l735:
+l751:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l736
+	JAE         l752
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z9, Z0
 	VFMADD231PS Z13, Z8, Z1
 
-l736:
+l752:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l737
+	JAE         l753
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z10, Z0
 	VFMADD231PS Z13, Z9, Z1
 	VFMADD231PS Z13, Z8, Z2
 
-l737:
+l753:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l738
+	JAE         l754
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z11, Z0
 	VFMADD231PS Z13, Z10, Z1
 	VFMADD231PS Z13, Z9, Z2
 	VFMADD231PS Z13, Z8, Z3
 
-l738:
+l754:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l739
+	JAE         l755
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z0
 	VFMADD231PS Z13, Z11, Z1
@@ -16948,11 +17512,11 @@ l738:
 	VFMADD231PS Z13, Z9, Z3
 	VFMADD231PS Z13, Z8, Z4
 
-l739:
+l755:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l740
+	JAE         l756
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z1
 	VFMADD231PS Z13, Z11, Z2
@@ -16960,11 +17524,11 @@ l739:
 	VFMADD231PS Z13, Z9, Z4
 	VFMADD231PS Z13, Z8, Z5
 
-l740:
+l756:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l741
+	JAE         l757
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z2
 	VFMADD231PS Z13, Z11, Z3
@@ -16972,11 +17536,11 @@ l740:
 	VFMADD231PS Z13, Z9, Z5
 	VFMADD231PS Z13, Z8, Z6
 
-l741:
+l757:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l742
+	JAE         l758
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z3
 	VFMADD231PS Z13, Z11, Z4
@@ -16984,60 +17548,60 @@ l741:
 	VFMADD231PS Z13, Z9, Z6
 	VFMADD231PS Z13, Z8, Z7
 
-l742:
+l758:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l743
+	JAE         l759
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z4
 	VFMADD231PS Z8, Z11, Z5
 	VFMADD231PS Z8, Z10, Z6
 	VFMADD231PS Z8, Z9, Z7
 
-l743:
+l759:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l744
+	JAE         l760
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z5
 	VFMADD231PS Z8, Z11, Z6
 	VFMADD231PS Z8, Z10, Z7
 
-l744:
+l760:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l745
+	JAE         l761
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z6
 	VFMADD231PS Z8, Z11, Z7
 
-l745:
+l761:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l746
+	JAE         l762
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
 
-l746:
-l734:
-	JMP l732
+l762:
+l750:
+	JMP l748
 
-l731:
+l747:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l732:
+l748:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l730
+	JNZ          l746
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l747
+	JZ           l763
 	VMOVUPS.Z    (R9)(BX*1), K1, Z8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -17069,18 +17633,18 @@ l732:
 	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
 
-l747:
+l763:
 	MOVQ     216(AX), R9
 	TESTQ    R9, R9
-	JNZ      l748
+	JNZ      l764
 	CMPQ     40(SP), $0x00
-	JNE      l751
+	JNE      l767
 	MOVQ     SI, R10
 	TESTQ    DI, DI
-	JS       l752
+	JS       l768
 	LEAQ     8(DI), R9
 	CMPQ     R9, 80(AX)
-	JG       l752
+	JG       l768
 	VMOVNTPS Z0, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z1, (R10)
@@ -17096,162 +17660,162 @@ l747:
 	VMOVNTPS Z6, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z7, (R10)
-	JMP      l753
-
-l752:
-	MOVQ     DI, R9
-	CMPQ     R9, 80(AX)
-	JAE      l754
-	VMOVNTPS Z0, (R10)
-
-l754:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l755
-	VMOVNTPS Z1, (R10)
-
-l755:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l756
-	VMOVNTPS Z2, (R10)
-
-l756:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l757
-	VMOVNTPS Z3, (R10)
-
-l757:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l758
-	VMOVNTPS Z4, (R10)
-
-l758:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l759
-	VMOVNTPS Z5, (R10)
-
-l759:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l760
-	VMOVNTPS Z6, (R10)
-
-l760:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l761
-	VMOVNTPS Z7, (R10)
-
-l761:
-l753:
-	JMP l750
-
-l751:
-	MOVQ    SI, R10
-	TESTQ   DI, DI
-	JS      l762
-	LEAQ    8(DI), R9
-	CMPQ    R9, 80(AX)
-	JG      l762
-	VMOVUPS Z0, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z1, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z2, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z3, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z4, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z5, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z6, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z7, K1, (R10)
-	JMP     l763
-
-l762:
-	MOVQ    DI, R9
-	CMPQ    R9, 80(AX)
-	JAE     l764
-	VMOVUPS Z0, K1, (R10)
-
-l764:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l765
-	VMOVUPS Z1, K1, (R10)
-
-l765:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l766
-	VMOVUPS Z2, K1, (R10)
-
-l766:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l767
-	VMOVUPS Z3, K1, (R10)
-
-l767:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l768
-	VMOVUPS Z4, K1, (R10)
+	JMP      l769
 
 l768:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l769
-	VMOVUPS Z5, K1, (R10)
-
-l769:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l770
-	VMOVUPS Z6, K1, (R10)
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l770
+	VMOVNTPS Z0, (R10)
 
 l770:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l771
+	VMOVNTPS Z1, (R10)
+
+l771:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l772
+	VMOVNTPS Z2, (R10)
+
+l772:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l773
+	VMOVNTPS Z3, (R10)
+
+l773:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l774
+	VMOVNTPS Z4, (R10)
+
+l774:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l775
+	VMOVNTPS Z5, (R10)
+
+l775:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l776
+	VMOVNTPS Z6, (R10)
+
+l776:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l777
+	VMOVNTPS Z7, (R10)
+
+l777:
+l769:
+	JMP l766
+
+l767:
+	MOVQ    SI, R10
+	TESTQ   DI, DI
+	JS      l778
+	LEAQ    8(DI), R9
+	CMPQ    R9, 80(AX)
+	JG      l778
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z7, K1, (R10)
+	JMP     l779
+
+l778:
+	MOVQ    DI, R9
+	CMPQ    R9, 80(AX)
+	JAE     l780
+	VMOVUPS Z0, K1, (R10)
+
+l780:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l771
+	JAE     l781
+	VMOVUPS Z1, K1, (R10)
+
+l781:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l782
+	VMOVUPS Z2, K1, (R10)
+
+l782:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l783
+	VMOVUPS Z3, K1, (R10)
+
+l783:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l784
+	VMOVUPS Z4, K1, (R10)
+
+l784:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l785
+	VMOVUPS Z5, K1, (R10)
+
+l785:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l786
+	VMOVUPS Z6, K1, (R10)
+
+l786:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l787
 	VMOVUPS Z7, K1, (R10)
 
-l771:
-l763:
-l750:
-	JMP l749
+l787:
+l779:
+l766:
+	JMP l765
 
-l748:
+l764:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
 	CMPQ        40(SP), $0x00
-	JNE         l773
+	JNE         l789
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l774
+	JS          l790
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l774
+	JG          l790
 	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
@@ -17283,197 +17847,197 @@ l748:
 	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l775
-
-l774:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l776
-	VMOVNTPS    Z0, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l776:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l777
-	VMOVNTPS    Z1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l777:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l778
-	VMOVNTPS    Z2, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l778:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l779
-	VMOVNTPS    Z3, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l779:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l780
-	VMOVNTPS    Z4, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-
-l780:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l781
-	VMOVNTPS    Z5, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l781:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l782
-	VMOVNTPS    Z6, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-
-l782:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l783
-	VMOVNTPS    Z7, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-
-l783:
-l775:
-	JMP l772
-
-l773:
-	MOVQ        SI, R10
-	TESTQ       DI, DI
-	JS          l784
-	LEAQ        8(DI), R9
-	CMPQ        R9, 80(AX)
-	JG          l784
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-	JMP         l785
-
-l784:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l786
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l786:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l787
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l787:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l788
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l788:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l789
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l789:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l790
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
+	JMP         l791
 
 l790:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l791
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l791:
-	INCQ        R9
-	ADDQ        CX, R10
+	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
 	JAE         l792
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
 
 l792:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
 	JAE         l793
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l793:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l794
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l794:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l795
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l795:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l796
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l796:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l797
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l797:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l798
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l798:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l799
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l799:
+l791:
+	JMP l788
+
+l789:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l800
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l800
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l801
+
+l800:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l802
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l802:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l803
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l803:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l804
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l804:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l805
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l805:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l806
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l806:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l807
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l807:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l808
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l808:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l809
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l793:
-l785:
-l772:
+l809:
+l801:
+l788:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -17491,12 +18055,12 @@ l772:
 	VADDPD        64(R9)(BX*2), Z0, Z0
 	VMOVUPD       Z0, 64(R9)(BX*2)
 
-l749:
+l765:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l794
+	JGE        l810
 	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -17509,10 +18073,10 @@ l749:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l794:
+l810:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
-	JLT   l729
+	JLT   l745
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -17521,10 +18085,10 @@ l794:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l728
+	JNZ   l744
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l727
+	JG    l743
 	VZEROUPPER
 	RET
 
@@ -17540,7 +18104,7 @@ TEXT ·depthwise5x5Stride2AVX512(SB), NOSPLIT, $48-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l795:
+l811:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -17566,7 +18130,7 @@ l795:
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l796:
+l812:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -17575,7 +18139,7 @@ l796:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l797:
+l813:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -17599,9 +18163,9 @@ l797:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l798:
+l814:
 	CMPQ        R10, 88(AX)
-	JAE         l799
+	JAE         l815
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -17614,10 +18178,10 @@ l798:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l801
+	JS          l817
 	LEAQ        19(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l801
+	JG          l817
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 	ADDQ        CX, R15
@@ -17695,196 +18259,196 @@ l798:
 	ADDQ        CX, R15
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
-	JMP         l802
-
-l801:
-	MOVQ        R8, R14
-	CMPQ        R14, 96(AX)
-	JAE         l803
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z8, Z0
-
-l803:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l804
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z9, Z0
-
-l804:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l805
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z10, Z0
-	VFMADD231PS Z13, Z8, Z1
-
-l805:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l806
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z11, Z0
-	VFMADD231PS Z13, Z9, Z1
-
-l806:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l807
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z12, Z0
-	VFMADD231PS Z13, Z10, Z1
-	VFMADD231PS Z13, Z8, Z2
-
-l807:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l808
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z11, Z1
-	VFMADD231PS Z13, Z9, Z2
-
-l808:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l809
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z12, Z1
-	VFMADD231PS Z13, Z10, Z2
-	VFMADD231PS Z13, Z8, Z3
-
-l809:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l810
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z11, Z2
-	VFMADD231PS Z13, Z9, Z3
-
-l810:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l811
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z12, Z2
-	VFMADD231PS Z13, Z10, Z3
-	VFMADD231PS Z13, Z8, Z4
-
-l811:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l812
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z11, Z3
-	VFMADD231PS Z13, Z9, Z4
-
-l812:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l813
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z12, Z3
-	VFMADD231PS Z13, Z10, Z4
-	VFMADD231PS Z13, Z8, Z5
-
-l813:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l814
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z11, Z4
-	VFMADD231PS Z13, Z9, Z5
-
-l814:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l815
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z12, Z4
-	VFMADD231PS Z13, Z10, Z5
-	VFMADD231PS Z13, Z8, Z6
-
-l815:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l816
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z11, Z5
-	VFMADD231PS Z13, Z9, Z6
-
-l816:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l817
-	VMOVUPS.Z   (R15), K1, Z13
-	VFMADD231PS Z13, Z12, Z5
-	VFMADD231PS Z13, Z10, Z6
-	VFMADD231PS Z13, Z8, Z7
+	JMP         l818
 
 l817:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l818
-	VMOVUPS.Z   (R15), K1, Z8
-	VFMADD231PS Z8, Z11, Z6
-	VFMADD231PS Z8, Z9, Z7
-
-l818:
-	INCQ        R14
-	ADDQ        CX, R15
+	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
 	JAE         l819
-	VMOVUPS.Z   (R15), K1, Z8
-	VFMADD231PS Z8, Z12, Z6
-	VFMADD231PS Z8, Z10, Z7
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z8, Z0
 
 l819:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
 	JAE         l820
-	VMOVUPS.Z   (R15), K1, Z8
-	VFMADD231PS Z8, Z11, Z7
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z9, Z0
 
 l820:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
 	JAE         l821
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z10, Z0
+	VFMADD231PS Z13, Z8, Z1
+
+l821:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l822
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z11, Z0
+	VFMADD231PS Z13, Z9, Z1
+
+l822:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l823
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z12, Z0
+	VFMADD231PS Z13, Z10, Z1
+	VFMADD231PS Z13, Z8, Z2
+
+l823:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l824
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z11, Z1
+	VFMADD231PS Z13, Z9, Z2
+
+l824:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l825
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z12, Z1
+	VFMADD231PS Z13, Z10, Z2
+	VFMADD231PS Z13, Z8, Z3
+
+l825:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l826
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z11, Z2
+	VFMADD231PS Z13, Z9, Z3
+
+l826:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l827
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z12, Z2
+	VFMADD231PS Z13, Z10, Z3
+	VFMADD231PS Z13, Z8, Z4
+
+l827:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l828
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z11, Z3
+	VFMADD231PS Z13, Z9, Z4
+
+l828:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l829
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z12, Z3
+	VFMADD231PS Z13, Z10, Z4
+	VFMADD231PS Z13, Z8, Z5
+
+l829:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l830
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z11, Z4
+	VFMADD231PS Z13, Z9, Z5
+
+l830:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l831
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z12, Z4
+	VFMADD231PS Z13, Z10, Z5
+	VFMADD231PS Z13, Z8, Z6
+
+l831:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l832
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z11, Z5
+	VFMADD231PS Z13, Z9, Z6
+
+l832:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l833
+	VMOVUPS.Z   (R15), K1, Z13
+	VFMADD231PS Z13, Z12, Z5
+	VFMADD231PS Z13, Z10, Z6
+	VFMADD231PS Z13, Z8, Z7
+
+l833:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l834
+	VMOVUPS.Z   (R15), K1, Z8
+	VFMADD231PS Z8, Z11, Z6
+	VFMADD231PS Z8, Z9, Z7
+
+l834:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l835
+	VMOVUPS.Z   (R15), K1, Z8
+	VFMADD231PS Z8, Z12, Z6
+	VFMADD231PS Z8, Z10, Z7
+
+l835:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l836
+	VMOVUPS.Z   (R15), K1, Z8
+	VFMADD231PS Z8, Z11, Z7
+
+l836:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l837
 	VMOVUPS.Z   (R15), K1, Z8
 	VFMADD231PS Z8, Z12, Z7
 
-l821:
-l802:
-	JMP l800
+l837:
+l818:
+	JMP l816
 
-l799:
+l815:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l800:
+l816:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l798
+	JNZ          l814
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l822
+	JZ           l838
 	VMOVUPS.Z    (R9)(BX*1), K1, Z8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -17916,18 +18480,18 @@ l800:
 	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
 
-l822:
+l838:
 	MOVQ     216(AX), R9
 	TESTQ    R9, R9
-	JNZ      l823
+	JNZ      l839
 	CMPQ     40(SP), $0x00
-	JNE      l826
+	JNE      l842
 	MOVQ     SI, R10
 	TESTQ    DI, DI
-	JS       l827
+	JS       l843
 	LEAQ     8(DI), R9
 	CMPQ     R9, 80(AX)
-	JG       l827
+	JG       l843
 	VMOVNTPS Z0, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z1, (R10)
@@ -17943,162 +18507,162 @@ l822:
 	VMOVNTPS Z6, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z7, (R10)
-	JMP      l828
-
-l827:
-	MOVQ     DI, R9
-	CMPQ     R9, 80(AX)
-	JAE      l829
-	VMOVNTPS Z0, (R10)
-
-l829:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l830
-	VMOVNTPS Z1, (R10)
-
-l830:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l831
-	VMOVNTPS Z2, (R10)
-
-l831:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l832
-	VMOVNTPS Z3, (R10)
-
-l832:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l833
-	VMOVNTPS Z4, (R10)
-
-l833:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l834
-	VMOVNTPS Z5, (R10)
-
-l834:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l835
-	VMOVNTPS Z6, (R10)
-
-l835:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l836
-	VMOVNTPS Z7, (R10)
-
-l836:
-l828:
-	JMP l825
-
-l826:
-	MOVQ    SI, R10
-	TESTQ   DI, DI
-	JS      l837
-	LEAQ    8(DI), R9
-	CMPQ    R9, 80(AX)
-	JG      l837
-	VMOVUPS Z0, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z1, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z2, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z3, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z4, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z5, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z6, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z7, K1, (R10)
-	JMP     l838
-
-l837:
-	MOVQ    DI, R9
-	CMPQ    R9, 80(AX)
-	JAE     l839
-	VMOVUPS Z0, K1, (R10)
-
-l839:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l840
-	VMOVUPS Z1, K1, (R10)
-
-l840:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l841
-	VMOVUPS Z2, K1, (R10)
-
-l841:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l842
-	VMOVUPS Z3, K1, (R10)
-
-l842:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l843
-	VMOVUPS Z4, K1, (R10)
+	JMP      l844
 
 l843:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l844
-	VMOVUPS Z5, K1, (R10)
-
-l844:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l845
-	VMOVUPS Z6, K1, (R10)
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l845
+	VMOVNTPS Z0, (R10)
 
 l845:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l846
+	VMOVNTPS Z1, (R10)
+
+l846:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l847
+	VMOVNTPS Z2, (R10)
+
+l847:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l848
+	VMOVNTPS Z3, (R10)
+
+l848:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l849
+	VMOVNTPS Z4, (R10)
+
+l849:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l850
+	VMOVNTPS Z5, (R10)
+
+l850:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l851
+	VMOVNTPS Z6, (R10)
+
+l851:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l852
+	VMOVNTPS Z7, (R10)
+
+l852:
+l844:
+	JMP l841
+
+l842:
+	MOVQ    SI, R10
+	TESTQ   DI, DI
+	JS      l853
+	LEAQ    8(DI), R9
+	CMPQ    R9, 80(AX)
+	JG      l853
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z7, K1, (R10)
+	JMP     l854
+
+l853:
+	MOVQ    DI, R9
+	CMPQ    R9, 80(AX)
+	JAE     l855
+	VMOVUPS Z0, K1, (R10)
+
+l855:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l846
+	JAE     l856
+	VMOVUPS Z1, K1, (R10)
+
+l856:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l857
+	VMOVUPS Z2, K1, (R10)
+
+l857:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l858
+	VMOVUPS Z3, K1, (R10)
+
+l858:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l859
+	VMOVUPS Z4, K1, (R10)
+
+l859:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l860
+	VMOVUPS Z5, K1, (R10)
+
+l860:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l861
+	VMOVUPS Z6, K1, (R10)
+
+l861:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l862
 	VMOVUPS Z7, K1, (R10)
 
-l846:
-l838:
-l825:
-	JMP l824
+l862:
+l854:
+l841:
+	JMP l840
 
-l823:
+l839:
 	VXORPS      Z8, Z8, Z8
 	VXORPS      Z9, Z9, Z9
 	CMPQ        40(SP), $0x00
-	JNE         l848
+	JNE         l864
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l849
+	JS          l865
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l849
+	JG          l865
 	VMOVNTPS    Z0, (R10)
 	VADDPS      Z0, Z8, Z8
 	VFMADD231PS Z0, Z0, Z9
@@ -18130,197 +18694,197 @@ l823:
 	VMOVNTPS    Z7, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
-	JMP         l850
-
-l849:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l851
-	VMOVNTPS    Z0, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l851:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l852
-	VMOVNTPS    Z1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l852:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l853
-	VMOVNTPS    Z2, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l853:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l854
-	VMOVNTPS    Z3, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l854:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l855
-	VMOVNTPS    Z4, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-
-l855:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l856
-	VMOVNTPS    Z5, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l856:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l857
-	VMOVNTPS    Z6, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-
-l857:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l858
-	VMOVNTPS    Z7, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-
-l858:
-l850:
-	JMP l847
-
-l848:
-	MOVQ        SI, R10
-	TESTQ       DI, DI
-	JS          l859
-	LEAQ        8(DI), R9
-	CMPQ        R9, 80(AX)
-	JG          l859
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
-	ADDQ        CX, R10
-	VMOVUPS     Z7, K1, (R10)
-	VADDPS      Z7, Z8, Z8
-	VFMADD231PS Z7, Z7, Z9
-	JMP         l860
-
-l859:
-	MOVQ        DI, R9
-	CMPQ        R9, 80(AX)
-	JAE         l861
-	VMOVUPS     Z0, K1, (R10)
-	VADDPS      Z0, Z8, Z8
-	VFMADD231PS Z0, Z0, Z9
-
-l861:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l862
-	VMOVUPS     Z1, K1, (R10)
-	VADDPS      Z1, Z8, Z8
-	VFMADD231PS Z1, Z1, Z9
-
-l862:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l863
-	VMOVUPS     Z2, K1, (R10)
-	VADDPS      Z2, Z8, Z8
-	VFMADD231PS Z2, Z2, Z9
-
-l863:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l864
-	VMOVUPS     Z3, K1, (R10)
-	VADDPS      Z3, Z8, Z8
-	VFMADD231PS Z3, Z3, Z9
-
-l864:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l865
-	VMOVUPS     Z4, K1, (R10)
-	VADDPS      Z4, Z8, Z8
-	VFMADD231PS Z4, Z4, Z9
+	JMP         l866
 
 l865:
-	INCQ        R9
-	ADDQ        CX, R10
-	CMPQ        R9, 80(AX)
-	JAE         l866
-	VMOVUPS     Z5, K1, (R10)
-	VADDPS      Z5, Z8, Z8
-	VFMADD231PS Z5, Z5, Z9
-
-l866:
-	INCQ        R9
-	ADDQ        CX, R10
+	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
 	JAE         l867
-	VMOVUPS     Z6, K1, (R10)
-	VADDPS      Z6, Z8, Z8
-	VFMADD231PS Z6, Z6, Z9
+	VMOVNTPS    Z0, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
 
 l867:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
 	JAE         l868
+	VMOVNTPS    Z1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l868:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l869
+	VMOVNTPS    Z2, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l869:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l870
+	VMOVNTPS    Z3, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l870:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l871
+	VMOVNTPS    Z4, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l871:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l872
+	VMOVNTPS    Z5, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l872:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l873
+	VMOVNTPS    Z6, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l873:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l874
+	VMOVNTPS    Z7, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+
+l874:
+l866:
+	JMP l863
+
+l864:
+	MOVQ        SI, R10
+	TESTQ       DI, DI
+	JS          l875
+	LEAQ        8(DI), R9
+	CMPQ        R9, 80(AX)
+	JG          l875
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+	ADDQ        CX, R10
+	VMOVUPS     Z7, K1, (R10)
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z7, Z9
+	JMP         l876
+
+l875:
+	MOVQ        DI, R9
+	CMPQ        R9, 80(AX)
+	JAE         l877
+	VMOVUPS     Z0, K1, (R10)
+	VADDPS      Z0, Z8, Z8
+	VFMADD231PS Z0, Z0, Z9
+
+l877:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l878
+	VMOVUPS     Z1, K1, (R10)
+	VADDPS      Z1, Z8, Z8
+	VFMADD231PS Z1, Z1, Z9
+
+l878:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l879
+	VMOVUPS     Z2, K1, (R10)
+	VADDPS      Z2, Z8, Z8
+	VFMADD231PS Z2, Z2, Z9
+
+l879:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l880
+	VMOVUPS     Z3, K1, (R10)
+	VADDPS      Z3, Z8, Z8
+	VFMADD231PS Z3, Z3, Z9
+
+l880:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l881
+	VMOVUPS     Z4, K1, (R10)
+	VADDPS      Z4, Z8, Z8
+	VFMADD231PS Z4, Z4, Z9
+
+l881:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l882
+	VMOVUPS     Z5, K1, (R10)
+	VADDPS      Z5, Z8, Z8
+	VFMADD231PS Z5, Z5, Z9
+
+l882:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l883
+	VMOVUPS     Z6, K1, (R10)
+	VADDPS      Z6, Z8, Z8
+	VFMADD231PS Z6, Z6, Z9
+
+l883:
+	INCQ        R9
+	ADDQ        CX, R10
+	CMPQ        R9, 80(AX)
+	JAE         l884
 	VMOVUPS     Z7, K1, (R10)
 	VADDPS      Z7, Z8, Z8
 	VFMADD231PS Z7, Z7, Z9
 
-l868:
-l860:
-l847:
+l884:
+l876:
+l863:
 	MOVQ          216(AX), R9
 	VCVTPS2PD     Y8, Z0
 	VADDPD        (R9)(BX*2), Z0, Z0
@@ -18338,12 +18902,12 @@ l847:
 	VADDPD        64(R9)(BX*2), Z0, Z0
 	VMOVUPD       Z0, 64(R9)(BX*2)
 
-l824:
+l840:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l869
+	JGE        l885
 	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -18380,10 +18944,10 @@ l824:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l869:
+l885:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l797
+	JLT   l813
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -18392,10 +18956,10 @@ l869:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l796
+	JNZ   l812
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l795
+	JG    l811
 	VZEROUPPER
 	RET
 
@@ -18411,7 +18975,7 @@ TEXT ·depthwise5x5TransposedAVX512(SB), NOSPLIT, $48-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l870:
+l886:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -18437,7 +19001,7 @@ l870:
 	IMULQ   CX, DI
 	ADDQ    DI, SI
 
-l871:
+l887:
 	MOVQ   288(AX), DI
 	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
@@ -18452,7 +19016,7 @@ l871:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l872:
+l888:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -18477,9 +19041,9 @@ l872:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l873:
+l889:
 	CMPQ        R10, 88(AX)
-	JAE         l874
+	JAE         l890
 	VMOVUPS.Z   (R11), K1, Z8
 	ADDQ        DX, R11
 	VMOVUPS.Z   (R11), K1, Z9
@@ -18492,10 +19056,10 @@ l873:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l876
+	JS          l892
 	LEAQ        6(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l876
+	JG          l892
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z0
 	ADDQ        CX, R15
@@ -18527,30 +19091,30 @@ l873:
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
-	JMP         l877
+	JMP         l893
 
-l876:
+l892:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l878
+	JAE         l894
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z12, Z0
 
-l878:
+l894:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l879
+	JAE         l895
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z10, Z0
 	VFMADD231PS Z13, Z11, Z1
 	VFMADD231PS Z13, Z12, Z2
 
-l879:
+l895:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l880
+	JAE         l896
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
 	VFMADD231PS Z13, Z9, Z1
@@ -18558,11 +19122,11 @@ l879:
 	VFMADD231PS Z13, Z11, Z3
 	VFMADD231PS Z13, Z12, Z4
 
-l880:
+l896:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l881
+	JAE         l897
 	VMOVUPS.Z   (R15), K1, Z13
 	VFMADD231PS Z13, Z8, Z2
 	VFMADD231PS Z13, Z9, Z3
@@ -18570,49 +19134,49 @@ l880:
 	VFMADD231PS Z13, Z11, Z5
 	VFMADD231PS Z13, Z12, Z6
 
-l881:
+l897:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l882
+	JAE         l898
 	VMOVUPS.Z   (R15), K1, Z12
 	VFMADD231PS Z12, Z8, Z4
 	VFMADD231PS Z12, Z9, Z5
 	VFMADD231PS Z12, Z10, Z6
 	VFMADD231PS Z12, Z11, Z7
 
-l882:
+l898:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l883
+	JAE         l899
 	VMOVUPS.Z   (R15), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
 
-l883:
-l877:
-	JMP l875
+l899:
+l893:
+	JMP l891
 
-l874:
+l890:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l875:
+l891:
 	ADDQ     DX, R11
 	LEAQ     (R11)(DX*4), R11
 	SUBQ     R13, R9
 	DECQ     R10
 	DECQ     R12
-	JNZ      l873
+	JNZ      l889
 	CMPQ     40(SP), $0x00
-	JNE      l885
+	JNE      l901
 	MOVQ     SI, R10
 	TESTQ    DI, DI
-	JS       l886
+	JS       l902
 	LEAQ     8(DI), R9
 	CMPQ     R9, 80(AX)
-	JG       l886
+	JG       l902
 	VMOVNTPS Z0, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z1, (R10)
@@ -18628,164 +19192,164 @@ l875:
 	VMOVNTPS Z6, (R10)
 	ADDQ     CX, R10
 	VMOVNTPS Z7, (R10)
-	JMP      l887
-
-l886:
-	MOVQ     DI, R9
-	CMPQ     R9, 80(AX)
-	JAE      l888
-	VMOVNTPS Z0, (R10)
-
-l888:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l889
-	VMOVNTPS Z1, (R10)
-
-l889:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l890
-	VMOVNTPS Z2, (R10)
-
-l890:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l891
-	VMOVNTPS Z3, (R10)
-
-l891:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l892
-	VMOVNTPS Z4, (R10)
-
-l892:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l893
-	VMOVNTPS Z5, (R10)
-
-l893:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l894
-	VMOVNTPS Z6, (R10)
-
-l894:
-	INCQ     R9
-	ADDQ     CX, R10
-	CMPQ     R9, 80(AX)
-	JAE      l895
-	VMOVNTPS Z7, (R10)
-
-l895:
-l887:
-	JMP l884
-
-l885:
-	MOVQ    SI, R10
-	TESTQ   DI, DI
-	JS      l896
-	LEAQ    8(DI), R9
-	CMPQ    R9, 80(AX)
-	JG      l896
-	VMOVUPS Z0, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z1, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z2, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z3, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z4, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z5, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z6, K1, (R10)
-	ADDQ    CX, R10
-	VMOVUPS Z7, K1, (R10)
-	JMP     l897
-
-l896:
-	MOVQ    DI, R9
-	CMPQ    R9, 80(AX)
-	JAE     l898
-	VMOVUPS Z0, K1, (R10)
-
-l898:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l899
-	VMOVUPS Z1, K1, (R10)
-
-l899:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l900
-	VMOVUPS Z2, K1, (R10)
-
-l900:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l901
-	VMOVUPS Z3, K1, (R10)
-
-l901:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l902
-	VMOVUPS Z4, K1, (R10)
+	JMP      l903
 
 l902:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l903
-	VMOVUPS Z5, K1, (R10)
-
-l903:
-	INCQ    R9
-	ADDQ    CX, R10
-	CMPQ    R9, 80(AX)
-	JAE     l904
-	VMOVUPS Z6, K1, (R10)
+	MOVQ     DI, R9
+	CMPQ     R9, 80(AX)
+	JAE      l904
+	VMOVNTPS Z0, (R10)
 
 l904:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l905
+	VMOVNTPS Z1, (R10)
+
+l905:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l906
+	VMOVNTPS Z2, (R10)
+
+l906:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l907
+	VMOVNTPS Z3, (R10)
+
+l907:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l908
+	VMOVNTPS Z4, (R10)
+
+l908:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l909
+	VMOVNTPS Z5, (R10)
+
+l909:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l910
+	VMOVNTPS Z6, (R10)
+
+l910:
+	INCQ     R9
+	ADDQ     CX, R10
+	CMPQ     R9, 80(AX)
+	JAE      l911
+	VMOVNTPS Z7, (R10)
+
+l911:
+l903:
+	JMP l900
+
+l901:
+	MOVQ    SI, R10
+	TESTQ   DI, DI
+	JS      l912
+	LEAQ    8(DI), R9
+	CMPQ    R9, 80(AX)
+	JG      l912
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    CX, R10
+	VMOVUPS Z7, K1, (R10)
+	JMP     l913
+
+l912:
+	MOVQ    DI, R9
+	CMPQ    R9, 80(AX)
+	JAE     l914
+	VMOVUPS Z0, K1, (R10)
+
+l914:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l905
+	JAE     l915
+	VMOVUPS Z1, K1, (R10)
+
+l915:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l916
+	VMOVUPS Z2, K1, (R10)
+
+l916:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l917
+	VMOVUPS Z3, K1, (R10)
+
+l917:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l918
+	VMOVUPS Z4, K1, (R10)
+
+l918:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l919
+	VMOVUPS Z5, K1, (R10)
+
+l919:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l920
+	VMOVUPS Z6, K1, (R10)
+
+l920:
+	INCQ    R9
+	ADDQ    CX, R10
+	CMPQ    R9, 80(AX)
+	JAE     l921
 	VMOVUPS Z7, K1, (R10)
 
-l905:
-l897:
-l884:
+l921:
+l913:
+l900:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l906
+	JGE        l922
 	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l906:
+l922:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l872
+	JLT   l888
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -18794,10 +19358,10 @@ l906:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l871
+	JNZ   l887
 	ADDQ  $0x40, BX
 	SUBQ  $0x10, (SP)
-	JG    l870
+	JG    l886
 	VZEROUPPER
 	RET
 
@@ -18813,7 +19377,7 @@ TEXT ·depthwise5x5Stride1GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l907:
+l923:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -18824,7 +19388,7 @@ l907:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l908:
+l924:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -18841,9 +19405,9 @@ l908:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l909:
+l925:
 	CMPQ  R8, 88(AX)
-	JAE   l911
+	JAE   l927
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -18854,7 +19418,7 @@ l909:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l910:
+l926:
 	VXORPS    Z10, Z10, Z10
 	VXORPS    Z11, Z11, Z11
 	VXORPS    Z12, Z12, Z12
@@ -18865,10 +19429,10 @@ l910:
 	VXORPS    Z17, Z17, Z17
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l913
+	JS        l929
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l913
+	JG        l929
 	VMOVUPS.Z (R14), K1, Z10
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z11
@@ -18884,190 +19448,190 @@ l910:
 	VMOVUPS.Z (R14), K1, Z16
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z17
-	JMP       l914
-
-l913:
-	MOVQ      R11, R13
-	CMPQ      R13, 80(AX)
-	JAE       l915
-	VMOVUPS.Z (R14), K1, Z10
-
-l915:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l916
-	VMOVUPS.Z (R14), K1, Z11
-
-l916:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l917
-	VMOVUPS.Z (R14), K1, Z12
-
-l917:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l918
-	VMOVUPS.Z (R14), K1, Z13
-
-l918:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l919
-	VMOVUPS.Z (R14), K1, Z14
-
-l919:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l920
-	VMOVUPS.Z (R14), K1, Z15
-
-l920:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l921
-	VMOVUPS.Z (R14), K1, Z16
-
-l921:
-	INCQ      R13
-	ADDQ      CX, R14
-	CMPQ      R13, 80(AX)
-	JAE       l922
-	VMOVUPS.Z (R14), K1, Z17
-
-l922:
-l914:
-	MOVQ        R10, R14
-	TESTQ       R12, R12
-	JS          l923
-	LEAQ        12(R12), R13
-	CMPQ        R13, 96(AX)
-	JG          l923
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z1
-	VFMADD231PS Z18, Z11, Z5
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z2
-	VFMADD231PS Z18, Z11, Z6
-	VFMADD231PS Z18, Z12, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z3
-	VFMADD231PS Z18, Z11, Z7
-	VFMADD231PS Z18, Z12, Z1
-	VFMADD231PS Z18, Z13, Z5
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z4
-	VFMADD231PS Z18, Z11, Z8
-	VFMADD231PS Z18, Z12, Z2
-	VFMADD231PS Z18, Z13, Z6
-	VFMADD231PS Z18, Z14, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z11, Z9
-	VFMADD231PS Z10, Z12, Z3
-	VFMADD231PS Z10, Z13, Z7
-	VFMADD231PS Z10, Z14, Z1
-	VFMADD231PS Z10, Z15, Z5
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z12, Z4
-	VFMADD231PS Z10, Z13, Z8
-	VFMADD231PS Z10, Z14, Z2
-	VFMADD231PS Z10, Z15, Z6
-	VFMADD231PS Z10, Z16, Z0
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z13, Z9
-	VFMADD231PS Z10, Z14, Z3
-	VFMADD231PS Z10, Z15, Z7
-	VFMADD231PS Z10, Z16, Z1
-	VFMADD231PS Z10, Z17, Z5
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z14, Z4
-	VFMADD231PS Z10, Z15, Z8
-	VFMADD231PS Z10, Z16, Z2
-	VFMADD231PS Z10, Z17, Z6
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z15, Z9
-	VFMADD231PS Z10, Z16, Z3
-	VFMADD231PS Z10, Z17, Z7
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z16, Z4
-	VFMADD231PS Z10, Z17, Z8
-	ADDQ        CX, R14
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z17, Z9
-	JMP         l924
-
-l923:
-	MOVQ        R12, R13
-	CMPQ        R13, 96(AX)
-	JAE         l925
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z0
-
-l925:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l926
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z1
-	VFMADD231PS Z18, Z11, Z5
-
-l926:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l927
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z2
-	VFMADD231PS Z18, Z11, Z6
-	VFMADD231PS Z18, Z12, Z0
-
-l927:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l928
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z3
-	VFMADD231PS Z18, Z11, Z7
-	VFMADD231PS Z18, Z12, Z1
-	VFMADD231PS Z18, Z13, Z5
-
-l928:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l929
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z4
-	VFMADD231PS Z18, Z11, Z8
-	VFMADD231PS Z18, Z12, Z2
-	VFMADD231PS Z18, Z13, Z6
-	VFMADD231PS Z18, Z14, Z0
+	JMP       l930
 
 l929:
+	MOVQ      R11, R13
+	CMPQ      R13, 80(AX)
+	JAE       l931
+	VMOVUPS.Z (R14), K1, Z10
+
+l931:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l932
+	VMOVUPS.Z (R14), K1, Z11
+
+l932:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l933
+	VMOVUPS.Z (R14), K1, Z12
+
+l933:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l934
+	VMOVUPS.Z (R14), K1, Z13
+
+l934:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l935
+	VMOVUPS.Z (R14), K1, Z14
+
+l935:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l936
+	VMOVUPS.Z (R14), K1, Z15
+
+l936:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l937
+	VMOVUPS.Z (R14), K1, Z16
+
+l937:
+	INCQ      R13
+	ADDQ      CX, R14
+	CMPQ      R13, 80(AX)
+	JAE       l938
+	VMOVUPS.Z (R14), K1, Z17
+
+l938:
+l930:
+	MOVQ        R10, R14
+	TESTQ       R12, R12
+	JS          l939
+	LEAQ        12(R12), R13
+	CMPQ        R13, 96(AX)
+	JG          l939
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z1
+	VFMADD231PS Z18, Z11, Z5
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z2
+	VFMADD231PS Z18, Z11, Z6
+	VFMADD231PS Z18, Z12, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z3
+	VFMADD231PS Z18, Z11, Z7
+	VFMADD231PS Z18, Z12, Z1
+	VFMADD231PS Z18, Z13, Z5
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z4
+	VFMADD231PS Z18, Z11, Z8
+	VFMADD231PS Z18, Z12, Z2
+	VFMADD231PS Z18, Z13, Z6
+	VFMADD231PS Z18, Z14, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z11, Z9
+	VFMADD231PS Z10, Z12, Z3
+	VFMADD231PS Z10, Z13, Z7
+	VFMADD231PS Z10, Z14, Z1
+	VFMADD231PS Z10, Z15, Z5
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z10, Z13, Z8
+	VFMADD231PS Z10, Z14, Z2
+	VFMADD231PS Z10, Z15, Z6
+	VFMADD231PS Z10, Z16, Z0
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z13, Z9
+	VFMADD231PS Z10, Z14, Z3
+	VFMADD231PS Z10, Z15, Z7
+	VFMADD231PS Z10, Z16, Z1
+	VFMADD231PS Z10, Z17, Z5
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z14, Z4
+	VFMADD231PS Z10, Z15, Z8
+	VFMADD231PS Z10, Z16, Z2
+	VFMADD231PS Z10, Z17, Z6
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z15, Z9
+	VFMADD231PS Z10, Z16, Z3
+	VFMADD231PS Z10, Z17, Z7
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z16, Z4
+	VFMADD231PS Z10, Z17, Z8
+	ADDQ        CX, R14
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z17, Z9
+	JMP         l940
+
+l939:
+	MOVQ        R12, R13
+	CMPQ        R13, 96(AX)
+	JAE         l941
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z0
+
+l941:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l930
+	JAE         l942
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z1
+	VFMADD231PS Z18, Z11, Z5
+
+l942:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l943
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z2
+	VFMADD231PS Z18, Z11, Z6
+	VFMADD231PS Z18, Z12, Z0
+
+l943:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l944
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z3
+	VFMADD231PS Z18, Z11, Z7
+	VFMADD231PS Z18, Z12, Z1
+	VFMADD231PS Z18, Z13, Z5
+
+l944:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l945
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z4
+	VFMADD231PS Z18, Z11, Z8
+	VFMADD231PS Z18, Z12, Z2
+	VFMADD231PS Z18, Z13, Z6
+	VFMADD231PS Z18, Z14, Z0
+
+l945:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l946
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z11, Z9
 	VFMADD231PS Z10, Z12, Z3
@@ -19075,11 +19639,11 @@ l929:
 	VFMADD231PS Z10, Z14, Z1
 	VFMADD231PS Z10, Z15, Z5
 
-l930:
+l946:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l931
+	JAE         l947
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z12, Z4
 	VFMADD231PS Z10, Z13, Z8
@@ -19087,11 +19651,11 @@ l930:
 	VFMADD231PS Z10, Z15, Z6
 	VFMADD231PS Z10, Z16, Z0
 
-l931:
+l947:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l932
+	JAE         l948
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z13, Z9
 	VFMADD231PS Z10, Z14, Z3
@@ -19099,87 +19663,87 @@ l931:
 	VFMADD231PS Z10, Z16, Z1
 	VFMADD231PS Z10, Z17, Z5
 
-l932:
+l948:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l933
+	JAE         l949
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z14, Z4
 	VFMADD231PS Z10, Z15, Z8
 	VFMADD231PS Z10, Z16, Z2
 	VFMADD231PS Z10, Z17, Z6
 
-l933:
+l949:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l934
+	JAE         l950
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z15, Z9
 	VFMADD231PS Z10, Z16, Z3
 	VFMADD231PS Z10, Z17, Z7
 
-l934:
+l950:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l935
+	JAE         l951
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z16, Z4
 	VFMADD231PS Z10, Z17, Z8
 
-l935:
+l951:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l936
+	JAE         l952
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z9
 
-l936:
-l924:
+l952:
+l940:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l937
+	JGE        l953
 	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 
-l937:
+l953:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l938
+	JGE        l954
 	ADDQ       $0x00000080, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 
-l938:
+l954:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l910
+	JLT   l926
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l912
+	JMP   l928
 
-l911:
+l927:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l912:
+l928:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l909
+	JNZ       l925
 	VADDPS    Z5, Z0, Z0
 	VMOVUPS.Z (SI), K1, Z5
 	VADDPS    Z5, Z0, Z0
@@ -19207,10 +19771,10 @@ l912:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x05
-	JNE       l908
+	JNE       l924
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l907
+	JG        l923
 	VZEROUPPER
 	RET
 
@@ -19226,7 +19790,7 @@ TEXT ·depthwise5x5Stride2GradWeightsAVX512(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l939:
+l955:
 	MOVQ    $-1, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, (SP)
@@ -19237,7 +19801,7 @@ l939:
 	ADDQ    BX, SI
 	MOVQ    $0x00000000, 8(SP)
 
-l940:
+l956:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -19254,9 +19818,9 @@ l940:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l941:
+l957:
 	CMPQ  R8, 88(AX)
-	JAE   l943
+	JAE   l959
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -19267,7 +19831,7 @@ l941:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l942:
+l958:
 	VXORPS    Z10, Z10, Z10
 	VXORPS    Z11, Z11, Z11
 	VXORPS    Z12, Z12, Z12
@@ -19278,10 +19842,10 @@ l942:
 	VXORPS    Z17, Z17, Z17
 	MOVQ      DI, R14
 	TESTQ     R11, R11
-	JS        l945
+	JS        l961
 	LEAQ      8(R11), R13
 	CMPQ      R13, 80(AX)
-	JG        l945
+	JG        l961
 	VMOVUPS.Z (R14), K1, Z10
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z11
@@ -19297,71 +19861,71 @@ l942:
 	VMOVUPS.Z (R14), K1, Z16
 	ADDQ      CX, R14
 	VMOVUPS.Z (R14), K1, Z17
-	JMP       l946
+	JMP       l962
 
-l945:
+l961:
 	MOVQ      R11, R13
 	CMPQ      R13, 80(AX)
-	JAE       l947
+	JAE       l963
 	VMOVUPS.Z (R14), K1, Z10
 
-l947:
+l963:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l948
+	JAE       l964
 	VMOVUPS.Z (R14), K1, Z11
 
-l948:
+l964:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l949
+	JAE       l965
 	VMOVUPS.Z (R14), K1, Z12
 
-l949:
+l965:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l950
+	JAE       l966
 	VMOVUPS.Z (R14), K1, Z13
 
-l950:
+l966:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l951
+	JAE       l967
 	VMOVUPS.Z (R14), K1, Z14
 
-l951:
+l967:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l952
+	JAE       l968
 	VMOVUPS.Z (R14), K1, Z15
 
-l952:
+l968:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l953
+	JAE       l969
 	VMOVUPS.Z (R14), K1, Z16
 
-l953:
+l969:
 	INCQ      R13
 	ADDQ      CX, R14
 	CMPQ      R13, 80(AX)
-	JAE       l954
+	JAE       l970
 	VMOVUPS.Z (R14), K1, Z17
 
-l954:
-l946:
+l970:
+l962:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l955
+	JS          l971
 	LEAQ        19(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l955
+	JG          l971
 	VMOVUPS.Z   (R14), K1, Z18
 	VFMADD231PS Z18, Z10, Z0
 	ADDQ        CX, R14
@@ -19439,185 +20003,185 @@ l946:
 	ADDQ        CX, R14
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z9
-	JMP         l956
-
-l955:
-	MOVQ        R12, R13
-	CMPQ        R13, 96(AX)
-	JAE         l957
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z0
-
-l957:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l958
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z1
-
-l958:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l959
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z2
-	VFMADD231PS Z18, Z11, Z5
-
-l959:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l960
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z3
-	VFMADD231PS Z18, Z11, Z6
-
-l960:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l961
-	VMOVUPS.Z   (R14), K1, Z18
-	VFMADD231PS Z18, Z10, Z4
-	VFMADD231PS Z18, Z11, Z7
-	VFMADD231PS Z18, Z12, Z0
-
-l961:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l962
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z11, Z8
-	VFMADD231PS Z10, Z12, Z1
-
-l962:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l963
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z11, Z9
-	VFMADD231PS Z10, Z12, Z2
-	VFMADD231PS Z10, Z13, Z5
-
-l963:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l964
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z12, Z3
-	VFMADD231PS Z10, Z13, Z6
-
-l964:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l965
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z12, Z4
-	VFMADD231PS Z10, Z13, Z7
-	VFMADD231PS Z10, Z14, Z0
-
-l965:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l966
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z13, Z8
-	VFMADD231PS Z10, Z14, Z1
-
-l966:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l967
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z13, Z9
-	VFMADD231PS Z10, Z14, Z2
-	VFMADD231PS Z10, Z15, Z5
-
-l967:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l968
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z14, Z3
-	VFMADD231PS Z10, Z15, Z6
-
-l968:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l969
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z14, Z4
-	VFMADD231PS Z10, Z15, Z7
-	VFMADD231PS Z10, Z16, Z0
-
-l969:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l970
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z15, Z8
-	VFMADD231PS Z10, Z16, Z1
-
-l970:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l971
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z15, Z9
-	VFMADD231PS Z10, Z16, Z2
-	VFMADD231PS Z10, Z17, Z5
+	JMP         l972
 
 l971:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l972
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z16, Z3
-	VFMADD231PS Z10, Z17, Z6
-
-l972:
-	INCQ        R13
-	ADDQ        CX, R14
+	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
 	JAE         l973
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z16, Z4
-	VFMADD231PS Z10, Z17, Z7
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z0
 
 l973:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
 	JAE         l974
-	VMOVUPS.Z   (R14), K1, Z10
-	VFMADD231PS Z10, Z17, Z8
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z1
 
 l974:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
 	JAE         l975
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z2
+	VFMADD231PS Z18, Z11, Z5
+
+l975:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l976
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z3
+	VFMADD231PS Z18, Z11, Z6
+
+l976:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l977
+	VMOVUPS.Z   (R14), K1, Z18
+	VFMADD231PS Z18, Z10, Z4
+	VFMADD231PS Z18, Z11, Z7
+	VFMADD231PS Z18, Z12, Z0
+
+l977:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l978
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z11, Z8
+	VFMADD231PS Z10, Z12, Z1
+
+l978:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l979
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z11, Z9
+	VFMADD231PS Z10, Z12, Z2
+	VFMADD231PS Z10, Z13, Z5
+
+l979:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l980
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z12, Z3
+	VFMADD231PS Z10, Z13, Z6
+
+l980:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l981
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z10, Z13, Z7
+	VFMADD231PS Z10, Z14, Z0
+
+l981:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l982
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z13, Z8
+	VFMADD231PS Z10, Z14, Z1
+
+l982:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l983
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z13, Z9
+	VFMADD231PS Z10, Z14, Z2
+	VFMADD231PS Z10, Z15, Z5
+
+l983:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l984
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z14, Z3
+	VFMADD231PS Z10, Z15, Z6
+
+l984:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l985
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z14, Z4
+	VFMADD231PS Z10, Z15, Z7
+	VFMADD231PS Z10, Z16, Z0
+
+l985:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l986
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z15, Z8
+	VFMADD231PS Z10, Z16, Z1
+
+l986:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l987
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z15, Z9
+	VFMADD231PS Z10, Z16, Z2
+	VFMADD231PS Z10, Z17, Z5
+
+l987:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l988
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z16, Z3
+	VFMADD231PS Z10, Z17, Z6
+
+l988:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l989
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z16, Z4
+	VFMADD231PS Z10, Z17, Z7
+
+l989:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l990
+	VMOVUPS.Z   (R14), K1, Z10
+	VFMADD231PS Z10, Z17, Z8
+
+l990:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l991
 	VMOVUPS.Z   (R14), K1, Z10
 	VFMADD231PS Z10, Z17, Z9
 
-l975:
-l956:
+l991:
+l972:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l976
+	JGE        l992
 	ADDQ       $0x000001c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
@@ -19629,39 +20193,39 @@ l956:
 	PREFETCHT0 320(R13)
 	PREFETCHT0 384(R13)
 
-l976:
+l992:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l977
+	JGE        l993
 	ADDQ       $0x00000080, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 
-l977:
+l993:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x10, R12
 	CMPQ  R11, 80(AX)
-	JLT   l942
+	JLT   l958
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l944
+	JMP   l960
 
-l943:
+l959:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l944:
+l960:
 	ADDQ      120(AX), R8
 	DECQ      R9
-	JNZ       l941
+	JNZ       l957
 	VADDPS    Z5, Z0, Z0
 	VMOVUPS.Z (SI), K1, Z5
 	VADDPS    Z5, Z0, Z0
@@ -19689,10 +20253,10 @@ l944:
 	ADDQ      DX, SI
 	INCQ      8(SP)
 	CMPQ      8(SP), $0x05
-	JNE       l940
+	JNE       l956
 	ADDQ      $0x40, BX
 	SUBQ      $0x10, (SP)
-	JG        l939
+	JG        l955
 	VZEROUPPER
 	RET
 
@@ -19708,7 +20272,7 @@ TEXT ·depthwise3x3Stride1AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l978:
+l994:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
@@ -19719,7 +20283,7 @@ l978:
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l979:
+l995:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -19728,7 +20292,7 @@ l979:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l980:
+l996:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19752,9 +20316,9 @@ l980:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l981:
+l997:
 	CMPQ        R10, 88(AX)
-	JAE         l982
+	JAE         l998
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -19763,10 +20327,10 @@ l981:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l984
+	JS          l1000
 	LEAQ        10(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l984
+	JG          l1000
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 	ADDQ        CX, R15
@@ -19810,117 +20374,117 @@ l981:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
-	JMP         l985
+	JMP         l1001
 
-l984:
+l1000:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l986
+	JAE         l1002
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 
-l986:
+l1002:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l987
+	JAE         l1003
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y9, Y0
 	VFMADD231PS Y11, Y8, Y1
 
-l987:
+l1003:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l988
+	JAE         l1004
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y0
 	VFMADD231PS Y11, Y9, Y1
 	VFMADD231PS Y11, Y8, Y2
 
-l988:
+l1004:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l989
+	JAE         l1005
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y1
 	VFMADD231PS Y11, Y9, Y2
 	VFMADD231PS Y11, Y8, Y3
 
-l989:
+l1005:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l990
+	JAE         l1006
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y2
 	VFMADD231PS Y11, Y9, Y3
 	VFMADD231PS Y11, Y8, Y4
 
-l990:
+l1006:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l991
+	JAE         l1007
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y3
 	VFMADD231PS Y11, Y9, Y4
 	VFMADD231PS Y11, Y8, Y5
 
-l991:
+l1007:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l992
+	JAE         l1008
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y4
 	VFMADD231PS Y11, Y9, Y5
 	VFMADD231PS Y11, Y8, Y6
 
-l992:
+l1008:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l993
+	JAE         l1009
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y5
 	VFMADD231PS Y11, Y9, Y6
 	VFMADD231PS Y11, Y8, Y7
 
-l993:
+l1009:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l994
+	JAE         l1010
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y8, Y9, Y7
 
-l994:
+l1010:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l995
+	JAE         l1011
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
 
-l995:
-l985:
-	JMP l983
+l1011:
+l1001:
+	JMP l999
 
-l982:
+l998:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l983:
+l999:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l981
+	JNZ          l997
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l996
+	JZ           l1012
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -19952,16 +20516,16 @@ l983:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l996:
+l1012:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l997
+	JNZ     l1013
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1000
+	JS      l1016
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1000
+	JG      l1016
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -19977,76 +20541,76 @@ l996:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1001
+	JMP     l1017
 
-l1000:
+l1016:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1002
+	JAE     l1018
 	VMOVUPS Y0, (R10)
 
-l1002:
+l1018:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1003
+	JAE     l1019
 	VMOVUPS Y1, (R10)
 
-l1003:
+l1019:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1004
+	JAE     l1020
 	VMOVUPS Y2, (R10)
 
-l1004:
+l1020:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1005
+	JAE     l1021
 	VMOVUPS Y3, (R10)
 
-l1005:
+l1021:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1006
+	JAE     l1022
 	VMOVUPS Y4, (R10)
 
-l1006:
+l1022:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1007
+	JAE     l1023
 	VMOVUPS Y5, (R10)
 
-l1007:
+l1023:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1008
+	JAE     l1024
 	VMOVUPS Y6, (R10)
 
-l1008:
+l1024:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1009
+	JAE     l1025
 	VMOVUPS Y7, (R10)
 
-l1009:
-l1001:
-	JMP l998
+l1025:
+l1017:
+	JMP l1014
 
-l997:
+l1013:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l1011
+	JS          l1027
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l1011
+	JG          l1027
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -20078,81 +20642,81 @@ l997:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l1012
+	JMP         l1028
 
-l1011:
+l1027:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l1013
+	JAE         l1029
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l1013:
+l1029:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1014
+	JAE         l1030
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l1014:
+l1030:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1015
+	JAE         l1031
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l1015:
+l1031:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1016
+	JAE         l1032
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l1016:
+l1032:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1017
+	JAE         l1033
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l1017:
+l1033:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1018
+	JAE         l1034
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l1018:
+l1034:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1019
+	JAE         l1035
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l1019:
+l1035:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1020
+	JAE         l1036
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l1020:
-l1012:
+l1036:
+l1028:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -20170,12 +20734,12 @@ l1012:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l998:
+l1014:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l1021
+	JGE        l1037
 	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -20188,10 +20752,10 @@ l998:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l1021:
+l1037:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
-	JLT   l980
+	JLT   l996
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -20200,10 +20764,10 @@ l1021:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l979
+	JNZ   l995
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l978
+	JG    l994
 	VZEROUPPER
 	RET
 
@@ -20219,7 +20783,7 @@ TEXT ·depthwise3x3Stride2AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1022:
+l1038:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
@@ -20230,7 +20794,7 @@ l1022:
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1023:
+l1039:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -20239,7 +20803,7 @@ l1023:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l1024:
+l1040:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20263,9 +20827,9 @@ l1024:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1025:
+l1041:
 	CMPQ        R10, 88(AX)
-	JAE         l1026
+	JAE         l1042
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -20274,10 +20838,10 @@ l1025:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1028
+	JS          l1044
 	LEAQ        17(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1028
+	JG          l1044
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 	ADDQ        CX, R15
@@ -20335,166 +20899,166 @@ l1025:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
-	JMP         l1029
-
-l1028:
-	MOVQ        R8, R14
-	CMPQ        R14, 96(AX)
-	JAE         l1030
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y8, Y0
-
-l1030:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1031
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y9, Y0
-
-l1031:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1032
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y10, Y0
-	VFMADD231PS Y11, Y8, Y1
-
-l1032:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1033
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y9, Y1
-
-l1033:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1034
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y10, Y1
-	VFMADD231PS Y11, Y8, Y2
-
-l1034:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1035
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y9, Y2
-
-l1035:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1036
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y10, Y2
-	VFMADD231PS Y11, Y8, Y3
-
-l1036:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1037
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y9, Y3
-
-l1037:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1038
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y10, Y3
-	VFMADD231PS Y11, Y8, Y4
-
-l1038:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1039
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y9, Y4
-
-l1039:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1040
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y10, Y4
-	VFMADD231PS Y11, Y8, Y5
-
-l1040:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1041
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y9, Y5
-
-l1041:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1042
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y10, Y5
-	VFMADD231PS Y11, Y8, Y6
-
-l1042:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1043
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y9, Y6
-
-l1043:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1044
-	VMOVUPS     (R15), Y11
-	VFMADD231PS Y11, Y10, Y6
-	VFMADD231PS Y11, Y8, Y7
+	JMP         l1045
 
 l1044:
+	MOVQ        R8, R14
+	CMPQ        R14, 96(AX)
+	JAE         l1046
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y8, Y0
+
+l1046:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1045
+	JAE         l1047
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y9, Y0
+
+l1047:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1048
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y10, Y0
+	VFMADD231PS Y11, Y8, Y1
+
+l1048:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1049
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y9, Y1
+
+l1049:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1050
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y10, Y1
+	VFMADD231PS Y11, Y8, Y2
+
+l1050:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1051
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y9, Y2
+
+l1051:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1052
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y10, Y2
+	VFMADD231PS Y11, Y8, Y3
+
+l1052:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1053
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y9, Y3
+
+l1053:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1054
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y10, Y3
+	VFMADD231PS Y11, Y8, Y4
+
+l1054:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1055
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y9, Y4
+
+l1055:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1056
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y10, Y4
+	VFMADD231PS Y11, Y8, Y5
+
+l1056:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1057
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y9, Y5
+
+l1057:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1058
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y10, Y5
+	VFMADD231PS Y11, Y8, Y6
+
+l1058:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1059
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y9, Y6
+
+l1059:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1060
+	VMOVUPS     (R15), Y11
+	VFMADD231PS Y11, Y10, Y6
+	VFMADD231PS Y11, Y8, Y7
+
+l1060:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1061
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y9, Y7
 
-l1045:
+l1061:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1046
+	JAE         l1062
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y10, Y7
 
-l1046:
-l1029:
-	JMP l1027
+l1062:
+l1045:
+	JMP l1043
 
-l1026:
+l1042:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l1027:
+l1043:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l1025
+	JNZ          l1041
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l1047
+	JZ           l1063
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -20526,16 +21090,16 @@ l1027:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l1047:
+l1063:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l1048
+	JNZ     l1064
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1051
+	JS      l1067
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1051
+	JG      l1067
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -20551,76 +21115,76 @@ l1047:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1052
+	JMP     l1068
 
-l1051:
+l1067:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1053
+	JAE     l1069
 	VMOVUPS Y0, (R10)
 
-l1053:
+l1069:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1054
+	JAE     l1070
 	VMOVUPS Y1, (R10)
 
-l1054:
+l1070:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1055
+	JAE     l1071
 	VMOVUPS Y2, (R10)
 
-l1055:
+l1071:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1056
+	JAE     l1072
 	VMOVUPS Y3, (R10)
 
-l1056:
+l1072:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1057
+	JAE     l1073
 	VMOVUPS Y4, (R10)
 
-l1057:
+l1073:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1058
+	JAE     l1074
 	VMOVUPS Y5, (R10)
 
-l1058:
+l1074:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1059
+	JAE     l1075
 	VMOVUPS Y6, (R10)
 
-l1059:
+l1075:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1060
+	JAE     l1076
 	VMOVUPS Y7, (R10)
 
-l1060:
-l1052:
-	JMP l1049
+l1076:
+l1068:
+	JMP l1065
 
-l1048:
+l1064:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l1062
+	JS          l1078
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l1062
+	JG          l1078
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -20652,81 +21216,81 @@ l1048:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l1063
+	JMP         l1079
 
-l1062:
+l1078:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l1064
+	JAE         l1080
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l1064:
+l1080:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1065
+	JAE         l1081
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l1065:
+l1081:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1066
+	JAE         l1082
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l1066:
+l1082:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1067
+	JAE         l1083
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l1067:
+l1083:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1068
+	JAE         l1084
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l1068:
+l1084:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1069
+	JAE         l1085
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l1069:
+l1085:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1070
+	JAE         l1086
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l1070:
+l1086:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1071
+	JAE         l1087
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l1071:
-l1063:
+l1087:
+l1079:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -20744,12 +21308,12 @@ l1063:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l1049:
+l1065:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l1072
+	JGE        l1088
 	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -20786,10 +21350,10 @@ l1049:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l1072:
+l1088:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1024
+	JLT   l1040
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -20798,10 +21362,10 @@ l1072:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1023
+	JNZ   l1039
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1022
+	JG    l1038
 	VZEROUPPER
 	RET
 
@@ -20817,7 +21381,7 @@ TEXT ·depthwise3x3TransposedAVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1073:
+l1089:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
@@ -20828,7 +21392,7 @@ l1073:
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1074:
+l1090:
 	MOVQ   288(AX), DI
 	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
@@ -20843,7 +21407,7 @@ l1074:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l1075:
+l1091:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20868,9 +21432,9 @@ l1075:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1076:
+l1092:
 	CMPQ        R10, 88(AX)
-	JAE         l1077
+	JAE         l1093
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -20879,10 +21443,10 @@ l1076:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1079
+	JS          l1095
 	LEAQ        5(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1079
+	JG          l1095
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y0
 	ADDQ        CX, R15
@@ -20904,75 +21468,75 @@ l1076:
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
-	JMP         l1080
+	JMP         l1096
 
-l1079:
+l1095:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l1081
+	JAE         l1097
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y10, Y0
 
-l1081:
+l1097:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1082
+	JAE         l1098
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y0
 	VFMADD231PS Y11, Y9, Y1
 	VFMADD231PS Y11, Y10, Y2
 
-l1082:
+l1098:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1083
+	JAE         l1099
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y2
 	VFMADD231PS Y11, Y9, Y3
 	VFMADD231PS Y11, Y10, Y4
 
-l1083:
+l1099:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1084
+	JAE         l1100
 	VMOVUPS     (R15), Y11
 	VFMADD231PS Y11, Y8, Y4
 	VFMADD231PS Y11, Y9, Y5
 	VFMADD231PS Y11, Y10, Y6
 
-l1084:
+l1100:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1085
+	JAE         l1101
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
 
-l1085:
-l1080:
-	JMP l1078
+l1101:
+l1096:
+	JMP l1094
 
-l1077:
+l1093:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*2), R11
 
-l1078:
+l1094:
 	ADDQ    DX, R11
 	LEAQ    (R11)(DX*2), R11
 	SUBQ    R13, R9
 	DECQ    R10
 	DECQ    R12
-	JNZ     l1076
+	JNZ     l1092
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1087
+	JS      l1103
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1087
+	JG      l1103
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -20988,80 +21552,80 @@ l1078:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1088
+	JMP     l1104
 
-l1087:
+l1103:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1089
+	JAE     l1105
 	VMOVUPS Y0, (R10)
 
-l1089:
+l1105:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1090
+	JAE     l1106
 	VMOVUPS Y1, (R10)
 
-l1090:
+l1106:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1091
+	JAE     l1107
 	VMOVUPS Y2, (R10)
 
-l1091:
+l1107:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1092
+	JAE     l1108
 	VMOVUPS Y3, (R10)
 
-l1092:
+l1108:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1093
+	JAE     l1109
 	VMOVUPS Y4, (R10)
 
-l1093:
+l1109:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1094
+	JAE     l1110
 	VMOVUPS Y5, (R10)
 
-l1094:
+l1110:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1095
+	JAE     l1111
 	VMOVUPS Y6, (R10)
 
-l1095:
+l1111:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1096
+	JAE     l1112
 	VMOVUPS Y7, (R10)
 
-l1096:
-l1088:
+l1112:
+l1104:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l1097
+	JGE        l1113
 	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l1097:
+l1113:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1075
+	JLT   l1091
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -21070,10 +21634,10 @@ l1097:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1074
+	JNZ   l1090
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1073
+	JG    l1089
 	VZEROUPPER
 	RET
 
@@ -21089,12 +21653,12 @@ TEXT ·depthwise3x3Stride1GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1098:
+l1114:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l1099:
+l1115:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21107,9 +21671,9 @@ l1099:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l1100:
+l1116:
 	CMPQ  R8, 88(AX)
-	JAE   l1102
+	JAE   l1118
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -21120,7 +21684,7 @@ l1100:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l1101:
+l1117:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
@@ -21131,10 +21695,10 @@ l1101:
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l1104
+	JS      l1120
 	LEAQ    8(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l1104
+	JG      l1120
 	VMOVUPS (R14), Y6
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y7
@@ -21150,214 +21714,214 @@ l1101:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l1105
-
-l1104:
-	MOVQ    R11, R13
-	CMPQ    R13, 80(AX)
-	JAE     l1106
-	VMOVUPS (R14), Y6
-
-l1106:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1107
-	VMOVUPS (R14), Y7
-
-l1107:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1108
-	VMOVUPS (R14), Y8
-
-l1108:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1109
-	VMOVUPS (R14), Y9
-
-l1109:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1110
-	VMOVUPS (R14), Y10
-
-l1110:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1111
-	VMOVUPS (R14), Y11
-
-l1111:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1112
-	VMOVUPS (R14), Y12
-
-l1112:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1113
-	VMOVUPS (R14), Y13
-
-l1113:
-l1105:
-	MOVQ        R10, R14
-	TESTQ       R12, R12
-	JS          l1114
-	LEAQ        10(R12), R13
-	CMPQ        R13, 96(AX)
-	JG          l1114
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y1
-	VFMADD231PS Y14, Y7, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y2
-	VFMADD231PS Y14, Y7, Y4
-	VFMADD231PS Y14, Y8, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y7, Y5
-	VFMADD231PS Y6, Y8, Y1
-	VFMADD231PS Y6, Y9, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y8, Y2
-	VFMADD231PS Y6, Y9, Y4
-	VFMADD231PS Y6, Y10, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y9, Y5
-	VFMADD231PS Y6, Y10, Y1
-	VFMADD231PS Y6, Y11, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y10, Y2
-	VFMADD231PS Y6, Y11, Y4
-	VFMADD231PS Y6, Y12, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y11, Y5
-	VFMADD231PS Y6, Y12, Y1
-	VFMADD231PS Y6, Y13, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y12, Y2
-	VFMADD231PS Y6, Y13, Y4
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y13, Y5
-	JMP         l1115
-
-l1114:
-	MOVQ        R12, R13
-	CMPQ        R13, 96(AX)
-	JAE         l1116
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y0
-
-l1116:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1117
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y1
-	VFMADD231PS Y14, Y7, Y3
-
-l1117:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1118
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y2
-	VFMADD231PS Y14, Y7, Y4
-	VFMADD231PS Y14, Y8, Y0
-
-l1118:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1119
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y7, Y5
-	VFMADD231PS Y6, Y8, Y1
-	VFMADD231PS Y6, Y9, Y3
-
-l1119:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1120
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y8, Y2
-	VFMADD231PS Y6, Y9, Y4
-	VFMADD231PS Y6, Y10, Y0
+	JMP     l1121
 
 l1120:
+	MOVQ    R11, R13
+	CMPQ    R13, 80(AX)
+	JAE     l1122
+	VMOVUPS (R14), Y6
+
+l1122:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1123
+	VMOVUPS (R14), Y7
+
+l1123:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1124
+	VMOVUPS (R14), Y8
+
+l1124:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1125
+	VMOVUPS (R14), Y9
+
+l1125:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1126
+	VMOVUPS (R14), Y10
+
+l1126:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1127
+	VMOVUPS (R14), Y11
+
+l1127:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1128
+	VMOVUPS (R14), Y12
+
+l1128:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1129
+	VMOVUPS (R14), Y13
+
+l1129:
+l1121:
+	MOVQ        R10, R14
+	TESTQ       R12, R12
+	JS          l1130
+	LEAQ        10(R12), R13
+	CMPQ        R13, 96(AX)
+	JG          l1130
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y1
+	VFMADD231PS Y14, Y7, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y2
+	VFMADD231PS Y14, Y7, Y4
+	VFMADD231PS Y14, Y8, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y7, Y5
+	VFMADD231PS Y6, Y8, Y1
+	VFMADD231PS Y6, Y9, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y8, Y2
+	VFMADD231PS Y6, Y9, Y4
+	VFMADD231PS Y6, Y10, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y9, Y5
+	VFMADD231PS Y6, Y10, Y1
+	VFMADD231PS Y6, Y11, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y10, Y2
+	VFMADD231PS Y6, Y11, Y4
+	VFMADD231PS Y6, Y12, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y11, Y5
+	VFMADD231PS Y6, Y12, Y1
+	VFMADD231PS Y6, Y13, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y12, Y2
+	VFMADD231PS Y6, Y13, Y4
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y13, Y5
+	JMP         l1131
+
+l1130:
+	MOVQ        R12, R13
+	CMPQ        R13, 96(AX)
+	JAE         l1132
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y0
+
+l1132:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1121
+	JAE         l1133
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y1
+	VFMADD231PS Y14, Y7, Y3
+
+l1133:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1134
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y2
+	VFMADD231PS Y14, Y7, Y4
+	VFMADD231PS Y14, Y8, Y0
+
+l1134:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1135
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y7, Y5
+	VFMADD231PS Y6, Y8, Y1
+	VFMADD231PS Y6, Y9, Y3
+
+l1135:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1136
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y8, Y2
+	VFMADD231PS Y6, Y9, Y4
+	VFMADD231PS Y6, Y10, Y0
+
+l1136:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1137
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y9, Y5
 	VFMADD231PS Y6, Y10, Y1
 	VFMADD231PS Y6, Y11, Y3
 
-l1121:
+l1137:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1122
+	JAE         l1138
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y10, Y2
 	VFMADD231PS Y6, Y11, Y4
 	VFMADD231PS Y6, Y12, Y0
 
-l1122:
+l1138:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1123
+	JAE         l1139
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y11, Y5
 	VFMADD231PS Y6, Y12, Y1
 	VFMADD231PS Y6, Y13, Y3
 
-l1123:
+l1139:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1124
+	JAE         l1140
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y12, Y2
 	VFMADD231PS Y6, Y13, Y4
 
-l1124:
+l1140:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1125
+	JAE         l1141
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y5
 
-l1125:
-l1115:
+l1141:
+l1131:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l1126
+	JGE        l1142
 	ADDQ       $0x000000c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
@@ -21365,10 +21929,10 @@ l1115:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l1126:
+l1142:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l1127
+	JGE        l1143
 	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
@@ -21376,28 +21940,28 @@ l1126:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l1127:
+l1143:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l1101
+	JLT   l1117
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l1103
+	JMP   l1119
 
-l1102:
+l1118:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l1103:
+l1119:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l1100
+	JNZ     l1116
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS (SI), Y3
 	VADDPS  Y3, Y0, Y0
@@ -21415,10 +21979,10 @@ l1103:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x03
-	JNE     l1099
+	JNE     l1115
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l1098
+	JG      l1114
 	VZEROUPPER
 	RET
 
@@ -21434,12 +21998,12 @@ TEXT ·depthwise3x3Stride2GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1128:
+l1144:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l1129:
+l1145:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21452,9 +22016,9 @@ l1129:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l1130:
+l1146:
 	CMPQ  R8, 88(AX)
-	JAE   l1132
+	JAE   l1148
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -21465,7 +22029,7 @@ l1130:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l1131:
+l1147:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
@@ -21476,10 +22040,10 @@ l1131:
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l1134
+	JS      l1150
 	LEAQ    8(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l1134
+	JG      l1150
 	VMOVUPS (R14), Y6
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y7
@@ -21495,277 +22059,277 @@ l1131:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l1135
-
-l1134:
-	MOVQ    R11, R13
-	CMPQ    R13, 80(AX)
-	JAE     l1136
-	VMOVUPS (R14), Y6
-
-l1136:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1137
-	VMOVUPS (R14), Y7
-
-l1137:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1138
-	VMOVUPS (R14), Y8
-
-l1138:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1139
-	VMOVUPS (R14), Y9
-
-l1139:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1140
-	VMOVUPS (R14), Y10
-
-l1140:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1141
-	VMOVUPS (R14), Y11
-
-l1141:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1142
-	VMOVUPS (R14), Y12
-
-l1142:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1143
-	VMOVUPS (R14), Y13
-
-l1143:
-l1135:
-	MOVQ        R10, R14
-	TESTQ       R12, R12
-	JS          l1144
-	LEAQ        17(R12), R13
-	CMPQ        R13, 96(AX)
-	JG          l1144
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y1
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y2
-	VFMADD231PS Y14, Y7, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y7, Y4
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y7, Y5
-	VFMADD231PS Y6, Y8, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y8, Y1
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y8, Y2
-	VFMADD231PS Y6, Y9, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y9, Y4
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y9, Y5
-	VFMADD231PS Y6, Y10, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y10, Y1
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y10, Y2
-	VFMADD231PS Y6, Y11, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y11, Y4
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y11, Y5
-	VFMADD231PS Y6, Y12, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y12, Y1
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y12, Y2
-	VFMADD231PS Y6, Y13, Y3
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y13, Y4
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y13, Y5
-	JMP         l1145
-
-l1144:
-	MOVQ        R12, R13
-	CMPQ        R13, 96(AX)
-	JAE         l1146
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y0
-
-l1146:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1147
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y1
-
-l1147:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1148
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y6, Y2
-	VFMADD231PS Y14, Y7, Y3
-
-l1148:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1149
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y7, Y4
-
-l1149:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1150
-	VMOVUPS     (R14), Y6
-	VFMADD231PS Y6, Y7, Y5
-	VFMADD231PS Y6, Y8, Y0
+	JMP     l1151
 
 l1150:
+	MOVQ    R11, R13
+	CMPQ    R13, 80(AX)
+	JAE     l1152
+	VMOVUPS (R14), Y6
+
+l1152:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1153
+	VMOVUPS (R14), Y7
+
+l1153:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1154
+	VMOVUPS (R14), Y8
+
+l1154:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1155
+	VMOVUPS (R14), Y9
+
+l1155:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1156
+	VMOVUPS (R14), Y10
+
+l1156:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1157
+	VMOVUPS (R14), Y11
+
+l1157:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1158
+	VMOVUPS (R14), Y12
+
+l1158:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1159
+	VMOVUPS (R14), Y13
+
+l1159:
+l1151:
+	MOVQ        R10, R14
+	TESTQ       R12, R12
+	JS          l1160
+	LEAQ        17(R12), R13
+	CMPQ        R13, 96(AX)
+	JG          l1160
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y1
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y2
+	VFMADD231PS Y14, Y7, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y7, Y4
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y7, Y5
+	VFMADD231PS Y6, Y8, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y8, Y1
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y8, Y2
+	VFMADD231PS Y6, Y9, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y9, Y4
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y9, Y5
+	VFMADD231PS Y6, Y10, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y10, Y1
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y10, Y2
+	VFMADD231PS Y6, Y11, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y11, Y4
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y11, Y5
+	VFMADD231PS Y6, Y12, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y12, Y1
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y12, Y2
+	VFMADD231PS Y6, Y13, Y3
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y13, Y4
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y13, Y5
+	JMP         l1161
+
+l1160:
+	MOVQ        R12, R13
+	CMPQ        R13, 96(AX)
+	JAE         l1162
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y0
+
+l1162:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1151
+	JAE         l1163
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y1
+
+l1163:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1164
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y6, Y2
+	VFMADD231PS Y14, Y7, Y3
+
+l1164:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1165
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y7, Y4
+
+l1165:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1166
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y7, Y5
+	VFMADD231PS Y6, Y8, Y0
+
+l1166:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1167
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y8, Y1
 
-l1151:
+l1167:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1152
+	JAE         l1168
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y8, Y2
 	VFMADD231PS Y6, Y9, Y3
 
-l1152:
+l1168:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1153
+	JAE         l1169
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y9, Y4
 
-l1153:
+l1169:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1154
+	JAE         l1170
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y9, Y5
 	VFMADD231PS Y6, Y10, Y0
 
-l1154:
+l1170:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1155
+	JAE         l1171
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y10, Y1
 
-l1155:
+l1171:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1156
+	JAE         l1172
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y10, Y2
 	VFMADD231PS Y6, Y11, Y3
 
-l1156:
+l1172:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1157
+	JAE         l1173
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y11, Y4
 
-l1157:
+l1173:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1158
+	JAE         l1174
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y11, Y5
 	VFMADD231PS Y6, Y12, Y0
 
-l1158:
+l1174:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1159
+	JAE         l1175
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y12, Y1
 
-l1159:
+l1175:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1160
+	JAE         l1176
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y12, Y2
 	VFMADD231PS Y6, Y13, Y3
 
-l1160:
+l1176:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1161
+	JAE         l1177
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y4
 
-l1161:
+l1177:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1162
+	JAE         l1178
 	VMOVUPS     (R14), Y6
 	VFMADD231PS Y6, Y13, Y5
 
-l1162:
-l1145:
+l1178:
+l1161:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l1163
+	JGE        l1179
 	ADDQ       $0x000002c0, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
@@ -21781,10 +22345,10 @@ l1145:
 	PREFETCHT0 576(R13)
 	PREFETCHT0 640(R13)
 
-l1163:
+l1179:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l1164
+	JGE        l1180
 	ADDQ       $0x000000c0, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
@@ -21792,29 +22356,29 @@ l1163:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 
-l1164:
+l1180:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*8), DI
 	ADDQ  $0x08, R11
 	ADDQ  $0x10, R12
 	CMPQ  R11, 80(AX)
-	JLT   l1131
+	JLT   l1147
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l1133
+	JMP   l1149
 
-l1132:
+l1148:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l1133:
+l1149:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l1130
+	JNZ     l1146
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS (SI), Y3
 	VADDPS  Y3, Y0, Y0
@@ -21832,10 +22396,10 @@ l1133:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x03
-	JNE     l1129
+	JNE     l1145
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l1128
+	JG      l1144
 	VZEROUPPER
 	RET
 
@@ -21851,7 +22415,7 @@ TEXT ·depthwise5x5Stride1AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1165:
+l1181:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
@@ -21862,7 +22426,7 @@ l1165:
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1166:
+l1182:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -21871,7 +22435,7 @@ l1166:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l1167:
+l1183:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21895,9 +22459,9 @@ l1167:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1168:
+l1184:
 	CMPQ        R10, 88(AX)
-	JAE         l1169
+	JAE         l1185
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -21910,10 +22474,10 @@ l1168:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1171
+	JS          l1187
 	LEAQ        12(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1171
+	JG          l1187
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 	ADDQ        CX, R15
@@ -21977,50 +22541,50 @@ l1168:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
-	JMP         l1172
+	JMP         l1188
 
-l1171:
+l1187:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l1173
+	JAE         l1189
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 
-l1173:
+l1189:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1174
+	JAE         l1190
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y9, Y0
 	VFMADD231PS Y13, Y8, Y1
 
-l1174:
+l1190:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1175
+	JAE         l1191
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y10, Y0
 	VFMADD231PS Y13, Y9, Y1
 	VFMADD231PS Y13, Y8, Y2
 
-l1175:
+l1191:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1176
+	JAE         l1192
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y11, Y0
 	VFMADD231PS Y13, Y10, Y1
 	VFMADD231PS Y13, Y9, Y2
 	VFMADD231PS Y13, Y8, Y3
 
-l1176:
+l1192:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1177
+	JAE         l1193
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y0
 	VFMADD231PS Y13, Y11, Y1
@@ -22028,11 +22592,11 @@ l1176:
 	VFMADD231PS Y13, Y9, Y3
 	VFMADD231PS Y13, Y8, Y4
 
-l1177:
+l1193:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1178
+	JAE         l1194
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y1
 	VFMADD231PS Y13, Y11, Y2
@@ -22040,11 +22604,11 @@ l1177:
 	VFMADD231PS Y13, Y9, Y4
 	VFMADD231PS Y13, Y8, Y5
 
-l1178:
+l1194:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1179
+	JAE         l1195
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y2
 	VFMADD231PS Y13, Y11, Y3
@@ -22052,11 +22616,11 @@ l1178:
 	VFMADD231PS Y13, Y9, Y5
 	VFMADD231PS Y13, Y8, Y6
 
-l1179:
+l1195:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1180
+	JAE         l1196
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y3
 	VFMADD231PS Y13, Y11, Y4
@@ -22064,60 +22628,60 @@ l1179:
 	VFMADD231PS Y13, Y9, Y6
 	VFMADD231PS Y13, Y8, Y7
 
-l1180:
+l1196:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1181
+	JAE         l1197
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y4
 	VFMADD231PS Y8, Y11, Y5
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y8, Y9, Y7
 
-l1181:
+l1197:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1182
+	JAE         l1198
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y5
 	VFMADD231PS Y8, Y11, Y6
 	VFMADD231PS Y8, Y10, Y7
 
-l1182:
+l1198:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1183
+	JAE         l1199
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y6
 	VFMADD231PS Y8, Y11, Y7
 
-l1183:
+l1199:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1184
+	JAE         l1200
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
 
-l1184:
-l1172:
-	JMP l1170
+l1200:
+l1188:
+	JMP l1186
 
-l1169:
+l1185:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l1170:
+l1186:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l1168
+	JNZ          l1184
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l1185
+	JZ           l1201
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -22149,16 +22713,16 @@ l1170:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l1185:
+l1201:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l1186
+	JNZ     l1202
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1189
+	JS      l1205
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1189
+	JG      l1205
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -22174,76 +22738,76 @@ l1185:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1190
+	JMP     l1206
 
-l1189:
+l1205:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1191
+	JAE     l1207
 	VMOVUPS Y0, (R10)
 
-l1191:
+l1207:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1192
+	JAE     l1208
 	VMOVUPS Y1, (R10)
 
-l1192:
+l1208:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1193
+	JAE     l1209
 	VMOVUPS Y2, (R10)
 
-l1193:
+l1209:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1194
+	JAE     l1210
 	VMOVUPS Y3, (R10)
 
-l1194:
+l1210:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1195
+	JAE     l1211
 	VMOVUPS Y4, (R10)
 
-l1195:
+l1211:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1196
+	JAE     l1212
 	VMOVUPS Y5, (R10)
 
-l1196:
+l1212:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1197
+	JAE     l1213
 	VMOVUPS Y6, (R10)
 
-l1197:
+l1213:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1198
+	JAE     l1214
 	VMOVUPS Y7, (R10)
 
-l1198:
-l1190:
-	JMP l1187
+l1214:
+l1206:
+	JMP l1203
 
-l1186:
+l1202:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l1200
+	JS          l1216
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l1200
+	JG          l1216
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -22275,81 +22839,81 @@ l1186:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l1201
+	JMP         l1217
 
-l1200:
+l1216:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l1202
+	JAE         l1218
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l1202:
+l1218:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1203
+	JAE         l1219
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l1203:
+l1219:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1204
+	JAE         l1220
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l1204:
+l1220:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1205
+	JAE         l1221
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l1205:
+l1221:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1206
+	JAE         l1222
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l1206:
+l1222:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1207
+	JAE         l1223
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l1207:
+l1223:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1208
+	JAE         l1224
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l1208:
+l1224:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1209
+	JAE         l1225
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l1209:
-l1201:
+l1225:
+l1217:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -22367,12 +22931,12 @@ l1201:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l1187:
+l1203:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l1210
+	JGE        l1226
 	ADDQ       $0x00000200, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -22385,10 +22949,10 @@ l1187:
 	PREFETCHT0 384(R9)
 	PREFETCHT0 448(R9)
 
-l1210:
+l1226:
 	ADDQ  $0x08, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1167
+	JLT   l1183
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -22397,10 +22961,10 @@ l1210:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1166
+	JNZ   l1182
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1165
+	JG    l1181
 	VZEROUPPER
 	RET
 
@@ -22416,7 +22980,7 @@ TEXT ·depthwise5x5Stride2AVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1211:
+l1227:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
@@ -22427,7 +22991,7 @@ l1211:
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1212:
+l1228:
 	MOVQ 288(AX), DI
 	MOVQ 296(AX), R8
 	MOVQ 136(AX), R9
@@ -22436,7 +23000,7 @@ l1212:
 	MOVQ R9, 24(SP)
 	MOVQ R10, 32(SP)
 
-l1213:
+l1229:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -22460,9 +23024,9 @@ l1213:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1214:
+l1230:
 	CMPQ        R10, 88(AX)
-	JAE         l1215
+	JAE         l1231
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -22475,10 +23039,10 @@ l1214:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1217
+	JS          l1233
 	LEAQ        19(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1217
+	JG          l1233
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 	ADDQ        CX, R15
@@ -22556,196 +23120,196 @@ l1214:
 	ADDQ        CX, R15
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
-	JMP         l1218
-
-l1217:
-	MOVQ        R8, R14
-	CMPQ        R14, 96(AX)
-	JAE         l1219
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y8, Y0
-
-l1219:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1220
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y9, Y0
-
-l1220:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1221
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y10, Y0
-	VFMADD231PS Y13, Y8, Y1
-
-l1221:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1222
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y11, Y0
-	VFMADD231PS Y13, Y9, Y1
-
-l1222:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1223
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y12, Y0
-	VFMADD231PS Y13, Y10, Y1
-	VFMADD231PS Y13, Y8, Y2
-
-l1223:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1224
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y11, Y1
-	VFMADD231PS Y13, Y9, Y2
-
-l1224:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1225
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y12, Y1
-	VFMADD231PS Y13, Y10, Y2
-	VFMADD231PS Y13, Y8, Y3
-
-l1225:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1226
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y11, Y2
-	VFMADD231PS Y13, Y9, Y3
-
-l1226:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1227
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y12, Y2
-	VFMADD231PS Y13, Y10, Y3
-	VFMADD231PS Y13, Y8, Y4
-
-l1227:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1228
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y11, Y3
-	VFMADD231PS Y13, Y9, Y4
-
-l1228:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1229
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y12, Y3
-	VFMADD231PS Y13, Y10, Y4
-	VFMADD231PS Y13, Y8, Y5
-
-l1229:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1230
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y11, Y4
-	VFMADD231PS Y13, Y9, Y5
-
-l1230:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1231
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y12, Y4
-	VFMADD231PS Y13, Y10, Y5
-	VFMADD231PS Y13, Y8, Y6
-
-l1231:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1232
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y11, Y5
-	VFMADD231PS Y13, Y9, Y6
-
-l1232:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1233
-	VMOVUPS     (R15), Y13
-	VFMADD231PS Y13, Y12, Y5
-	VFMADD231PS Y13, Y10, Y6
-	VFMADD231PS Y13, Y8, Y7
+	JMP         l1234
 
 l1233:
-	INCQ        R14
-	ADDQ        CX, R15
-	CMPQ        R14, 96(AX)
-	JAE         l1234
-	VMOVUPS     (R15), Y8
-	VFMADD231PS Y8, Y11, Y6
-	VFMADD231PS Y8, Y9, Y7
-
-l1234:
-	INCQ        R14
-	ADDQ        CX, R15
+	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
 	JAE         l1235
-	VMOVUPS     (R15), Y8
-	VFMADD231PS Y8, Y12, Y6
-	VFMADD231PS Y8, Y10, Y7
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y8, Y0
 
 l1235:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
 	JAE         l1236
-	VMOVUPS     (R15), Y8
-	VFMADD231PS Y8, Y11, Y7
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y9, Y0
 
 l1236:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
 	JAE         l1237
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y8, Y1
+
+l1237:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1238
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y11, Y0
+	VFMADD231PS Y13, Y9, Y1
+
+l1238:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1239
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y12, Y0
+	VFMADD231PS Y13, Y10, Y1
+	VFMADD231PS Y13, Y8, Y2
+
+l1239:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1240
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y11, Y1
+	VFMADD231PS Y13, Y9, Y2
+
+l1240:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1241
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y12, Y1
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y8, Y3
+
+l1241:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1242
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y11, Y2
+	VFMADD231PS Y13, Y9, Y3
+
+l1242:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1243
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y12, Y2
+	VFMADD231PS Y13, Y10, Y3
+	VFMADD231PS Y13, Y8, Y4
+
+l1243:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1244
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y11, Y3
+	VFMADD231PS Y13, Y9, Y4
+
+l1244:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1245
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y12, Y3
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y8, Y5
+
+l1245:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1246
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y11, Y4
+	VFMADD231PS Y13, Y9, Y5
+
+l1246:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1247
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y12, Y4
+	VFMADD231PS Y13, Y10, Y5
+	VFMADD231PS Y13, Y8, Y6
+
+l1247:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1248
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y11, Y5
+	VFMADD231PS Y13, Y9, Y6
+
+l1248:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1249
+	VMOVUPS     (R15), Y13
+	VFMADD231PS Y13, Y12, Y5
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y8, Y7
+
+l1249:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1250
+	VMOVUPS     (R15), Y8
+	VFMADD231PS Y8, Y11, Y6
+	VFMADD231PS Y8, Y9, Y7
+
+l1250:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1251
+	VMOVUPS     (R15), Y8
+	VFMADD231PS Y8, Y12, Y6
+	VFMADD231PS Y8, Y10, Y7
+
+l1251:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1252
+	VMOVUPS     (R15), Y8
+	VFMADD231PS Y8, Y11, Y7
+
+l1252:
+	INCQ        R14
+	ADDQ        CX, R15
+	CMPQ        R14, 96(AX)
+	JAE         l1253
 	VMOVUPS     (R15), Y8
 	VFMADD231PS Y8, Y12, Y7
 
-l1237:
-l1218:
-	JMP l1216
+l1253:
+l1234:
+	JMP l1232
 
-l1215:
+l1231:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l1216:
+l1232:
 	ADDQ         R13, R9
 	INCQ         R10
 	DECQ         R12
-	JNZ          l1214
+	JNZ          l1230
 	MOVQ         168(AX), R9
 	TESTQ        R9, R9
-	JZ           l1238
+	JZ           l1254
 	VMOVUPS      (R9)(BX*1), Y8
 	MOVQ         192(AX), R9
 	ADDQ         BX, R9
@@ -22777,16 +23341,16 @@ l1216:
 	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
 
-l1238:
+l1254:
 	MOVQ    216(AX), R9
 	TESTQ   R9, R9
-	JNZ     l1239
+	JNZ     l1255
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1242
+	JS      l1258
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1242
+	JG      l1258
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -22802,76 +23366,76 @@ l1238:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1243
+	JMP     l1259
 
-l1242:
+l1258:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1244
+	JAE     l1260
 	VMOVUPS Y0, (R10)
 
-l1244:
+l1260:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1245
+	JAE     l1261
 	VMOVUPS Y1, (R10)
 
-l1245:
+l1261:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1246
+	JAE     l1262
 	VMOVUPS Y2, (R10)
 
-l1246:
+l1262:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1247
+	JAE     l1263
 	VMOVUPS Y3, (R10)
 
-l1247:
+l1263:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1248
+	JAE     l1264
 	VMOVUPS Y4, (R10)
 
-l1248:
+l1264:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1249
+	JAE     l1265
 	VMOVUPS Y5, (R10)
 
-l1249:
+l1265:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1250
+	JAE     l1266
 	VMOVUPS Y6, (R10)
 
-l1250:
+l1266:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1251
+	JAE     l1267
 	VMOVUPS Y7, (R10)
 
-l1251:
-l1243:
-	JMP l1240
+l1267:
+l1259:
+	JMP l1256
 
-l1239:
+l1255:
 	VXORPS      Y8, Y8, Y8
 	VXORPS      Y9, Y9, Y9
 	MOVQ        SI, R10
 	TESTQ       DI, DI
-	JS          l1253
+	JS          l1269
 	LEAQ        8(DI), R9
 	CMPQ        R9, 80(AX)
-	JG          l1253
+	JG          l1269
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
@@ -22903,81 +23467,81 @@ l1239:
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
-	JMP         l1254
+	JMP         l1270
 
-l1253:
+l1269:
 	MOVQ        DI, R9
 	CMPQ        R9, 80(AX)
-	JAE         l1255
+	JAE         l1271
 	VMOVUPS     Y0, (R10)
 	VADDPS      Y0, Y8, Y8
 	VFMADD231PS Y0, Y0, Y9
 
-l1255:
+l1271:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1256
+	JAE         l1272
 	VMOVUPS     Y1, (R10)
 	VADDPS      Y1, Y8, Y8
 	VFMADD231PS Y1, Y1, Y9
 
-l1256:
+l1272:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1257
+	JAE         l1273
 	VMOVUPS     Y2, (R10)
 	VADDPS      Y2, Y8, Y8
 	VFMADD231PS Y2, Y2, Y9
 
-l1257:
+l1273:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1258
+	JAE         l1274
 	VMOVUPS     Y3, (R10)
 	VADDPS      Y3, Y8, Y8
 	VFMADD231PS Y3, Y3, Y9
 
-l1258:
+l1274:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1259
+	JAE         l1275
 	VMOVUPS     Y4, (R10)
 	VADDPS      Y4, Y8, Y8
 	VFMADD231PS Y4, Y4, Y9
 
-l1259:
+l1275:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1260
+	JAE         l1276
 	VMOVUPS     Y5, (R10)
 	VADDPS      Y5, Y8, Y8
 	VFMADD231PS Y5, Y5, Y9
 
-l1260:
+l1276:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1261
+	JAE         l1277
 	VMOVUPS     Y6, (R10)
 	VADDPS      Y6, Y8, Y8
 	VFMADD231PS Y6, Y6, Y9
 
-l1261:
+l1277:
 	INCQ        R9
 	ADDQ        CX, R10
 	CMPQ        R9, 80(AX)
-	JAE         l1262
+	JAE         l1278
 	VMOVUPS     Y7, (R10)
 	VADDPS      Y7, Y8, Y8
 	VFMADD231PS Y7, Y7, Y9
 
-l1262:
-l1254:
+l1278:
+l1270:
 	MOVQ         216(AX), R9
 	VCVTPS2PD    X8, Y0
 	VADDPD       (R9)(BX*2), Y0, Y0
@@ -22995,12 +23559,12 @@ l1254:
 	VADDPD       32(R9)(BX*2), Y0, Y0
 	VMOVUPD      Y0, 32(R9)(BX*2)
 
-l1240:
+l1256:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l1263
+	JGE        l1279
 	ADDQ       $0x00000800, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
@@ -23037,10 +23601,10 @@ l1240:
 	PREFETCHT0 1920(R9)
 	PREFETCHT0 1984(R9)
 
-l1263:
+l1279:
 	ADDQ  $0x10, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1213
+	JLT   l1229
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -23049,10 +23613,10 @@ l1263:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1212
+	JNZ   l1228
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1211
+	JG    l1227
 	VZEROUPPER
 	RET
 
@@ -23068,7 +23632,7 @@ TEXT ·depthwise5x5TransposedAVX2(SB), NOSPLIT, $40-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1264:
+l1280:
 	MOVQ  (AX), SI
 	ADDQ  BX, SI
 	MOVQ  72(AX), DI
@@ -23079,7 +23643,7 @@ l1264:
 	IMULQ CX, DI
 	ADDQ  DI, SI
 
-l1265:
+l1281:
 	MOVQ   288(AX), DI
 	MOVQ   296(AX), R8
 	MOVQ   136(AX), R9
@@ -23094,7 +23658,7 @@ l1265:
 	MOVQ   R9, 24(SP)
 	MOVQ   R10, 32(SP)
 
-l1266:
+l1282:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -23119,9 +23683,9 @@ l1266:
 	ADDQ   R14, R9
 	IMULQ  CX, R13
 
-l1267:
+l1283:
 	CMPQ        R10, 88(AX)
-	JAE         l1268
+	JAE         l1284
 	VMOVUPS     (R11), Y8
 	ADDQ        DX, R11
 	VMOVUPS     (R11), Y9
@@ -23134,10 +23698,10 @@ l1267:
 	ADDQ        DX, R11
 	MOVQ        R9, R15
 	TESTQ       R8, R8
-	JS          l1270
+	JS          l1286
 	LEAQ        6(R8), R14
 	CMPQ        R14, 96(AX)
-	JG          l1270
+	JG          l1286
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y0
 	ADDQ        CX, R15
@@ -23169,30 +23733,30 @@ l1267:
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
-	JMP         l1271
+	JMP         l1287
 
-l1270:
+l1286:
 	MOVQ        R8, R14
 	CMPQ        R14, 96(AX)
-	JAE         l1272
+	JAE         l1288
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y12, Y0
 
-l1272:
+l1288:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1273
+	JAE         l1289
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y10, Y0
 	VFMADD231PS Y13, Y11, Y1
 	VFMADD231PS Y13, Y12, Y2
 
-l1273:
+l1289:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1274
+	JAE         l1290
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y0
 	VFMADD231PS Y13, Y9, Y1
@@ -23200,11 +23764,11 @@ l1273:
 	VFMADD231PS Y13, Y11, Y3
 	VFMADD231PS Y13, Y12, Y4
 
-l1274:
+l1290:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1275
+	JAE         l1291
 	VMOVUPS     (R15), Y13
 	VFMADD231PS Y13, Y8, Y2
 	VFMADD231PS Y13, Y9, Y3
@@ -23212,47 +23776,47 @@ l1274:
 	VFMADD231PS Y13, Y11, Y5
 	VFMADD231PS Y13, Y12, Y6
 
-l1275:
+l1291:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1276
+	JAE         l1292
 	VMOVUPS     (R15), Y12
 	VFMADD231PS Y12, Y8, Y4
 	VFMADD231PS Y12, Y9, Y5
 	VFMADD231PS Y12, Y10, Y6
 	VFMADD231PS Y12, Y11, Y7
 
-l1276:
+l1292:
 	INCQ        R14
 	ADDQ        CX, R15
 	CMPQ        R14, 96(AX)
-	JAE         l1277
+	JAE         l1293
 	VMOVUPS     (R15), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
 
-l1277:
-l1271:
-	JMP l1269
+l1293:
+l1287:
+	JMP l1285
 
-l1268:
+l1284:
 	ADDQ DX, R11
 	LEAQ (R11)(DX*4), R11
 
-l1269:
+l1285:
 	ADDQ    DX, R11
 	LEAQ    (R11)(DX*4), R11
 	SUBQ    R13, R9
 	DECQ    R10
 	DECQ    R12
-	JNZ     l1267
+	JNZ     l1283
 	MOVQ    SI, R10
 	TESTQ   DI, DI
-	JS      l1279
+	JS      l1295
 	LEAQ    8(DI), R9
 	CMPQ    R9, 80(AX)
-	JG      l1279
+	JG      l1295
 	VMOVUPS Y0, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y1, (R10)
@@ -23268,80 +23832,80 @@ l1269:
 	VMOVUPS Y6, (R10)
 	ADDQ    CX, R10
 	VMOVUPS Y7, (R10)
-	JMP     l1280
+	JMP     l1296
 
-l1279:
+l1295:
 	MOVQ    DI, R9
 	CMPQ    R9, 80(AX)
-	JAE     l1281
+	JAE     l1297
 	VMOVUPS Y0, (R10)
 
-l1281:
+l1297:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1282
+	JAE     l1298
 	VMOVUPS Y1, (R10)
 
-l1282:
+l1298:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1283
+	JAE     l1299
 	VMOVUPS Y2, (R10)
 
-l1283:
+l1299:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1284
+	JAE     l1300
 	VMOVUPS Y3, (R10)
 
-l1284:
+l1300:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1285
+	JAE     l1301
 	VMOVUPS Y4, (R10)
 
-l1285:
+l1301:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1286
+	JAE     l1302
 	VMOVUPS Y5, (R10)
 
-l1286:
+l1302:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1287
+	JAE     l1303
 	VMOVUPS Y6, (R10)
 
-l1287:
+l1303:
 	INCQ    R9
 	ADDQ    CX, R10
 	CMPQ    R9, 80(AX)
-	JAE     l1288
+	JAE     l1304
 	VMOVUPS Y7, (R10)
 
-l1288:
-l1280:
+l1304:
+l1296:
 	ADDQ       $0x08, DI
 	LEAQ       (SI)(CX*8), SI
 	MOVQ       304(AX), R9
 	CMPQ       R9, 312(AX)
-	JGE        l1289
+	JGE        l1305
 	ADDQ       $0x00000080, 304(AX)
 	MOVQ       24(AX), R10
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 
-l1289:
+l1305:
 	ADDQ  $0x04, R8
 	CMPQ  DI, 80(AX)
-	JLT   l1266
+	JLT   l1282
 	MOVQ  80(AX), R8
 	ADDQ  288(AX), R8
 	SUBQ  DI, R8
@@ -23350,10 +23914,10 @@ l1289:
 	MOVQ  120(AX), DI
 	ADDQ  DI, 16(SP)
 	DECQ  8(SP)
-	JNZ   l1265
+	JNZ   l1281
 	ADDQ  $0x20, BX
 	SUBQ  $0x08, (SP)
-	JG    l1264
+	JG    l1280
 	VZEROUPPER
 	RET
 
@@ -23369,12 +23933,12 @@ TEXT ·depthwise5x5Stride1GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1290:
+l1306:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l1291:
+l1307:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -23391,9 +23955,9 @@ l1291:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l1292:
+l1308:
 	CMPQ  R8, 88(AX)
-	JAE   l1294
+	JAE   l1310
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -23404,17 +23968,17 @@ l1292:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l1293:
+l1309:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l1296
+	JS      l1312
 	LEAQ    4(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l1296
+	JG      l1312
 	VMOVUPS (R14), Y10
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y11
@@ -23422,43 +23986,43 @@ l1293:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l1297
+	JMP     l1313
 
-l1296:
+l1312:
 	MOVQ    R11, R13
 	CMPQ    R13, 80(AX)
-	JAE     l1298
+	JAE     l1314
 	VMOVUPS (R14), Y10
 
-l1298:
+l1314:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1299
+	JAE     l1315
 	VMOVUPS (R14), Y11
 
-l1299:
+l1315:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1300
+	JAE     l1316
 	VMOVUPS (R14), Y12
 
-l1300:
+l1316:
 	INCQ    R13
 	ADDQ    CX, R14
 	CMPQ    R13, 80(AX)
-	JAE     l1301
+	JAE     l1317
 	VMOVUPS (R14), Y13
 
-l1301:
-l1297:
+l1317:
+l1313:
 	MOVQ        R10, R14
 	TESTQ       R12, R12
-	JS          l1302
+	JS          l1318
 	LEAQ        8(R12), R13
 	CMPQ        R13, 96(AX)
-	JG          l1302
+	JG          l1318
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y0
 	ADDQ        CX, R14
@@ -23494,124 +24058,124 @@ l1297:
 	ADDQ        CX, R14
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y9
-	JMP         l1303
+	JMP         l1319
 
-l1302:
+l1318:
 	MOVQ        R12, R13
 	CMPQ        R13, 96(AX)
-	JAE         l1304
+	JAE         l1320
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y0
 
-l1304:
+l1320:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1305
+	JAE         l1321
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y1
 	VFMADD231PS Y14, Y11, Y5
 
-l1305:
+l1321:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1306
+	JAE         l1322
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y2
 	VFMADD231PS Y14, Y11, Y6
 	VFMADD231PS Y14, Y12, Y0
 
-l1306:
+l1322:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1307
+	JAE         l1323
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y3
 	VFMADD231PS Y14, Y11, Y7
 	VFMADD231PS Y14, Y12, Y1
 	VFMADD231PS Y14, Y13, Y5
 
-l1307:
+l1323:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1308
+	JAE         l1324
 	VMOVUPS     (R14), Y14
 	VFMADD231PS Y14, Y10, Y4
 	VFMADD231PS Y14, Y11, Y8
 	VFMADD231PS Y14, Y12, Y2
 	VFMADD231PS Y14, Y13, Y6
 
-l1308:
+l1324:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1309
+	JAE         l1325
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y11, Y9
 	VFMADD231PS Y10, Y12, Y3
 	VFMADD231PS Y10, Y13, Y7
 
-l1309:
+l1325:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1310
+	JAE         l1326
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y12, Y4
 	VFMADD231PS Y10, Y13, Y8
 
-l1310:
+l1326:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1311
+	JAE         l1327
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y9
 
-l1311:
-l1303:
+l1327:
+l1319:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l1312
+	JGE        l1328
 	ADDQ       $0x00000040, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 
-l1312:
+l1328:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l1313
+	JGE        l1329
 	ADDQ       $0x00000040, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 
-l1313:
+l1329:
 	LEAQ  (R10)(CX*4), R10
 	LEAQ  (DI)(CX*4), DI
 	ADDQ  $0x04, R11
 	ADDQ  $0x04, R12
 	CMPQ  R11, 80(AX)
-	JLT   l1293
+	JLT   l1309
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l1295
+	JMP   l1311
 
-l1294:
+l1310:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l1295:
+l1311:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l1292
+	JNZ     l1308
 	VADDPS  Y5, Y0, Y0
 	VMOVUPS (SI), Y5
 	VADDPS  Y5, Y0, Y0
@@ -23639,10 +24203,10 @@ l1295:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x05
-	JNE     l1291
+	JNE     l1307
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l1290
+	JG      l1306
 	VZEROUPPER
 	RET
 
@@ -23658,12 +24222,12 @@ TEXT ·depthwise5x5Stride2GradWeightsAVX2(SB), NOSPLIT, $16-8
 	MOVQ 160(AX), SI
 	MOVQ SI, (SP)
 
-l1314:
+l1330:
 	MOVQ 48(AX), SI
 	ADDQ BX, SI
 	MOVQ $0x00000000, 8(SP)
 
-l1315:
+l1331:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -23680,9 +24244,9 @@ l1315:
 	MOVQ   72(AX), R9
 	ADDQ   8(SP), R8
 
-l1316:
+l1332:
 	CMPQ  R8, 88(AX)
-	JAE   l1318
+	JAE   l1334
 	MOVQ  24(AX), R10
 	ADDQ  BX, R10
 	MOVQ  112(AX), R12
@@ -23693,17 +24257,17 @@ l1316:
 	ADDQ  R11, R10
 	XORQ  R11, R11
 
-l1317:
+l1333:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 	MOVQ    DI, R14
 	TESTQ   R11, R11
-	JS      l1320
+	JS      l1336
 	LEAQ    4(R11), R13
 	CMPQ    R13, 80(AX)
-	JG      l1320
+	JG      l1336
 	VMOVUPS (R14), Y10
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y11
@@ -23711,187 +24275,187 @@ l1317:
 	VMOVUPS (R14), Y12
 	ADDQ    CX, R14
 	VMOVUPS (R14), Y13
-	JMP     l1321
-
-l1320:
-	MOVQ    R11, R13
-	CMPQ    R13, 80(AX)
-	JAE     l1322
-	VMOVUPS (R14), Y10
-
-l1322:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1323
-	VMOVUPS (R14), Y11
-
-l1323:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1324
-	VMOVUPS (R14), Y12
-
-l1324:
-	INCQ    R13
-	ADDQ    CX, R14
-	CMPQ    R13, 80(AX)
-	JAE     l1325
-	VMOVUPS (R14), Y13
-
-l1325:
-l1321:
-	MOVQ        R10, R14
-	TESTQ       R12, R12
-	JS          l1326
-	LEAQ        11(R12), R13
-	CMPQ        R13, 96(AX)
-	JG          l1326
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y1
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y2
-	VFMADD231PS Y14, Y11, Y5
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y3
-	VFMADD231PS Y14, Y11, Y6
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y4
-	VFMADD231PS Y14, Y11, Y7
-	VFMADD231PS Y14, Y12, Y0
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y11, Y8
-	VFMADD231PS Y10, Y12, Y1
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y11, Y9
-	VFMADD231PS Y10, Y12, Y2
-	VFMADD231PS Y10, Y13, Y5
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y12, Y3
-	VFMADD231PS Y10, Y13, Y6
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y12, Y4
-	VFMADD231PS Y10, Y13, Y7
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y13, Y8
-	ADDQ        CX, R14
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y13, Y9
-	JMP         l1327
-
-l1326:
-	MOVQ        R12, R13
-	CMPQ        R13, 96(AX)
-	JAE         l1328
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y0
-
-l1328:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1329
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y1
-
-l1329:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1330
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y2
-	VFMADD231PS Y14, Y11, Y5
-
-l1330:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1331
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y3
-	VFMADD231PS Y14, Y11, Y6
-
-l1331:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1332
-	VMOVUPS     (R14), Y14
-	VFMADD231PS Y14, Y10, Y4
-	VFMADD231PS Y14, Y11, Y7
-	VFMADD231PS Y14, Y12, Y0
-
-l1332:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1333
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y11, Y8
-	VFMADD231PS Y10, Y12, Y1
-
-l1333:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1334
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y11, Y9
-	VFMADD231PS Y10, Y12, Y2
-	VFMADD231PS Y10, Y13, Y5
-
-l1334:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1335
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y12, Y3
-	VFMADD231PS Y10, Y13, Y6
-
-l1335:
-	INCQ        R13
-	ADDQ        CX, R14
-	CMPQ        R13, 96(AX)
-	JAE         l1336
-	VMOVUPS     (R14), Y10
-	VFMADD231PS Y10, Y12, Y4
-	VFMADD231PS Y10, Y13, Y7
+	JMP     l1337
 
 l1336:
+	MOVQ    R11, R13
+	CMPQ    R13, 80(AX)
+	JAE     l1338
+	VMOVUPS (R14), Y10
+
+l1338:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1339
+	VMOVUPS (R14), Y11
+
+l1339:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1340
+	VMOVUPS (R14), Y12
+
+l1340:
+	INCQ    R13
+	ADDQ    CX, R14
+	CMPQ    R13, 80(AX)
+	JAE     l1341
+	VMOVUPS (R14), Y13
+
+l1341:
+l1337:
+	MOVQ        R10, R14
+	TESTQ       R12, R12
+	JS          l1342
+	LEAQ        11(R12), R13
+	CMPQ        R13, 96(AX)
+	JG          l1342
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y1
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y2
+	VFMADD231PS Y14, Y11, Y5
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y6
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y4
+	VFMADD231PS Y14, Y11, Y7
+	VFMADD231PS Y14, Y12, Y0
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y11, Y8
+	VFMADD231PS Y10, Y12, Y1
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y11, Y9
+	VFMADD231PS Y10, Y12, Y2
+	VFMADD231PS Y10, Y13, Y5
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y12, Y3
+	VFMADD231PS Y10, Y13, Y6
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y12, Y4
+	VFMADD231PS Y10, Y13, Y7
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y13, Y8
+	ADDQ        CX, R14
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y13, Y9
+	JMP         l1343
+
+l1342:
+	MOVQ        R12, R13
+	CMPQ        R13, 96(AX)
+	JAE         l1344
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y0
+
+l1344:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1337
+	JAE         l1345
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y1
+
+l1345:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1346
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y2
+	VFMADD231PS Y14, Y11, Y5
+
+l1346:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1347
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y6
+
+l1347:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1348
+	VMOVUPS     (R14), Y14
+	VFMADD231PS Y14, Y10, Y4
+	VFMADD231PS Y14, Y11, Y7
+	VFMADD231PS Y14, Y12, Y0
+
+l1348:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1349
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y11, Y8
+	VFMADD231PS Y10, Y12, Y1
+
+l1349:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1350
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y11, Y9
+	VFMADD231PS Y10, Y12, Y2
+	VFMADD231PS Y10, Y13, Y5
+
+l1350:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1351
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y12, Y3
+	VFMADD231PS Y10, Y13, Y6
+
+l1351:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1352
+	VMOVUPS     (R14), Y10
+	VFMADD231PS Y10, Y12, Y4
+	VFMADD231PS Y10, Y13, Y7
+
+l1352:
+	INCQ        R13
+	ADDQ        CX, R14
+	CMPQ        R13, 96(AX)
+	JAE         l1353
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y8
 
-l1337:
+l1353:
 	INCQ        R13
 	ADDQ        CX, R14
 	CMPQ        R13, 96(AX)
-	JAE         l1338
+	JAE         l1354
 	VMOVUPS     (R14), Y10
 	VFMADD231PS Y10, Y13, Y9
 
-l1338:
-l1327:
+l1354:
+l1343:
 	MOVQ       304(AX), R13
 	CMPQ       R13, 312(AX)
-	JGE        l1339
+	JGE        l1355
 	ADDQ       $0x00000100, 304(AX)
 	MOVQ       24(AX), R14
 	ADDQ       R14, R13
@@ -23900,37 +24464,37 @@ l1327:
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
 
-l1339:
+l1355:
 	MOVQ       320(AX), R13
 	CMPQ       R13, 328(AX)
-	JGE        l1340
+	JGE        l1356
 	ADDQ       $0x00000040, 320(AX)
 	MOVQ       (AX), R14
 	ADDQ       R14, R13
 	PREFETCHT0 (R13)
 
-l1340:
+l1356:
 	LEAQ  (R10)(CX*8), R10
 	LEAQ  (DI)(CX*4), DI
 	ADDQ  $0x04, R11
 	ADDQ  $0x08, R12
 	CMPQ  R11, 80(AX)
-	JLT   l1317
+	JLT   l1333
 	MOVQ  80(AX), R10
 	SUBQ  R11, R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
-	JMP   l1319
+	JMP   l1335
 
-l1318:
+l1334:
 	MOVQ  80(AX), R10
 	IMULQ CX, R10
 	ADDQ  R10, DI
 
-l1319:
+l1335:
 	ADDQ    120(AX), R8
 	DECQ    R9
-	JNZ     l1316
+	JNZ     l1332
 	VADDPS  Y5, Y0, Y0
 	VMOVUPS (SI), Y5
 	VADDPS  Y5, Y0, Y0
@@ -23958,10 +24522,10 @@ l1319:
 	ADDQ    DX, SI
 	INCQ    8(SP)
 	CMPQ    8(SP), $0x05
-	JNE     l1315
+	JNE     l1331
 	ADDQ    $0x20, BX
 	SUBQ    $0x08, (SP)
-	JG      l1314
+	JG      l1330
 	VZEROUPPER
 	RET
 
@@ -23980,43 +24544,43 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-8
 	SHLQ  $0x02, DI
 	MOVQ  80(AX), AX
 	TESTQ AX, AX
-	JZ    l1341
+	JZ    l1357
 	MOVQ  CX, AX
 	ORQ   BX, AX
 	ORQ   DI, AX
 	TESTQ $0x0000003f, AX
-	JNZ   l1341
+	JNZ   l1357
 
-l1342:
+l1358:
 	XORQ AX, AX
 
-l1343:
+l1359:
 	VMOVUPS  (DX)(AX*1), Y0
 	VMOVNTPS Y0, (CX)(AX*1)
 	ADDQ     $0x20, AX
 	CMPQ     AX, DI
-	JNE      l1343
+	JNE      l1359
 	ADDQ     SI, DX
 	ADDQ     BX, CX
 	DECQ     R8
-	JNZ      l1342
+	JNZ      l1358
 	VZEROUPPER
 	RET
 
-l1341:
-l1344:
+l1357:
+l1360:
 	XORQ AX, AX
 
-l1345:
+l1361:
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x20, AX
 	CMPQ    AX, DI
-	JNE     l1345
+	JNE     l1361
 	ADDQ    SI, DX
 	ADDQ    BX, CX
 	DECQ    R8
-	JNZ     l1344
+	JNZ     l1360
 	VZEROUPPER
 	RET
 
@@ -24030,17 +24594,17 @@ TEXT ·prefetchRowsSSE(SB), NOSPLIT, $0-48
 	SHLQ $0x02, DX
 	SHLQ $0x02, BX
 
-l1346:
+l1362:
 	XORQ SI, SI
 
-l1347:
+l1363:
 	PREFETCHT0 (AX)(SI*1)
 	ADDQ       $0x40, SI
 	CMPQ       SI, BX
-	JLT        l1347
+	JLT        l1363
 	ADDQ       DX, AX
 	DECQ       CX
-	JNZ        l1346
+	JNZ        l1362
 	RET
 
 // func transposeAVX2(t Transposition)
@@ -24060,12 +24624,12 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-80
 	LEAQ (R11)(BX*4), R13
 	MOVQ t_Cols+72(FP), R14
 
-l1348:
+l1364:
 	MOVQ AX, SI
 	MOVQ CX, R10
 	MOVQ t_Rows+64(FP), R15
 
-l1349:
+l1365:
 	VMOVUPS    (R10), Y0
 	VMOVUPS    (R10)(BX*1), Y1
 	VMOVUPS    (R10)(BX*2), Y2
@@ -24109,11 +24673,11 @@ l1349:
 	ADDQ       $0x20, R10
 	LEAQ       (SI)(DX*8), SI
 	SUBQ       $0x08, R15
-	JNZ        l1349
+	JNZ        l1365
 	ADDQ       $0x20, AX
 	LEAQ       (CX)(BX*8), CX
 	SUBQ       $0x08, R14
-	JNZ        l1348
+	JNZ        l1364
 	VZEROUPPER
 	RET
 
@@ -24168,7 +24732,7 @@ TEXT ·onTheFlyMultiplyAVX512(SB), NOSPLIT, $0-8
 	ADDQ         DI, R10
 	MOVQ         $0x00000002, R11
 
-l1350:
+l1366:
 	MOVQ 136(AX), R12
 	MOVQ R12, R13
 	ADDQ (CX), R12
@@ -24176,7 +24740,7 @@ l1350:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R14
 
-l1351:
+l1367:
 	VMOVUPS          (R8), Z26
 	VMOVUPS          Z26, (BX)
 	VMOVUPS          (R9), Z27
@@ -24242,9 +24806,9 @@ l1351:
 	ADDQ             SI, R9
 	ADDQ             SI, R10
 	DECQ             R14
-	JNZ              l1351
+	JNZ              l1367
 	DECQ             R11
-	JNZ              l1350
+	JNZ              l1366
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      24(BX), Z2, Z2
@@ -24325,7 +24889,7 @@ l1351:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1352:
+l1368:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -24333,7 +24897,7 @@ l1352:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1353:
+l1369:
 	VMOVUPS          6528(BX), Z26
 	VADDPS           (BX), Z26, Z26
 	VSUBPS           3264(BX), Z26, Z26
@@ -24381,9 +24945,9 @@ l1353:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1353
+	JNZ              l1369
 	DECQ             SI
-	JNZ              l1352
+	JNZ              l1368
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      48(BX), Z2, Z2
@@ -24464,7 +25028,7 @@ l1353:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1354:
+l1370:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -24472,7 +25036,7 @@ l1354:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1355:
+l1371:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -24523,9 +25087,9 @@ l1355:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1355
+	JNZ              l1371
 	DECQ             SI
-	JNZ              l1354
+	JNZ              l1370
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      72(BX), Z2, Z2
@@ -24606,7 +25170,7 @@ l1355:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1356:
+l1372:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -24614,7 +25178,7 @@ l1356:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1357:
+l1373:
 	VMOVUPS          (BX), Z26
 	VFMADD231PS      6528(BX), Z1, Z26
 	VMOVAPS          Z26, Z26
@@ -24665,9 +25229,9 @@ l1357:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1357
+	JNZ              l1373
 	DECQ             SI
-	JNZ              l1356
+	JNZ              l1372
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      96(BX), Z2, Z2
@@ -24748,7 +25312,7 @@ l1357:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1358:
+l1374:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -24756,7 +25320,7 @@ l1358:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1359:
+l1375:
 	VMOVUPS          (BX), Z26
 	VMOVUPS          1088(BX), Z27
 	VMOVUPS          2176(BX), Z28
@@ -24798,9 +25362,9 @@ l1359:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1359
+	JNZ              l1375
 	DECQ             SI
-	JNZ              l1358
+	JNZ              l1374
 	MOVQ             24(AX), DX
 	MOVQ             48(AX), BX
 	VMULPS.BCST      (BX), Z2, Z2
@@ -24881,7 +25445,7 @@ l1359:
 	MOVQ             72(AX), BX
 	MOVQ             $0x00000002, SI
 
-l1360:
+l1376:
 	MOVQ 136(AX), DI
 	MOVQ DI, R8
 	ADDQ (CX), DI
@@ -24889,7 +25453,7 @@ l1360:
 	ADDQ $0x10, CX
 	MOVQ $0x00000008, R9
 
-l1361:
+l1377:
 	VMOVUPS          6528(BX), Z26
 	VMOVUPS          7616(BX), Z27
 	VMOVUPS          8704(BX), Z28
@@ -24931,9 +25495,9 @@ l1361:
 	ADDQ             $0x40, BX
 	ADDQ             $0x60, DX
 	DECQ             R9
-	JNZ              l1361
+	JNZ              l1377
 	DECQ             SI
-	JNZ              l1360
+	JNZ              l1376
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), AX
 	VMULPS.BCST      120(AX), Z2, Z2
@@ -24999,7 +25563,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ORQ         DX, CX
 	ORQ         BX, CX
 	TESTQ       $0x0000003f, CX
-	JNZ         l1362
+	JNZ         l1378
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -25063,7 +25627,7 @@ TEXT ·onTheFlyGradWeightsAVX512(SB), NOSPLIT, $0-8
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l1363:
+l1379:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25109,7 +25673,7 @@ l1363:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1363
+	JNZ              l1379
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -25173,7 +25737,7 @@ l1363:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1364:
+l1380:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25219,7 +25783,7 @@ l1364:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1364
+	JNZ              l1380
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -25283,7 +25847,7 @@ l1364:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1365:
+l1381:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25341,7 +25905,7 @@ l1365:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1365
+	JNZ              l1381
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -25405,7 +25969,7 @@ l1365:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1366:
+l1382:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25467,7 +26031,7 @@ l1366:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1366
+	JNZ              l1382
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -25531,7 +26095,7 @@ l1366:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1367:
+l1383:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25596,7 +26160,7 @@ l1367:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1367
+	JNZ              l1383
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -25660,7 +26224,7 @@ l1367:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l1368:
+l1384:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25725,11 +26289,11 @@ l1368:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l1368
+	JNZ              l1384
 	VZEROUPPER
 	RET
 
-l1362:
+l1378:
 	MOVQ        24(AX), CX
 	MOVQ        48(AX), DX
 	VMOVUPS     (CX), Z0
@@ -25793,7 +26357,7 @@ l1362:
 	ADDQ        R9, SI
 	MOVQ        $0x00000010, R9
 
-l1369:
+l1385:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25839,7 +26403,7 @@ l1369:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1369
+	JNZ              l1385
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1920(CX), Z0
@@ -25903,7 +26467,7 @@ l1369:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1370:
+l1386:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -25949,7 +26513,7 @@ l1370:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1370
+	JNZ              l1386
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          384(CX), Z0
@@ -26013,7 +26577,7 @@ l1370:
 	ADDQ             R9, SI
 	MOVQ             $0x00000010, R9
 
-l1371:
+l1387:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -26071,7 +26635,7 @@ l1371:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R9
-	JNZ              l1371
+	JNZ              l1387
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          768(CX), Z0
@@ -26135,7 +26699,7 @@ l1371:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1372:
+l1388:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -26197,7 +26761,7 @@ l1372:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1372
+	JNZ              l1388
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1152(CX), Z0
@@ -26261,7 +26825,7 @@ l1372:
 	ADDQ             R8, SI
 	MOVQ             $0x00000010, R8
 
-l1373:
+l1389:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -26326,7 +26890,7 @@ l1373:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             R8
-	JNZ              l1373
+	JNZ              l1389
 	MOVQ             24(AX), CX
 	MOVQ             48(AX), DX
 	VMOVUPS          1536(CX), Z0
@@ -26390,7 +26954,7 @@ l1373:
 	ADDQ             AX, SI
 	MOVQ             $0x00000010, AX
 
-l1374:
+l1390:
 	VMULPS.BCST      (CX), Z0, Z24
 	VFMADD231PS.BCST 4(CX), Z1, Z24
 	VFMADD231PS.BCST 8(CX), Z2, Z24
@@ -26455,7 +27019,7 @@ l1374:
 	ADDQ             DI, SI
 	ADDQ             $0x60, CX
 	DECQ             AX
-	JNZ              l1374
+	JNZ              l1390
 	VZEROUPPER
 	RET
 
@@ -26472,10 +27036,10 @@ TEXT ·onTheFlyTransposeAVX512(SB), NOSPLIT, $0-8
 	ADDQ $0x00002200, DX
 	MOVQ $0x00000009, SI
 
-l1375:
+l1391:
 	MOVQ $0x00000001, DI
 
-l1376:
+l1392:
 	LEAQ       (BX)(BX*2), R8
 	LEAQ       (BX)(BX*4), R9
 	LEAQ       (R8)(BX*4), R10
@@ -26582,12 +27146,12 @@ l1376:
 	ADDQ       $0x40, CX
 	ADDQ       $0x00000400, DX
 	DECQ       DI
-	JNZ        l1376
+	JNZ        l1392
 	ADDQ       AX, CX
 	SUBQ       $0x40, CX
 	SUBQ       $0x00000840, DX
 	DECQ       SI
-	JNZ        l1375
+	JNZ        l1391
 	VZEROUPPER
 	RET
 
@@ -26611,7 +27175,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l1377:
+l1393:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -26640,7 +27204,7 @@ l1377:
 	VMOVUPS    Z9, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l1377
+	JB         l1393
 	VZEROUPPER
 	RET
 
@@ -26656,7 +27220,7 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l1378:
+l1394:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Z3
@@ -26668,7 +27232,7 @@ l1378:
 	VMOVUPS    Z3, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l1378
+	JB         l1394
 	VZEROUPPER
 	RET
 
@@ -26686,7 +27250,7 @@ TEXT ·momentumAVX512(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l1379:
+l1395:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -26702,7 +27266,7 @@ l1379:
 	VMOVUPS    Z4, (DX)(CX*4)
 	ADDQ       $0x10, CX
 	CMPQ       CX, AX
-	JB         l1379
+	JB         l1395
 	VZEROUPPER
 	RET
 
@@ -26717,7 +27281,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-l1380:
+l1396:
 	PREFETCHT0    2048(DX)(CX*4)
 	PREFETCHT0    2112(DX)(CX*4)
 	VCVTPS2PD     (DX)(CX*4), Z4
@@ -26730,7 +27294,7 @@ l1380:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x20, CX
 	CMPQ          CX, AX
-	JB            l1380
+	JB            l1396
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -26764,7 +27328,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ         v_base+56(FP), SI
 	MOVQ         grad_base+80(FP), DI
 
-l1381:
+l1397:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -26793,7 +27357,7 @@ l1381:
 	VMOVUPS    Y9, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l1381
+	JB         l1397
 	VZEROUPPER
 	RET
 
@@ -26809,7 +27373,7 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
 	MOVQ         p_base+8(FP), DX
 	MOVQ         grad_base+32(FP), BX
 
-l1382:
+l1398:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	VMOVUPS    (DX)(CX*4), Y3
@@ -26821,7 +27385,7 @@ l1382:
 	VMOVUPS    Y3, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l1382
+	JB         l1398
 	VZEROUPPER
 	RET
 
@@ -26839,7 +27403,7 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-80
 	MOVQ         m_base+32(FP), BX
 	MOVQ         grad_base+56(FP), SI
 
-l1383:
+l1399:
 	PREFETCHT0 2048(DX)(CX*4)
 	PREFETCHT0 2048(BX)(CX*4)
 	PREFETCHT0 2048(SI)(CX*4)
@@ -26855,7 +27419,7 @@ l1383:
 	VMOVUPS    Y4, (DX)(CX*4)
 	ADDQ       $0x08, CX
 	CMPQ       CX, AX
-	JB         l1383
+	JB         l1399
 	VZEROUPPER
 	RET
 
@@ -26874,7 +27438,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-l1384:
+l1400:
 	PREFETCHT0   2048(DX)(CX*4)
 	PREFETCHT0   2112(DX)(CX*4)
 	VCVTPS2PD    (DX)(CX*4), Y8
@@ -26895,7 +27459,7 @@ l1384:
 	VFMADD231PD  Y8, Y8, Y7
 	ADDQ         $0x20, CX
 	CMPQ         CX, AX
-	JB           l1384
+	JB           l1400
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2

@@ -11,7 +11,7 @@
 //	columnwise.go        batch norm, clamps, sums                    yes
 //	pool.go              2x2 and 3x3 max pool                         yes
 //	softmax.go           softmax, log-softmax                         yes
-//	crossentropy.go      weighted cross entropy                       yes
+//	crossentropy.go      weighted cross entropy, with soft Dice       yes
 //	classes.go           blocks of pixels, by class                   yes
 //	update.go            Adam, SGD, sum of squares                    yes
 //	copy.go, transpose.go, prefetch.go                                yes

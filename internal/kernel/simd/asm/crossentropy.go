@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
 )
 
 // pixels is a function over the vectors of a simd.CrossEntropy.
@@ -101,23 +103,107 @@ func crossEntropy(s vectors, table *wideTable) {
 	p := s.pixels("crossEntropy", "adds the cost, the weight and the target of pixels to the sums.")
 	least, zero := p.constant(table.float(lowest)), p.zero()
 	p.each(func() {
-		top, sum, target, weight, share := p.top(), p.zero(), p.zero(), p.zero(), p.zero()
+		p.entropy(least, zero, table, func(_ reg.VecVirtual, _ Mem) {})
+	})
+}
+
+// entropy adds to the sums and gives their sum to the exponentials of a pixel, which
+// keep is called with, and its target.
+func (p pixels) entropy(least, zero reg.VecVirtual, table *wideTable, keep func(exp reg.VecVirtual, x Mem)) (sum, target reg.VecVirtual) {
+	top, weight, share := p.top(), p.zero(), p.zero()
+	sum, target = p.zero(), p.zero()
+	p.classes(func(x, y, w Mem) {
+		v, t, part := p.load(x), p.load(y), p.reg()
+		VSUBPS(top, v, v)
+		p.addWeighted(t, w, target, weight)
+		VMULPS(v, t, part)
+		p.where(t, part, zero) // a logit of -Inf too
+		VADDPS(part, share, share)
+		e := p.exp(v, least, table)
+		VADDPS(e, sum, sum)
+		keep(e, x)
+	})
+	cost := p.log(sum, table)
+	VFMSUB213PS(share, target, cost)
+	VMULPS(weight, cost, cost)
+	p.where(target, cost, zero)
+	for i, v := range []reg.VecVirtual{cost, weight, target} {
+		p.add(i, v)
+	}
+	return sum, target
+}
+
+func crossEntropyDice(s vectors, table *wideTable) {
+	p := s.pixels("crossEntropyDice", "adds the cost, the weight and the target of pixels to the sums, and to those of regions.")
+	least, zero := p.constant(table.float(lowest)), p.zero()
+	p.each(func() {
+		sum, target := p.entropy(least, zero, table, func(e reg.VecVirtual, x Mem) { p.store(e, x) })
+		scale, regions := p.constant(table.float(1)), p.pointer("Regions")
+		VDIVPS(sum, scale, scale)
+		p.classes(func(x, y, _ Mem) {
+			predicted, labelled, overlap := p.reg(), p.load(y), p.reg()
+			VMULPS(x, scale, predicted)
+			p.where(target, predicted, zero)
+			VMULPS(predicted, labelled, overlap)
+			for _, v := range []reg.VecVirtual{overlap, predicted, labelled} {
+				low, high := p.double(v, 0), p.double(v, 1)
+				VADDPD(high, low, low)
+				VADDPD(Mem{Base: regions}, low, low)
+				VMOVUPD(low, Mem{Base: regions})
+				ADDQ(Imm(8*simd.RegionSums), regions)
+			}
+		})
+	})
+}
+
+func crossEntropyDiceGrad(s vectors, table *wideTable) {
+	p := s.pixels("crossEntropyDiceGrad", "replaces the logits of pixels by the gradient, of regions too.")
+	least, zero := p.constant(table.float(lowest)), p.zero()
+	factor, err := p.c.Field("Factor").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	// slope is the derivative by the probability of the class whose slopes come next.
+	slope := func(y reg.VecVirtual, slopes reg.GPVirtual) reg.VecVirtual {
+		byOverlap, d := p.reg(), p.reg()
+		VBROADCASTSS(Mem{Base: slopes}, byOverlap)
+		VBROADCASTSS(Mem{Base: slopes, Disp: 4}, d)
+		VFMADD231PS(byOverlap, y, d)
+		ADDQ(Imm(3*4), slopes)
+		return d
+	}
+	p.each(func() {
+		top, sum, target, weight, mean := p.top(), p.zero(), p.zero(), p.zero(), p.zero()
+		slopes := p.pointer("Slopes")
 		p.classes(func(x, y, w Mem) {
-			v, t, part := p.load(x), p.load(y), p.reg()
+			v, t := p.load(x), p.load(y)
 			VSUBPS(top, v, v)
 			p.addWeighted(t, w, target, weight)
-			VMULPS(v, t, part)
-			p.where(t, part, zero) // a logit of -Inf too
-			VADDPS(part, share, share)
-			VADDPS(p.exp(v, least, table), sum, sum)
+			e := p.exp(v, least, table)
+			VADDPS(e, sum, sum)
+			p.store(e, x)
+			VFMADD231PS(slope(t, slopes), e, mean)
 		})
-		cost := p.log(sum, table)
-		VFMSUB213PS(share, target, cost)
-		VMULPS(weight, cost, cost)
-		p.where(target, cost, zero)
-		for i, v := range []reg.VecVirtual{cost, weight, target} {
-			p.add(i, v)
-		}
+		scale := p.reg()
+		VBROADCASTSS(factor.Addr, scale)
+		VMULPS(scale, weight, weight)
+		VMOVUPS(table.float(1), scale)
+		VDIVPS(sum, scale, scale) // the exponentials times scale are the probabilities
+		VMULPS(scale, mean, mean)
+		shift := p.reg() // what all slopes of the pixel have in common
+		VMOVAPS(target, shift)
+		VFMSUB213PS(mean, weight, shift)
+		slopes = p.pointer("Slopes")
+		p.classes(func(x, y, _ Mem) {
+			t, probability := p.load(y), p.reg()
+			VMULPS(x, scale, probability)
+			grad := slope(t, slopes)
+			VADDPS(shift, grad, grad)
+			VMULPS(weight, t, t)
+			VFMSUB213PS(t, probability, grad)
+			p.where(target, grad, zero)
+			p.store(grad, x)
+		})
 	})
 }
 

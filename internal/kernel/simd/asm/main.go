@@ -60,6 +60,8 @@ func main() {
 		transposeFourBack(s)
 		crossEntropy(s, wide)
 		crossEntropyGrad(s, wide)
+		crossEntropyDice(s, wide)
+		crossEntropyDiceGrad(s, wide)
 	}
 	for _, s := range []vectors{avx512Vectors, avx2Vectors} {
 		for _, kernel := range []int{3, 5} {
