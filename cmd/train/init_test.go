@@ -69,7 +69,7 @@ func TestInit(t *testing.T) {
 			c.Data.Classes = []string{"class_0", "class_1", "class_2", "class_3"}
 			c.Data.Augment.Turn90 = 0.75
 		}, []string{"masks: class indices 0..3\n", "pixels of class_0", "data.size 128x128 (height x width): the images' own\n",
-			"data.augment: flips both ways and turns by 90 degrees: ", "loss: class_weights enet, dice 0.5: the rarest class, class_3, has 0.5% of the pixels (below 3%)\n",
+			"model: unet, base 16, depth 4, with deep_supervision\n", "data.augment: flips both ways and turns by 90 degrees: ", "loss: class_weights enet, lovasz 0.5: the rarest class, class_3, has 0.5% of the pixels (below 3%)\n",
 			"train: 200 epochs, batches of 8 (1 an epoch)\n"}},
 
 		// Lines of two pixels, in images twice as high as the net's: one in 32 pixels.
@@ -78,7 +78,7 @@ func TestInit(t *testing.T) {
 			c.Data.Size, c.Data.Patches = [2]int{64, 64}, 8
 			c.Data.Classes = []string{"class_0", "class_1"}
 			c.Data.Augment.Turn90 = 0.75
-			c.Loss.ClassWeights.Scheme = "none"
+			c.Loss.ClassWeights.Scheme, c.Loss.Dice, c.Loss.Lovasz = "none", 0.5, 0
 		}, []string{"data.patches 8 of 64x64 an image and epoch, at the images' own size: class_1 is 2.0 pixels wide, and would be 1.0 in images resized to 256x32\n"}},
 
 		{"splits and names", func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestInit(t *testing.T) {
 			c.Data.Size = [2]int{20, 40}
 			c.Data.Classes = []string{"class_0", "class_1", "class_2"}
 			c.Data.Palette = [][3]int{{0, 0, 0}, {0, 0, 200}, {9, 0, 0}}
-			c.Model.Depth = 2
+			c.Model.Depth, c.Model.DeepSupervision = 2, false
 		}, []string{"masks: 3 colours\n", "pixels of class_2 [9 0 0]"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -122,7 +122,8 @@ func TestInit(t *testing.T) {
 			want.Data.Source = "folder"
 			want.Model.BaseChannels = 16
 			want.Train.Epochs = 200
-			want.Loss.ClassWeights.Scheme, want.Loss.Dice = "enet", 0.5
+			want.Loss.ClassWeights.Scheme, want.Loss.Lovasz = "enet", 0.5
+			want.Model.DeepSupervision = true
 			want.Data.Augment.FlipVertical = 0.5
 			tc.want(&want)
 			if string(got.YAML()) != string(want.YAML()) {

@@ -34,7 +34,22 @@ run isbi-none-dice-256 isbi $large data.patches=4 train.batch_size=4
 run chase-none-dice-256 chase $large data.patches=8 train.batch_size=4
 run chase-none-dice-256-batch2 chase $large data.patches=8 train.batch_size=2
 run isbi-none-dice-ema isbi loss.class_weights=none loss.dice=0.5 train.ema=0.99
-run camvid11-none-dice camvid11 loss.class_weights=none
-run camvid11-none-dice-rare camvid11 loss.class_weights=none data.rare_patches=0.33
+run nuclei-enet-dice-ema nuclei loss.class_weights=enet loss.dice=0.5 train.ema=0.98
 run camvid11-enet-dice camvid11
+run camvid11-enet-dice-noscale camvid11 data.augment.scale=[1,1]
+run camvid11-none-dice camvid11 loss.class_weights=none
+run camvid11-enet-deep camvid11 model.deep_supervision=true
+run camvid11-enet-lovasz-deep camvid11 loss.dice=0 loss.lovasz=0.5 model.deep_supervision=true
+
+for set in camvid4 isbi chase; do
+	run "$set-lovasz" $set loss.class_weights=none loss.lovasz=0.5
+	run "$set-deep" $set loss.class_weights=none loss.dice=0.5 model.deep_supervision=true
+done
+for set in nuclei shapes; do
+	run "$set-enet-lovasz" $set loss.class_weights=enet loss.lovasz=0.5
+	run "$set-enet-deep" $set loss.class_weights=enet loss.dice=0.5 model.deep_supervision=true
+	run "$set-enet-lovasz-deep" $set loss.class_weights=enet loss.lovasz=0.5 model.deep_supervision=true
+done
+run shapes-none-lovasz shapes loss.class_weights=none loss.lovasz=0.5
+run shapes-dataset-lovasz shapes loss.lovasz=0.5
 "$program" runs "$out"

@@ -63,6 +63,9 @@ func Suggest(found Inferred, train Checked, dir, encoder string) (Recipe, error)
 	if err := r.chooseSize(train); err != nil {
 		return r, err
 	}
+	if r.Model.DeepSupervision {
+		r.because("model: %s, with deep_supervision", r.Model.Summary())
+	}
 	r.chooseAugmentation(train)
 	r.chooseLoss(train)
 	r.chooseSteps(train)
@@ -123,6 +126,7 @@ func (r *Recipe) roundSize(h, w int) error {
 	for r.Model.Plain() && r.Model.Depth > 1 && min(h, w)>>r.Model.Depth < smallest {
 		r.Model.Depth--
 	}
+	r.Model.DeepSupervision = r.Model.Plain() && r.Model.Depth >= 3 // where a level has a head
 	net, err := arch.Describe(r.Model, 3, len(r.Data.Classes))
 	if err != nil {
 		return err
@@ -157,14 +161,13 @@ func (r *Recipe) chooseLoss(train Checked) {
 			rarest, share = class, s
 		}
 	}
-	r.Loss.Dice = 0.5
-	r.Loss.ClassWeights.Scheme = "none"
-	limit := fmt.Sprintf("weights below %.0f%%", 100*rare)
+	choice, limit := "class_weights none, dice 0.5", fmt.Sprintf("weights and lovasz below %.0f%%", 100*rare)
+	r.Loss.ClassWeights.Scheme, r.Loss.Dice = "none", 0.5
 	if share < rare {
-		r.Loss.ClassWeights.Scheme = "enet"
-		limit = fmt.Sprintf("below %.0f%%", 100*rare)
+		choice, limit = "class_weights enet, lovasz 0.5", fmt.Sprintf("below %.0f%%", 100*rare)
+		r.Loss.ClassWeights.Scheme, r.Loss.Dice, r.Loss.Lovasz = "enet", 0, 0.5
 	}
-	r.because("loss: class_weights %s, dice %.1f: the rarest class, %s, has %.1f%% of the pixels (%s)", r.Loss.ClassWeights.Scheme, r.Loss.Dice, r.Data.Classes[rarest], 100*share, limit)
+	r.because("loss: %s: the rarest class, %s, has %.1f%% of the pixels (%s)", choice, r.Data.Classes[rarest], 100*share, limit)
 }
 
 // chooseSteps sets batch size and epochs.
