@@ -18,6 +18,9 @@ type Batch struct {
 	Names      []string // of the N samples' images; those of a grid of patches are NAME-yY-xX
 	Index      []int    // of the N samples' images in the split
 	First      int      // position of the first sample in the epoch's order
+
+	Whole      int // samples of the whole batch, of which a loader that is one of several has N
+	WholeFirst int // position of its first sample
 }
 
 // LoaderConfig says how samples become batches.
@@ -31,6 +34,11 @@ type LoaderConfig struct {
 	RarePatches float64
 	Augment     AugmentConfig
 	Seed        uint64
+	// Parts is the number of loaders that share the batches out, each in a process of
+	// its own, and Part is which of them this is, from 0. Each delivers a contiguous
+	// part of every batch, as equal as can be: of a batch with fewer samples than there are
+	// loaders, some deliver none. 0: one loader delivers all.
+	Part, Parts int
 }
 
 // Loader delivers a split in batches. It is safe for concurrent use.
@@ -45,6 +53,7 @@ func NewLoader(s *Split, cfg LoaderConfig) *Loader {
 	if cfg.Workers < 1 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
+	cfg.Parts = max(cfg.Parts, 1)
 	l := &Loader{split: s, cfg: cfg}
 	if s.own && cfg.Patches == 0 {
 		l.grid = s.grid()
@@ -104,14 +113,22 @@ func (l *Loader) Name(i int) string {
 	return name
 }
 
+// most is the largest number of samples that this loader delivers of a batch.
+func (l *Loader) most() int {
+	return (min(l.cfg.BatchSize, l.Len()) + l.cfg.Parts - 1) / l.cfg.Parts
+}
+
 // ahead is the number of batches that may wait for the reader.
-func (l *Loader) ahead() int { return 1 + (l.cfg.Workers+l.cfg.BatchSize-1)/l.cfg.BatchSize }
+func (l *Loader) ahead() int {
+	n := (l.cfg.BatchSize + l.cfg.Parts - 1) / l.cfg.Parts
+	return 1 + (l.cfg.Workers+n-1)/n
+}
 
 // Bytes is the memory of the batches under way in an epoch, and of the images that
 // workers decode meanwhile.
 func (l *Loader) Bytes() int64 {
 	perPixel := 4*(3+l.split.classes) + 1
-	batches := int64(l.ahead()+1) * int64(min(l.cfg.BatchSize, l.Len())) * int64(l.split.h) * int64(l.split.w) * int64(perPixel)
+	batches := int64(l.ahead()+1) * int64(l.most()) * int64(l.split.h) * int64(l.split.w) * int64(perPixel)
 	return batches + int64(min(l.cfg.Workers, l.split.Len()))*l.split.decoding()
 }
 
@@ -214,7 +231,7 @@ type pending struct {
 }
 
 func (l *Loader) newPending() *pending {
-	n, h, w, c := min(l.cfg.BatchSize, l.Len()), l.split.h, l.split.w, l.split.classes
+	n, h, w, c := l.most(), l.split.h, l.split.w, l.split.classes
 	return &pending{
 		batch: Batch{
 			Images:  make([]float32, n*h*w*3),
@@ -229,10 +246,10 @@ func (l *Loader) newPending() *pending {
 	}
 }
 
-// resize gives the batch n samples, within its capacity.
-func (p *pending) resize(first, n int) {
+// resize gives the batch n samples, within its capacity, of a whole one.
+func (p *pending) resize(first, n, wholeFirst, whole int) {
 	b := &p.batch
-	b.N, b.First = n, first
+	b.N, b.First, b.Whole, b.WholeFirst = n, first, whole, wholeFirst
 	b.Images = b.Images[:n*b.H*b.W*3]
 	b.Targets = b.Targets[:n*b.H*b.W*b.C]
 	b.Names, b.Index = b.Names[:n], b.Index[:n]
@@ -259,11 +276,14 @@ func (l *Loader) plan(ctx context.Context, order []int, from int, free <-chan *p
 		case <-ctx.Done():
 			return
 		}
-		n := min(l.cfg.BatchSize, len(order)-first)
-		p.resize(first, n)
+		whole := min(l.cfg.BatchSize, len(order)-first)
+		lo, hi := whole*l.cfg.Part/l.cfg.Parts, whole*(l.cfg.Part+1)/l.cfg.Parts
+		p.resize(first+lo, hi-lo, first, whole)
+		if lo == hi {
+			p.full <- struct{}{}
+		}
 		batches <- p // has room for all batches
-		for slot := range n {
-			sample := order[first+slot]
+		for slot, sample := range order[first+lo : first+hi] {
 			if i := l.image(sample); i != image {
 				image, load = i, sync.OnceValues(func() (Sample, error) { return l.split.Load(i) })
 			}

@@ -44,6 +44,7 @@ func (l *Loss) crossEntropy(g *op.Graph, prefix string, logits, target, weights 
 			case "sum_per_image":
 				total[s.denominator()] = float64(logits.Shape()[0])
 			}
+			g.Total(total)
 			for i, v := range total {
 				out[i] = float32(v)
 			}

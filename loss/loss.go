@@ -219,6 +219,10 @@ func (l *Loss) sumsNode(g *op.Graph, prefix string, logp, target, weights *G.Nod
 			if l.cfg.Lovasz > 0 {
 				total[s.groups()] = float64(labelledGroups(in[1], group, classes))
 			}
+			g.Total(total)
+			if training {
+				total[s.groups()] = min(total[s.groups()], 1) // all parts of the batch are one group
+			}
 			for i, v := range total {
 				out[i] = float32(v)
 			}

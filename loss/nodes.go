@@ -22,14 +22,16 @@ func batchWeights(g *op.Graph, target *G.Node) *G.Node {
 		Name:  "class_weights",
 		Shape: []int{classes},
 		Run: func(w []float32, in [][]float32) {
-			counts := make([]float64, classes)
+			counts := make([]float64, classes+1) // and the number of images
+			counts[classes] = float64(images)
 			for i := 0; i < len(in[0]); i += classes {
 				for c, y := range in[0][i : i+classes] {
 					counts[c] += float64(y)
 				}
 			}
-			for c, n := range counts {
-				w[c] = float32(float64(images) / (n + 1e-7))
+			g.Total(counts)
+			for c, n := range counts[:classes] {
+				w[c] = float32(counts[classes] / (n + 1e-7))
 			}
 		},
 	}, target)

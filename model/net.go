@@ -50,7 +50,7 @@ func New(g *Graph, image *G.Node, p *Parameters, training bool, seed uint64) (*U
 	if err := p.Config.CheckSize(s[1], s[2]); err != nil {
 		return nil, err
 	}
-	if training {
+	if training && g.Parts == nil { // of one part nobody knows the batch
 		if err := p.CheckBatch(s[0], s[1], s[2]); err != nil {
 			return nil, err
 		}

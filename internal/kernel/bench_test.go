@@ -139,9 +139,9 @@ func BenchmarkRows(b *testing.B) {
 		bytes float64
 		f     func(e *kernel.Engine)
 	}{
-		{"BatchNorm", 3, func(e *kernel.Engine) { e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU) }},
+		{"BatchNorm", 3, func(e *kernel.Engine) { e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU, nil) }},
 		{"BatchNormGrad", 5, func(e *kernel.Engine) {
-			e.BatchNormGrad(dx, dgamma, dbeta, y, x, gamma, beta, mean, variance, 1e-5, kernel.ReLU)
+			e.BatchNormGrad(dx, dgamma, dbeta, y, x, gamma, beta, mean, variance, len(x)/len(gamma), 1e-5, kernel.ReLU, nil)
 		}},
 		{"Scale", 2, func(e *kernel.Engine) { e.Scale(y, x, gamma) }},
 		{"Clamp", 2, func(e *kernel.Engine) { e.Clamp(y, x, kernel.ReLU) }},

@@ -104,8 +104,8 @@ func TestFence(t *testing.T) {
 				e.Upsample(n, h/2, w/2, in, x, half)
 				e.UpsampleGrad(n, h/2, w/2, in, half, x)
 				gamma, beta, mean, variance, dgamma, dbeta := perIn[0], perIn[1], perIn[2], perIn[3], perIn[4], perIn[5]
-				e.BatchNorm(z, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU6)
-				e.BatchNormGrad(z, dgamma, dbeta, z, x, gamma, beta, mean, variance, 1e-5, kernel.ReLU6)
+				e.BatchNorm(z, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU6, nil)
+				e.BatchNormGrad(z, dgamma, dbeta, z, x, gamma, beta, mean, variance, len(x)/len(gamma), 1e-5, kernel.ReLU6, nil)
 				e.Scale(z, x, gamma)
 				e.Clamp(z, x, kernel.ReLU)
 				e.ClampGrad(z, x, z, kernel.ReLU)

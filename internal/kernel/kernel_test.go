@@ -237,7 +237,7 @@ func checkMoments(t *testing.T, name string, e *kernel.Engine, s kernel.ConvShap
 	}
 	norm := func(m *kernel.Moments) (y, mean, variance []float32) {
 		y, mean, variance = result(size), make([]float32, s.Out), make([]float32, s.Out)
-		e.BatchNorm(y, plain, one, zero, m, mean, variance, 1e-5, kernel.None)
+		e.BatchNorm(y, plain, one, zero, m, mean, variance, 1e-5, kernel.None, nil)
 		return y, mean, variance
 	}
 	_, mean, variance := norm(&m)

@@ -224,25 +224,25 @@ func TestBatchNorm(t *testing.T) {
 			}
 			for _, e := range engines(t) {
 				gotMean, gotVariance, gotY := result(c), result(c), result(m*c)
-				e.BatchNorm(gotY, x, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.act)
+				e.BatchNorm(gotY, x, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.act, nil)
 				name := fmt.Sprintf("%s/%d ", e.Kernel(), e.Threads())
 				check(t, name+"mean", gotMean, mean, 0)
 				check(t, name+"variance", gotVariance, variance, 0)
 				terms := int(tt.mean * tt.mean)
 				check(t, name+"y", gotY, y, terms)
 				gotX, gotGamma, gotBeta := result(m*c), result(c), result(c)
-				e.BatchNormGrad(gotX, gotGamma, gotBeta, dy, x, gamma, beta, gotMean, gotVariance, epsilon, tt.act)
+				e.BatchNormGrad(gotX, gotGamma, gotBeta, dy, x, gamma, beta, gotMean, gotVariance, len(x)/len(gamma), epsilon, tt.act, nil)
 				check(t, name+"dx", gotX, dx, terms)
 				check(t, name+"dgamma", gotGamma, dgamma, m)
 				check(t, name+"dbeta", gotBeta, dbeta, m)
 
 				inPlace := slices.Clone(x)
-				e.BatchNorm(inPlace, inPlace, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.act)
+				e.BatchNorm(inPlace, inPlace, gamma, beta, nil, gotMean, gotVariance, epsilon, tt.act, nil)
 				if !slices.Equal(inPlace, gotY) {
 					t.Errorf("%sin place differs", name)
 				}
 				inPlace = slices.Clone(dy)
-				e.BatchNormGrad(inPlace, gotGamma, gotBeta, inPlace, x, gamma, beta, gotMean, gotVariance, epsilon, tt.act)
+				e.BatchNormGrad(inPlace, gotGamma, gotBeta, inPlace, x, gamma, beta, gotMean, gotVariance, len(x)/len(gamma), epsilon, tt.act, nil)
 				if !slices.Equal(inPlace, gotX) {
 					t.Errorf("%sgradient in place differs", name)
 				}
@@ -265,9 +265,9 @@ func TestBatchNormClamp(t *testing.T) {
 	}
 	for _, e := range engines(t) {
 		mean, variance, y := result(c), result(c), result(m*c)
-		e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU)
+		e.BatchNorm(y, x, gamma, beta, nil, mean, variance, 1e-5, kernel.ReLU, nil)
 		dgamma, dbeta := result(c), result(c)
-		e.BatchNormGrad(result(m*c), dgamma, dbeta, dy, x, gamma, beta, mean, variance, 1e-5, kernel.ReLU)
+		e.BatchNormGrad(result(m*c), dgamma, dbeta, dy, x, gamma, beta, mean, variance, len(x)/len(gamma), 1e-5, kernel.ReLU, nil)
 		for k := range c {
 			var live float32
 			for r := range m {
@@ -286,7 +286,7 @@ func TestBatchNormNaN(t *testing.T) {
 	for _, e := range engines(t) {
 		x := []float32{1, 2, nan(), 4, 5, 6}
 		y, mean, variance := result(6), result(2), result(2)
-		e.BatchNorm(y, x, []float32{1, 1}, []float32{0, 0}, nil, mean, variance, 1e-5, kernel.ReLU6)
+		e.BatchNorm(y, x, []float32{1, 1}, []float32{0, 0}, nil, mean, variance, 1e-5, kernel.ReLU6, nil)
 		for i, v := range y {
 			if (v != v) != (i%2 == 0) {
 				t.Errorf("%s: y = %v, want NaN in the first channel only", e.Kernel(), y)

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"slices"
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/memory"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel/simd"
@@ -15,22 +16,31 @@ import (
 // followed by act. gamma and beta are (C); mean and
 // variance (C) get the batch mean and the biased variance. The moments of x are
 // found here if they are nil. y may be x.
-func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, variance []float32, epsilon float32, act Activation) {
+//
+// The batch may be in several parts, each with an engine of its own: all then adds up
+// values over them, in place; nil: x is all of it. rows is M of all parts.
+func (e *Engine) BatchNorm(y, x, gamma, beta []float32, of *Moments, mean, variance []float32, epsilon float32, act Activation, all func([]float64)) (rows int) {
 	c := len(mean)
-	m := len(x) / c
 	if of == nil {
 		of = &e.moments
 		e.findMoments(of, x, c)
 	}
+	sum, square, m := of.sum[:c], of.square[:c], float64(len(x)/c)
+	if all != nil {
+		sums := slices.Concat(sum, square, []float64{m})
+		all(sums)
+		sum, square, m = sums[:c], sums[c:2*c], sums[2*c]
+	}
 	for i := range c {
-		mu := of.sum[i] / float64(m)
-		v := of.square[i]/float64(m) - mu*mu
+		mu := sum[i] / m
+		v := square[i]/m - mu*mu
 		if v < 0 {
 			v = 0 // rounding of equal values
 		}
 		mean[i], variance[i] = float32(mu), float32(v)
 	}
 	e.scaleRows(y, x, mean, e.inverseScale(gamma, variance, epsilon), beta, act)
+	return int(m)
 }
 
 // Moments are the sums of the rows of a matrix (M, C) and of their squares, for
@@ -116,8 +126,9 @@ func (e *Engine) sumColumns(m int, c *simd.Columnwise, op simd.ColumnOp) (sum, p
 //
 //	dbeta = sum(g);  dgamma = sum(g x^);  dx = gamma/sqrt(variance+epsilon) * (g - dbeta/M - x^ dgamma/M)
 //
-// dx may be dy.
-func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, variance []float32, epsilon float32, act Activation) {
+// dx may be dy. Of a batch in parts, dgamma and dbeta are those of this part; rows is
+// M of all parts, as BatchNorm returned it.
+func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, variance []float32, rows int, epsilon float32, act Activation, all func([]float64)) {
 	c := len(mean)
 	m := len(x) / c
 	scale := e.inverseScale(gamma, variance, epsilon)
@@ -126,11 +137,19 @@ func (e *Engine) BatchNormGrad(dx, dgamma, dbeta, dy, x, gamma, beta, mean, vari
 		Slope: memory.Grow(&e.shared.slope, c), Offset: memory.Grow(&e.shared.offset, c),
 	}
 	sums, products := e.sumColumns(m, whole, simd.GradMoments)
+	inverse := func(i int) float64 { return 1 / math.Sqrt(float64(variance[i])+float64(epsilon)) }
 	for i := range c {
-		inverse := 1 / math.Sqrt(float64(variance[i])+float64(epsilon))
 		dbeta[i] = float32(sums[i])
-		dgamma[i] = float32(products[i] * inverse)
-		s := float64(gamma[i]) * inverse / float64(m)
+		dgamma[i] = float32(products[i] * inverse(i))
+	}
+	if all != nil {
+		both := slices.Concat(sums[:c], products[:c])
+		all(both)
+		sums, products = both[:c], both[c:]
+	}
+	for i := range c {
+		inverse := inverse(i)
+		s := float64(gamma[i]) * inverse / float64(rows)
 		whole.Slope[i] = float32(-s * products[i] * inverse * inverse)
 		whole.Offset[i] = float32(-s * sums[i])
 	}

@@ -53,6 +53,9 @@ func (c *Confusion) Add(truth, predicted []uint8) error {
 	return nil
 }
 
+// Cells are the counts themselves, (classes, classes), row by row; rows are the truth.
+func (c *Confusion) Cells() []int64 { return c.cells }
+
 // Matrix is a copy of the counts, (classes, classes); rows are the truth,
 // columns the prediction.
 func (c *Confusion) Matrix() [][]int64 {

@@ -60,8 +60,8 @@ func (g *Graph) LogSoftmax(name string, logits *G.Node) *G.Node {
 }
 
 // Dropout sets each value to zero with probability p, [0, 1), and scales the
-// others by 1/(1-p) (Srivastava et al. 2014). What is dropped depends on seed
-// and the graph's Step alone. x: (N, H, W, C).
+// others by 1/(1-p) (Srivastava et al. 2014). What is dropped depends on seed,
+// the graph's Step and the place in the batch, with all its Parts, alone. x: (N, H, W, C).
 func (g *Graph) Dropout(name string, x *G.Node, p float64, seed uint64) *G.Node {
 	if g.err != nil {
 		return nil
@@ -78,6 +78,9 @@ func (g *Graph) Dropout(name string, x *G.Node, p float64, seed uint64) *G.Node 
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
 			rng := rand.New(rand.NewPCG(seed, g.Step))
+			for range g.Parts.first() * len(factor) / x.Shape()[0] {
+				rng.Float64() // of the images before
+			}
 			for i := range factor {
 				factor[i] = 0
 				if rng.Float64() >= p {

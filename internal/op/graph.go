@@ -26,6 +26,9 @@ type Graph struct {
 	// Step seeds what is random in a run of the graph (Dropout). The trainer
 	// sets it before each run, so that a resumed run draws the same numbers.
 	Step uint64
+	// Parts says what part of a batch the graph computes, where others compute the
+	// rest at the same time; nil: all of it.
+	Parts *Parts
 
 	memory   *Memory
 	trained  map[*G.Node]bool // nodes a gradient must reach: parameters and all that depends on them
@@ -49,6 +52,50 @@ func NewGraph(engine *kernel.Engine, memory *Memory) *Graph {
 		names:     map[string]bool{},
 		pools:     map[*G.Node]*pool{},
 		replaced:  map[*G.Node]bool{},
+	}
+}
+
+// Parts is one part of a batch that several graphs, each in a process of its own,
+// compute together, so that batch norm and losses see all of it. All of them run the same
+// ops in the same order.
+type Parts struct {
+	// Sum adds up values over all parts, in place.
+	Sum func(values []float64)
+	// First is how many images of the batch come before those of the graph, for what
+	// is drawn for each (Dropout).
+	First int
+	// Empty says that the graph has no image of the batch: what its input is given then
+	// stands for none, and adds nothing to any sum, as long as no pixel of it has a label.
+	Empty bool
+}
+
+// sum is what adds up values over all parts; nil if there is one only.
+func (p *Parts) sum() func([]float64) {
+	if p == nil {
+		return nil
+	}
+	return func(values []float64) {
+		if p.Empty {
+			clear(values)
+		}
+		p.Sum(values)
+	}
+}
+
+func (p *Parts) empty() bool { return p != nil && p.Empty }
+
+func (p *Parts) first() int {
+	if p == nil {
+		return 0
+	}
+	return p.First
+}
+
+// Total adds up values over all parts of the batch, in place. It is for the Run of an op
+// that depends on all images.
+func (g *Graph) Total(values []float64) {
+	if sum := g.Parts.sum(); sum != nil {
+		sum(values)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 type BatchStatistics struct {
 	Mean     []float32 // (C)
 	Variance []float32 // (C), biased
-	Rows     int       // values per channel: N*H*W
+	Rows     int       // values per channel: N*H*W, of all parts of the batch
 }
 
 // ConvBatchNorm is a convolution (see Conv) without bias and, on its results, a
@@ -24,7 +24,7 @@ func (g *Graph) ConvBatchNorm(conv, norm string, x []*G.Node, w, gamma, beta *G.
 }
 
 // BatchNorm normalises each channel by the mean and the biased variance of the
-// batch plus epsilon (Ioffe and Szegedy 2015), scales, shifts and
+// batch, with all its Parts, plus epsilon (Ioffe and Szegedy 2015), scales, shifts and
 // applies act. x: (N, H, W, C); gamma, beta: (C). Result: (N, H, W, C).
 func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, epsilon float64, act kernel.Activation) (*G.Node, *BatchStatistics) {
 	return g.batchNorm(name, x, gamma, beta, nil, epsilon, act)
@@ -32,26 +32,30 @@ func (g *Graph) BatchNorm(name string, x, gamma, beta *G.Node, epsilon float64, 
 
 // batchNorm finds the moments of x itself if they are nil.
 func (g *Graph) batchNorm(name string, x, gamma, beta *G.Node, moments *kernel.Moments, epsilon float64, act kernel.Activation) (*G.Node, *BatchStatistics) {
-	n, h, w, c := g.shape4(name, x)
+	_, _, _, c := g.shape4(name, x)
 	g.checkVector(name, "gamma", gamma, c)
 	g.checkVector(name, "beta", beta, c)
 	if g.err != nil {
 		return nil, nil
 	}
-	stats := &BatchStatistics{Mean: make([]float32, c), Variance: make([]float32, c), Rows: n * h * w}
+	all := g.Parts.sum()
+	stats := &BatchStatistics{Mean: make([]float32, c), Variance: make([]float32, c)}
 	y := g.Apply(Func{
 		Name:  name,
 		Kind:  "batch norm",
 		Shape: x.Shape(),
 		Run: func(y []float32, in [][]float32) {
-			g.Engine.BatchNorm(y, in[0], in[1], in[2], moments, stats.Mean, stats.Variance, float32(epsilon), act)
+			stats.Rows = g.Engine.BatchNorm(y, in[0], in[1], in[2], moments, stats.Mean, stats.Variance, float32(epsilon), act, all)
 		},
 		Diff: func(y, dy *G.Node) []*G.Node {
 			// One pass finds all three gradients. Its node is that of dx; the others
 			// have it as their input, so that they run after it.
 			dgamma, dbeta := make([]float32, c), make([]float32, c)
 			dx := g.Apply(Func{Name: name + ".grad.input", Kind: "batch norm, gradient", Shape: x.Shape(), Overwrites: []int{0}, Run: func(dx []float32, in [][]float32) {
-				g.Engine.BatchNormGrad(dx, dgamma, dbeta, in[0], in[1], in[2], in[3], stats.Mean, stats.Variance, float32(epsilon), act)
+				g.Engine.BatchNormGrad(dx, dgamma, dbeta, in[0], in[1], in[2], in[3], stats.Mean, stats.Variance, stats.Rows, float32(epsilon), act, all)
+				if g.Parts.empty() {
+					clear(dx) // the rows stand for none
+				}
 			}}, dy, x, gamma, beta)
 			handOut := func(suffix string, from []float32) *G.Node {
 				return g.Apply(Func{Name: name + suffix, Kind: "batch norm, gradient", Shape: []int{c}, Run: func(out []float32, _ [][]float32) {
