@@ -93,6 +93,15 @@ func (c *Confusion) Total() int64 {
 	return n
 }
 
+// Wrong is the number of labelled pixels that were predicted as another class.
+func (c *Confusion) Wrong() int64 {
+	n := c.Total()
+	for class := range c.classes {
+		n -= c.hits(class)
+	}
+	return n
+}
+
 func (c *Confusion) hits(class int) int64 { return c.cells[class*c.classes+class] }
 
 // IoU is the intersection over union of a class, NaN where both are empty.

@@ -30,7 +30,13 @@ func (m *Memory) Bytes() int64 {
 }
 
 // Machine runs a compiled Graph.
-type Machine struct{ vm G.VM }
+type Machine struct {
+	vm  G.VM
+	ops []string
+}
+
+// Ops are the names of what is computed, in the order in which a run does it.
+func (m *Machine) Ops() []string { return m.ops }
 
 // Compile plans the memory of the graph's ops and makes it ready to run. The
 // values of the kept nodes outlast a run; those of all others may not.
@@ -51,7 +57,13 @@ func (g *Graph) Compile(keep ...*G.Node) (m *Machine, err error) {
 		return nil, err
 	}
 	g.planMemory(order, keep)
-	return &Machine{vm: G.NewTapeMachine(g.Subgraph(order...))}, nil
+	m = &Machine{vm: G.NewTapeMachine(g.Subgraph(order...))}
+	for _, n := range order {
+		if f, ours := n.Op().(*function); ours {
+			m.ops = append(m.ops, f.Name)
+		}
+	}
+	return m, nil
 }
 
 // order gives the nodes in the order in which the tape machine will run them: all but

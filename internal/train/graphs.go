@@ -5,6 +5,7 @@ import (
 
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/op"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/world"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
@@ -33,7 +34,8 @@ type Graphs struct {
 	Engine *kernel.Engine
 	Params *model.Parameters
 	Loss   Loss
-	Seed   uint64 // of dropout
+	Seed   uint64      // of dropout
+	World  world.World // whose processes compute a batch together; nil: this one does
 
 	// Averages are the weights and statistics that evaluation reads; nil: those of Params.
 	Averages *model.Parameters
@@ -66,6 +68,9 @@ type batch struct {
 // NewStep builds and compiles the training graph for batches of a shape.
 func (gs *Graphs) NewStep(s Shape) (*Step, error) {
 	b, image, target := gs.newBatch(s)
+	if gs.together() {
+		b.graph.Parts = &op.Parts{Sum: gs.World.Sum64}
+	}
 	net, err := model.New(b.graph, image, gs.Params, true, gs.Seed)
 	if err != nil {
 		return nil, err
@@ -84,8 +89,22 @@ func (gs *Graphs) NewStep(s Shape) (*Step, error) {
 	return &Step{b, net, sums}, nil
 }
 
+// Part says which images of the batch the next Run is given: those behind the first
+// so many. If that is none, empty, the graph is one of a single image, which then stands
+// for none.
+func (s *Step) Part(first int, empty bool) {
+	if s.graph.Parts != nil {
+		s.graph.Parts.First, s.graph.Parts.Empty = first, empty
+	}
+	if empty {
+		clear(s.images)
+		clear(s.targets)
+	}
+}
+
 // Run computes the loss of a batch and leaves its gradient in the parameters'
-// Grad. images: (N, H, W, channels); targets: (N, H, W, C); step seeds dropout.
+// Grad; of a part of a batch, the loss of the whole batch, and the part's share of the
+// gradient, which is the sum of all shares. images: (N, H, W, channels); targets: (N, H, W, C); step seeds dropout.
 func (s *Step) Run(images, targets []float32, step int64) (loss float64, err error) {
 	copy(s.images, images)
 	copy(s.targets, targets)
@@ -145,6 +164,8 @@ func (e *Evaluation) Run(images, targets []float32) (logits, sums []float32, err
 	}
 	return op.Values(e.logits), op.Values(e.sums), nil
 }
+
+func (gs *Graphs) together() bool { return gs.World != nil && gs.World.Size() > 1 }
 
 // bytes is the size of the inputs.
 func (b *batch) bytes() int64 { return 4 * int64(len(b.images)+len(b.targets)) }

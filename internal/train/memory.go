@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime/metrics"
 
+	"github.com/unet-gorgonia/unet-gorgonia/internal/world"
 	"github.com/unet-gorgonia/unet-gorgonia/model/arch"
 )
 
@@ -21,11 +22,22 @@ func (r *run) compile() error {
 			return fmt.Errorf("the last batch of an epoch has %d %s (%d in batches of train.batch_size = %d): %w", last, images, r.loader.Len(), r.BatchSize, err)
 		}
 	}
-	if _, err := r.graph(Shape{min(r.BatchSize, r.loader.Len()), h, w}); err != nil {
+	whole := min(r.BatchSize, r.loader.Len())
+	if err := r.Params.CheckBatch(whole, h, w); err != nil {
 		return err
 	}
-	_, err := r.evaluator.graph(Shape{min(r.BatchSize, r.valLoader.Len()), h, w})
+	if _, err := r.graph(Shape{r.part(whole), h, w}); err != nil {
+		return err
+	}
+	_, err := r.evaluator.graph(Shape{r.part(min(r.BatchSize, r.valLoader.Len())), h, w})
 	return err
+}
+
+// part is the batch size of this process's graph for a batch of so many images: its
+// part of them, or 1, which stands for none.
+func (r *run) part(images int) int {
+	lo, hi := world.Part(images, r.World.Rank(), r.World.Size())
+	return max(hi-lo, 1)
 }
 
 // memory estimates what a long run takes, in bytes, after compile: within 10 %

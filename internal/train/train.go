@@ -14,6 +14,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/kernel"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/metric"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/solver"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/world"
 	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
@@ -46,6 +47,11 @@ type Setup struct {
 	Resume     *checkpoint.Checkpoint // nil: start from Params
 	Recorder   Recorder
 	Now        func() time.Time // the clock of speeds and durations; nil is time.Now
+
+	// World is the processes that train the net together, each with a Setup of its
+	// own; nil: this one does. Of each batch they compute a part. Only the first one
+	// reads Resume and Params, which it sends to the others, saves, and records.
+	World world.World
 
 	// For checkpoints.
 	ConfigYAML             []byte
@@ -82,6 +88,7 @@ type run struct {
 	result  Result
 	unsaved []snapshot // what the next save has to write first
 	saveErr error      // of the last save
+	unheard error      // of the recorder, which the other processes do not know of yet
 }
 
 // snapshot is a checkpoint on its way to the disk.
@@ -95,16 +102,22 @@ type snapshot struct {
 // At the end of ctx it finishes the batch, saves where the last update left the run, and
 // returns ErrInterrupted. A checkpoint that cannot be written does not end the run; if it
 // is the last one, it is the run's error.
+//
+// Of several processes, all return an error at the same point, a world.Agreed, or it is
+// one that the others do not know of: then they wait, and have to be ended.
 func Run(ctx context.Context, s Setup) (Result, error) {
 	r, err := newRun(s)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := r.compile(); err != nil {
+	if err := r.agree(r.compile()); err != nil {
+		return Result{}, err
+	}
+	if err := r.checkOrder(); err != nil {
 		return Result{}, err
 	}
 	height, width := s.Train.Size()
-	if err := r.Recorder.Record(event.Started{
+	if err := r.record(event.Started{
 		Epochs: s.Epochs, StepsPerEpoch: r.stepsIn(r.loader.Len()), TrainImages: s.Train.Len(), ValImages: s.Val.Len(),
 		ValSteps: r.stepsIn(r.valLoader.Len()), Height: height, Width: width, Patches: s.Patches,
 		ClassCounts: s.TrainCounts.Pixels, ClassWeights: s.ClassWeights,
@@ -124,36 +137,53 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 	case err != nil:
 		ended.Cause = err.Error()
 	}
-	return r.result, errors.Join(err, r.Recorder.Record(ended))
+	end := r.Recorder.Record(ended)
+	var agreed world.Agreed
+	if r.together() && (err == nil || errors.Is(err, ErrInterrupted) || errors.As(err, &agreed)) {
+		end = r.agree(end)
+	}
+	return r.result, errors.Join(err, end)
 }
 
 func newRun(s Setup) (*run, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	if s.World == nil {
+		s.World = world.Alone{}
+	}
+	rank, size := s.World.Rank(), s.World.Size()
+	if rank > 0 {
+		s.Recorder, s.Resume = silent{}, nil
+	}
 	r := &run{
 		Setup:     s,
-		graphs:    &Graphs{Engine: s.Engine, Params: s.Params, Loss: s.Loss, Seed: s.Seed},
+		graphs:    &Graphs{Engine: s.Engine, Params: s.Params, Loss: s.Loss, Seed: s.Seed, World: s.World},
 		steps:     map[int]*Step{},
-		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.BatchSize, Shuffle: true, Patches: s.Patches, RarePatches: s.RarePatches, Augment: s.Augment, Seed: s.Seed}),
-		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.BatchSize}),
+		loader:    data.NewLoader(s.Train, data.LoaderConfig{BatchSize: s.BatchSize, Shuffle: true, Patches: s.Patches, RarePatches: s.RarePatches, Augment: s.Augment, Seed: s.Seed, Part: rank, Parts: size}),
+		valLoader: data.NewLoader(s.Val, data.LoaderConfig{BatchSize: s.BatchSize, Part: rank, Parts: size}),
 		trained:   Trained(s.Params),
 		at:        checkpoint.Position{BestIoU: math.NaN(), BestEpoch: -1},
 	}
 	r.evaluator = NewEvaluator(r.graphs)
-	var err error
-	if r.solver, err = solver.New(s.Optimizer, r.trained, s.Engine); err != nil {
+	if err := r.agree(r.begin()); err != nil {
 		return nil, err
 	}
-	if s.EMA > 0 {
-		r.graphs.Averages = s.Params.Copy()
+	return r, r.share()
+}
+
+// begin makes what the run starts from.
+func (r *run) begin() (err error) {
+	if r.solver, err = solver.New(r.Optimizer, r.trained, r.Engine); err != nil {
+		return err
 	}
-	if s.Resume != nil {
-		if err := r.restore(s.Resume); err != nil {
-			return nil, err
-		}
+	if r.EMA > 0 {
+		r.graphs.Averages = r.Params.Copy()
 	}
-	return r, nil
+	if r.Resume != nil {
+		return r.restore(r.Resume)
+	}
+	return nil
 }
 
 // Trained is the parameters that a solver changes: all but statistics and frozen parts.
@@ -171,7 +201,7 @@ func Trained(params *model.Parameters) []solver.Param {
 func (r *run) epochs(ctx context.Context) error {
 	for r.at.Ending(r.Epochs, r.EarlyStop) == "" {
 		err := r.epoch(ctx)
-		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if err != nil && r.stopped(ctx, err) {
 			r.update.undo(r.Params)
 			if err := r.save(false); err != nil || r.saveErr != nil {
 				return err
@@ -191,7 +221,10 @@ func (r *run) epochs(ctx context.Context) error {
 func (r *run) epoch(ctx context.Context) error {
 	start, first := r.Now(), r.at.Sample
 	for batch, err := range r.loader.Epoch(ctx, r.at.Epoch, r.at.Sample) {
-		if err != nil {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err := r.agree(err); err != nil {
 			return err
 		}
 		updated, err := r.step(batch)
@@ -203,19 +236,19 @@ func (r *run) epoch(ctx context.Context) error {
 				return err
 			}
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	}
+	if err := r.agree(ctx.Err()); err != nil {
+		return err
 	}
 	trained := r.Now().Sub(start)
 
-	sampler := newSampler(r.Val, r.Params.Classes)
+	sampler := newSampler(r.Val, r.Params.Classes, r.World)
 	confusion, valLoss, err := r.evaluator.Run(ctx, r.valLoader, sampler.see)
 	if err != nil {
 		return err
 	}
 	samples, err := r.samples(sampler)
-	if err != nil {
+	if err := r.agree(err); err != nil {
 		return err
 	}
 	iou := confusion.MeanIoU()
@@ -231,7 +264,7 @@ func (r *run) epoch(ctx context.Context) error {
 	done := r.at
 	done.Epoch++
 	// Before save: a resumed run writes the row of an unsaved epoch again, but not one that is missing.
-	if err := r.Recorder.Record(event.Evaluated{
+	if err := r.record(event.Evaluated{
 		Epoch: r.at.Epoch, Epochs: r.Epochs, Step: r.at.Step, LR: r.learningRate(),
 		TrainLoss: r.at.LossSum / float64(r.at.LossImages), ValLoss: valLoss, Confusion: confusion, Samples: samples, Best: best, Ending: string(done.Ending(r.Epochs, r.EarlyStop)),
 		ImagesPerSecond: speed, Duration: r.Now().Sub(start),
@@ -249,10 +282,27 @@ func (r *run) learningRate() float64 {
 	return r.Optimizer.LR * r.Schedule.Factor(position, float64(r.Epochs))
 }
 
-// save writes a checkpoint of where the run stands, after a best one that could
+// save writes a checkpoint of where the run stands, in the first process. A failed write
+// is no error, but is in saveErr. Weights that differ between the processes are one.
+func (r *run) save(best bool) error {
+	if err := r.checkSame(); err != nil {
+		return err
+	}
+	var err error
+	if r.World.Rank() == 0 {
+		err = r.write(best)
+	}
+	if err := r.agree(err); err != nil {
+		return err
+	}
+	r.saveErr = world.Agree(r.World, r.saveErr)
+	return nil
+}
+
+// write writes a checkpoint of where the run stands, after a best one that could
 // not be written earlier. A failed write is recorded and is no error. Weights that
 // are not finite are an error: they must not replace good ones.
-func (r *run) save(best bool) error {
+func (r *run) write(best bool) error {
 	now := snapshot{r.capture(), r.at.Step, best}
 	if err := now.Finite(); err != nil {
 		return fmt.Errorf("step %d is not saved: %w; a lower optimizer.lr, or smaller loss.class_weights, may keep them finite", now.step, err)
