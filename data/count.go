@@ -1,9 +1,11 @@
 package data
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"math"
@@ -79,9 +81,16 @@ func (s *Split) Count(i int, smp Sample) Counts {
 // nil, is called from one goroutine at a time. Bad samples are gathered over the
 // whole pass, so that all can be mended at once.
 func CountClasses(ctx context.Context, s *Split, workers int, progress func(done, total int)) (Counts, error) {
+	return CountSome(ctx, s, 0, s.Len(), workers, progress)
+}
+
+// CountSome is CountClasses of the images from lo on, below hi. The counts of all images
+// are those of parts of them, added up, and sorted.
+func CountSome(ctx context.Context, s *Split, lo, hi, workers int, progress func(done, total int)) (Counts, error) {
 	total := newCounts(s.classes)
 	var mu sync.Mutex // guards total
-	problems, err := visit.All(ctx, s.Len(), workers, progress, func(i int) error {
+	problems, err := visit.All(ctx, hi-lo, workers, progress, func(i int) error {
+		i += lo
 		smp, err := s.Load(i)
 		if err != nil {
 			return err
@@ -224,6 +233,36 @@ func (c *Counts) Sort() {
 	for _, names := range c.Shown {
 		slices.Sort(names)
 	}
+}
+
+// packed is Counts in a form that package gob knows.
+type packed struct {
+	Counts  counts
+	Remarks []byte
+}
+
+// counts is Counts without methods, and so without MarshalBinary.
+type counts Counts
+
+// MarshalBinary makes bytes of the counts, for another process of the same program.
+func (c Counts) MarshalBinary() ([]byte, error) {
+	remarks, err := c.remarks.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = gob.NewEncoder(&b).Encode(packed{counts(c), remarks})
+	return b.Bytes(), err
+}
+
+// UnmarshalBinary is the opposite of MarshalBinary.
+func (c *Counts) UnmarshalBinary(b []byte) error {
+	var p packed
+	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&p); err != nil {
+		return err
+	}
+	*c = Counts(p.Counts)
+	return c.remarks.UnmarshalBinary(p.Remarks)
 }
 
 // Add adds the counts of other images of the same classes.

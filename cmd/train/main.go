@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,13 +27,16 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/world"
 )
 
 func main() {
 	signal.Ignore(syscall.SIGPIPE) // writes fail instead: a run does not end with the one who watches it
-	p := &program{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: unwatched{os.Stderr}, environ: os.Environ()}
+	p := &program{name: filepath.Base(os.Args[0]), alarm: report.Printable(unwatched{os.Stderr}), environ: os.Environ()}
+	stderr := unwatched{voice{os.Stderr, &p.silent}}
+	p.stdout, p.stderr = voice{os.Stdout, &p.silent}, stderr
 	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
-		p.terminal = report.NewTerminal(unwatched{os.Stderr}, func() int {
+		p.terminal = report.NewTerminal(stderr, func() int {
 			width, _, err := term.GetSize(fd)
 			if err != nil || width < 1 {
 				return 80
@@ -82,7 +86,21 @@ func (u unwatched) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// program is the world of a command.
+// voice writes unless it is silent: of several processes that train one net, the first
+// alone speaks.
+type voice struct {
+	io.Writer
+	silent *atomic.Bool
+}
+
+func (v voice) Write(b []byte) (int, error) {
+	if v.silent.Load() {
+		return len(b), nil
+	}
+	return v.Writer.Write(b)
+}
+
+// program is what a command sees of its surroundings.
 type program struct {
 	name     string           // by which it was started
 	stdout   io.Writer        // results
@@ -91,6 +109,12 @@ type program struct {
 	ink      report.Ink       // of stderr
 	environ  []string
 	clock    clock
+
+	// Of training, which several processes may do together.
+	world    world.World // nil: this is no training
+	silent   atomic.Bool // of stdout and stderr
+	alarm    io.Writer   // stderr, also where it is silent
+	stranded bool        // this process has an error that the others do not know of
 }
 
 // getenv is the value of an environment variable, empty if it is not set.
@@ -117,44 +141,91 @@ const maxLines = 25
 
 // execute runs a command line and returns its exit code; errors are written to stderr, one per line.
 func execute(ctx context.Context, args []string, p *program) (code int) {
+	err := p.run(ctx, args)
+	code = exitCode(err)
+	if err != nil && p.stranded && p.together() {
+		p.tell(p.alarm, fmt.Sprintf("rank %d on %s: ", p.world.Rank(), world.Host()), err)
+		p.world.Abort(code)
+	}
+	if code != exitUnhealthy && code != exitUnread { // stdout tells, or nobody listens
+		p.tell(p.stderr, "", err)
+	}
+	return p.leave(code)
+}
+
+// run runs a command line. A panic becomes its error.
+func (p *program) run(ctx context.Context, args []string) (err error) {
 	defer func() {
 		if p.terminal != nil {
 			p.terminal.SetStatus("")
 		}
 		if r := recover(); r != nil {
-			fmt.Fprintf(p.stderr, "%s: internal error: %v\n", p.name, r)
-			code = exitFailed
+			err, p.stranded = fmt.Errorf("internal error: %v", r), true
 		}
 	}()
 	cmd := p.root()
 	cmd.SetArgs(args)
 	cmd.SetOut(p.stdout)
 	cmd.SetErr(p.stderr)
-	err := cmd.ExecuteContext(ctx)
+	return cmd.ExecuteContext(ctx)
+}
+
+// tell writes an error, which may be nil, one line for each problem.
+func (p *program) tell(w io.Writer, where string, err error) {
 	if err == nil {
-		return 0
-	}
-	if errors.Is(err, errUnhealthy) { // which stdout tells
-		return exitUnhealthy
-	}
-	if errors.Is(err, syscall.EPIPE) { // of stdout: no other file of ours is a pipe
-		return exitUnread
+		return
 	}
 	lines := strings.Split(err.Error(), "\n") // several problems are several lines
 	for _, line := range lines[:min(len(lines), maxLines)] {
-		fmt.Fprintf(p.stderr, "%s %s\n", p.ink.Error(p.name+":"), line)
+		fmt.Fprintf(w, "%s %s%s\n", p.ink.Error(p.name+":"), where, line)
 	}
 	if more := len(lines) - maxLines; more > 0 {
-		fmt.Fprintf(p.stderr, "%s and %d more\n", p.ink.Error(p.name+":"), more)
+		fmt.Fprintf(w, "%s and %d more\n", p.ink.Error(p.name+":"), more)
 	}
+}
+
+// exitCode is the exit code of a command that ended with err, which may be nil.
+func exitCode(err error) int {
 	var usage run.UsageError
 	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUnhealthy):
+		return exitUnhealthy
+	case errors.Is(err, syscall.EPIPE): // of stdout: no other file of ours is a pipe
+		return exitUnread
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
 	return exitFailed
+}
+
+// join finds the processes that train together with this one. The first one alone speaks.
+func (p *program) join() error {
+	w, err := world.Join(p.getenv)
+	if err != nil {
+		return usage(err)
+	}
+	p.world = w
+	p.silent.Store(w.Rank() > 0)
+	return nil
+}
+
+func (p *program) together() bool { return p.world != nil && p.world.Size() > 1 }
+
+// leave takes leave of the processes that train together with this one. All end with
+// one exit code, for their launcher gives that of any of them: the largest, because a
+// mistake in the configuration may be found by one and only heard of by the others.
+func (p *program) leave(code int) int {
+	if p.together() {
+		for _, b := range world.Gather(p.world, []byte{byte(code)}) {
+			code = max(code, int(b[0]))
+		}
+		p.world.Close()
+	}
+	return code
 }
 
 // usage marks err as a mistake in the command line or the configuration.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/hub"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/run"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/world"
 )
 
 // root is the program without a subcommand, which trains.
@@ -38,7 +41,7 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 			if version {
 				return p.runVersion(false)
 			}
-			if err := required(cmd, "config"); err != nil {
+			if err := p.join(); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("out") {
@@ -51,11 +54,16 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 			if resume != "" { // a run that goes on no longer needs model.init
 				load = p.load
 			}
-			cfg, err := load(settings)
-			if err != nil {
+			var cfg config.Config
+			err := required(cmd, "config")
+			if err == nil {
+				cfg, err = load(settings)
+			}
+			if err := world.Agree(p.world, err); err != nil {
 				return err
 			}
-			return p.train(cmd.Context(), run.Training{Config: cfg, File: settings.file, Resume: resume, Hub: hub.FromEnvironment(p.getenv), Console: p.console(quiet), Program: p.name, Revision: shortSource(), Now: p.clock.now})
+			p.world.Watch(time.Duration(cfg.MPI.Timeout) * time.Second)
+			return p.train(cmd.Context(), run.Training{Config: cfg, File: settings.file, Resume: resume, Hub: hub.FromEnvironment(p.getenv), Console: p.console(quiet), Program: p.name, Revision: shortSource(), Now: p.clock.now, World: p.world})
 		},
 	}
 	settings.register(cmd)
@@ -118,6 +126,8 @@ func (p *program) console(quiet bool) *report.Console {
 func (p *program) train(ctx context.Context, training run.Training) error {
 	result, err := training.Train(ctx)
 	if err != nil {
+		var agreed world.Agreed
+		p.stranded = !errors.As(err, &agreed)
 		return err
 	}
 	if result.Confusion != nil {

@@ -49,6 +49,7 @@ type Config struct {
 	Train      Train                 `yaml:"train"`
 	Checkpoint checkpoint.Config     `yaml:"checkpoint"`
 	Report     Report                `yaml:"report"`
+	MPI        MPI                   `yaml:"mpi"`
 }
 
 // Default is the configuration of a run for which nothing is given.
@@ -66,6 +67,7 @@ func Default() Config {
 		Train:      Train{Epochs: 10, BatchSize: 8, Accumulate: 1},
 		Checkpoint: checkpoint.DefaultConfig(),
 		Report:     Report{Pictures: true},
+		MPI:        MPI{Timeout: 600},
 	}
 }
 
@@ -95,7 +97,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("precision = %q, want float32 or bfloat16", c.Precision))
 	}
 	errs = append(errs, c.Data.Validate(), c.Model.Validate(), c.Loss.Validate(len(c.Data.Classes)),
-		c.Optimizer.Validate(), c.Schedule.Validate(), c.Train.Validate(), c.Checkpoint.Validate())
+		c.Optimizer.Validate(), c.Schedule.Validate(), c.Train.Validate(), c.Checkpoint.Validate(), c.MPI.Validate())
 	if c.Model.Validate() == nil && c.Data.Size[0] > 0 && c.Data.Size[1] > 0 {
 		errs = append(errs, c.Model.CheckSize(c.Data.Size[0], c.Data.Size[1]))
 	}

@@ -46,3 +46,18 @@ type Report struct {
 	// Pictures draws samples/, curves.png, classes.png, confusion.png and report.html after each epoch.
 	Pictures bool `yaml:"pictures"`
 }
+
+// MPI is the `mpi` section: training by several processes.
+type MPI struct {
+	// Timeout is the number of seconds, >= 0, after which a process that waits for another
+	// one ends the run; 0: never.
+	Timeout int `yaml:"timeout" range:"[0,)"`
+}
+
+// Validate reports every value out of range.
+func (c MPI) Validate() error {
+	if c.Timeout < 0 {
+		return fmt.Errorf("mpi.timeout = %d, want >= 0 (0: none)", c.Timeout)
+	}
+	return nil
+}

@@ -1,6 +1,8 @@
 package imagefile
 
 import (
+	"bytes"
+	"encoding/gob"
 	"fmt"
 	"slices"
 
@@ -48,6 +50,29 @@ func (r *Remarks) Add(other Remarks) {
 	r.transparent = append(r.transparent, other.transparent...)
 	r.most = max(r.most, other.most)
 	r.dark = append(r.dark, other.dark...)
+}
+
+// packed is Remarks in a form that package gob knows.
+type packed struct {
+	Transparent []string
+	Most        float64
+	Dark        []string
+	Lo, Hi      float64
+}
+
+// MarshalBinary makes bytes of the remarks, for another process of the same program.
+func (r Remarks) MarshalBinary() ([]byte, error) {
+	var b bytes.Buffer
+	err := gob.NewEncoder(&b).Encode(packed{r.transparent, r.most, r.dark, r.lo, r.hi})
+	return b.Bytes(), err
+}
+
+// UnmarshalBinary is the opposite of MarshalBinary.
+func (r *Remarks) UnmarshalBinary(b []byte) error {
+	var p packed
+	err := gob.NewDecoder(bytes.NewReader(b)).Decode(&p)
+	*r = Remarks{p.Transparent, p.Most, p.Dark, p.Lo, p.Hi}
+	return err
 }
 
 // Lines are the remarks on a set of that many images, one line for each kind, with

@@ -57,12 +57,13 @@ func (g *Graph) Compile(keep ...*G.Node) (m *Machine, err error) {
 		return nil, err
 	}
 	g.planMemory(order, keep)
-	m = &Machine{vm: G.NewTapeMachine(g.Subgraph(order...))}
+	m = &Machine{}
 	for _, n := range order {
 		if f, ours := n.Op().(*function); ours {
 			m.ops = append(m.ops, f.Name)
 		}
 	}
+	m.vm = G.NewTapeMachine(g.Subgraph(order...)) // which puts order into another order
 	return m, nil
 }
 

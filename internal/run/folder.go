@@ -25,11 +25,12 @@ type Folder struct {
 
 // names are what a run writes in its folder.
 var names = []string{configName, "metrics.csv", "log.jsonl", "report.html", "curves.png", "classes.png", "confusion.png",
-	"samples", "tensorboard", "checkpoints", lockName}
+	"samples", "tensorboard", checkpointsName, lockName}
 
 const (
-	configName = "config.yaml"
-	lockName   = "lock"
+	configName      = "config.yaml"
+	checkpointsName = "checkpoints"
+	lockName        = "lock"
 )
 
 // OpenFolder makes the run folder if there is none, locks it, and removes what a
@@ -107,7 +108,7 @@ func (f *Folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 // checkpoints is the folder of checkpoints, of which keep step files are kept.
 func (f *Folder) checkpoints(keep int) checkpoint.Folder {
-	return checkpoint.Folder{Dir: f.path("checkpoints"), Keep: keep}
+	return checkpoint.Folder{Dir: f.path(checkpointsName), Keep: keep}
 }
 
 // checkConfig refuses a run that would replace a config.yaml which a person wrote:

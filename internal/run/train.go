@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/unet-gorgonia/unet-gorgonia/data"
@@ -16,7 +19,9 @@ import (
 	"github.com/unet-gorgonia/unet-gorgonia/internal/report"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/survey"
 	"github.com/unet-gorgonia/unet-gorgonia/internal/train"
+	"github.com/unet-gorgonia/unet-gorgonia/internal/world"
 	"github.com/unet-gorgonia/unet-gorgonia/loss"
+	"github.com/unet-gorgonia/unet-gorgonia/model"
 )
 
 // Training is a training run that is to be started.
@@ -40,101 +45,177 @@ type Training struct {
 	Suspects bool
 	// Now is the clock of speeds and durations.
 	Now func() time.Time
+	// World is the processes that train the net together, each with a Training of its
+	// own; nil: this one does. Only the first one uses the run folder, and the weights
+	// to start from.
+	World world.World
 }
 
 // Train runs it to its end, in the run folder of its configuration. At the end of
 // ctx the run is saved, and the error is train.ErrInterrupted. The result has no
 // Confusion if the run had already ended, and Ending says why.
+//
+// Of several processes, all return an error at the same point, a world.Agreed, or it is one
+// that the others do not know of: then they wait, and have to be ended.
 func (t Training) Train(ctx context.Context) (result train.Result, err error) {
+	if t.World == nil {
+		t.World = world.Alone{}
+	}
+	setup, err := t.open()
+	if err := world.Agree(t.World, err); err != nil {
+		return result, err
+	}
+	if err := t.checkAlike(setup); err != nil {
+		return result, err
+	}
+	first := t.World.Rank() == 0
+	var b begun
+	if first {
+		b, err = t.begin(ctx, setup.Params)
+		if b.out != nil {
+			defer func() { err = errors.Join(err, b.out.Close()) }()
+		}
+	}
+	if err := world.Agree(t.World, err); err != nil {
+		return result, err
+	}
+	if ending := string(t.World.Broadcast(0, []byte(b.ending))); ending != "" {
+		result.Ending, result.BestEpoch = checkpoint.Ending(ending), -1
+		if first {
+			result.Epoch, result.BestIoU, result.BestEpoch = b.resumed.at.Epoch-1, b.resumed.at.BestIoU, b.resumed.at.BestEpoch
+		}
+		return result, nil
+	}
 	cfg, console := t.Config, t.Console
-	if err := readsBack(cfg); err != nil {
-		return result, err
-	}
-	engine, err := NewEngine(cfg)
-	if err != nil {
-		return result, err
-	}
-	params, err := NewParameters(cfg)
-	if err != nil {
-		return result, err
-	}
-	trainSet, err := data.Open(cfg.Data, cfg.Seed, "train")
-	if err != nil {
-		return result, err
-	}
-	valSet, err := data.Open(cfg.Data, cfg.Seed, "val")
-	if err != nil {
-		return result, err
-	}
-	if err := (durable.Outputs{Inputs: cfg.Data.Inputs(), Force: true}).Check(filepath.Join(cfg.Out, lockName)); err != nil {
-		return result, Usage(fmt.Errorf("out: %w", err))
-	}
-	out, err := OpenFolder(cfg.Out)
-	if err != nil {
-		return result, err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if err := out.checkConfig(cfg, t.File); err != nil {
-		return result, err
-	}
-	folder := out.checkpoints(cfg.Checkpoint.Keep)
-	from, err := t.resumeFrom(folder)
-	if err != nil {
-		return result, err
-	}
-	var resumed *resumed // nil: anew
-	if from != "" {
-		if resumed, err = t.resume(from); err != nil {
-			return result, err
-		}
-		if err := refuseOther(from, folder); err != nil {
-			return result, err
-		}
-		cfg = resumed.config
-		if ending := resumed.at.Ending(cfg.Train.Epochs, cfg.Train.EarlyStop); ending != "" {
-			resumed.sayEnded(ending, console)
-			return train.Result{Epoch: resumed.at.Epoch - 1, BestIoU: resumed.at.BestIoU, BestEpoch: resumed.at.BestEpoch, Ending: ending}, nil
-		}
-	} else if err := t.initialise(ctx, params); err != nil {
-		return result, err
+	if b.resumed != nil {
+		cfg = b.resumed.config
 	}
 	console.Classes = cfg.Data.Classes
-	counts, weights, err := ClassWeights(ctx, cfg, trainSet, console)
-	if err != nil {
+	if setup.TrainCounts, setup.ClassWeights, err = classWeights(ctx, t.World, cfg, setup.Train, console); err != nil {
 		return result, err
 	}
-	valCounts, err := count(ctx, cfg, "val", valSet, "counting classes of the validation set", console)
-	if err != nil {
+	if setup.ValCounts, err = count(ctx, t.World, cfg, "val", setup.Val, "counting classes of the validation set", console); err != nil {
 		return result, err
 	}
-	for _, warning := range survey.Beside(cfg.Data, "val", valCounts, counts) {
+	for _, warning := range survey.Beside(cfg.Data, "val", setup.ValCounts, setup.TrainCounts) {
 		console.Warn("warning: %s", warning)
 	}
-	setup := train.Setup{
-		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, Accumulate: cfg.Train.Accumulate, EMA: cfg.Train.EMA, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
-		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, RarePatches: cfg.Data.RarePatches, Augment: cfg.Data.Augment,
-		Now: t.Now, Engine: engine, Params: params, Train: trainSet, Val: valSet, Loss: loss.New(cfg.Loss, weights),
-		Folder:     folder,
-		Recorder:   t.recorders(out, cfg),
-		ConfigYAML: cfg.YAML(), TrainCounts: counts, ValCounts: valCounts, ClassWeights: weights,
+	setup.Loss, setup.ConfigYAML = loss.New(cfg.Loss, setup.ClassWeights), cfg.YAML()
+	if first {
+		setup.Folder, setup.Recorder = b.folder, t.recorders(b.out, cfg)
+		setup.Recorder = newWatcher(setup, cfg)
+		err = b.out.writeConfig(cfg)
 	}
-	setup.Recorder = newWatcher(setup, cfg)
-	if resumed != nil {
-		setup.Resume = resumed.saved.Checkpoint
-		setup.Changes = append(resumed.changes, resumed.compareData(setup, console)...)
-	}
-	if err := out.writeConfig(cfg); err != nil {
+	if err := world.Agree(t.World, err); err != nil {
 		return result, err
+	}
+	if b.resumed != nil {
+		setup.Resume = b.resumed.saved.Checkpoint
+		setup.Changes = append(b.resumed.changes, b.resumed.compareData(setup, console)...)
 	}
 	result, err = train.Run(ctx, setup)
 	console.Close()
 	switch {
 	case errors.Is(err, train.ErrInterrupted):
-		err = fmt.Errorf("%w: saved to %s, --resume auto goes on from there", err, folder.Dir)
+		err = fmt.Errorf("%w: saved to %s, --resume auto goes on from there", err, filepath.Join(cfg.Out, checkpointsName))
 	case err == nil && result.Ending == checkpoint.EarlyStop:
 		console.Note("stopped early after epoch %d: no better validation mIoU in %d epochs (train.early_stop)", result.Epoch+1, cfg.Train.EarlyStop)
 	}
 	return result, err
+}
+
+// open makes what each process has of its own, and nothing on the disk.
+func (t Training) open() (s train.Setup, err error) {
+	cfg := t.Config
+	s = train.Setup{
+		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, Accumulate: cfg.Train.Accumulate, EMA: cfg.Train.EMA, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
+		Checkpoint: cfg.Checkpoint, Patches: cfg.Data.Patches, RarePatches: cfg.Data.RarePatches, Augment: cfg.Data.Augment,
+		Now: t.Now, World: t.World,
+	}
+	if err := readsBack(cfg); err != nil {
+		return s, err
+	}
+	if s.Engine, err = NewEngine(cfg); err != nil {
+		return s, err
+	}
+	if s.Params, err = NewParameters(cfg); err != nil {
+		return s, err
+	}
+	if s.Train, err = data.Open(cfg.Data, cfg.Seed, "train"); err != nil {
+		return s, err
+	}
+	s.Val, err = data.Open(cfg.Data, cfg.Seed, "val")
+	return s, err
+}
+
+// checkAlike refuses processes that would not train the same net on the same data with
+// the same rounding, and says where the others are.
+func (t Training) checkAlike(s train.Setup) error {
+	if t.World.Size() == 1 {
+		return nil
+	}
+	for _, c := range []struct{ what, value string }{
+		{"revision of the program", t.Revision},
+		{"configuration", string(t.Config.YAML())},
+		{"instruction set (kernel)", s.Engine.Kernel()},
+		{"training images, by name or file size", s.Train.Fingerprint()},
+		{"validation images, by name or file size", s.Val.Fingerprint()},
+	} {
+		if err := world.Same(t.World, c.what, []byte(c.value)); err != nil {
+			return err
+		}
+	}
+	hosts := map[string]int{}
+	for _, host := range world.Gather(t.World, []byte(world.Host())) {
+		hosts[string(host)]++
+	}
+	var on []string
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+		on = append(on, fmt.Sprintf("%d on %s", hosts[host], host))
+	}
+	return t.Console.Note("%d processes train the net, which share each batch: %s", t.World.Size(), strings.Join(on, ", "))
+}
+
+// begun is what the first process has to do with the run folder.
+type begun struct {
+	out     *Folder // nil: it was not opened
+	folder  checkpoint.Folder
+	resumed *resumed          // nil: anew
+	ending  checkpoint.Ending // why there is nothing left to train
+}
+
+// begin opens the run folder, reads the checkpoint to go on from, or gives the net its
+// first weights.
+func (t Training) begin(ctx context.Context, params *model.Parameters) (b begun, err error) {
+	cfg := t.Config
+	if err := (durable.Outputs{Inputs: cfg.Data.Inputs(), Force: true}).Check(filepath.Join(cfg.Out, lockName)); err != nil {
+		return b, Usage(fmt.Errorf("out: %w", err))
+	}
+	if b.out, err = OpenFolder(cfg.Out); err != nil {
+		return b, err
+	}
+	if err := b.out.checkConfig(cfg, t.File); err != nil {
+		return b, err
+	}
+	b.folder = b.out.checkpoints(cfg.Checkpoint.Keep)
+	from, err := t.resumeFrom(b.folder)
+	if err != nil {
+		return b, err
+	}
+	if from == "" {
+		return b, t.initialise(ctx, params)
+	}
+	if b.resumed, err = t.resume(from); err != nil {
+		return b, err
+	}
+	if err := refuseOther(from, b.folder); err != nil {
+		return b, err
+	}
+	cfg = b.resumed.config
+	if b.ending = b.resumed.at.Ending(cfg.Train.Epochs, cfg.Train.EarlyStop); b.ending != "" {
+		b.resumed.sayEnded(b.ending, t.Console)
+	}
+	return b, nil
 }
 
 // readsBack refuses a configuration that could be written but not read again, which
@@ -154,26 +235,56 @@ func readsBack(cfg config.Config) error {
 // ClassWeights counts the classes of the training set and weighs them. It warns of
 // what survey.Judge finds in the counts.
 func ClassWeights(ctx context.Context, cfg config.Config, trainSet *data.Split, console *report.Console) (data.Counts, []float64, error) {
-	counts, err := count(ctx, cfg, "train", trainSet, "counting classes", console)
+	return classWeights(ctx, world.Alone{}, cfg, trainSet, console)
+}
+
+// classWeights is ClassWeights by all processes together.
+func classWeights(ctx context.Context, w world.World, cfg config.Config, trainSet *data.Split, console *report.Console) (data.Counts, []float64, error) {
+	counts, err := count(ctx, w, cfg, "train", trainSet, "counting classes", console)
 	if err != nil {
 		return counts, nil, err
 	}
 	weights, err := loss.Weights(cfg.Loss, counts.Pixels, counts.ImagePixels, cfg.Data.Classes)
-	return counts, weights, err
+	return counts, weights, world.Agree(w, err)
 }
 
-// count counts the classes of a split, and says what survey.Judge finds in the counts.
-func count(ctx context.Context, cfg config.Config, split string, set *data.Split, progress string, console *report.Console) (data.Counts, error) {
-	counts, err := data.CountClasses(ctx, set, cfg.Threads, console.Progress(progress, "images"))
+// count counts the classes of a split, each process in a part of the images, and says
+// what survey.Judge finds in the counts.
+func count(ctx context.Context, w world.World, cfg config.Config, split string, set *data.Split, progress string, console *report.Console) (data.Counts, error) {
+	lo, hi := world.Part(set.Len(), w.Rank(), w.Size())
+	counts, err := data.CountSome(ctx, set, lo, hi, cfg.Threads, console.Progress(progress, "images"))
 	console.Close()
-	if err != nil {
+	if err := world.Agree(w, err); err != nil {
+		return counts, err
+	}
+	if counts, err = addCounts(w, counts); err != nil {
 		return counts, err
 	}
 	warnings, err := survey.Judge(cfg, set, split, counts)
 	for _, warning := range warnings {
 		console.Warn("warning: %s", warning)
 	}
-	return counts, err
+	return counts, world.Agree(w, err)
+}
+
+// addCounts adds up what the processes have counted.
+func addCounts(w world.World, own data.Counts) (all data.Counts, err error) {
+	if w.Size() == 1 {
+		return own, nil
+	}
+	b, err := own.MarshalBinary()
+	if err := world.Agree(w, err); err != nil {
+		return all, err
+	}
+	for _, b := range world.Gather(w, b) {
+		var counts data.Counts
+		if err := counts.UnmarshalBinary(b); err != nil {
+			return all, err
+		}
+		all.Add(counts)
+	}
+	all.Sort()
+	return all, nil
 }
 
 // recorders are what sees the events of the run, in this order.

@@ -108,7 +108,7 @@ func (r *run) checkSame() error {
 		b, _ = binary.Append(b[:0], binary.LittleEndian, values)
 		digest.Write(b)
 	}
-	return world.Same(r.World, fmt.Sprintf("the weights, or the optimizer's state, after step %d, which is not saved", r.at.Step), digest.Sum(nil))
+	return world.Same(r.World, fmt.Sprintf("net or optimizer's state after step %d", r.at.Step), fmt.Appendf(nil, "SHA-256 %x", digest.Sum(nil)))
 }
 
 // checkOrder returns an error unless the graphs of all processes run the same ops in the
@@ -118,7 +118,7 @@ func (r *run) checkOrder() error {
 	for _, step := range r.steps { // one, of whole batches
 		ops = append(ops, step.machine.Ops()...)
 	}
-	return world.Same(r.World, "the order of the training graph's ops", []byte(strings.Join(ops, "\n")))
+	return world.Same(r.World, "order of the training graph's ops", []byte(strings.Join(ops, "\n")))
 }
 
 // firstOf is the first text, by rank, that is not empty.

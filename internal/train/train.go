@@ -127,7 +127,9 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		return r.result, err
 	}
 	err = r.epochs(ctx)
-	if r.saveErr != nil {
+	var agreed world.Agreed
+	stranded := r.together() && err != nil && !errors.As(err, &agreed) // the others do not know of it
+	if r.saveErr != nil && !stranded {
 		err = errors.Join(err, fmt.Errorf("the last checkpoint was not written; earlier ones are intact: %w", r.saveErr))
 	}
 	ended := event.Ended{}
@@ -138,8 +140,7 @@ func Run(ctx context.Context, s Setup) (Result, error) {
 		ended.Cause = err.Error()
 	}
 	end := r.Recorder.Record(ended)
-	var agreed world.Agreed
-	if r.together() && (err == nil || errors.Is(err, ErrInterrupted) || errors.As(err, &agreed)) {
+	if !stranded {
 		end = r.agree(end)
 	}
 	return r.result, errors.Join(err, end)
@@ -206,7 +207,7 @@ func (r *run) epochs(ctx context.Context) error {
 			if err := r.save(false); err != nil || r.saveErr != nil {
 				return err
 			}
-			return ErrInterrupted
+			return world.All(ErrInterrupted)
 		}
 		if err != nil {
 			return err

@@ -144,22 +144,26 @@ func together(w World, err error) error {
 }
 
 // Same returns an error, which all processes have, unless all were given what rank 0
-// was; it names the ranks that were not. what says what it is.
+// was; it names those that were not. what says in a word or two what b is.
 func Same(w World, what string, b []byte) error {
 	if w.Size() == 1 {
 		return nil
 	}
+	const short = 32 // that can be shown
 	digest := sha256.Sum256(b)
-	digests := Gather(w, digest[:])
+	all, hosts, first := Gather(w, digest[:]), Gather(w, []byte(Host())), w.Broadcast(0, b[:min(len(b), short+1)])
 	var others []string
-	hosts := Gather(w, []byte(Host()))
-	for rank, d := range digests {
-		if string(d) != string(digests[0]) {
+	for rank, d := range all {
+		if string(d) != string(all[0]) {
 			others = append(others, fmt.Sprintf("rank %d on %s", rank, hosts[rank]))
 		}
 	}
 	if others == nil {
 		return nil
 	}
-	return Agreed{fmt.Errorf("%s: not those of rank 0 on %s: %s", what, hosts[0], strings.Join(others, ", "))}
+	whose := fmt.Sprintf("rank 0 on %s", hosts[0])
+	if len(first) > 0 && len(first) <= short {
+		whose += fmt.Sprintf(", %q", first)
+	}
+	return Agreed{fmt.Errorf("%s: another %s than that of %s", strings.Join(others, ", "), what, whose)}
 }
