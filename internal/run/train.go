@@ -154,9 +154,11 @@ func (t Training) checkAlike(s train.Setup) error {
 	if t.World.Size() == 1 {
 		return nil
 	}
+	if err := t.checkSameConfig(); err != nil {
+		return err
+	}
 	for _, c := range []struct{ what, value string }{
 		{"revision of the program", t.Revision},
-		{"configuration", string(t.Config.YAML())},
 		{"instruction set (kernel)", s.Engine.Kernel()},
 		{"training images, by name or file size", s.Train.Fingerprint()},
 		{"validation images, by name or file size", s.Val.Fingerprint()},
@@ -174,6 +176,25 @@ func (t Training) checkAlike(s train.Setup) error {
 		on = append(on, fmt.Sprintf("%d on %s", hosts[host], host))
 	}
 	return t.Console.Note("%d processes train the net, which share each batch: %s", t.World.Size(), strings.Join(on, ", "))
+}
+
+// checkSameConfig is the part of checkAlike that is about the configuration.
+func (t Training) checkSameConfig() error {
+	text := t.Config.YAML()
+	err := world.Same(t.World, "configuration", text)
+	if err == nil {
+		return nil
+	}
+	var all []config.Config
+	for _, text := range world.Gather(t.World, text) {
+		cfg, err := config.Parse("configuration", text)
+		if err != nil {
+			return err
+		}
+		all = append(all, cfg)
+	}
+	keys, _ := config.Differing(all)
+	return fmt.Errorf("%w: other %s", err, strings.Join(keys, ", "))
 }
 
 // begun is what the first process has to do with the run folder.

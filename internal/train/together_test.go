@@ -289,6 +289,11 @@ func TestTogetherErrors(t *testing.T) {
 				s.Params = net(t, cfg)
 			}
 		}, "rank 2 on " + world.Host() + ": another order of the training graph's ops than that of rank 0 on " + world.Host()},
+		"a learning rate of its own": {func(rank int, s *Setup) {
+			if rank == 1 {
+				s.Optimizer.LR *= 2
+			}
+		}, "rank 1 on " + world.Host() + ": another net or optimizer's state after step 3 than that of rank 0 on " + world.Host()},
 		"a folder that is none": {func(rank int, s *Setup) {
 			s.Folder.Dir = filepath.Join(s.Folder.Dir, "file")
 			if err := os.WriteFile(s.Folder.Dir, nil, 0o644); err != nil {

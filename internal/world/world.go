@@ -136,12 +136,24 @@ func together(w World, err error) error {
 	}
 	var lines []string
 	for rank, text := range texts {
-		if len(text) > 0 {
-			lines = append(lines, fmt.Sprintf("rank %d on %s: %s", rank, hosts[rank], text))
+		if len(text) == 0 {
+			continue
+		}
+		for line := range strings.SplitSeq(string(text), "\n") {
+			lines = append(lines, fmt.Sprintf("rank %d on %s: %s", rank, hosts[rank], line))
 		}
 	}
-	return errors.New(strings.Join(lines, "\n"))
+	return told{strings.Join(lines, "\n"), err}
 }
+
+// told is an error of some processes, with what it is in this one; nil: it has none.
+type told struct {
+	text string
+	own  error
+}
+
+func (e told) Error() string { return e.text }
+func (e told) Unwrap() error { return e.own }
 
 // Same returns an error, which all processes have, unless all were given what rank 0
 // was; it names those that were not. what says in a word or two what b is.
