@@ -19,15 +19,15 @@ const module = "github.com/unet-gorgonia/unet-gorgonia/"
 // arrows are the packages of this module that each package may import. They go
 // down only; the list is in the order of the layers, the highest first.
 var arrows = []struct{ from, to string }{
-	{"cmd/train", "internal/run internal/hub internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey internal/doctor internal/abridge"},
-	{"internal/run", "internal/suspect internal/event internal/doctor internal/solver internal/durable internal/hub internal/pretrained model/arch internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint internal/abridge"},
+	{"cmd/train", "internal/run internal/world internal/hub internal/bench internal/config internal/report internal/predict internal/train internal/onnx internal/pytorch internal/annotation data loss internal/kernel internal/metric internal/checkpoint internal/durable internal/imagefile internal/survey internal/doctor internal/abridge"},
+	{"internal/run", "internal/world internal/suspect internal/event internal/doctor internal/solver internal/durable internal/hub internal/pretrained model/arch internal/config internal/survey internal/report internal/predict internal/train internal/imagefile internal/metric data model loss internal/kernel internal/checkpoint internal/abridge"},
 	{"internal/bench", "internal/train model loss internal/solver internal/op internal/kernel"},
 	{"internal/survey", "internal/config model/arch data loss/scheme internal/imagefile internal/visit internal/abridge"},
 	{"internal/doctor", "internal/config data internal/abridge"},
 	{"internal/annotation", "internal/durable internal/imagefile internal/visit"},
 	{"internal/config", "configs data model/arch loss/scheme internal/solver internal/checkpoint"},
 	{"internal/report", "internal/suspect internal/event data internal/imagefile internal/metric internal/protobuf internal/durable"},
-	{"internal/train", "internal/event internal/predict data internal/imagefile model model/arch internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
+	{"internal/train", "internal/world internal/event internal/predict data internal/imagefile model model/arch internal/op internal/kernel internal/solver internal/metric internal/checkpoint"},
 	{"internal/event", "internal/imagefile internal/metric"},
 	{"internal/pretrained", "model/arch internal/checkpoint internal/abridge"},
 	{"internal/pytorch", "model/arch internal/imagefile"},
@@ -49,6 +49,8 @@ var arrows = []struct{ from, to string }{
 	{"loss/scheme", ""},
 	{"internal/checkpoint", "internal/durable internal/float16"},
 	{"internal/hub", "internal/durable"},
+	{"internal/world/worldtest", "internal/world"}, // runs processes as goroutines of a test
+	{"internal/world", ""},
 	{"data", "internal/imagefile internal/durable internal/visit internal/abridge"},
 	{"internal/imagefile", "internal/float16 internal/durable internal/abridge"},
 	{"internal/imagefile/filetest", ""}, // makes files for tests
