@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"reflect"
 	"strings"
 	"testing"
@@ -49,6 +50,50 @@ func TestCountClasses(t *testing.T) {
 
 // The digest is another where the same number of pixels of each class lie elsewhere,
 // in the mask or in another image.
+// What several processes count of parts of a split, each sent to the others, is what one
+// counts of all of it.
+func TestCountSome(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for i := range 5 {
+		filetest.Write(t, fmt.Sprintf("images/%d.png", i), filetest.Encode(t, ".png", image.NewNRGBA(image.Rect(0, 0, 3, 1)))) // transparent
+		filetest.Write(t, fmt.Sprintf("masks/%d.png", i), filetest.Encode(t, ".png", filetest.Grey(1, 3, 0, uint8(i%4), []uint8{2, 255}[i%2])))
+	}
+	s, err := data.Open(folderConfig(1, 3), 1, "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := data.CountClasses(t.Context(), s, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want.Remarks()) == 0 {
+		t.Fatal("no remark on transparent images")
+	}
+	var got data.Counts
+	for lo := 0; lo < 5; lo += 2 {
+		counts, err := data.CountSome(t.Context(), s, lo, min(lo+2, 5), 2, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := counts.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent data.Counts
+		if err := sent.UnmarshalBinary(b); err != nil {
+			t.Fatal(err)
+		}
+		got.Add(sent)
+	}
+	got.Sort()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+	if err := got.UnmarshalBinary([]byte("no counts")); err == nil {
+		t.Error("other bytes are no error")
+	}
+}
+
 func TestDigestOfMasks(t *testing.T) {
 	seen := map[uint64]string{}
 	for name, masks := range map[string][2][]uint8{

@@ -403,3 +403,38 @@ func BenchmarkEpoch(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*s.Len())/b.Elapsed().Seconds(), "images/s")
 }
+
+// Loaders that share batches out deliver together what one delivers, also of batches
+// with fewer samples than there are loaders.
+func TestParts(t *testing.T) {
+	s := shapes(t, 13, "off")
+	for _, parts := range []int{2, 3, 5} {
+		cfg := data.LoaderConfig{BatchSize: 4, Shuffle: true, Augment: everything, Seed: 9, Workers: 3}
+		want, _ := collect(t, data.NewLoader(s, cfg), 1, 2)
+		got := make([]one, len(want))
+		for part := range parts {
+			cfg.Part, cfg.Parts = part, parts
+			first, batches := 2, 0
+			for b, err := range data.NewLoader(s, cfg).Epoch(t.Context(), 1, 2) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if whole := min(4, 13-first); b.WholeFirst != first || b.Whole != whole || b.N > (whole+parts-1)/parts || b.First < first || b.First+b.N > first+whole {
+					t.Errorf("part %d of %d: samples %d+%d of batch %d+%d, want it %d+%d", part, parts, b.First, b.N, b.WholeFirst, b.Whole, first, whole)
+				}
+				pixels := b.H * b.W
+				for i, name := range b.Names {
+					got[b.First-2+i] = one{name, slices.Clone(b.Images[i*pixels*3:][:pixels*3]), slices.Clone(b.Targets[i*pixels*b.C:][:pixels*b.C])}
+				}
+				first += b.Whole
+				batches++
+			}
+			if batches != 3 {
+				t.Errorf("part %d of %d: %d batches, want 3", part, parts, batches)
+			}
+		}
+		if err := same(got, want); err != nil {
+			t.Errorf("%d parts: %v", parts, err)
+		}
+	}
+}

@@ -235,3 +235,23 @@ func children(t *testing.T, pid int) (pids []int) {
 	}
 	return pids
 }
+
+// A program without MPI that was started as one of several processes would do everything
+// several times.
+func TestStartedSeveralTimes(t *testing.T) {
+	inFolder(t)
+	for command, want := range map[string]string{
+		"":         "train: started as one of 2 processes (PMI_SIZE = 2), but built without MPI",
+		"crossval": "train: crossval was started as one of 2 processes (PMI_SIZE = 2), but only training is shared by several: start it without mpirun",
+	} {
+		var stdout, stderr bytes.Buffer
+		p := &program{name: "train", stdout: &stdout, stderr: &stderr, environ: []string{"PMI_SIZE=2"}}
+		args := []string{"--config", "tiny.yaml"}
+		if command != "" {
+			args = append([]string{command}, args...)
+		}
+		if code := execute(t.Context(), args, p); code != exitUsage || !strings.HasPrefix(stderr.String(), want) {
+			t.Errorf("%s: exit code %d, want %d and %q:\n%s", command, code, exitUsage, want, stderr.String())
+		}
+	}
+}

@@ -37,6 +37,12 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 		Args:          noArguments,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.HasParent() {
+				return nil
+			}
+			return usage(world.RefuseOthers(p.getenv, cmd.Name()))
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				return p.runVersion(false)

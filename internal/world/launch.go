@@ -1,6 +1,9 @@
 package world
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // launch is how this process was started together with others.
 type launch struct {
@@ -25,4 +28,13 @@ func launched(getenv func(string) string) (l launch, ok bool) {
 		return launch{launcher: "its launcher"}, true
 	}
 	return launch{}, false
+}
+
+// RefuseOthers returns an error where this process was started as one of several, each of
+// which would do the same. what is the command.
+func RefuseOthers(getenv func(string) string, what string) error {
+	if l, ok := launched(getenv); ok && l.size > 1 {
+		return fmt.Errorf("%s was started as one of %d processes (%s = %d), but only training is shared by several: start it without %s", what, l.size, l.variable, l.size, l.launcher)
+	}
+	return nil
 }
