@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -137,6 +138,12 @@ func (m mpi) same(t *testing.T) {
 		t.Fatal(o.stderr)
 	}
 	equalRuns(t, "again", "by2")
+
+	// Processes that may run on the same cores share them.
+	o := m.train(t, 2, few("--out", "shared", "--set", "threads=0")...)
+	if want := strings.TrimSuffix(fmt.Sprintf("2 on %s; %d threads", world.Host(), max(1, runtime.GOMAXPROCS(0)/2)), "s"); !strings.Contains(o.stderr, want) {
+		t.Errorf("%s\nwant %q", o.stderr, want)
+	}
 
 	if o := m.train(t, 4, few("--out", "four", "--resume", step("by2", 1))...); o.code != 0 {
 		t.Fatal(o.stderr)

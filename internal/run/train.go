@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +63,8 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	if t.World == nil {
 		t.World = world.Alone{}
 	}
-	setup, err := t.open()
+	threads := t.threads()
+	setup, err := t.open(threads)
 	if err := world.Agree(t.World, err); err != nil {
 		return result, err
 	}
@@ -124,8 +127,34 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	return result, err
 }
 
+// threads is the number of threads of the ops, 0 for one per core. Processes that the
+// launcher lets run on the same cores share them.
+func (t Training) threads() int {
+	if t.World.Size() == 1 {
+		return t.Config.Threads
+	}
+	cores := world.Host()
+	if status, err := os.ReadFile("/proc/self/status"); err == nil { // else they share the machine
+		for line := range strings.Lines(string(status)) {
+			if strings.HasPrefix(line, "Cpus_allowed_list:") {
+				cores += line
+			}
+		}
+	}
+	sharing := 0
+	for _, others := range world.Gather(t.World, []byte(cores)) {
+		if string(others) == cores {
+			sharing++
+		}
+	}
+	if t.Config.Threads > 0 {
+		return t.Config.Threads
+	}
+	return max(1, runtime.GOMAXPROCS(0)/sharing)
+}
+
 // open makes what each process has of its own, and nothing on the disk.
-func (t Training) open() (s train.Setup, err error) {
+func (t Training) open(threads int) (s train.Setup, err error) {
 	cfg := t.Config
 	s = train.Setup{
 		Seed: cfg.Seed, Epochs: cfg.Train.Epochs, BatchSize: cfg.Train.BatchSize, Accumulate: cfg.Train.Accumulate, EMA: cfg.Train.EMA, EarlyStop: cfg.Train.EarlyStop, Optimizer: cfg.Optimizer, Schedule: cfg.Schedule,
@@ -135,6 +164,7 @@ func (t Training) open() (s train.Setup, err error) {
 	if err := readsBack(cfg); err != nil {
 		return s, err
 	}
+	cfg.Threads = threads
 	if s.Engine, err = NewEngine(cfg); err != nil {
 		return s, err
 	}
@@ -175,7 +205,11 @@ func (t Training) checkAlike(s train.Setup) error {
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		on = append(on, fmt.Sprintf("%d on %s", hosts[host], host))
 	}
-	return t.Console.Note("%d processes train the net, which share each batch: %s", t.World.Size(), strings.Join(on, ", "))
+	threads := "1 thread"
+	if n := s.Engine.Threads(); n > 1 {
+		threads = fmt.Sprintf("%d threads", n)
+	}
+	return t.Console.Note("%d processes train the net, which share each batch: %s; %s in the first", t.World.Size(), strings.Join(on, ", "), threads)
 }
 
 // checkSameConfig is the part of checkAlike that is about the configuration.
