@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,7 +67,6 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 			if err := world.Agree(p.world, err); err != nil {
 				return err
 			}
-			p.world.Watch(time.Duration(cfg.MPI.Timeout) * time.Second)
 			return p.train(cmd.Context(), run.Training{Config: cfg, File: settings.file, Resume: resume, Hub: hub.FromEnvironment(p.getenv), Console: p.console(quiet), Program: p.name, Revision: shortSource(), Now: p.clock.now, World: p.world})
 		},
 	}

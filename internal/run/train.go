@@ -82,6 +82,8 @@ func (t Training) Train(ctx context.Context) (result train.Result, err error) {
 	if err := world.Agree(t.World, err); err != nil {
 		return result, err
 	}
+	// Not before: the first one may have fetched the weights to start from.
+	t.World.Watch(time.Duration(t.Config.MPI.Timeout) * time.Second)
 	if ending := string(t.World.Broadcast(0, []byte(b.ending))); ending != "" {
 		result.Ending, result.BestEpoch = checkpoint.Ending(ending), -1
 		if first {

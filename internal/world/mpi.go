@@ -23,6 +23,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -34,9 +35,11 @@ import (
 // Its error handler is the default one, which ends all processes.
 type mpi struct {
 	rank, size int
-	timeout    time.Duration // of a call; 0: none
 	memory     unsafe.Pointer
 	bytes      int
+
+	calls   atomic.Int64 // begun and ended: it is odd while one waits
+	watched bool
 }
 
 // Join returns the world that this process is a part of: of all processes that mpirun
@@ -138,14 +141,31 @@ func (w *mpi) broadcast(root int, b []byte) {
 
 // call makes a call of MPI, which waits for the other processes.
 func (w *mpi) call(name string, do func() C.int) {
-	if w.timeout > 0 {
-		defer time.AfterFunc(w.timeout, func() {
-			w.fail(fmt.Sprintf("no answer of the other processes in %v (mpi.timeout): one of them hangs, or its host cannot be reached", w.timeout))
-		}).Stop()
-	}
+	w.calls.Add(1)
 	if code := do(); code != C.MPI_SUCCESS {
 		w.fail(fmt.Sprintf("%s returned %d", name, code))
 	}
+	w.calls.Add(1)
+}
+
+// Watch looks again and again whether one and the same call waits: by a single look after
+// the timeout, a run that was stopped by Ctrl-Z would end when it goes on.
+func (w *mpi) Watch(timeout time.Duration) {
+	if timeout == 0 || w.watched {
+		return
+	}
+	w.watched = true
+	const looks = 10
+	go func() {
+		seen, waited := int64(0), 0
+		for range time.Tick(timeout / looks) {
+			if now := w.calls.Load(); now != seen || now%2 == 0 {
+				seen, waited = now, 0
+			} else if waited++; waited == looks {
+				w.fail(fmt.Sprintf("no answer of the other processes in %v (mpi.timeout): one of them hangs, or its host cannot be reached", timeout))
+			}
+		}
+	}()
 }
 
 // fail ends this process without a word to the others, who may not hear it; their
@@ -154,8 +174,6 @@ func (w *mpi) fail(why string) {
 	fmt.Fprintf(os.Stderr, "rank %d on %s: %s\n", w.rank, Host(), why)
 	os.Exit(1)
 }
-
-func (w *mpi) Watch(timeout time.Duration) { w.timeout = timeout }
 
 func (w *mpi) Abort(code int) { C.MPI_Abort(C.world_comm(), C.int(code)) }
 

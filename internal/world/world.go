@@ -35,8 +35,8 @@ type World interface {
 	Sum64(values []float64)
 	// Broadcast returns what the process root was given. The others' b is not read.
 	Broadcast(root int, b []byte) []byte
-	// Watch makes a call that waits for another process longer than that end this
-	// process, and its launcher then the others; 0: it waits for ever.
+	// Watch makes a call that waits for another process longer than timeout end this
+	// process, and its launcher then the others; 0, and before Watch: it waits for ever.
 	Watch(timeout time.Duration)
 	// Abort ends all processes, with that exit code. It does not return.
 	Abort(code int)
