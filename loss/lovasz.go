@@ -24,38 +24,53 @@ func (l *Loss) slopesNode(g *op.Graph, prefix string, logp, target *G.Node, perI
 	if g.Err() != nil {
 		return nil
 	}
-	classes := len(l.weights)
-	pixels := logp.Shape().TotalSize() / classes
+	classes, images := len(l.weights), logp.Shape()[0]
 	group := groupSize(logp.Shape(), perImage)
-	work := make([]ranking, min(g.Engine.Threads(), pixels/group*classes))
-	for i := range work {
-		work[i] = newRanking(group)
-	}
+	work := make([]ranking, g.Engine.Threads())
 	return g.Apply(op.Func{
 		Name:  prefix + "loss.slopes",
 		Kind:  "Lovász, ranks",
 		Shape: logp.Shape(),
 		Run: func(slopes []float32, in [][]float32) { // in: p, target
-			clear(slopes)
-			labelled, occurs := make([]float64, pixels/group*classes), make([]float64, pixels/group)
-			for i, y := range in[1] {
-				labelled[i/(group*classes)*classes+i%classes] += float64(y)
+			if perImage || g.Parts == nil {
+				l.slopes(g, work, slopes, in[0], in[1], group)
+				return
 			}
-			for i, n := range labelled {
-				if n > 0 {
-					occurs[i/classes]++
-				}
-			}
-			g.Engine.Parallel(len(labelled), func(part, from, to int) {
-				for i := from; i < to; i++ {
-					if labelled[i] > 0 {
-						first, n := i/classes*group*classes, group*classes
-						work[part].slopes(slopes[first:][:n], in[0][first:][:n], in[1][first:][:n], i%classes, classes, labelled[i], 1/occurs[i/classes])
-					}
-				}
-			})
+			p, first := g.Join(in[0], images)
+			y, _ := g.Join(in[1], images)
+			all := make([]float32, len(p))
+			l.slopes(g, work, all, p, y, len(p)/classes)
+			clear(slopes) // where the graph has no image
+			copy(slopes, all[first:])
 		},
 	}, g.Softmax(prefix+"loss.probabilities", logp), target) // p, because softmax(log p) = p
+}
+
+// slopes computes the slopes of groups of so many pixels. slopes, p, y: (pixels, classes).
+func (l *Loss) slopes(g *op.Graph, work []ranking, slopes, p, y []float32, group int) {
+	clear(slopes)
+	classes := len(l.weights)
+	groups := len(p) / (group * classes)
+	labelled, occurs := make([]float64, groups*classes), make([]float64, groups)
+	for i, t := range y {
+		labelled[i/(group*classes)*classes+i%classes] += float64(t)
+	}
+	for i, n := range labelled {
+		if n > 0 {
+			occurs[i/classes]++
+		}
+	}
+	g.Engine.Parallel(len(labelled), func(part, from, to int) {
+		if len(work[part].keys) < group {
+			work[part] = newRanking(group)
+		}
+		for i := from; i < to; i++ {
+			if labelled[i] > 0 {
+				first, n := i/classes*group*classes, group*classes
+				work[part].slopes(slopes[first:][:n], p[first:][:n], y[first:][:n], i%classes, classes, labelled[i], 1/occurs[i/classes])
+			}
+		}
+	})
 }
 
 // groupSize is the number of pixels that a Lovász loss is of.

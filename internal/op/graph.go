@@ -99,6 +99,31 @@ func (g *Graph) Total(values []float64) {
 	}
 }
 
+// Join returns the values of all parts of the batch one after the other, and where those
+// of the graph, values, which are of so many images, begin. It is for the Run of an op
+// that depends on all images by more than sums.
+func (g *Graph) Join(values []float32, images int) (all []float32, first int) {
+	if g.Parts == nil {
+		return values, 0
+	}
+	total := []float64{float64(images)}
+	g.Total(total)
+	each := len(values) / images
+	first = g.Parts.First * each
+	sum := make([]float64, int(total[0])*each) // exact: only one part has a value that is not 0
+	if !g.Parts.Empty {
+		for i, v := range values {
+			sum[first+i] = float64(v)
+		}
+	}
+	g.Total(sum)
+	all = make([]float32, len(sum))
+	for i, v := range sum {
+		all[i] = float32(v)
+	}
+	return all, first
+}
+
 // Err is the first error met while the graph was built, or nil.
 func (g *Graph) Err() error { return g.err }
 

@@ -106,6 +106,16 @@ func TestTogether(t *testing.T) {
 			lossOf(func(c *loss.Config) { c.Dice = 1 })(s, net)
 			s.BatchSize, s.Accumulate = 3, 2
 		},
+		"Lovász": lossOf(func(c *loss.Config) { c.Lovasz = 0.6; c.Dice = 0.2 }),
+		// Of one update: rounding changes the order of errors, and so a later gradient.
+		"Lovász, six batches": func(s *Setup, net *model.Config) {
+			lossOf(func(c *loss.Config) { c.Lovasz = 1 })(s, net)
+			s.BatchSize, s.Accumulate = 2, 6
+		},
+		"deep supervision": func(s *Setup, net *model.Config) {
+			lossOf(func(c *loss.Config) { c.Lovasz = 0.5 })(s, net)
+			net.Depth, net.DeepSupervision = 3, true
+		},
 		"by prediction":      lossOf(func(c *loss.Config) { c.WeightBy = "prediction" }),
 		"from probabilities": lossOf(func(c *loss.Config) { c.Kind = "weighted_cce_probabilities" }),
 	}
