@@ -40,8 +40,10 @@ func (l *Loss) slopesNode(g *op.Graph, prefix string, logp, target *G.Node, perI
 			y, _ := g.Join(in[1], images)
 			all := make([]float32, len(p))
 			l.slopes(g, work, all, p, y, len(p)/classes)
-			clear(slopes) // where the graph has no image
-			copy(slopes, all[first:])
+			clear(slopes)
+			if !g.Parts.Empty {
+				copy(slopes, all[first:])
+			}
 		},
 	}, g.Softmax(prefix+"loss.probabilities", logp), target) // p, because softmax(log p) = p
 }
