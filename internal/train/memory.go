@@ -59,6 +59,9 @@ func (r *run) memory() int64 {
 		if r.Accumulate > 1 {
 			live += 4 * int64(len(p.Grad))
 		}
+		if r.together() {
+			live += 4 * int64(len(p.Grad)) // on the way to the other processes
+		}
 	}
 	if r.graphs.Averages != nil {
 		for _, p := range r.graphs.Averages.All() {
