@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -125,6 +126,10 @@ func TestTogether(t *testing.T) {
 			s.Optimizer.LR = 0.001
 			enlarge(t, s)
 		}
+	}
+	if testing.Short() {
+		few := []string{"plain", "dropout", "fewer images than processes", "weights of the batch", "Dice, two batches", "Lovász, six batches"}
+		maps.DeleteFunc(cases, func(name string, _ func(*Setup, *model.Config)) bool { return !slices.Contains(few, name) })
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
