@@ -125,7 +125,9 @@ func Agree(w World, err error) error {
 // together makes one error of those of all processes, of which one failed.
 func together(w World, err error) error {
 	text := ""
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
+		err = nil // that others failed weighs more
+	} else if err != nil {
 		text = err.Error()
 	}
 	texts := Gather(w, []byte(text))

@@ -53,6 +53,8 @@ func TestAgree(t *testing.T) {
 				var agreed world.Agreed
 				switch {
 				case tc.want == "" && err == nil:
+				case tc.is != context.Canceled && errors.Is(err, context.Canceled):
+					t.Errorf("rank %d: %v is canceled", w.Rank(), err)
 				case !errors.As(err, &agreed), !strings.Contains(err.Error(), tc.want), tc.is != nil && !errors.Is(err, tc.is), tc.is != context.Canceled && own != nil && !errors.Is(own, context.Canceled) && !errors.Is(err, own):
 					t.Errorf("rank %d: %v, want %q", w.Rank(), err, tc.want)
 				}
