@@ -56,7 +56,7 @@ or SIGHUP, training saves a checkpoint; --resume auto goes on from there.`,
 				settings.flags = append(settings.flags, config.Flag{Name: "epochs", Key: "train.epochs", Value: epochs})
 			}
 			load := p.loadPresent
-			if resume != "" { // a run that goes on no longer needs model.init
+			if resume != "" || p.world.Rank() > 0 { // a run that goes on no longer needs model.init, and one process reads it for all
 				load = p.load
 			}
 			var cfg config.Config
