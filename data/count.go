@@ -230,6 +230,7 @@ func CountMask(mask []uint8, classes int) Counts {
 // Sort sorts all names, which come in any order from samples counted in parallel.
 func (c *Counts) Sort() {
 	slices.Sort(c.VoidBesideFirst)
+	c.remarks.Sort()
 	for _, names := range c.Shown {
 		slices.Sort(names)
 	}

@@ -52,6 +52,12 @@ func (r *Remarks) Add(other Remarks) {
 	r.dark = append(r.dark, other.dark...)
 }
 
+// Sort sorts the names, which come in any order from images read in parallel.
+func (r *Remarks) Sort() {
+	slices.Sort(r.transparent)
+	slices.Sort(r.dark)
+}
+
 // packed is Remarks in a form that package gob knows.
 type packed struct {
 	Transparent []string
